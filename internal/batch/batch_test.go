@@ -1,0 +1,335 @@
+package batch_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/outset-settings/outset/internal/batch"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// job is a call of the tests: a number, and how large it claims to be.
+type job struct{ id, count, bytes int }
+
+func sizeOf(j job) batch.Size { return batch.Size{Count: j.count, Bytes: j.bytes} }
+
+func options(lanes int, perBatch, inQueue batch.Size) batch.Options[job] {
+	return batch.Options[job]{Lanes: lanes, Batch: perBatch, Queue: inQueue, Of: sizeOf}
+}
+
+var roomy = batch.Size{Count: 1 << 20, Bytes: 1 << 20}
+
+func ids(jobs []job) []int {
+	out := make([]int, len(jobs))
+	for i, j := range jobs {
+		out[i] = j.id
+	}
+	return out
+}
+
+// TestProperties throws random calls at random bounds and checks the promises: every
+// call is answered exactly once and with its own result, no batch and no queue
+// exceeds its bound, no more batches than lanes are under way, and calls leave in
+// the order in which they came.
+func TestProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		small := rapid.IntRange(1, 6)
+		lanes := small.Draw(t, "lanes")
+		perBatch := batch.Size{Count: small.Draw(t, "batch count"), Bytes: rapid.IntRange(1, 40).Draw(t, "batch bytes")}
+		inQueue := batch.Size{Count: rapid.IntRange(1, 30).Draw(t, "queue count"), Bytes: rapid.IntRange(1, 200).Draw(t, "queue bytes")}
+		sizes := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) batch.Size {
+			return batch.Size{Count: rapid.IntRange(1, 4).Draw(t, "count"), Bytes: rapid.IntRange(0, 50).Draw(t, "bytes")}
+		}), 1, 60).Draw(t, "sizes")
+
+		var (
+			underWay, mostUnderWay atomic.Int32
+			mu                     sync.Mutex
+			left                   []int // in the order of leaving; exact with one lane
+		)
+		b := batch.New(t.Context(), options(lanes, perBatch, inQueue), func(_ context.Context, jobs []job) []int {
+			now := underWay.Add(1)
+			defer underWay.Add(-1)
+			var size batch.Size
+			for _, j := range jobs {
+				size.Count += j.count
+				size.Bytes += j.bytes
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			mostUnderWay.Store(max(mostUnderWay.Load(), now))
+			left = append(left, ids(jobs)...)
+			if len(jobs) > 1 && (size.Count > perBatch.Count || size.Bytes > perBatch.Bytes) {
+				t.Errorf("a batch of %+v exceeds %+v", size, perBatch)
+			}
+			return ids(jobs)
+		})
+
+		answers := make([]atomic.Int32, len(sizes))
+		var taken []int
+		for i, s := range sizes {
+			err := b.Go(job{i, s.Count, s.Bytes}, func(got int, err error) {
+				answers[i].Add(1)
+				if err != nil || got != i {
+					t.Errorf("call %d was answered %d, %v", i, got, err)
+				}
+			})
+			switch {
+			case err == nil:
+				taken = append(taken, i)
+			case !errors.Is(err, batch.ErrFull):
+				t.Fatalf("call %d: %v", i, err)
+			}
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range sizes {
+			want := int32(0)
+			if slices.Contains(taken, i) {
+				want = 1
+			}
+			if got := answers[i].Load(); got != want {
+				t.Errorf("call %d was answered %d times, want %d", i, got, want)
+			}
+		}
+		if n := mostUnderWay.Load(); int(n) > lanes {
+			t.Errorf("%d batches were under way on %d lanes", n, lanes)
+		}
+		if lanes == 1 && !slices.Equal(left, taken) {
+			t.Errorf("calls left in the order %v, came in %v", left, taken)
+		}
+	})
+}
+
+// TestGathersWhileBusy: the first call leaves alone and at once, those that come
+// while it is under way leave together when it is back.
+func TestGathersWhileBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var batches [][]int
+		b := batch.New(t.Context(), options(1, roomy, roomy), func(_ context.Context, jobs []job) []int {
+			batches = append(batches, ids(jobs))
+			time.Sleep(time.Second) // of the bubble's clock
+			return ids(jobs)
+		})
+		start := time.Now()
+		for i := range 5 {
+			if err := b.Go(job{id: i, count: 1}, func(int, error) {}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := [][]int{{0}, {1, 2, 3, 4}}; !slices.EqualFunc(batches, want, slices.Equal) {
+			t.Errorf("batches %v, want %v", batches, want)
+		}
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("took %v: an added delay", took)
+		}
+	})
+}
+
+// TestRefusesWhenFull: a call beyond the bound is refused at once, not parked.
+func TestRefusesWhenFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		b := batch.New(t.Context(), options(1, roomy, batch.Size{Count: 2, Bytes: 100}), func(_ context.Context, jobs []job) []int {
+			<-release
+			return ids(jobs)
+		})
+		offer := func(j job) error {
+			err := b.Go(j, func(int, error) {})
+			synctest.Wait()
+			return err
+		}
+		for i := range 3 { // one under way, two in the queue
+			if err := offer(job{id: i, count: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := offer(job{id: 3, count: 1}); !errors.Is(err, batch.ErrFull) {
+			t.Errorf("over the count: %v, want ErrFull", err)
+		}
+		close(release)
+		synctest.Wait()
+		if err := offer(job{id: 4, count: 9, bytes: 900}); err != nil {
+			t.Errorf("a call over the bound with an empty queue: %v, want it to travel alone", err)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := offer(job{}); !errors.Is(err, batch.ErrClosed) {
+			t.Errorf("after Close: %v, want ErrClosed", err)
+		}
+	})
+}
+
+// TestWithdraw: a call whose context ends in the queue never runs, and one whose
+// context ends on its way is told apart from it.
+func TestWithdraw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ran []int
+		b := batch.New(t.Context(), options(1, roomy, roomy), func(_ context.Context, jobs []job) []int {
+			ran = append(ran, ids(jobs)...)
+			time.Sleep(time.Minute)
+			return ids(jobs)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		for i, want := range []error{context.DeadlineExceeded, batch.ErrWithdrawn, batch.ErrWithdrawn} {
+			wg.Go(func() {
+				if _, err := b.Do(ctx, job{id: i, count: 1}); !errors.Is(err, want) {
+					t.Errorf("call %d: %v, want %v", i, err, want)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(ran, []int{0}) {
+			t.Errorf("ran %v, want only the first", ran)
+		}
+	})
+}
+
+// TestPatience: a batch that is stuck gives its lane away after the patience, up to
+// MaxLate batches; Close waits for all of them.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		started := make(chan time.Duration, 5)
+		o := options(1, batch.Size{Count: 1, Bytes: 1}, roomy)
+		o.Patience, o.MaxLate = time.Second, 2
+		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+			started <- time.Since(start)
+			time.Sleep(10 * time.Second)
+			return ids(jobs)
+		})
+		var answered atomic.Int32
+		for i := range 5 {
+			if err := b.Go(job{id: i, count: 1}, func(int, error) { answered.Add(1) }); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// Two become late and give way; the third keeps the lane, since no more may be late.
+		for _, want := range []time.Duration{0, 1, 2, 12, 13} {
+			if at := <-started; at != want*time.Second {
+				t.Errorf("a batch left after %v, want %v s", at, int(want))
+			}
+		}
+		if n := answered.Load(); n != 5 {
+			t.Errorf("%d answers, want 5", n)
+		}
+	})
+}
+
+// TestCloseGivesUp: when the context of Close ends, runs are cancelled and what
+// still waits is answered, so that nobody hangs.
+func TestCloseGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cancelled, cancel := context.WithCancel(t.Context())
+		b := batch.New(cancelled, options(1, roomy, roomy), func(ctx context.Context, jobs []job) []int {
+			<-ctx.Done()
+			return ids(jobs)
+		})
+		cancel() // must not reach the runs
+		answers := make(chan error, 3)
+		for i := range 3 {
+			if err := b.Go(job{id: i, count: 1}, func(_ int, err error) { answers <- err }); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		if err := b.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Close: %v, want DeadlineExceeded", err)
+		}
+		refused := 0
+		for range 3 {
+			if err := <-answers; errors.Is(err, batch.ErrClosed) {
+				refused++
+			}
+		}
+		if refused != 2 {
+			t.Errorf("%d calls were refused, want the two that had not left", refused)
+		}
+	})
+}
+
+// TestSetLanes: more lanes take up waiting calls at once, fewer let batches finish.
+func TestSetLanes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		var underWay atomic.Int32
+		b := batch.New(t.Context(), options(1, batch.Size{Count: 1, Bytes: 1}, roomy), func(_ context.Context, jobs []job) []int {
+			underWay.Add(1)
+			<-release
+			underWay.Add(-1)
+			return ids(jobs)
+		})
+		for i := range 9 {
+			if err := b.Go(job{id: i, count: 1}, func(int, error) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, lanes := range []int{1, 4} {
+			b.SetLanes(lanes)
+			synctest.Wait()
+			if n := underWay.Load(); int(n) != lanes {
+				t.Errorf("%d batches under way on %d lanes", n, lanes)
+			}
+		}
+		b.SetLanes(1)
+		for range 4 { // the four under way end; one lane is left
+			release <- struct{}{}
+		}
+		synctest.Wait()
+		if n := underWay.Load(); n != 1 {
+			t.Errorf("%d batches under way after going back to one lane", n)
+		}
+		close(release)
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// BenchmarkDo shows the cost of a call through the batcher by the number of callers.
+func BenchmarkDo(bench *testing.B) {
+	for _, callers := range []int{1, 64} {
+		bench.Run(map[int]string{1: "1 caller", 64: "64 callers"}[callers], func(bench *testing.B) {
+			b := batch.New(bench.Context(), options(2, roomy, roomy), func(_ context.Context, jobs []job) []int { return ids(jobs) })
+			bench.ReportAllocs()
+			bench.SetParallelism(callers)
+			bench.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := b.Do(bench.Context(), job{count: 1}); err != nil {
+						bench.Fatal(err)
+					}
+				}
+			})
+			if err := b.Close(bench.Context()); err != nil {
+				bench.Fatal(err)
+			}
+		})
+	}
+}
