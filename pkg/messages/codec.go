@@ -1,0 +1,71 @@
+package messages
+
+import (
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// CBOR with numbers as keys, because a field can be appended without breaking
+// anyone, it is a written standard and it needs no generated code. Measured beside
+// protobuf for a whole trip of one write (four codings, batches of 32, 400 byte
+// documents, one busy core): 1.6 µs against 1.4 µs, or 1.5 µs with the
+// conversions that generated types ask for. Arrays instead of maps would save 0.15 µs and lose
+// the appending.
+//
+// A message from the network may be anything, so the decoder refuses whatever
+// our encoder never makes: tags, indefinite lengths, repeated keys, bad UTF-8.
+var (
+	encoder = must(cbor.EncOptions{
+		IndefLength: cbor.IndefLengthForbidden,
+		TagsMd:      cbor.TagsForbidden,
+	}.EncMode())
+	decoder = must(cbor.DecOptions{
+		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
+		IndefLength:      cbor.IndefLengthForbidden,
+		TagsMd:           cbor.TagsForbidden,
+		UTF8:             cbor.UTF8RejectInvalid,
+		MaxArrayElements: MaxOperations,
+		MaxMapPairs:      64, // room for fields that later versions append
+		MaxNestedLevels:  8,
+	}.DecMode())
+)
+
+func must[M any](mode M, err error) M {
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}
+
+// EncodeRequest returns the request's bytes on the wire.
+func EncodeRequest(r Request) ([]byte, error) { return encoder.Marshal(r) }
+
+// EncodeReply returns the reply's bytes on the wire.
+func EncodeReply(r Reply) ([]byte, error) { return encoder.Marshal(r) }
+
+// DecodeRequest reads a request. It fails when data isn't one, or has no
+// operation or more than [MaxOperations]; the operations are not checked.
+func DecodeRequest(data []byte) (Request, error) {
+	var r Request
+	if err := decoder.Unmarshal(data, &r); err != nil {
+		return Request{}, fmt.Errorf("not a request: %w", err)
+	}
+	if len(r.Operations) == 0 {
+		return Request{}, fmt.Errorf("not a request: it has no operation")
+	}
+	return r, nil
+}
+
+// DecodeReply reads the reply to a request of n operations. It fails when
+// data isn't one, or when it has neither n results nor a kind of its own.
+func DecodeReply(data []byte, n int) (Reply, error) {
+	var r Reply
+	if err := decoder.Unmarshal(data, &r); err != nil {
+		return Reply{}, fmt.Errorf("not a reply: %w", err)
+	}
+	if r.Kind == "" && len(r.Results) != n {
+		return Reply{}, fmt.Errorf("not a reply: %d results for %d operations", len(r.Results), n)
+	}
+	return r, nil
+}
