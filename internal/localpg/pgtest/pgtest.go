@@ -1,0 +1,187 @@
+//go:build unix
+
+// Package pgtest gives tests databases of a real PostgreSQL server. One throw-away server per test
+// process is started by the first test that asks, and stopped by Main:
+//
+//	func TestMain(m *testing.M) { pgtest.Main(m) }
+//
+//	func TestX(t *testing.T) {
+//		t.Parallel()
+//		url := pgtest.ForTest(t) // a new, empty database
+//	}
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/outset-settings/outset/internal/localpg"
+)
+
+// patience is far above what a start or a stop takes on the slowest machine that runs tests.
+const patience = time.Minute
+
+// shared is the server of this test process.
+var shared struct {
+	once   sync.Once
+	main   bool
+	dir    string
+	server *localpg.Server
+	err    error
+	count  atomic.Int64
+}
+
+// Main runs the tests, stops the server, fails on goroutines that were left, and exits. It takes
+// the place of goleak.VerifyTestMain.
+func Main(m *testing.M, options ...goleak.Option) {
+	os.Exit(run(m.Run, options))
+}
+
+func run(tests func() int, options []goleak.Option) int {
+	shared.main = true
+	code := tests()
+	if err := stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		code = max(code, 1)
+	}
+	if code != 0 {
+		return code // a failed test may leave anything; its own message is what matters
+	}
+	if err := goleak.Find(options...); err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest: goroutines left by the tests:", err)
+		return 1
+	}
+	return 0
+}
+
+// IgnoreServer is for goleak in a single test, where the server is rightly still running.
+func IgnoreServer() goleak.Option {
+	return goleak.IgnoreAnyFunction("github.com/outset-settings/outset/internal/localpg.(*process).live")
+}
+
+// ForTest returns the connection string of a new, empty database (UTF8, locale C). It is dropped,
+// with the sessions it still has, at the end of the test.
+func ForTest(t testing.TB) string {
+	t.Helper()
+	if !shared.main {
+		t.Fatal("pgtest: the package's TestMain must call pgtest.Main, else nobody stops the server")
+	}
+	shared.once.Do(start)
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	name := databaseName(t.Name(), shared.count.Add(1))
+	url, err := shared.server.Database(t.Context(), name)
+	if err != nil {
+		t.Fatal(errors.Join(err, shared.server.Err()))
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := shared.server.Drop(ctx, name); err != nil {
+			t.Error(errors.Join(err, shared.server.Err()))
+		}
+	})
+	return url
+}
+
+// TempDir is like t.TempDir but can be entered by the user who runs PostgreSQL when the tests run
+// as root: for tests that start a server of their own.
+func TempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := makeDir(os.TempDir(), "outset-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// serverPrefix marks the directories that sweep may remove.
+const serverPrefix = "outset-pgtest-"
+
+func makeDir(parent, prefix string) (string, error) {
+	dir, err := os.MkdirTemp(parent, prefix)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755) //nolint:gosec // what is secret in it is private by itself
+}
+
+func start() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	// TMPDIR may be one that only root can enter; /tmp is everybody's.
+	for _, parent := range append(memory(), os.TempDir(), "/tmp") {
+		sweep(ctx, parent)
+		if shared.dir, shared.err = makeDir(parent, serverPrefix); shared.err != nil {
+			continue
+		}
+		shared.server, shared.err = localpg.Start(ctx, localpg.Options{Dir: shared.dir, Throwaway: true})
+		if !errors.Is(shared.err, localpg.ErrUnreachable) {
+			return
+		}
+		_ = os.RemoveAll(shared.dir)
+	}
+}
+
+func stop() error {
+	var err error
+	if shared.server != nil {
+		// At once: nobody will read the data again.
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		err = shared.server.Stop(ctx)
+	}
+	if shared.dir != "" {
+		err = errors.Join(err, os.RemoveAll(shared.dir))
+	}
+	return err
+}
+
+// databaseName keeps the test's name readable in pg_stat_activity, in PostgreSQL's 63 bytes.
+func databaseName(test string, n int64) string {
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '_'
+	}, test)
+	suffix := fmt.Sprintf("_%d", n)
+	return clean[:min(len(clean), 63-len(suffix))] + suffix
+}
+
+// sweep removes the directories of test processes that were killed. Those of living ones are locked,
+// but for the moment between their making and their locking.
+func sweep(ctx context.Context, parent string) {
+	const older = time.Minute
+	dirs, _ := filepath.Glob(filepath.Join(parent, serverPrefix+"*")) // a TMPDIR with *? is not swept
+	for _, dir := range dirs {
+		info, err := os.Lstat(dir)
+		if err != nil || time.Since(info.ModTime()) < older {
+			continue
+		}
+		// Anybody may make such a directory in /tmp; only our own are ours to remove.
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && int64(st.Uid) == int64(os.Geteuid()) {
+			_ = localpg.Remove(ctx, dir)
+		}
+	}
+}
