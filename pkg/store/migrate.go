@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrationLock is the key of the advisory lock that lets one program migrate at
+// a time: the ASCII codes of "outset".
+const migrationLock = 0x6f7574736574
+
+// Migrate brings the schema at url up to what this program needs. Any number of programs
+// may do so at once. A schema that is newer than the program is left as it is:
+// migrations are written so that the version before them goes on working.
+func Migrate(ctx context.Context, url string) error {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	config.ConnectTimeout = connectTimeout
+	if err := migrate(ctx, config); err != nil {
+		return fmt.Errorf("migrating the database: %w", err)
+	}
+	return nil
+}
+
+// MigrateWhenReachable is Migrate for a program that may start before its database does:
+// it tries every second until ctx ends, unless the database answers with a refusal.
+func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) error {
+	for {
+		err := Migrate(ctx, url)
+		if err == nil || ctx.Err() != nil || !unreachable(err) {
+			return err
+		}
+		log.Warn("the database is not there yet; trying on", "error", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// unreachable tells whether a database may come up by itself: it isn't there, or it
+// is starting, stopping or full (classes 57P and 53).
+func unreachable(err error) bool {
+	var fromServer *pgconn.PgError
+	if errors.As(err, &fromServer) {
+		return strings.HasPrefix(fromServer.Code, "57P") || strings.HasPrefix(fromServer.Code, "53")
+	}
+	var connecting *pgconn.ConnectError
+	return errors.As(err, &connecting)
+}
+
+func migrate(ctx context.Context, config *pgx.ConnConfig) error {
+	// The lock lives as long as its connection, so a program that dies releases it.
+	// goose has a lock of its own, but one that polls by the second.
+	guard, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = guard.Close(context.WithoutCancel(ctx)) }()
+	if err := checkEncoding(ctx, guard); err != nil {
+		return err
+	}
+	if _, err := guard.Exec(ctx, `select pg_advisory_lock($1)`, migrationLock); err != nil {
+		return err
+	}
+
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDB(*config)
+	defer func() { _ = db.Close() }()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files)
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// checkEncoding refuses a database that couldn't hold every document.
+func checkEncoding(ctx context.Context, conn *pgx.Conn) error {
+	var encoding string
+	if err := conn.QueryRow(ctx, `show server_encoding`).Scan(&encoding); err != nil {
+		return err
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("the database's encoding is %s; create one with encoding UTF8", encoding)
+	}
+	return nil
+}
