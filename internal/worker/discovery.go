@@ -1,0 +1,105 @@
+package worker
+
+import (
+	"encoding/json"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// EndpointData is what a worker adds to the standard figures of each endpoint in
+// the answer to $SRV.STATS.
+type EndpointData struct {
+	InFlight int64 `json:"in_flight"` // operations taken and not yet answered
+}
+
+// answerDiscovery makes the worker visible as a NATS micro service (`nats micro
+// ls`, `info`, `stats`). Subscribed to here and not by micro.AddService, whose
+// figures hold only for handlers that answer before they return, and which
+// stops a service for good at the first slow consumer.
+func (w *Worker) answerDiscovery() ([]*nats.Subscription, error) {
+	var subs []*nats.Subscription
+	for verb, answer := range map[micro.Verb]func() any{
+		micro.PingVerb:  w.ping,
+		micro.InfoVerb:  w.info,
+		micro.StatsVerb: w.stats,
+	} {
+		// Asked of all services, of all workers, and of this one.
+		for _, scope := range [][2]string{{"", ""}, {messages.ServiceName, ""}, {messages.ServiceName, w.id}} {
+			subject, err := micro.ControlSubject(verb, scope[0], scope[1])
+			if err != nil {
+				return nil, err
+			}
+			sub, err := w.nc.Subscribe(subject, func(m *nats.Msg) { w.introduce(m, answer()) })
+			if err != nil {
+				return nil, err
+			}
+			subs = append(subs, sub)
+		}
+	}
+	return subs, nil
+}
+
+func (w *Worker) introduce(m *nats.Msg, answer any) {
+	data, err := json.Marshal(answer)
+	if err == nil {
+		err = m.Respond(data)
+	}
+	if err != nil {
+		w.log.Warn("service discovery not answered", "subject", m.Subject, "error", err)
+	}
+}
+
+func (w *Worker) identity() micro.ServiceIdentity {
+	return micro.ServiceIdentity{
+		Name: messages.ServiceName, ID: w.id, Version: w.version,
+		Metadata: map[string]string{"host": w.host, "pid": strconv.Itoa(os.Getpid())},
+	}
+}
+
+func (w *Worker) ping() any {
+	return micro.Ping{ServiceIdentity: w.identity(), Type: micro.PingResponseType}
+}
+
+func (w *Worker) info() any {
+	info := micro.Info{
+		ServiceIdentity: w.identity(), Type: micro.InfoResponseType,
+		Description: "Outset: a worker that keeps users' settings",
+	}
+	for _, e := range w.endpoints() {
+		info.Endpoints = append(info.Endpoints, micro.EndpointInfo{
+			Name: e.name, Subject: e.subject, QueueGroup: messages.QueueGroup,
+		})
+	}
+	return info
+}
+
+func (w *Worker) stats() any {
+	stats := micro.Stats{ServiceIdentity: w.identity(), Type: micro.StatsResponseType, Started: w.started}
+	for _, e := range w.endpoints() {
+		stats.Endpoints = append(stats.Endpoints, e.stats())
+	}
+	return stats
+}
+
+func (e *endpoint) stats() *micro.EndpointStats {
+	s := &micro.EndpointStats{
+		Name: e.name, Subject: e.subject, QueueGroup: messages.QueueGroup,
+		NumRequests:    int(e.requests.Load()),
+		NumErrors:      int(e.errors.Load()),
+		ProcessingTime: time.Duration(e.time.Load()),
+	}
+	if last := e.lastError.Load(); last != nil {
+		s.LastError = *last
+	}
+	if s.NumRequests > 0 {
+		s.AverageProcessingTime = s.ProcessingTime / time.Duration(s.NumRequests)
+	}
+	s.Data, _ = json.Marshal(EndpointData{InFlight: e.inFlight.Load()}) // a number always encodes
+	return s
+}
