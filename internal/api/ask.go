@@ -1,0 +1,190 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// How often and how long a batch is asked for. A worker answers in milliseconds, so one
+// that hasn't in a second has died with the batch or is frozen. Three attempts and
+// their pauses fit into the default request timeout.
+const (
+	maxAttempts    = 3
+	attemptTimeout = time.Second
+	maxOverloads   = 2                     // a full worker, then once elsewhere
+	maxPause       = 20 * time.Millisecond // before asking elsewhere
+	pollEvery      = 25 * time.Millisecond // while waiting for a worker to come back
+)
+
+// asker sends batches of operations to the workers.
+type asker struct {
+	nc      *nats.Conn
+	pool    *pool
+	subject string
+	log     *slog.Logger
+}
+
+// batchState is a batch on its way: which of its operations have no result yet, and
+// what is known of them as a whole.
+type batchState struct {
+	operations []messages.Operation
+	results    []messages.Result
+	open       []int // places of those without a result
+	attempts   int   // that ended without an answer
+	overloads  int
+}
+
+// ask gets a result for each operation. It asks again where that is safe and may
+// help, always with the same operation ids, so that nothing is applied twice:
+//
+//   - nobody is there to ask, or NATS is away: while a worker may be coming back;
+//   - a worker is full: once, since the next one may not be;
+//   - no answer: maxAttempts times in all, while the deadlines allow;
+//   - an answer that did not fit beside the others: at once.
+func (a asker) ask(ctx context.Context, operations []messages.Operation) []messages.Result {
+	s := &batchState{operations: operations, results: make([]messages.Result, len(operations))}
+	for i := range operations {
+		s.open = append(s.open, i)
+	}
+	for s.expire(time.Now()); len(s.open) > 0; s.expire(time.Now()) {
+		reply, err := a.request(ctx, s)
+		switch {
+		case err == nil && reply.Kind == "":
+			a.pool.sign()
+			s.settle(reply.Results)
+		case err == nil:
+			a.pool.sign()
+			s.overloads++
+			if reply.Kind != messages.KindOverloaded || s.overloads == maxOverloads {
+				s.fail(reply.Kind, reply.Detail)
+			}
+			pause(ctx, rand.N(maxPause)) //nolint:gosec // jitter, not a secret
+		case notSent(err):
+			if ctx.Err() != nil || errors.Is(err, nats.ErrMaxPayload) || !a.pool.comingBack() {
+				s.fail(messages.KindUnavailable, "there is no worker")
+			}
+			pause(ctx, pollEvery)
+		default:
+			s.attempts++
+			a.log.Warn("no answer from a worker", "subject", a.subject, "operations", len(s.open), "attempt", s.attempts, "error", err)
+			if s.attempts == maxAttempts || ctx.Err() != nil {
+				s.fail(messages.KindOutcomeUnknown, "no worker answered in time")
+			}
+		}
+	}
+	return s.results
+}
+
+// request sends open operations to one worker, as many as fit in a message, and
+// waits for its reply.
+func (a asker) request(ctx context.Context, s *batchState) (messages.Reply, error) {
+	r := messages.Request{Operations: s.fitting(messages.Room(a.nc.MaxPayload()))}
+	data, err := messages.EncodeRequest(r)
+	if err != nil {
+		return messages.Reply{}, err
+	}
+	ctx, cancel := context.WithDeadline(ctx, s.patience(time.Now()))
+	defer cancel()
+	m, err := a.nc.RequestWithContext(ctx, a.subject, data)
+	if err != nil {
+		return messages.Reply{}, err
+	}
+	return messages.DecodeReply(m.Data, len(r.Operations))
+}
+
+// fitting returns the first open operations that have room in one request, one at least.
+func (s *batchState) fitting(room int) []messages.Operation {
+	var fit []messages.Operation
+	for _, place := range s.open {
+		o := s.operations[place]
+		if room -= o.Size(); room < 0 && len(fit) > 0 {
+			break
+		}
+		fit = append(fit, o)
+	}
+	return fit
+}
+
+// patience is until when the next attempt may take.
+func (s *batchState) patience(now time.Time) time.Time {
+	last := int64(0)
+	for _, i := range s.open {
+		last = max(last, s.operations[i].Deadline)
+	}
+	until := now.Add(attemptTimeout)
+	if deadline := time.UnixMilli(last); deadline.Before(until) {
+		return deadline
+	}
+	return until
+}
+
+// settle takes over the results of the first open operations. Those that did not fit
+// into the reply stay open; the first one always fits, so the rest gets smaller.
+func (s *batchState) settle(results []messages.Result) {
+	var again []int
+	for i, r := range results {
+		if place := s.open[i]; r.Kind == messages.KindAskAgain && i > 0 {
+			again = append(again, place)
+		} else {
+			s.results[place] = s.judged(r)
+		}
+	}
+	s.open = append(again, s.open[len(results):]...)
+}
+
+// expire settles the operations whose time is up.
+func (s *batchState) expire(now time.Time) {
+	var open []int
+	for _, place := range s.open {
+		if s.operations[place].Expired(now) {
+			s.results[place] = s.judged(messages.Result{Kind: messages.KindExpired})
+		} else {
+			open = append(open, place)
+		}
+	}
+	s.open = open
+}
+
+// fail gives all open operations the same result.
+func (s *batchState) fail(k messages.Kind, detail string) {
+	for _, place := range s.open {
+		s.results[place] = s.judged(messages.Result{Kind: k, Detail: detail})
+	}
+	s.open = nil
+}
+
+// judged corrects a "no, not now" after an attempt that had no answer: that one may
+// have applied the operation, or may yet.
+func (s *batchState) judged(r messages.Result) messages.Result {
+	if s.attempts == 0 {
+		return r
+	}
+	switch r.Kind {
+	case messages.KindOverloaded, messages.KindUnavailable, messages.KindExpired:
+		return messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "an earlier attempt had no answer"}
+	default:
+		return r
+	}
+}
+
+// notSent tells whether the request surely reached no worker.
+func notSent(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, nats.ErrReconnectBufExceeded) || // not connected, and nothing is sent late
+		errors.Is(err, nats.ErrConnectionClosed) ||
+		errors.Is(err, nats.ErrMaxPayload)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,356 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// failed fails the test unless the answer is this kind of problem, with Retry-After.
+func failed(t *testing.T, a answer, status int, kind string) {
+	t.Helper()
+	var p struct{ Type string }
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != status || p.Type != "/problems/"+kind || a.header.Get("Retry-After") == "" {
+		t.Errorf("%d %s %v, want %d %s with Retry-After", a.status, a.body, a.header, status, kind)
+	}
+}
+
+// TestNoWorker: where no worker ever was, the refusal does not wait for one.
+func TestNoWorker(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.RequestTimeout, config.WorkerGrace = time.Hour, time.Hour // waiting would be noticed
+	s := newSystem(t, config)
+	failed(t, s.post("42", `{}`), http.StatusServiceUnavailable, "unavailable")
+	failed(t, s.get("42"), http.StatusServiceUnavailable, "unavailable")
+}
+
+// TestReadiness: the API lives without NATS and workers, and is ready with them.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	failed(t, s.do("GET", "/readyz", ""), http.StatusServiceUnavailable, "unavailable")
+	stop := s.startWorker()
+	if a := s.do("GET", "/readyz", ""); a.status != http.StatusOK {
+		t.Errorf("with a worker: %+v", a)
+	}
+	stop()
+	failed(t, s.do("GET", "/readyz", ""), http.StatusServiceUnavailable, "unavailable")
+	s.nats.Shutdown()
+	failed(t, s.do("GET", "/readyz", ""), http.StatusServiceUnavailable, "unavailable")
+	if a := s.do("GET", "/healthz", ""); a.status != http.StatusOK {
+		t.Errorf("healthz: %+v", a)
+	}
+}
+
+// TestWorkersComeAndGo: under load, workers start and stop one after the other, at times
+// none is there. Each write is answered and counts once.
+func TestWorkersComeAndGo(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	stop := s.startWorker()
+	done := make(chan struct{})
+	var load sync.WaitGroup
+	writes := make([]int, 16)
+	for n := range writes {
+		load.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				a, err := s.try("POST", fmt.Sprintf("/user/u%d/settings", n), fmt.Sprintf(`{"n":%d}`, writes[n]+1), isJSON)
+				if err != nil || a.status != http.StatusOK || a.header.Get("ETag") != fmt.Sprintf(`"%d"`, writes[n]+1) {
+					t.Errorf("write %d: %+v, %v", writes[n]+1, a, err)
+					return
+				}
+				writes[n]++
+			}
+		})
+	}
+	for range 3 {
+		another := s.startWorker() // one, two, one
+		stop()
+		stop = another
+	}
+	stop() // none
+	stop = s.startWorker()
+	close(done)
+	load.Wait()
+	stop()
+	s.startWorker()
+	for n, w := range writes {
+		s.has(fmt.Sprint("u", n), w, fmt.Sprintf(`{"n":%d}`, w))
+	}
+}
+
+// TestSilentWorker: a worker that takes requests and never answers, as one that was
+// killed or frozen, costs time and nothing else.
+func TestSilentWorker(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	var swallowed atomic.Int32
+	silent := s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
+		swallowed.Add(1)
+		return nil
+	})
+	var writers sync.WaitGroup
+	for n := range 4 {
+		writers.Go(func() {
+			for i := 1; i <= 20 || swallowed.Load() == 0; i++ {
+				if swallowed.Load() > 3 {
+					_ = silent.Unsubscribe() // the server has noticed that it is dead
+				}
+				a := s.post(fmt.Sprint("u", n), fmt.Sprintf(`{"i":%d}`, i))
+				if a.status != http.StatusOK || a.header.Get("ETag") != fmt.Sprintf(`"%d"`, i) {
+					t.Errorf("write %d: %+v", i, a)
+				}
+			}
+		})
+	}
+	writers.Wait()
+}
+
+// TestNoAnswer: where nobody answers in time a write's outcome is unknown, and a read
+// is just not served.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.RequestTimeout = 100 * time.Millisecond
+	s := newSystem(t, config)
+	var ids sync.Map
+	silent := func(r messages.Request) *messages.Reply {
+		for _, o := range r.Operations {
+			ids.Store(o.ID, true)
+		}
+		return nil
+	}
+	s.startFake(messages.WriteSubject, silent)
+	s.startFake(messages.ReadSubject, silent)
+	failed(t, s.post("42", `{}`), http.StatusGatewayTimeout, "outcome-unknown")
+	failed(t, s.get("42"), http.StatusServiceUnavailable, "unavailable")
+}
+
+// TestAskedAgain: an attempt without an answer is repeated with the same operation id.
+func TestAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	var (
+		mu  sync.Mutex
+		ids []string
+	)
+	s.startFake(messages.WriteSubject, func(r messages.Request) *messages.Reply {
+		mu.Lock()
+		defer mu.Unlock()
+		ids = append(ids, r.Operations[0].ID)
+		if len(ids) < 3 {
+			return nil
+		}
+		return &messages.Reply{Results: []messages.Result{{Version: 7, Replayed: true}}}
+	})
+	if a := s.post("42", `{}`); a.status != http.StatusOK || a.header.Get("ETag") != `"7"` {
+		t.Errorf("%+v", a)
+	}
+	if len(ids) != 3 || ids[0] == "" || ids[0] != ids[1] || ids[1] != ids[2] {
+		t.Errorf("asked with the ids %q", ids)
+	}
+}
+
+// TestMaybe: after an attempt without an answer, "not now" from another worker doesn't
+// mean that nothing was changed.
+func TestMaybe(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	var asked atomic.Int32
+	s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
+		if asked.Add(1) == 1 {
+			return nil
+		}
+		return &messages.Reply{Results: []messages.Result{{Kind: messages.KindUnavailable}}}
+	})
+	failed(t, s.post("42", `{}`), http.StatusGatewayTimeout, "outcome-unknown")
+}
+
+// TestFullWorker: one that is full is asked once more, elsewhere.
+func TestFullWorker(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	var asked atomic.Int32
+	full := s.startFake(messages.ReadSubject, func(messages.Request) *messages.Reply {
+		asked.Add(1)
+		return &messages.Reply{Kind: messages.KindOverloaded}
+	})
+	failed(t, s.get("42"), http.StatusServiceUnavailable, "overloaded")
+	if n := asked.Load(); n != 2 {
+		t.Errorf("asked %d times, want twice", n)
+	}
+	if err := full.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	asked.Store(0)
+	s.startFake(messages.ReadSubject, func(messages.Request) *messages.Reply {
+		if asked.Add(1) == 1 {
+			return &messages.Reply{Kind: messages.KindOverloaded}
+		}
+		return &messages.Reply{Results: []messages.Result{{Version: 1, Document: []byte(`{}`)}}}
+	})
+	s.has("42", 1, `{}`)
+}
+
+// TestQueueFull: what has no room in the API's queue is refused at once, the rest served.
+func TestQueueFull(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.APIQueueSize = 8
+	s := newSystem(t, config)
+	gate := make(chan struct{})
+	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
+		<-gate
+		return &messages.Reply{Results: make([]messages.Result, len(r.Operations))}
+	})
+	const clients = 1000
+	answers := make(chan answer, clients)
+	for range clients {
+		go func() {
+			a, err := s.try("GET", "/user/42/settings", "")
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- a
+		}()
+	}
+	first := <-answers // before anything was served
+	failed(t, first, http.StatusServiceUnavailable, "overloaded")
+	close(gate)
+	served := 0
+	for range clients - 1 {
+		if a := <-answers; a.status == http.StatusOK {
+			served++
+		} else {
+			failed(t, a, http.StatusServiceUnavailable, "overloaded")
+		}
+	}
+	if served == 0 {
+		t.Error("nobody was served")
+	}
+}
+
+// TestUnknownKind: a kind that a newer worker has is ours to explain, not the client's.
+func TestUnknownKind(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startFake(messages.ReadSubject, func(messages.Request) *messages.Reply {
+		return &messages.Reply{Results: []messages.Result{{Kind: "from-the-future", Detail: "secret"}}}
+	})
+	a := s.get("42")
+	if a.status != http.StatusInternalServerError || !strings.Contains(a.body, `"/problems/internal"`) || strings.Contains(a.body, "secret") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestBigDocuments: batches of the largest documents, both ways, through a NATS server
+// with the default max_payload and one with the least that we need.
+func TestBigDocuments(t *testing.T) {
+	t.Parallel()
+	for name, most := range map[string]int32{"default": server.MAX_PAYLOAD_SIZE, "least": messages.MinPayload} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t, apiConfig, func(o *server.Options) { o.MaxPayload = most })
+			s.startWorker()
+			const users = 48
+			document := func(n int) string {
+				return fmt.Sprintf(`{"n":%02d,"x":"%s"}`, n+10, strings.Repeat("x", messages.MaxDocument-len(`{"n":00,"x":""}`)))
+			}
+			var all sync.WaitGroup
+			for n := range users {
+				all.Go(func() {
+					if a := s.post(fmt.Sprint("u", n), document(n)); a.status != http.StatusOK {
+						t.Errorf("POST %d: %d %.100s", n, a.status, a.body)
+					}
+				})
+			}
+			all.Wait()
+			for n := range users {
+				all.Go(func() { s.has(fmt.Sprint("u", n), 1, document(n)) })
+			}
+			all.Wait()
+		})
+	}
+}
+
+// TestSmallPayload: a server that can't carry the largest document is told apart.
+func TestSmallPayload(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig, func(o *server.Options) { o.MaxPayload = messages.MinPayload - 1 })
+	a := s.do("GET", "/readyz", "")
+	failed(t, a, http.StatusServiceUnavailable, "unavailable")
+	if !strings.Contains(a.body, "max_payload") {
+		t.Errorf("the reason is missing: %s", a.body)
+	}
+}
+
+// TestNATSRestart: while NATS is away requests are refused or held, afterwards served, and
+// nothing is sent late.
+func TestNATSRestart(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.WorkerGrace = 0
+	s := newSystem(t, config)
+	s.startWorker()
+	s.post("42", `{"n":1}`)
+	port := s.nats.Addr().String()
+	s.nats.Shutdown()
+	s.nats.WaitForShutdown()
+	eventually(t, "requests are refused", func() bool { return s.get("42").status == http.StatusServiceUnavailable })
+	failed(t, s.post("42", `{"n":2}`), http.StatusServiceUnavailable, "unavailable")
+
+	s.restartNATS(port)
+	eventually(t, "requests are served", func() bool { return s.get("42").status == http.StatusOK })
+	s.has("42", 1, `{"n":1}`)
+}
+
+// TestShutdown: an API that is stopped answers what it has taken.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	taken, gate := make(chan struct{}), make(chan struct{})
+	s.startFake(messages.ReadSubject, func(messages.Request) *messages.Reply {
+		close(taken)
+		<-gate
+		return &messages.Reply{Results: []messages.Result{{Version: 3, Document: []byte(`{}`)}}}
+	})
+	base, stop := s.startAPI(apiConfig)
+	s.base = base
+	answers := make(chan answer, 1)
+	go func() { answers <- s.get("42") }()
+	<-taken
+	stopped := make(chan struct{})
+	go func() {
+		stop()
+		close(stopped)
+	}()
+	eventually(t, "new connections are refused", func() bool {
+		fresh := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		response, err := fresh.Get(base + "/healthz") //nolint:noctx // ends at once
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err != nil
+	})
+	close(gate)
+	if a := <-answers; a.status != http.StatusOK || a.header.Get("ETag") != `"3"` {
+		t.Errorf("the request under way: %+v", a)
+	}
+	<-stopped
+}

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/nats-io/nuid"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// requestIDKey is where the request's id is kept while it is served.
+const requestIDKey = "request_id"
+
+// frame is around every handler: it names the request, sets the headers that all
+// answers have, and logs.
+func (s *Server) frame(c *fiber.Ctx) error {
+	start := time.Now()
+	id := c.Get(fiber.HeaderXRequestID)
+	if !validRequestID(id) {
+		id = nuid.Next()
+	}
+	c.Locals(requestIDKey, id)
+	c.Set(fiber.HeaderXRequestID, id)
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderCacheControl, "no-cache") // may be kept, but not used without asking
+
+	err := c.Next()
+	if err != nil {
+		err = s.fail(c, err)
+	}
+	if s.log.Enabled(c.UserContext(), slog.LevelDebug) {
+		s.log.Debug("request", "request_id", id, "method", c.Method(), "path", c.Path(),
+			"status", c.Response().StatusCode(), "took", time.Since(start))
+	}
+	return err
+}
+
+func requestID(c *fiber.Ctx) string {
+	id, _ := c.Locals(requestIDKey).(string)
+	return id
+}
+
+// validRequestID tells whether an id that a client sent may go into our logs.
+func validRequestID(id string) bool {
+	return id != "" && len(id) <= messages.MaxRequestID && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:", r)
+	})
+}

@@ -1,0 +1,265 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	natstest "github.com/nats-io/nats-server/v2/test"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/goleak"
+
+	"github.com/outset-settings/outset/internal/api"
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/worker"
+	"github.com/outset-settings/outset/pkg/messages"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+func TestMain(m *testing.M) {
+	pgtest.Main(m,
+		// fasthttp keeps one clock for the whole process, and its pool sees only every ten
+		// seconds that its server was shut down.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
+
+// system is what a test runs: an embedded NATS server, an API that is reached over
+// HTTP, and as many workers as the test starts.
+type system struct {
+	t        *testing.T
+	nats     *server.Server
+	base     string // the API's URL
+	client   *http.Client
+	database string // made when the first worker needs it
+	log      *lockedBuffer
+}
+
+var apiConfig = api.Config{
+	HTTPAddr: "127.0.0.1:0", RequestTimeout: 5 * time.Second, WorkerGrace: 3 * time.Second,
+	APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second,
+}
+
+var workerConfig = worker.Config{
+	ReadLanes: 2, WriteLanes: 2, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
+}
+
+// newSystem starts NATS and the API.
+func newSystem(t *testing.T, config api.Config, change ...func(*server.Options)) *system {
+	t.Helper()
+	options := natstest.DefaultTestOptions
+	options.Port = -1
+	for _, f := range change {
+		f(&options)
+	}
+	s := &system{t: t, log: &lockedBuffer{}}
+	s.nats = natstest.RunServer(&options)
+	t.Cleanup(s.nats.WaitForShutdown)
+	t.Cleanup(s.nats.Shutdown)
+	s.base, _ = s.startAPI(config)
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	s.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	t.Cleanup(transport.CloseIdleConnections)
+	return s
+}
+
+func (s *system) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// dial connects as the programs do: for ever, and sending nothing late.
+func (s *system) dial() *nats.Conn {
+	s.t.Helper()
+	nc, err := nats.Connect(s.nats.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(nc.Close)
+	return nc
+}
+
+// startAPI runs an API until the test ends or stop is called.
+func (s *system) startAPI(config api.Config) (base string, stop func()) {
+	s.t.Helper()
+	a, err := api.Listen(s.dial(), config, s.logger())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return "http://" + a.Addr(), s.run(a.Run)
+}
+
+// startWorker runs a worker on the system's database until the test ends or stop is called.
+func (s *system) startWorker() (stop func()) {
+	s.t.Helper()
+	if s.database == "" {
+		s.database = pgtest.ForTest(s.t)
+		if err := store.Migrate(s.t.Context(), s.database); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	db, err := store.Open(s.t.Context(), s.database, workerConfig.Connections())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(db.Close)
+	w, err := worker.New(s.dial(), db, workerConfig, "0.0.0", s.logger())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	stop = s.run(w.Run)
+	eventually(s.t, "the worker is ready", func() bool { return w.Ready(s.t.Context()) == nil })
+	return stop
+}
+
+// startFake answers requests in the place of a worker: with what answer returns, or not at
+// all where that is nil.
+func (s *system) startFake(subject string, answer func(messages.Request) *messages.Reply) *nats.Subscription {
+	s.t.Helper()
+	nc := s.dial()
+	sub, err := nc.QueueSubscribe(subject, messages.QueueGroup, func(m *nats.Msg) {
+		request, err := messages.DecodeRequest(m.Data)
+		if err != nil {
+			s.t.Errorf("the API sent %x: %v", m.Data, err)
+			return
+		}
+		if reply := answer(request); reply != nil {
+			data, err := messages.EncodeReply(*reply)
+			if err != nil {
+				s.t.Error(err)
+			}
+			_ = m.Respond(data)
+		}
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		s.t.Fatal(err)
+	}
+	return sub
+}
+
+// run calls f until its context ends, at the end of the test at the latest.
+func (s *system) run(f func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			s.t.Errorf("stopping: %v", err)
+		}
+	})
+	s.t.Cleanup(stop)
+	return stop
+}
+
+// answer is what came back over HTTP.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (s *system) do(method, path, body string, header ...string) answer {
+	s.t.Helper()
+	a, err := s.try(method, path, body, header...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return a
+}
+
+// try sends a request with the given header lines ("Name: value").
+func (s *system) try(method, path, body string, header ...string) (answer, error) {
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.base+path, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Add(name, value)
+	}
+	response, err := s.client.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, string(data)}, err
+}
+
+func (s *system) post(user, document string) answer {
+	s.t.Helper()
+	return s.do(http.MethodPost, "/user/"+user+"/settings", document, isJSON)
+}
+
+func (s *system) get(user string) answer {
+	s.t.Helper()
+	return s.do(http.MethodGet, "/user/"+user+"/settings", "")
+}
+
+const isJSON = "Content-Type: application/json"
+
+// has fails the test unless the user has this document at this version.
+func (s *system) has(user string, version int, document string) {
+	s.t.Helper()
+	a := s.get(user)
+	if a.status != http.StatusOK || a.body != document || a.header.Get("ETag") != fmt.Sprintf(`"%d"`, version) {
+		s.t.Errorf("%s has %d %s %.200s, want %.200s at %d", user, a.status, a.header.Get("ETag"), a.body, document, version)
+	}
+}
+
+// eventually waits for a condition, and fails the test if it takes absurdly long.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("in vain waited until", what)
+		}
+	}
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// restartNATS starts a new server where one was.
+func (s *system) restartNATS(addr string) {
+	s.t.Helper()
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	options := natstest.DefaultTestOptions
+	if options.Port, err = strconv.Atoi(port); err != nil {
+		s.t.Fatal(err)
+	}
+	s.nats = natstest.RunServer(&options)
+	s.t.Cleanup(s.nats.Shutdown)
+}

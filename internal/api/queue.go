@@ -1,0 +1,92 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/outset-settings/outset/internal/batch"
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// The bounds of the API's batches. Lanes follow the number of live workers: with one
+// worker, one or two lanes make the largest batches and the best throughput; with
+// many, fewer lanes than workers would leave some without work.
+const (
+	minLanes        = 2
+	maxLanes        = 64
+	batchOperations = 256
+	batchBytes      = 1 << 20 // NATS's default max_payload; ask splits what does not fit
+	// queueBytes bounds the memory of what waits.
+	queueBytes = 64 << 20
+	// A batch that takes longer than this gives its lane to the next: its worker may be
+	// dead, and those behind it needn't wait until that is certain.
+	patience = 200 * time.Millisecond
+	maxLate  = 64
+)
+
+// queue is where operations wait for a place in a NATS message.
+type queue struct {
+	reads, writes *batch.Batcher[messages.Operation, messages.Result]
+}
+
+func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logger) (*queue, error) {
+	p := &pool{nc: nc, grace: config.WorkerGrace}
+	q := &queue{
+		reads:  newBatcher(ctx, config, asker{nc, p, messages.ReadSubject, log}),
+		writes: newBatcher(ctx, config, asker{nc, p, messages.WriteSubject, log}),
+	}
+	return q, p.watch(ctx, func(workers int) {
+		lanes := min(max(workers, minLanes), maxLanes)
+		q.reads.SetLanes(lanes)
+		q.writes.SetLanes(lanes)
+	})
+}
+
+func newBatcher(ctx context.Context, config Config, a asker) *batch.Batcher[messages.Operation, messages.Result] {
+	return batch.New(ctx, batch.Options[messages.Operation]{
+		Lanes:    minLanes,
+		Batch:    batch.Size{Count: batchOperations, Bytes: batchBytes},
+		Queue:    batch.Size{Count: config.APIQueueSize, Bytes: queueBytes},
+		Of:       func(o messages.Operation) batch.Size { return batch.Size{Count: 1, Bytes: o.Size()} },
+		Patience: patience,
+		MaxLate:  maxLate,
+	}, a.ask)
+}
+
+func (q *queue) read(ctx context.Context, o messages.Operation) messages.Result {
+	r := do(ctx, q.reads, o)
+	if r.Kind == messages.KindOutcomeUnknown {
+		r.Kind = messages.KindUnavailable // a read has no outcome to wonder about
+	}
+	return r
+}
+
+func (q *queue) write(ctx context.Context, o messages.Operation) messages.Result {
+	return do(ctx, q.writes, o)
+}
+
+func do(ctx context.Context, b *batch.Batcher[messages.Operation, messages.Result], o messages.Operation) messages.Result {
+	ctx, cancel := context.WithDeadline(ctx, time.UnixMilli(o.Deadline))
+	defer cancel()
+	r, err := b.Do(ctx, o)
+	switch {
+	case err == nil:
+		return r
+	case errors.Is(err, batch.ErrFull):
+		return messages.Result{Kind: messages.KindOverloaded, Detail: "the API's queue is full"}
+	case errors.Is(err, batch.ErrClosed):
+		return messages.Result{Kind: messages.KindUnavailable, Detail: "the API is stopping"}
+	case errors.Is(err, batch.ErrWithdrawn):
+		return messages.Result{Kind: messages.KindExpired, Detail: "it waited in the API's queue all the time"}
+	default: // its time is up while it is on its way
+		return messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "no answer in time"}
+	}
+}
+
+func (q *queue) close(ctx context.Context) error {
+	return errors.Join(q.reads.Close(ctx), q.writes.Close(ctx))
+}

@@ -1,0 +1,179 @@
+// Package api is the HTTP side of Outset: it turns requests into operations for
+// the queue, and their results into answers. It keeps no state and knows no
+// database, so any number of APIs may run side by side.
+//
+// The way of a request: routes (here) → a handler → queue (batches) → ask (one
+// NATS request for a batch, with its repetitions) → and back, where problem.go
+// turns a failure's kind into a status.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/nats-io/nats.go"
+	// Imported so that go.mod holds it at a version of our choice: the one that fiber asks
+	// for lets requests be smuggled.
+	_ "github.com/valyala/fasthttp"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// Config has the address and the limits of an API.
+type Config struct {
+	HTTPAddr string `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"where the API listens"`
+	Auth     string `env:"AUTH" placeholder:"none" help:"\"none\" lets an API without authentication listen beyond loopback"`
+
+	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" default:"5s" placeholder:"DURATION" help:"how long a request may take; past it the answer is 503, or 504 where the outcome isn't known"`
+	WorkerGrace    time.Duration `env:"WORKER_GRACE" default:"3s" placeholder:"DURATION" help:"how long after the last sign of a worker requests wait for another; past it they are refused at once"`
+
+	APIQueueSize   int           `name:"api-queue-size" env:"API_QUEUE_SIZE" default:"4096" placeholder:"N" help:"requests that wait for a place in a batch, reads and writes each; past it the answer is 503"`
+	MaxConnections int           `env:"MAX_CONNECTIONS" default:"16384" placeholder:"N" help:"HTTP connections at once"`
+	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" default:"2m" placeholder:"DURATION" help:"how long an idle HTTP connection is kept"`
+	ReadTimeout    time.Duration `env:"READ_TIMEOUT" default:"10s" placeholder:"DURATION" help:"how long a client may take to send a request"`
+}
+
+// validate tells which setting makes no sense.
+func (c Config) validate() error {
+	for name, d := range map[string]time.Duration{
+		"REQUEST_TIMEOUT": c.RequestTimeout, "IDLE_TIMEOUT": c.IdleTimeout, "READ_TIMEOUT": c.ReadTimeout,
+	} {
+		if d <= 0 {
+			return fmt.Errorf("%s must be positive, not %v", name, d)
+		}
+	}
+	switch {
+	case c.WorkerGrace < 0:
+		return fmt.Errorf("WORKER_GRACE must not be negative, as %v is", c.WorkerGrace)
+	case c.APIQueueSize < 1 || c.MaxConnections < 1:
+		return errors.New("API_QUEUE_SIZE and MAX_CONNECTIONS must be at least 1")
+	case c.Auth != "" && c.Auth != "none":
+		return fmt.Errorf("AUTH must be \"none\" or not set, not %q", c.Auth)
+	}
+	return nil
+}
+
+// The limits of HTTP that are not worth a setting.
+const (
+	maxHeaders   = 8 << 10 // bytes of the request line and the headers
+	writeTimeout = 10 * time.Second
+	// fasthttp hangs up on a body over its limit while the client still sends, and
+	// the client often sees a reset and no answer. So it may read somewhat more
+	// than a document, and the handler refuses it in peace.
+	maxBody = 4 * messages.MaxDocument
+)
+
+// Server is an API.
+type Server struct {
+	config   Config
+	nc       *nats.Conn
+	log      *slog.Logger
+	app      *fiber.App
+	queue    *queue
+	listener net.Listener
+	stopping atomic.Bool
+}
+
+// Listen returns a server that holds the configured address but doesn't answer yet:
+// an address that is taken is an error at once. Run answers.
+func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", config.HTTPAddr)
+	if err != nil {
+		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
+	}
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && config.Auth != "none" {
+		_ = l.Close()
+		return nil, fmt.Errorf("HTTP_ADDR: %s can be reached from other machines and there is no authentication; "+
+			"set AUTH=none if that is what you want", config.HTTPAddr)
+	}
+	s := &Server{config: config, nc: nc, log: log, listener: l}
+	s.app = s.routes()
+	return s, nil
+}
+
+// Addr is the address that the server listens on, with the port that it got.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+func (s *Server) routes() *fiber.App {
+	app := fiber.New(fiber.Config{
+		AppName:               "Outset",
+		DisableStartupMessage: true,
+		// Strings from a request outlive its handler, in batches that are under way
+		// when the request's time is up. fasthttp would write the next request over them.
+		Immutable:      true,
+		StrictRouting:  true,
+		CaseSensitive:  true,
+		BodyLimit:      maxBody,
+		Concurrency:    s.config.MaxConnections,
+		ReadTimeout:    s.config.ReadTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    s.config.IdleTimeout,
+		ReadBufferSize: maxHeaders,
+		ErrorHandler:   s.fail,
+	})
+	app.Server().CloseOnShutdown = true // tell clients whose connections are kept that this was the last answer
+
+	app.Use(s.frame)
+	app.Get("/healthz", s.alive)
+	app.Get("/readyz", s.ready)
+	app.Get("/user/:id/settings", s.getSettings)
+	app.Post("/user/:id/settings", s.postSettings)
+	return app
+}
+
+// Run answers requests until ctx ends, then finishes those that have come, and returns.
+func (s *Server) Run(ctx context.Context) error {
+	watch, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWatching()
+	queue, err := newQueue(watch, s.nc, s.config, s.log)
+	if err != nil {
+		_ = s.listener.Close()
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	s.queue = queue
+
+	served := make(chan error, 1)
+	go func() { served <- s.app.Listener(s.listener) }()
+	s.log.Info("api listening", "addr", s.Addr())
+	select {
+	case err := <-served:
+		return errors.Join(fmt.Errorf("serving HTTP: %w", err), queue.close(ctx))
+	case <-ctx.Done():
+	}
+
+	s.stopping.Store(true)
+	// Every request ends within its own timeout, so twice that is beyond all.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.config.RequestTimeout)
+	defer cancel()
+	err = s.app.ShutdownWithContext(ctx)
+	_ = s.listener.Close() // Shutdown knows it only once it is served
+	err = errors.Join(err, <-served, queue.close(ctx))
+	s.log.Info("api stopped")
+	return err
+}
+
+// Ready returns nil if requests can be served: NATS is connected and a worker answers.
+func (s *Server) Ready(ctx context.Context) error {
+	if s.stopping.Load() {
+		return errors.New("stopping")
+	}
+	return findWorker(ctx, s.nc)
+}
+
+func (s *Server) alive(c *fiber.Ctx) error { return c.SendString("ok\n") }
+
+func (s *Server) ready(c *fiber.Ctx) error {
+	if err := s.Ready(c.UserContext()); err != nil {
+		return problem{kind: messages.KindUnavailable, detail: err.Error()}
+	}
+	return c.SendString("ok\n")
+}
