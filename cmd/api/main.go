@@ -1,0 +1,51 @@
+// Command api answers HTTP requests about users' settings by asking the workers over
+// NATS. It keeps no state: run as many as you like.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/outset-settings/outset/internal/api"
+	"github.com/outset-settings/outset/internal/program"
+)
+
+func main() {
+	os.Exit(program.Main("api", "The HTTP side of Outset: settings of users, kept by the workers behind NATS.", &cli{}))
+}
+
+type cli struct {
+	program.Common
+	api.Config
+	Admin string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
+	program.NATS
+
+	Serve  serve  `cmd:"" default:"1" help:"answer HTTP requests (the default)"`
+	Health health `cmd:"" help:"exit with 0 if the API at ADMIN_ADDR is ready"`
+}
+
+type serve struct{}
+
+// Run answers requests until ctx ends, and then those that have come.
+func (serve) Run(ctx context.Context, c *cli) error {
+	log := c.Logger()
+	nc, err := c.Connect("outset api", log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	server, err := api.Listen(nc, c.Config, log)
+	if err != nil {
+		return err
+	}
+	admin, err := program.ListenAdmin(c.Admin, server.Ready, log)
+	if err != nil {
+		return err
+	}
+	return admin.Around(ctx, server.Run)
+}
+
+type health struct{}
+
+// Run asks the API whether it is ready.
+func (health) Run(ctx context.Context, c *cli) error { return program.AskReady(ctx, c.Admin) }

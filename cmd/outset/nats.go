@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// How the embedded server notices clients that are gone; its default is two pings
+// of two minutes.
+const (
+	natsPingInterval = 5 * time.Second
+	natsMaxPings     = 2
+	natsStart        = 5 * time.Second
+)
+
+// startNATS returns an embedded NATS server that accepts connections at addr. It is
+// on TCP, so that `outset workers`, `nats` and further workers find it.
+func startNATS(addr string) (*server.Server, error) {
+	host, portText, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("NATS_ADDR: %w", err)
+	}
+	// The server itself would only log that the address is taken.
+	probe, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("NATS_ADDR: %w; choose another with --nats, or use the server that is there by NATS_URL", err)
+	}
+	_ = probe.Close()
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return nil, fmt.Errorf("NATS_ADDR: %w", err)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	s, err := server.NewServer(&server.Options{
+		ServerName: "outset", Host: host, Port: port,
+		NoSigs: true, NoLog: true,
+		PingInterval: natsPingInterval, MaxPingsOut: natsMaxPings,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("NATS: %w", err)
+	}
+	go s.Start()
+	if !s.ReadyForConnections(natsStart) {
+		s.Shutdown()
+		return nil, errors.New("NATS: the embedded server did not start")
+	}
+	return s, nil
+}

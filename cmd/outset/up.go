@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/outset-settings/outset/internal/api"
+	"github.com/outset-settings/outset/internal/localpg"
+	"github.com/outset-settings/outset/internal/program"
+	"github.com/outset-settings/outset/internal/worker"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// up runs the whole system in one process. What is there already, by NATS_URL or
+// DATABASE_URL, takes the place of what it would start.
+type up struct {
+	Data    string `env:"OUTSET_DATA" placeholder:"DIR" help:"where Postgres keeps its data (default: /var/lib/outset for root, else outset in the user's data directory)"`
+	Workers int    `default:"2" placeholder:"N" help:"workers in this process"`
+
+	NATSAddr    string `name:"nats" env:"NATS_ADDR" default:"127.0.0.1:4222" placeholder:"ADDR" help:"where the embedded NATS server listens"`
+	NATSURL     string `name:"nats-url" env:"NATS_URL" placeholder:"URL" help:"use this NATS server, and embed none"`
+	DatabaseURL string `env:"DATABASE_URL" placeholder:"URL" help:"use this Postgres database, and start none"`
+
+	API    api.Config    `embed:""`
+	Limits worker.Config `embed:""`
+	Admin  string        `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
+}
+
+// How long Postgres may take to start, which may mean recovering, and to stop.
+const (
+	databaseStart = time.Minute
+	databaseStop  = 30 * time.Second
+)
+
+// Run starts everything, says so, and at the end of ctx stops it in the reverse
+// order, so that nothing that was taken is dropped. When a part fails the rest stops, too.
+func (u up) Run(ctx context.Context, c *cli, stdout io.Writer) error {
+	start := time.Now()
+	log := c.Logger()
+	if u.Workers < 1 {
+		return errors.New("--workers must be at least 1")
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+
+	queue := program.NATS{URL: u.NATSURL}
+	if u.NATSURL == "" {
+		server, err := startNATS(u.NATSAddr)
+		if err != nil {
+			return err
+		}
+		defer server.WaitForShutdown()
+		defer server.Shutdown()
+		queue.URL = server.ClientURL()
+	}
+	nc, err := queue.Connect("outset api", log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	// The addresses before the database: one that is taken is known at once.
+	server, err := api.Listen(nc, u.API, log)
+	if err != nil {
+		return err
+	}
+	admin, err := program.ListenAdmin(u.Admin, server.Ready, log)
+	if err != nil {
+		return err
+	}
+
+	database := u.DatabaseURL
+	if database == "" {
+		postgres, err := u.startPostgres(ctx, log)
+		if err != nil {
+			return err
+		}
+		defer stopPostgres(postgres, log)
+		go func() {
+			<-postgres.Done()
+			fail(postgres.Err())
+		}()
+		database = postgres.URL()
+	}
+	if err := store.MigrateWhenReachable(ctx, database, log); err != nil {
+		return err
+	}
+
+	stopWorkers := u.startWorkers(ctx, queue, database, log, fail)
+	defer stopWorkers()
+	go func() {
+		if waitReady(ctx, server) {
+			u.announce(stdout, server.Addr(), admin.Addr(), queue.URL, database, time.Since(start))
+		}
+	}()
+	err = admin.Around(ctx, server.Run)
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+func (u up) startPostgres(ctx context.Context, log *slog.Logger) (*localpg.Server, error) {
+	dir := u.Data
+	if dir == "" {
+		var err error
+		if dir, err = dataDir(); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, databaseStart)
+	defer cancel()
+	return localpg.Start(ctx, localpg.Options{Dir: dir, Log: log})
+}
+
+// dataDir is where data are kept that nobody chose a place for.
+func dataDir() (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/lib/outset", nil // Postgres won't run as root, and nobody else can enter root's home
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "outset"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("choose a directory with --data: %w", err)
+	}
+	return filepath.Join(home, ".local", "share", "outset"), nil
+}
+
+func stopPostgres(postgres *localpg.Server, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), databaseStop)
+	defer cancel()
+	if err := postgres.Stop(ctx); err != nil {
+		log.Error("stopping Postgres", "error", err)
+	}
+}
+
+// startWorkers starts the workers, each with connections of its own as if it were a
+// process, and returns what stops them and waits for their end.
+func (u up) startWorkers(ctx context.Context, queue program.NATS, database string, log *slog.Logger, fail func(error)) (stop func()) {
+	// They outlive ctx: the API may still have requests for them.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	for range u.Workers {
+		running.Go(func() {
+			if err := u.runWorker(ctx, queue, database, log); err != nil {
+				fail(fmt.Errorf("worker: %w", err))
+			}
+		})
+	}
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+func (u up) runWorker(ctx context.Context, queue program.NATS, database string, log *slog.Logger) error {
+	s, err := store.Open(ctx, database, u.Limits.Connections())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	nc, err := queue.Connect("outset worker", log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	w, err := worker.New(nc, s, u.Limits, program.Version(), log)
+	if err != nil {
+		return err
+	}
+	return w.Run(ctx)
+}
+
+// waitReady returns true once requests can be served, false when ctx ends before.
+func waitReady(ctx context.Context, server *api.Server) bool {
+	for server.Ready(ctx) != nil {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+func (u up) announce(w io.Writer, http, admin, nats, database string, took time.Duration) {
+	if u.DatabaseURL != "" {
+		database = "as DATABASE_URL says" // it may have a password
+	}
+	_, _ = fmt.Fprintf(w, `
+Outset is ready after %.1f s, with %d workers. Stop it with Ctrl-C.
+
+  API       http://%s
+  health    http://%s/readyz
+  NATS      %s
+  Postgres  %s
+
+Try:
+
+  curl -i -H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' http://%s/user/42/settings
+  curl -i http://%s/user/42/settings
+
+`, took.Seconds(), u.Workers, http, admin, nats, database, http, http)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/outset-settings/outset/internal/program"
+	"github.com/outset-settings/outset/internal/worker"
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// workers asks all live workers for their figures, over NATS.
+type workers struct {
+	program.NATS
+	JSON bool          `name:"json" help:"print JSON"`
+	Wait time.Duration `default:"500ms" placeholder:"DURATION" help:"how long workers have to answer"`
+}
+
+// workerRow is one live worker. Times are of its own clock.
+type workerRow struct {
+	ID       string    `json:"id"`
+	Host     string    `json:"host"`
+	PID      string    `json:"pid"`
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Requests int       `json:"requests"`  // operations answered
+	Errors   int       `json:"errors"`    // of them, those that failed for a reason of the service
+	InFlight int64     `json:"in_flight"` // taken and not yet answered
+}
+
+// Run prints a line for each worker. None at all is an error.
+func (w workers) Run(ctx context.Context, stdout io.Writer) error {
+	nc, err := nats.Connect(w.URL, nats.Name("outset workers"))
+	if err != nil {
+		return fmt.Errorf("NATS at %s: %w", w.URL, err)
+	}
+	defer nc.Close()
+	rows, err := askWorkers(ctx, nc, w.Wait)
+	if err != nil {
+		return err
+	}
+	if w.JSON {
+		encoder := json.NewEncoder(stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(rows)
+	} else if len(rows) > 0 {
+		err = printWorkers(stdout, rows)
+	}
+	if err == nil && len(rows) == 0 {
+		err = errors.New("no worker answers")
+	}
+	return err
+}
+
+// askWorkers collects the figures of those who answer within wait, oldest first.
+func askWorkers(ctx context.Context, nc *nats.Conn, wait time.Duration) ([]workerRow, error) {
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	if err := nc.PublishRequest("$SRV.STATS."+messages.ServiceName, inbox, nil); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	rows := []workerRow{} // none is [] in JSON
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		var stats micro.Stats
+		if err := json.Unmarshal(m.Data, &stats); err != nil {
+			return nil, fmt.Errorf("an answer that is no service's: %w", err)
+		}
+		rows = append(rows, rowOf(stats))
+	}
+	slices.SortFunc(rows, func(a, b workerRow) int {
+		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
+	})
+	return rows, nil
+}
+
+func rowOf(s micro.Stats) workerRow {
+	r := workerRow{
+		ID: s.ID, Host: s.Metadata["host"], PID: s.Metadata["pid"], Version: s.Version, Started: s.Started,
+	}
+	for _, e := range s.Endpoints {
+		r.Requests += e.NumRequests
+		r.Errors += e.NumErrors
+		var data worker.EndpointData
+		if err := json.Unmarshal(e.Data, &data); err == nil {
+			r.InFlight += data.InFlight
+		}
+	}
+	return r
+}
+
+func printWorkers(w io.Writer, rows []workerRow) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "ID\tHOST\tPID\tVERSION\tUPTIME\tREQUESTS\tERRORS\tIN FLIGHT")
+	for _, r := range rows {
+		uptime := time.Since(r.Started).Truncate(time.Second)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%v\t%d\t%d\t%d\n",
+			r.ID, r.Host, r.PID, r.Version, uptime, r.Requests, r.Errors, r.InFlight)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,63 @@
+// Command worker answers the API's requests from Postgres. It keeps no state and listens to
+// no one but NATS: run as many as the load needs.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/outset-settings/outset/internal/program"
+	"github.com/outset-settings/outset/internal/worker"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+func main() {
+	os.Exit(program.Main("worker", "A worker of Outset: takes requests from NATS and keeps users' settings in Postgres.", &cli{}))
+}
+
+type cli struct {
+	program.Common
+	worker.Config
+	DatabaseURL string `env:"DATABASE_URL" default:"postgres://127.0.0.1:5432/outset" placeholder:"URL" help:"the Postgres database"`
+	Admin       string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9091" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
+	program.NATS
+
+	Serve  serve  `cmd:"" default:"1" help:"take requests from the queue (the default)"`
+	Health health `cmd:"" help:"exit with 0 if the worker at ADMIN_ADDR is ready"`
+}
+
+type serve struct{}
+
+// Run works until ctx ends, and then finishes what it has taken.
+func (serve) Run(ctx context.Context, c *cli) error {
+	log := c.Logger()
+	s, err := store.Open(ctx, c.DatabaseURL, c.Connections())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	nc, err := c.Connect("outset worker", log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	w, err := worker.New(nc, s, c.Config, program.Version(), log)
+	if err != nil {
+		return err
+	}
+	admin, err := program.ListenAdmin(c.Admin, w.Ready, log)
+	if err != nil {
+		return err
+	}
+	return admin.Around(ctx, func(ctx context.Context) error {
+		if err := store.MigrateWhenReachable(ctx, c.DatabaseURL, log); err != nil {
+			return err
+		}
+		return w.Run(ctx)
+	})
+}
+
+type health struct{}
+
+// Run asks the worker whether it is ready.
+func (health) Run(ctx context.Context, c *cli) error { return program.AskReady(ctx, c.Admin) }

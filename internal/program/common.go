@@ -1,0 +1,86 @@
+package program
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/nats-io/nats.go"
+	"golang.org/x/term"
+)
+
+// NATS is where the queue is.
+type NATS struct {
+	URL string `name:"nats-url" env:"NATS_URL" default:"nats://127.0.0.1:4222" placeholder:"URL" help:"the NATS server, or several, comma separated"`
+}
+
+// How fast a lost connection is noticed and made again. NATS's defaults (2 min, 2 s)
+// are for clients that can wait.
+const (
+	pingInterval  = 5 * time.Second
+	maxPings      = 2
+	reconnectWait = 100 * time.Millisecond
+	reconnectVary = 100 * time.Millisecond
+	dialTimeout   = 2 * time.Second
+)
+
+// Connect returns a connection that lasts until it is closed: a server that can't be
+// reached is tried again for ever, from the beginning too. While it is away nothing
+// is kept to be sent later, since by then nobody would wait for it.
+func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
+	options := []nats.Option{
+		nats.Name(name),
+		nats.Timeout(dialTimeout),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectVary, reconnectVary),
+		nats.ReconnectBufSize(-1),
+		nats.IgnoreAuthErrorAbort(),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(maxPings),
+		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("NATS connected", "url", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("NATS connected again", "url", nc.ConnectedUrlRedacted()) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // nil: closed by us
+				log.Warn("NATS connection lost", "error", err)
+			}
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Debug("NATS not reached", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			log.Error("NATS", "error", err, "subject", subject)
+		}),
+	}
+	nc, err := nats.Connect(n.URL, append(options, more...)...)
+	if err == nil && !nc.IsConnected() {
+		log.Warn("NATS is not there yet; trying on")
+	}
+	return nc, err
+}
+
+// Common are the settings of every program.
+type Common struct {
+	Version kong.VersionFlag `help:"print the version and exit"`
+
+	Level  slog.Level `name:"log-level" env:"LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error; debug has a line for every request"`
+	Format string     `name:"log-format" env:"LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"text, json, or auto: text on a terminal and json elsewhere"`
+}
+
+// Logger returns the program's logger, which writes to standard error.
+func (c Common) Logger() *slog.Logger {
+	return slog.New(c.handler(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))) //nolint:gosec // a file descriptor is small
+}
+
+func (c Common) handler(w io.Writer, terminal bool) slog.Handler {
+	options := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "text" || c.Format == "auto" && terminal {
+		return slog.NewTextHandler(w, options)
+	}
+	return slog.NewJSONHandler(w, options)
+}
