@@ -342,7 +342,7 @@ func TestShutdown(t *testing.T) {
 	}()
 	eventually(t, "new connections are refused", func() bool {
 		fresh := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-		response, err := fresh.Get(base + "/healthz") //nolint:noctx // ends at once
+		response, err := fresh.Get(base + "/healthz")
 		if err == nil {
 			_ = response.Body.Close()
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/nats-io/nats.go"
+
 	// Imported so that go.mod holds it at a version of our choice: the one that fiber asks
 	// for lets requests be smuggled.
 	_ "github.com/valyala/fasthttp"

@@ -75,7 +75,7 @@ type call[C, R any] struct {
 // The context that run gets has the values of ctx and outlives its
 // cancellation: it ends only when the context given to Close does.
 func New[C, R any](ctx context.Context, options Options[C], run func(context.Context, []C) []R) *Batcher[C, R] {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // Close calls it
 	return &Batcher[C, R]{
 		run: run, options: options, ctx: ctx, cancel: cancel,
 		lanes: max(options.Lanes, 1), idle: make(chan struct{}),

@@ -74,7 +74,7 @@ type Common struct {
 
 // Logger returns the program's logger, which writes to standard error.
 func (c Common) Logger() *slog.Logger {
-	return slog.New(c.handler(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))) //nolint:gosec // a file descriptor is small
+	return slog.New(c.handler(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))))
 }
 
 func (c Common) handler(w io.Writer, terminal bool) slog.Handler {
