@@ -18,8 +18,7 @@ import (
 const (
 	maxAttempts    = 3
 	attemptTimeout = time.Second
-	maxOverloads   = 2                     // a full worker, then once elsewhere
-	maxPause       = 20 * time.Millisecond // before asking elsewhere
+	maxPause       = 20 * time.Millisecond // before asking elsewhere, once, where a worker was full
 	pollEvery      = 25 * time.Millisecond // while waiting for a worker to come back
 )
 
@@ -38,7 +37,7 @@ type batchState struct {
 	results    []messages.Result
 	open       []int // places of those without a result
 	attempts   int   // that ended without an answer
-	overloads  int
+	overloads  int   // workers that were full
 }
 
 // ask gets a result for each operation. It asks again where that is safe and may
@@ -55,31 +54,41 @@ func (a asker) ask(ctx context.Context, operations []messages.Operation) []messa
 	}
 	for s.expire(time.Now()); len(s.open) > 0; s.expire(time.Now()) {
 		reply, err := a.request(ctx, s)
+		if err == nil {
+			a.pool.sign()
+		}
+		pause := time.Duration(0)
 		switch {
 		case err == nil && reply.Kind == "":
-			a.pool.sign()
 			s.settle(reply.Results)
-		case err == nil:
-			a.pool.sign()
+		case err == nil && reply.Kind == messages.KindOverloaded && s.overloads == 0:
 			s.overloads++
-			if reply.Kind != messages.KindOverloaded || s.overloads == maxOverloads {
-				s.fail(reply.Kind, reply.Detail)
-			}
-			pause(ctx, rand.N(maxPause)) //nolint:gosec // jitter, not a secret
+			pause = rand.N(maxPause) //nolint:gosec // jitter, not a secret
+		case err == nil:
+			s.fail(a.whole(reply))
+		case notSent(err) && a.pool.comingBack() && ctx.Err() == nil:
+			pause = pollEvery
 		case notSent(err):
-			if ctx.Err() != nil || errors.Is(err, nats.ErrMaxPayload) || !a.pool.comingBack() {
-				s.fail(messages.KindUnavailable, "there is no worker")
-			}
-			pause(ctx, pollEvery)
+			s.fail(messages.Result{Kind: messages.KindUnavailable, Detail: "there is no worker"})
 		default:
 			s.attempts++
 			a.log.Warn("no answer from a worker", "subject", a.subject, "operations", len(s.open), "attempt", s.attempts, "error", err)
 			if s.attempts == maxAttempts || ctx.Err() != nil {
-				s.fail(messages.KindOutcomeUnknown, "no worker answered in time")
+				s.fail(messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "no worker answered in time"})
 			}
 		}
+		wait(ctx, pause)
 	}
 	return s.results
+}
+
+// whole is the result that a reply gives to its request as a whole.
+func (a asker) whole(reply messages.Reply) messages.Result {
+	if reply.Kind == messages.KindMalformed { // what we sent, not what the client did
+		a.log.Error("a worker can't read our request", "worker", reply.Worker, "detail", reply.Detail)
+		return messages.Result{Kind: messages.KindInternal}
+	}
+	return messages.Result{Kind: reply.Kind, Detail: reply.Detail}
 }
 
 // request sends open operations to one worker, as many as fit in a message, and
@@ -153,9 +162,9 @@ func (s *batchState) expire(now time.Time) {
 }
 
 // fail gives all open operations the same result.
-func (s *batchState) fail(k messages.Kind, detail string) {
+func (s *batchState) fail(r messages.Result) {
 	for _, place := range s.open {
-		s.results[place] = s.judged(messages.Result{Kind: k, Detail: detail})
+		s.results[place] = s.judged(r)
 	}
 	s.open = nil
 }
@@ -163,15 +172,10 @@ func (s *batchState) fail(k messages.Kind, detail string) {
 // judged corrects a "no, not now" after an attempt that had no answer: that one may
 // have applied the operation, or may yet.
 func (s *batchState) judged(r messages.Result) messages.Result {
-	if s.attempts == 0 {
-		return r
-	}
-	switch r.Kind {
-	case messages.KindOverloaded, messages.KindUnavailable, messages.KindExpired:
+	if s.attempts > 0 && r.Kind.Definite() && statuses[r.Kind].again {
 		return messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "an earlier attempt had no answer"}
-	default:
-		return r
 	}
+	return r
 }
 
 // notSent tells whether the request surely reached no worker.
@@ -179,10 +183,13 @@ func notSent(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, nats.ErrReconnectBufExceeded) || // not connected, and nothing is sent late
 		errors.Is(err, nats.ErrConnectionClosed) ||
-		errors.Is(err, nats.ErrMaxPayload)
+		errors.Is(err, nats.ErrMaxPayload) // the server's is under MinPayload, and the API not ready
 }
 
-func pause(ctx context.Context, d time.Duration) {
+func wait(ctx context.Context, d time.Duration) {
+	if d == 0 {
+		return
+	}
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():

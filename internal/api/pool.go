@@ -20,6 +20,7 @@ const (
 	countEvery  = time.Second
 	countWindow = 300 * time.Millisecond
 	probeWait   = time.Second
+	maxPongs    = 1024 // answers that may wait to be read; NATS drops what exceeds it
 )
 
 // pingSubject is where every worker answers (NATS micro protocol, ADR-32).
@@ -45,7 +46,7 @@ func (p *pool) comingBack() bool {
 // watch counts the workers now and every second until ctx ends, and reports each count.
 func (p *pool) watch(ctx context.Context, report func(workers int)) error {
 	inbox := p.nc.NewInbox()
-	pongs := make(chan *nats.Msg, maxLanes) // more workers than that change nothing
+	pongs := make(chan *nats.Msg, maxPongs)
 	sub, err := p.nc.ChanSubscribe(inbox, pongs)
 	if err != nil {
 		return err

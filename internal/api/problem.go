@@ -62,8 +62,10 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		p, entry = problem{kind: messages.KindInternal}, statuses[messages.KindInternal]
 	}
 	if entry.status >= fiber.StatusInternalServerError {
-		s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
-			"status", entry.status, "error", err)
+		s.sometimes.Do(func() {
+			s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
+				"status", entry.status, "error", err)
+		})
 	}
 	if entry.again {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)

@@ -22,6 +22,7 @@ import (
 	// Imported so that go.mod holds it at a version of our choice: the one that fiber asks
 	// for lets requests be smuggled.
 	_ "github.com/valyala/fasthttp"
+	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -79,6 +80,8 @@ type Server struct {
 	queue    *queue
 	listener net.Listener
 	stopping atomic.Bool
+	// An outage fails thousands of requests a second, and each would say the same.
+	sometimes rate.Sometimes
 }
 
 // Listen returns a server that holds the configured address but doesn't answer yet:
@@ -96,7 +99,7 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 		return nil, fmt.Errorf("HTTP_ADDR: %s can be reached from other machines and there is no authentication; "+
 			"set AUTH=none if that is what you want", config.HTTPAddr)
 	}
-	s := &Server{config: config, nc: nc, log: log, listener: l}
+	s := &Server{config: config, nc: nc, log: log, listener: l, sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond}}
 	s.app = s.routes()
 	return s, nil
 }

@@ -110,7 +110,9 @@ func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
 		r.Detail = err.Error()
 		return r
 	}
-	w.log.Error("operation failed", "request_id", o.RequestID, "kind", r.Kind, "error", err)
+	w.sometimes.Do(func() {
+		w.log.Error("operation failed", "request_id", o.RequestID, "kind", r.Kind, "error", err)
+	})
 	return r
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
+	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -82,6 +83,8 @@ type Worker struct {
 	reads  *endpoint
 	writes *endpoint
 	state  atomic.Pointer[string] // why it isn't ready; nil: it is
+	// An outage fails thousands of operations a second, and each would say the same.
+	sometimes rate.Sometimes
 }
 
 // New returns a worker that will answer on nc from what is in the store. Its
@@ -93,6 +96,7 @@ func New(nc *nats.Conn, s Store, config Config, version string, log *slog.Logger
 	w := &Worker{
 		id: nuid.Next(), version: version, started: time.Now().UTC(),
 		config: config, nc: nc, store: s,
+		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 	}
 	w.host, _ = os.Hostname() // for people only
 	w.log = log.With("worker", w.id)
