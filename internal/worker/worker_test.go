@@ -312,7 +312,10 @@ func TestDrain(t *testing.T) {
 			answers <- err
 		}()
 	}
-	eventually(t, "all requests are taken", func() bool { return stats(t, nc)[0].inFlight == asked })
+	eventually(t, "all requests are taken", func() bool {
+		s := stats(t, nc)
+		return len(s) > 0 && s[0].inFlight == asked
+	})
 
 	stopped := make(chan struct{})
 	go func() {

@@ -1,0 +1,112 @@
+# What can be done here: `make help`. On a fresh machine `make run` and `make test` are enough; both
+# see to Postgres and to what else is missing first. Kept to what GNU make 3.81 (macOS) understands.
+
+MODULE := github.com/outset-settings/outset
+
+# Settings of the targets below, all of them overridable: make test PACKAGES=./internal/batch
+PACKAGES     ?= ./...
+TEST_TIMEOUT ?= 8m
+FUZZTIME     ?= 20s
+BENCH        ?= .
+WORKERS      ?= 2
+ARGS         ?=
+
+# In the form of semver.org, which NATS wants of a service: the newest tag vX.Y.Z and what came after it,
+# else the commit. Nothing outside a checkout: the program then names itself.
+TAGGED  := $(shell git describe --tags --match 'v[0-9]*.[0-9]*.[0-9]*' --dirty 2>/dev/null)
+COMMIT  := $(shell git describe --always --exclude '*' --dirty 2>/dev/null)
+VERSION := $(if $(TAGGED),$(patsubst v%,%,$(TAGGED)),$(if $(COMMIT),0.0.0-dev+$(COMMIT)))
+LDFLAGS := -s -w -X $(MODULE)/internal/program.version=$(VERSION)
+
+# VERSION says it already, and Go refuses to stamp a checkout that belongs to another user.
+export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -buildvcs=false)
+
+# Built once per version and kept: building it takes minutes, running it seconds.
+LINT_VERSION := v2.15.0
+LINT         := bin/.tools/golangci-lint-$(LINT_VERSION)
+
+# Where Go files are; not `.`, because a data directory may lie there that only Postgres may read.
+GO_FOLDERS = $(wildcard cmd internal pkg e2e bench)
+
+# What the two thin programs must not link, however indirectly. The rest of the table is in .golangci.yml.
+NOT_IN_API    := github.com/jackc/pgx|database/sql$$|$(MODULE)/pkg/store|github.com/nats-io/nats-server
+NOT_IN_WORKER := github.com/gofiber/fiber|github.com/valyala/fasthttp|github.com/nats-io/nats-server
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test fuzz bench lint fmt e2e up clean
+
+help: ## Print this list
+	@echo 'Outset: settings over HTTP, through a NATS queue group, by N workers, into Postgres.'
+	@echo
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## Start all of it here: API, workers, NATS, Postgres (ARGS="--http 127.0.0.1:9999")
+	@[ -n "$$DATABASE_URL" ] || deploy/need-postgres.sh
+	@$(MAKE) --no-print-directory build
+	@bin/outset up $(ARGS)
+
+build: ## Build bin/api, bin/worker and bin/outset
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+test: ## Run the tests, with the race detector and a real Postgres (PACKAGES=./..., ARGS="-run Name")
+	@deploy/need-postgres.sh race
+	CGO_ENABLED=1 go test -race -shuffle=on -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) $(PACKAGES)
+
+# Go before 1.27 may call the end of FUZZTIME a failure (go.dev/issue/75804): that alone is tried again, once.
+fuzz: ## Fuzz each fuzz test for FUZZTIME=20s
+	@set -e; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; found=0; \
+	fuzz() { \
+		{ go test -run '^$$' -fuzz "^$$2\$$" -fuzztime $(FUZZTIME) "./$$1" 2>&1 || echo "$$2 failed"; } | tee "$$log"; \
+		! grep -qx "$$2 failed" "$$log"; \
+	}; \
+	only_late() { grep -qx ' *context deadline exceeded' "$$log" && ! grep -q 'Failing input' "$$log"; }; \
+	for folder in $$(grep -rl --include='*_test.go' '^func Fuzz' $(GO_FOLDERS) | sed 's|/[^/]*$$||' | sort -u); do \
+		names=$$(go test -list '^Fuzz' "./$$folder"); \
+		for name in $$(echo "$$names" | grep '^Fuzz'); do \
+			found=1; echo "== $$folder: $$name, $(FUZZTIME)"; \
+			fuzz "$$folder" "$$name" || { only_late && echo '== once more' && fuzz "$$folder" "$$name"; } || exit 1; \
+		done; \
+	done; \
+	[ $$found = 1 ] || { echo 'no fuzz test found' >&2; exit 1; }
+
+bench: ## Run the benchmarks (BENCH=pattern, PACKAGES=./..., ARGS="-count 6")
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(ARGS) $(PACKAGES)
+
+# Without cgo, so that a machine with no C compiler can do it.
+lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the shell scripts
+	@unformatted=$$(gofmt -s -l $(GO_FOLDERS)) && { [ -z "$$unformatted" ] || { echo "not formatted, see make fmt: $$unformatted" >&2; exit 1; }; }
+	go mod tidy -diff
+	CGO_ENABLED=0 go vet -tags e2e ./...
+	CGO_ENABLED=0 $(LINT) run ./...
+	@echo 'what cmd/api and cmd/worker link'
+	@set -e; \
+	refuse() { \
+		linked=$$(CGO_ENABLED=0 go list -deps ./$$1); \
+		if echo "$$linked" | grep -E "^($$2)" >&2; then echo "$$1 must not link the above" >&2; exit 1; fi; \
+	}; \
+	refuse cmd/api '$(NOT_IN_API)'; \
+	refuse cmd/worker '$(NOT_IN_WORKER)'
+	@if command -v shellcheck >/dev/null; then \
+		scripts=$$(find .ci/run deploy e2e -type f \( -name '*.sh' -o -path .ci/run \) | sort) && echo shellcheck $$scripts && shellcheck $$scripts; \
+	else \
+		echo 'shellcheck is not installed: the shell scripts were not checked'; \
+	fi
+
+fmt: $(LINT) ## Format the Go files
+	$(LINT) fmt
+
+# With the Go of go.mod: a linter built by an older one refuses newer code.
+$(LINT):
+	@echo 'building golangci-lint $(LINT_VERSION), once: some minutes'
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 GOTOOLCHAIN=$$(go env GOVERSION) GOBIN="$(CURDIR)/$(@D)" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv $(@D)/golangci-lint $@
+
+e2e: ## Test the whole of compose.yaml: scaling, killing, restarting (needs Docker)
+	e2e/run.sh
+
+up: ## Start all of it in containers, with WORKERS=2
+	docker compose up --build --scale worker=$(WORKERS) $(ARGS)
+
+clean: ## Remove what was built; data stays
+	rm -rf bin e2e/.bin e2e/.standins.env
