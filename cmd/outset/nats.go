@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -27,8 +28,11 @@ func startNATS(addr string) (*server.Server, error) {
 	}
 	// The server itself would only log that the address is taken.
 	probe, err := net.Listen("tcp", addr)
-	if err != nil {
+	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("NATS_ADDR: %w; choose another with --nats, or use the server that is there by NATS_URL", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("NATS_ADDR: %w", err)
 	}
 	_ = probe.Close()
 	port, err := strconv.Atoi(portText)

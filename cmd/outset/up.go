@@ -96,7 +96,7 @@ func (u up) Run(ctx context.Context, c *cli, stdout io.Writer) error {
 	defer stopWorkers()
 	go func() {
 		if waitReady(ctx, server) {
-			u.announce(stdout, server.Addr(), admin.Addr(), queue.URL, database, time.Since(start))
+			u.announce(stdout, server.Addr(), admin.Addr(), queue.String(), database, time.Since(start))
 		}
 	}()
 	err = admin.Around(ctx, server.Run)

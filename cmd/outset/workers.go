@@ -42,7 +42,7 @@ type workerRow struct {
 func (w workers) Run(ctx context.Context, stdout io.Writer) error {
 	nc, err := nats.Connect(w.URL, nats.Name("outset workers"))
 	if err != nil {
-		return fmt.Errorf("NATS at %s: %w", w.URL, err)
+		return fmt.Errorf("NATS at %s: %w", w.NATS, err)
 	}
 	defer nc.Close()
 	rows, err := askWorkers(ctx, nc, w.Wait)

@@ -41,8 +41,8 @@ type Config struct {
 	ReadTimeout    time.Duration `env:"READ_TIMEOUT" default:"10s" placeholder:"DURATION" help:"how long a client may take to send a request"`
 }
 
-// validate tells which setting makes no sense.
-func (c Config) validate() error {
+// Validate tells which setting makes no sense.
+func (c Config) Validate() error {
 	for name, d := range map[string]time.Duration{
 		"REQUEST_TIMEOUT": c.RequestTimeout, "IDLE_TIMEOUT": c.IdleTimeout, "READ_TIMEOUT": c.ReadTimeout,
 	} {
@@ -87,7 +87,7 @@ type Server struct {
 // Listen returns a server that holds the configured address but doesn't answer yet:
 // an address that is taken is an error at once. Run answers.
 func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
-	if err := config.validate(); err != nil {
+	if err := config.Validate(); err != nil {
 		return nil, err
 	}
 	l, err := net.Listen("tcp", config.HTTPAddr)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -14,6 +15,17 @@ import (
 // NATS is where the queue is.
 type NATS struct {
 	URL string `name:"nats-url" env:"NATS_URL" default:"nats://127.0.0.1:4222" placeholder:"URL" help:"the NATS server, or several, comma separated"`
+}
+
+// String is where that is, for people: without user names, passwords and tokens.
+func (n NATS) String() string {
+	servers := strings.Split(n.URL, ",")
+	for i, s := range servers {
+		if at := strings.LastIndex(s, "@"); at >= 0 {
+			servers[i] = "nats://" + s[at+1:]
+		}
+	}
+	return strings.Join(servers, ",")
 }
 
 // How fast a lost connection is noticed and made again. NATS's defaults (2 min, 2 s)
@@ -59,7 +71,7 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 	}
 	nc, err := nats.Connect(n.URL, append(options, more...)...)
 	if err == nil && !nc.IsConnected() {
-		log.Warn("NATS is not there yet; trying on")
+		log.Warn("NATS is not there yet; trying on", "url", n.String(), "error", nc.LastError())
 	}
 	return nc, err
 }

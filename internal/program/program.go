@@ -68,7 +68,11 @@ func run(ctx context.Context, name, description string, cli any, args []string) 
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(os.Stdout, (*io.Writer)(nil))
 	command.Bind(cli)
-	return command.Run()
+	err = command.Run()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // asked to stop before it had begun
+	}
+	return err
 }
 
 // Parser returns the reader of a program's arguments and environment. The fields of
@@ -79,5 +83,12 @@ func Parser(name, description string, cli any) (*kong.Kong, error) {
 		kong.Description(description),
 		kong.Vars{"version": name + " " + Version()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ValueFormatter(func(v *kong.Value) string {
+			help := kong.DefaultHelpValueFormatter(v)
+			if v.HasDefault && !v.IsBool() { // kong itself shows it only where there is no placeholder
+				help += " [" + v.Default + "]"
+			}
+			return help
+		}),
 	)
 }

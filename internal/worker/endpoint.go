@@ -56,21 +56,12 @@ func (e *endpoint) subscribe() error {
 	return nil
 }
 
-// leave stops new messages; those that have come are still received. Without a
-// connection none can come any more, and draining would wait for one.
-func (e *endpoint) leave() error {
-	if !e.worker.nc.IsConnected() {
-		return e.sub.Unsubscribe()
-	}
-	return e.sub.Drain()
-}
-
 // receive takes one message. NATS calls it for one message after the other, so
 // it does what is short and leaves the rest to the batcher.
 func (e *endpoint) receive(m *nats.Msg) {
 	request, err := messages.DecodeRequest(m.Data)
 	if err != nil {
-		e.refuse(m, 1, messages.KindMalformed, err.Error())
+		e.refuse(m, 1, messages.KindMalformed, messages.Detail(err.Error()))
 		return
 	}
 	t := &task{
@@ -130,7 +121,7 @@ func (e *endpoint) prepare(t *task, i int) (messages.Kind, string) {
 	}
 	w, err := writeOf(o)
 	if err != nil {
-		return kindOf(err), err.Error()
+		return kindOf(err), messages.Detail(err.Error())
 	}
 	t.writes = append(t.writes, w)
 	return "", ""

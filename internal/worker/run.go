@@ -107,7 +107,7 @@ func ours(k messages.Kind) bool {
 func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
 	r := messages.Result{Kind: kindOf(err)}
 	if !ours(r.Kind) {
-		r.Detail = err.Error()
+		r.Detail = messages.Detail(err.Error())
 		return r
 	}
 	w.sometimes.Do(func() {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"sync/atomic"
 	"time"
@@ -43,14 +44,18 @@ type Config struct {
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" default:"20s" placeholder:"DURATION" help:"how long a stopping worker may take to answer what it has taken"`
 }
 
-// validate tells which limit makes no sense.
-func (c Config) validate() error {
+// Validate tells which limit makes no sense.
+func (c Config) Validate() error {
+	const mostLanes = 1000 // far more than a Postgres has connections for
+	if c.ReadLanes > mostLanes || c.WriteLanes > mostLanes {
+		return fmt.Errorf("READ_LANES and WRITE_LANES must be at most %d", mostLanes)
+	}
 	for name, n := range map[string]int{
 		"READ_LANES": c.ReadLanes, "WRITE_LANES": c.WriteLanes,
 		"BATCH_SIZE": c.BatchSize, "QUEUE_SIZE": c.QueueSize, "QUEUE_BYTES": c.QueueBytes,
 	} {
-		if n < 1 {
-			return fmt.Errorf("%s must be at least 1, not %d", name, n)
+		if n < 1 || n > math.MaxInt32 {
+			return fmt.Errorf("%s must be at least 1 and at most %d, not %d", name, math.MaxInt32, n)
 		}
 	}
 	if c.DrainTimeout <= 0 {
@@ -62,12 +67,15 @@ func (c Config) validate() error {
 // Connections is how many database connections the worker uses: one for each
 // lane and one that tells whether the database is there.
 func (c Config) Connections() int32 {
-	return int32(c.ReadLanes + c.WriteLanes + 1) //nolint:gosec // small numbers
+	return int32(c.ReadLanes + c.WriteLanes + 1) //nolint:gosec // Validate bounds them
 }
 
 // storeTimeout bounds one batch in the store. It is the worker's own, never one asker's:
 // pgx closes a connection whose context ends, and a batch has many askers.
 const storeTimeout = 4 * time.Second
+
+// flushTimeout bounds the wait for the NATS server to know what the worker subscribes to.
+const flushTimeout = 2 * time.Second
 
 // Worker takes requests from the queue group and answers them.
 type Worker struct {
@@ -90,7 +98,7 @@ type Worker struct {
 // New returns a worker that will answer on nc from what is in the store. Its
 // methods may be called once Run has been.
 func New(nc *nats.Conn, s Store, config Config, version string, log *slog.Logger) (*Worker, error) {
-	if err := config.validate(); err != nil {
+	if err := config.Validate(); err != nil {
 		return nil, err
 	}
 	w := &Worker{
@@ -141,6 +149,14 @@ func (w *Worker) Run(ctx context.Context) error {
 			return fmt.Errorf("subscribing: %w", err)
 		}
 	}
+	// Ready is who the server sends requests to. Not connected yet: then the
+	// subscriptions are the first that it hears.
+	flushing, flushed := context.WithTimeout(ctx, flushTimeout)
+	err = w.nc.FlushWithContext(flushing)
+	flushed()
+	if err != nil && w.nc.IsConnected() && ctx.Err() == nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
 	w.state.Store(nil)
 	w.log.Info("worker ready", "read_lanes", w.config.ReadLanes, "write_lanes", w.config.WriteLanes)
 
@@ -148,34 +164,58 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.notReady("stopping")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.config.DrainTimeout)
 	defer cancel()
-	err = w.drain(ctx)
-	for _, s := range discovery {
-		err = errors.Join(err, s.Unsubscribe())
-	}
-	if w.nc.IsConnected() {
-		err = errors.Join(err, w.nc.FlushWithContext(ctx)) // the last replies
-	}
+	err = w.drain(ctx, discovery)
 	w.log.Info("worker stopped", "read", w.reads.requests.Load(), "written", w.writes.requests.Load())
 	return err
 }
 
 // drain leaves the queue group and waits for every answer. The order matters: only
 // when a subscription is closed has its last message come, and only when the
-// batcher is closed has the last message been answered.
-func (w *Worker) drain(ctx context.Context) error {
+// batcher is closed has the last message been answered. Without a connection no
+// message can come any more and no reply can leave: then only the store is waited for.
+func (w *Worker) drain(ctx context.Context, discovery []*nats.Subscription) error {
+	connected, stop := whileConnected(ctx, w.nc)
+	defer stop()
 	var err error
 	for _, e := range w.endpoints() {
-		err = errors.Join(err, e.leave())
+		if connected.Err() == nil {
+			err = errors.Join(err, e.sub.Drain())
+		}
 	}
 	for _, e := range w.endpoints() {
 		select {
 		case <-e.left:
-		case <-ctx.Done():
-			err = errors.Join(err, context.Cause(ctx))
+		case <-connected.Done():
 		}
 		err = errors.Join(err, e.batcher.Close(ctx))
 	}
+	for _, s := range discovery {
+		err = errors.Join(err, s.Unsubscribe())
+	}
+	err = errors.Join(err, w.nc.FlushWithContext(connected)) // the last replies
+	if ctx.Err() == nil && (connected.Err() != nil || errors.Is(err, nats.ErrConnectionClosed)) {
+		w.log.Warn("NATS went away while the worker was stopping", "error", err)
+		return nil
+	}
 	return err
+}
+
+// whileConnected returns a context that ends with ctx or when the connection is lost.
+func whileConnected(ctx context.Context, nc *nats.Conn) (context.Context, context.CancelFunc) {
+	connected, cancel := context.WithCancel(ctx)
+	changes := nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	if !nc.IsConnected() {
+		cancel()
+	}
+	go func() {
+		defer nc.RemoveStatusListener(changes)
+		select {
+		case <-changes:
+			cancel()
+		case <-connected.Done():
+		}
+	}()
+	return connected, cancel
 }
 
 func (w *Worker) endpoints() []*endpoint { return []*endpoint{w.reads, w.writes} }

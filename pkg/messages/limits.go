@@ -50,12 +50,20 @@ func Fit(results []Result, room int) {
 	again := Result{Kind: KindAskAgain}
 	room -= len(results) * again.Size()
 	for i := range results {
-		if size := results[i].Size(); i == 0 || size <= room {
-			room -= size
+		if more := results[i].Size() - again.Size(); i == 0 || more <= room {
+			room -= more
 		} else {
 			results[i] = again
 		}
 	}
+}
+
+// Detail cuts a text to [MaxDetail] bytes, at a whole character.
+func Detail(text string) string {
+	if len(text) <= MaxDetail {
+		return text
+	}
+	return strings.ToValidUTF8(text[:MaxDetail], "")
 }
 
 // Check returns the kind and the detail of what makes the operation impossible

@@ -1,0 +1,139 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/program"
+)
+
+// TestUsage: what a person gets wrong at the terminal.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		env  string
+		args []string
+		code int
+		want string
+	}{
+		"nothing":               {"", nil, 2, `"up"`},
+		"unknown flag":          {"", []string{"up", "--colour"}, 2, "--colour"},
+		"misspelt flag":         {"", []string{"up", "--htp=127.0.0.1:0"}, 2, "--http"},
+		"unknown command":       {"", []string{"upp"}, 2, `did you mean "up"`},
+		"no number":             {"", []string{"up", "--workers=two"}, 2, "--workers"},
+		"no workers":            {"", []string{"up", "--workers=0"}, 1, "--workers"},
+		"no unit":               {"", []string{"up", "--request-timeout=5"}, 2, "--request-timeout"},
+		"misspelt variable":     {"DATABSE_URL=x", []string{"up"}, 2, "did you mean DATABASE_URL?"},
+		"malformed variable":    {"READ_LANES=two", []string{"up"}, 2, "READ_LANES"},
+		"malformed level":       {"LOG_LEVEL=loud", []string{"workers"}, 2, "LOG_LEVEL"},
+		"nobody is kept out":    {"", upArgs("--http=0.0.0.0:0"), 1, "AUTH=none"},
+		"impossible limit":      {"READ_LANES=0", upArgs(), 2, "READ_LANES"},
+		"impossible lanes":      {"WRITE_LANES=-30", upArgs(), 2, "WRITE_LANES"},
+		"impossible NATS URL":   {"NATS_URL=nats://a b", upArgs(), 1, "a b"},
+		"impossible database":   {"DATABASE_URL=nonsense", upArgs(), 1, "DATABASE_URL"},
+		"impossible NATS port":  {"NATS_ADDR=127.0.0.1:x", []string{"up"}, 1, "NATS_ADDR"},
+		"impossible HTTP port":  {"", append(upArgs(), "--http=8080"), 1, "HTTP_ADDR"},
+		"impossible admin port": {"", append(upArgs(), "--admin=127.0.0.1:x"), 1, "ADMIN_ADDR"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data := filepath.Join(pgtest.TempDir(t), "data")
+			code, stdout, stderr := run(t, env(c.env, "OUTSET_DATA="+data), c.args...)
+			if line := complaint(t, stderr); code != c.code || !strings.Contains(line, c.want) {
+				t.Errorf("exit code %d, %q; want %d and %q", code, line, c.code, c.want)
+			}
+			if stdout != "" {
+				t.Errorf("printed: %s", stdout)
+			}
+			if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the data directory was made before the fault was found: %v", err)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--help"}, "run the whole system"},
+		{[]string{"up", "--help"}, "--data=DIR"},
+		{[]string{"workers", "--help"}, "--json"},
+		{[]string{"--version"}, "outset " + program.Version()},
+	} {
+		code, stdout, stderr := run(t, env(), c.args...)
+		if code != 0 || !strings.Contains(stdout, c.want) || stderr != "" {
+			t.Errorf("%s: exit code %d, %s%s", c.args, code, stdout, stderr)
+		}
+	}
+}
+
+// TestEverythingIsExplained: commands and flags have help texts.
+func TestEverythingIsExplained(t *testing.T) {
+	t.Parallel()
+	parser, err := program.Parser("outset", "", &cli{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kong.Visit(parser.Model, func(v kong.Visitable, next kong.Next) error {
+		switch v := v.(type) {
+		case *kong.Command:
+			if v.Help == "" {
+				t.Errorf("outset %s has no help text", v.Name)
+			}
+		case *kong.Flag:
+			if v.Help == "" {
+				t.Errorf("--%s has no help text", v.Name)
+			}
+		}
+		return next(nil)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEveryVariableIsExplained looks at the source, so that it sees all three programs.
+func TestEveryVariableIsExplained(t *testing.T) {
+	t.Parallel()
+	tags := regexp.MustCompile("`[^`\n]*\\benv:\"[^`\n]*`")
+	meaning := make(map[string]string)
+	for _, dir := range []string{"../../cmd", "../../internal"} {
+		if err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			source, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			for _, quoted := range tags.FindAllString(string(source), -1) {
+				tag := reflect.StructTag(strings.Trim(quoted, "`"))
+				meaning[tag.Get("env")] = tag.Get("help")
+				if tag.Get("help") == "" {
+					t.Errorf("%s: %s has no help text", path, quoted)
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, known := range []string{"HTTP_ADDR", "ADMIN_ADDR", "NATS_URL", "DATABASE_URL", "LOG_LEVEL", "LOG_FORMAT"} {
+		if meaning[known] == "" {
+			t.Errorf("%s was not found: has this test lost its sight?", known)
+		}
+	}
+}

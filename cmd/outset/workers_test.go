@@ -1,0 +1,118 @@
+//go:build unix
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/program"
+)
+
+func TestWorkers(t *testing.T) {
+	t.Parallel()
+	const reads, writes = 7, 5
+	before := time.Now().Add(-time.Minute)
+	p := start(t, env("DATABASE_URL="+pgtest.ForTest(t)), upArgs("--workers=3")...)
+	at := p.ready(t)
+	for i := range reads {
+		expect(t, call(t, fmt.Sprintf("%s/user/%d/settings", at.http, i), ""), answer{200, `"0"`, "{}"})
+	}
+	for i := range writes {
+		expect(t, call(t, at.http+"/user/42/settings", `{}`).etagOnly(), answer{200, fmt.Sprintf("%q", strconv.Itoa(i+1)), ""})
+	}
+	call(t, at.http+"/user/42/settings", `[]`) // refused, but not by a fault of ours
+
+	t.Run("json", func(t *testing.T) {
+		code, stdout, stderr := run(t, env("NATS_URL="+at.nats), "workers", "--json", "--wait=3s")
+		var rows []workerRow
+		if err := json.Unmarshal([]byte(stdout), &rows); code != 0 || err != nil || len(rows) != 3 || stderr != "" {
+			t.Fatalf("exit code %d, %v: %s%s", code, err, stdout, stderr)
+		}
+		host, err := os.Hostname()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var requests, errs int
+		ids := make(map[string]bool)
+		for i, r := range rows {
+			ids[r.ID] = true
+			requests += r.Requests
+			errs += r.Errors
+			if r.Host != host || r.PID != strconv.Itoa(p.cmd.Process.Pid) || r.Version != program.Version() || r.InFlight != 0 ||
+				r.Started.Before(before) || r.Started.After(time.Now().Add(time.Minute)) {
+				t.Errorf("%+v", r)
+			}
+			if i > 0 && r.Started.Before(rows[i-1].Started) {
+				t.Errorf("not oldest first: %s", stdout)
+			}
+		}
+		if len(ids) != 3 || requests != reads+writes+1 || errs != 0 {
+			t.Errorf("%d workers, %d requests, %d errors: %s", len(ids), requests, errs, stdout)
+		}
+	})
+	t.Run("table", func(t *testing.T) {
+		code, stdout, stderr := run(t, env(), "workers", "--wait=3s", "--nats-url", at.nats)
+		lines := strings.Split(strings.TrimSpace(stdout), "\n")
+		if code != 0 || stderr != "" || len(lines) != 1+3 {
+			t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
+		}
+		if got := strings.Fields(lines[0]); strings.Join(got, " ") != "ID HOST PID VERSION UPTIME REQUESTS ERRORS IN FLIGHT" {
+			t.Errorf("the heading is %q", got)
+		}
+		sum := 0
+		for _, line := range lines[1:] {
+			f := strings.Fields(line)
+			if len(f) != 8 || f[6] != "0" || f[7] != "0" {
+				t.Fatalf("a line of %q", f)
+			}
+			n, err := strconv.Atoi(f[5])
+			uptime, err2 := time.ParseDuration(f[4])
+			if err != nil || err2 != nil || uptime < 0 || uptime > time.Hour {
+				t.Errorf("a line of %q: %v, %v", f, err, err2)
+			}
+			sum += n
+		}
+		if sum != reads+writes+1 {
+			t.Errorf("%d requests: %s", sum, stdout)
+		}
+	})
+}
+
+func TestNoWorker(t *testing.T) {
+	t.Parallel()
+	_, url := startServer(t)
+	code, stdout, stderr := run(t, env("NATS_URL="+url), "workers")
+	if line := complaint(t, stderr); code != 1 || line != "outset: no worker answers" || stdout != "" {
+		t.Errorf("exit code %d: %q, %q", code, stdout, line)
+	}
+	code, stdout, stderr = run(t, env("NATS_URL="+url), "workers", "--json")
+	if line := complaint(t, stderr); code != 1 || line != "outset: no worker answers" || strings.TrimSpace(stdout) != "[]" {
+		t.Errorf("as JSON: exit code %d: %q, %q", code, stdout, line)
+	}
+}
+
+func TestWorkersWithoutNATS(t *testing.T) {
+	t.Parallel()
+	_, url := startServer(t)
+	for name, c := range map[string]struct{ url, want string }{
+		"nobody there":   {"nats://127.0.0.1:1", "nats://127.0.0.1:1"},
+		"no address":     {"nats://a b", "a b"},
+		"wrong password": {strings.Replace(url, password, "wrong-"+password, 1), "Authorization Violation"},
+	} {
+		code, stdout, stderr := run(t, env("NATS_URL="+c.url), "workers")
+		line := complaint(t, stderr)
+		if code != 1 || !strings.HasPrefix(line, "outset: NATS at ") || !strings.Contains(line, c.want) || stdout != "" {
+			t.Errorf("%s: exit code %d: %q, %q", name, code, stdout, line)
+		}
+		if strings.Contains(line, password) {
+			t.Errorf("%s: a password was printed: %s", name, line)
+		}
+	}
+}

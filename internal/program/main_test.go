@@ -1,0 +1,116 @@
+package program
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// notebook is a log that a test can read while it is written.
+type notebook struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (n *notebook) Write(p []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.b.Write(p)
+}
+
+func (n *notebook) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.b.String()
+}
+
+func (n *notebook) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(n, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// eventually looks until the condition holds; a minute is for machines that are busy elsewhere.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("still not so: " + what)
+		}
+	}
+}
+
+func TestLogHandler(t *testing.T) {
+	t.Parallel()
+	const text, json = "level=INFO", `"level":"INFO"`
+	for _, c := range []struct {
+		format   string
+		terminal bool
+		want     string
+	}{
+		{"auto", true, text},
+		{"auto", false, json},
+		{"text", true, text},
+		{"text", false, text},
+		{"json", true, json},
+		{"json", false, json},
+	} {
+		var b bytes.Buffer
+		log := slog.New(Common{Format: c.format}.handler(&b, c.terminal))
+		log.Debug("not at this level")
+		log.Info("hello", "n", 1)
+		if got := b.String(); !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 {
+			t.Errorf("format %s, terminal %v: got %q, want a line with %s", c.format, c.terminal, got, c.want)
+		}
+	}
+}
+
+func TestLogLevel(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	log := slog.New(Common{Format: "text", Level: slog.LevelWarn}.handler(&b, false))
+	log.Info("quiet")
+	log.Warn("loud")
+	if got := b.String(); strings.Contains(got, "quiet") || !strings.Contains(got, "loud") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"an unknown flag":       {"--colour", "serve"},
+		"an unknown command":    {"sevre"},
+		"no command":            {},
+		"no number":             {"serve", "--lanes=many"},
+		"no duration":           {"serve", "--wait=10"}, // of what?
+		"no level":              {"serve", "--log-level=loud"},
+		"no format":             {"serve", "--log-format=xml"},
+		"an argument too many":  {"serve", "now"},
+		"a flag without value":  {"serve", "--http"},
+		"a flag of another one": {"--wait=1s"},
+	} {
+		err := run(t.Context(), "outset", "", &testCLI{}, args)
+		if !errors.Is(err, errUsage) {
+			t.Errorf("%s: got %v, want a usage error", name, err)
+			continue
+		}
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: more than a line: %q", name, err)
+		}
+	}
+}
+
+func TestCommandErrorIsNoUsageError(t *testing.T) {
+	t.Parallel()
+	err := run(t.Context(), "outset", "", &testCLI{}, []string{"serve", "--lanes=-1"})
+	if !errors.Is(err, errLanes) || errors.Is(err, errUsage) {
+		t.Errorf("got %v, want only the command's own", err)
+	}
+}

@@ -1,0 +1,89 @@
+package messages_test
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// FuzzDecodeRequest: anything may come from the network. Nothing panics, and what is taken for a
+// request stays the same one when it is passed on.
+func FuzzDecodeRequest(f *testing.F) {
+	f.Add(fromHex(f, goldenRequestBytes))
+	f.Add(fromHex(f, goldenReplyBytes))
+	f.Add([]byte{0xa1, 1, 0x81, 0xf6})                               // a null for an operation
+	f.Add([]byte{0xa2, 1, 0x81, 0xa1, 7, 0x40, 9, 0xfb})             // half a field that we don't know
+	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 4, 0x39, 1, 0, 6, 0x82, 1, 2}) // a negative deadline; numbers as bytes
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := messages.DecodeRequest(data)
+		if err != nil {
+			return
+		}
+		if n := len(r.Operations); n == 0 || n > messages.MaxOperations {
+			t.Fatalf("%d operations", n)
+		}
+		room := messages.Room(0)
+		for i := range r.Operations {
+			o := &r.Operations[i]
+			_, _ = o.Check(messages.ReadSubject)
+			_, _ = o.Check(messages.WriteSubject)
+			room -= o.Size()
+			// None and an empty one are the same, and are sent as none.
+			o.Fingerprint, o.Document = orNil(o.Fingerprint), orNil(o.Document)
+		}
+		encoded, err := messages.EncodeRequest(r)
+		if err != nil || len(encoded) > -room {
+			t.Fatalf("encoded again: %v, %d bytes, said to be at most %d", err, len(encoded), -room)
+		}
+		if again, err := messages.DecodeRequest(encoded); err != nil || !reflect.DeepEqual(again, r) {
+			t.Fatalf("decoded again: %v\n got %+v\nwant %+v", err, again, r)
+		}
+	})
+}
+
+// FuzzDecodeReply: as above, for what claims to be a worker.
+func FuzzDecodeReply(f *testing.F) {
+	f.Add(fromHex(f, goldenReplyBytes), len(goldenReply.Results))
+	f.Add(fromHex(f, goldenRefusalBytes), 7)
+	f.Add([]byte{0xa1, 2, 0x81, 0xa0}, 1)
+	f.Add([]byte{0xa0}, 0)
+	f.Fuzz(func(t *testing.T, data []byte, n int) {
+		r, err := messages.DecodeReply(data, n)
+		if err != nil {
+			return
+		}
+		if r.Kind == "" && len(r.Results) != n {
+			t.Fatalf("%d results for %d operations", len(r.Results), n)
+		}
+		_ = r.Kind.Definite()
+		for i := range r.Results {
+			r.Results[i].Document = orNil(r.Results[i].Document)
+		}
+		encoded, err := messages.EncodeReply(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := messages.DecodeReply(encoded, n)
+		if err != nil {
+			t.Fatalf("decoded again: %v", err)
+		}
+		if len(r.Results) == 0 {
+			r.Results = nil
+		}
+		if !reflect.DeepEqual(again, r) {
+			t.Fatalf("decoded again:\n got %+v\nwant %+v", again, r)
+		}
+		if twice, err := messages.EncodeReply(again); err != nil || !bytes.Equal(twice, encoded) {
+			t.Fatalf("encoded twice: %v\n got %x\nwant %x", err, twice, encoded)
+		}
+	})
+}
+
+func orNil(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}

@@ -1,0 +1,176 @@
+package messages_test
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/fxamacker/cbor/v2"
+	"pgregory.net/rapid"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// lengths draws how long something is, most often beside the lengths at which its encoding gets a
+// byte longer.
+func lengths(most int) *rapid.Generator[int] {
+	edges := []int{0, most}
+	for _, edge := range []int{23, 24, 255, 256, 65535} {
+		if edge < most {
+			edges = append(edges, edge)
+		}
+	}
+	return rapid.OneOf(rapid.SampledFrom(edges), rapid.IntRange(0, min(most, 64)), rapid.IntRange(0, most))
+}
+
+func text(most int) *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		n := lengths(most).Draw(t, "length")
+		if rapid.Bool().Draw(t, "not ASCII") {
+			return strings.Repeat("日", n/len("日"))
+		}
+		return strings.Repeat("a", n)
+	})
+}
+
+func octets(most int) *rapid.Generator[[]byte] {
+	return rapid.Custom(func(t *rapid.T) []byte {
+		n := lengths(most).Draw(t, "length")
+		if n == 0 {
+			return nil // none and an empty one are the same on the wire
+		}
+		return bytes.Repeat([]byte{rapid.Byte().Draw(t, "byte")}, n)
+	})
+}
+
+// operations draws anything that can be encoded, allowed or not.
+func operations() *rapid.Generator[messages.Operation] {
+	return rapid.Custom(func(t *rapid.T) messages.Operation {
+		return messages.Operation{
+			Action:      messages.Action(rapid.Uint8().Draw(t, "action")),
+			User:        text(2*messages.MaxUser).Draw(t, "user"),
+			RequestID:   text(2*messages.MaxRequestID).Draw(t, "request id"),
+			Deadline:    rapid.Int64().Draw(t, "deadline"),
+			ID:          text(2*messages.MaxID).Draw(t, "id"),
+			Fingerprint: octets(64).Draw(t, "fingerprint"),
+			Document:    octets(messages.MaxDocument+1).Draw(t, "document"),
+		}
+	})
+}
+
+func results() *rapid.Generator[messages.Result] {
+	return rapid.Custom(func(t *rapid.T) messages.Result {
+		return messages.Result{
+			Kind:     messages.Kind(text(64).Draw(t, "kind")),
+			Detail:   text(messages.MaxDetail).Draw(t, "detail"),
+			Version:  rapid.Int64().Draw(t, "version"),
+			Document: octets(messages.MaxDocument).Draw(t, "document"),
+			Replayed: rapid.Bool().Draw(t, "replayed"),
+		}
+	})
+}
+
+// workerID is as long as the ids of our workers (nuid).
+var workerID = strings.Repeat("W", 22)
+
+func TestRequestRoundTrip(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		want := messages.Request{Operations: rapid.SliceOfN(operations(), 1, 5).Draw(t, "operations")}
+		data, err := messages.EncodeRequest(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := messages.DecodeRequest(data); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%v\n got %+v\nwant %+v", err, got, want)
+		}
+	})
+}
+
+func TestReplyRoundTrip(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		want := messages.Reply{Worker: text(64).Draw(t, "worker")}
+		if rapid.Bool().Draw(t, "refused as a whole") {
+			want.Kind = messages.Kind(text(64).Draw(t, "kind")) + "x"
+			want.Detail = text(messages.MaxDetail).Draw(t, "detail")
+		} else {
+			want.Results = rapid.SliceOfN(results(), 1, 5).Draw(t, "results")
+		}
+		data, err := messages.EncodeReply(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := messages.DecodeReply(data, len(want.Results)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%v\n got %+v\nwant %+v", err, got, want)
+		}
+	})
+}
+
+// TestSizeIsAnUpperBound holds the overheads in limits.go true, and useful: a bound that were far too
+// high would halve the batches.
+func TestSizeIsAnUpperBound(t *testing.T) {
+	t.Parallel()
+	check := func(t *rapid.T, v any, size int) {
+		data, err := cbor.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(data) > size || size > len(data)+64 {
+			t.Fatalf("%d bytes, said to be at most %d", len(data), size)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		o := operations().Draw(t, "operation")
+		check(t, o, o.Size())
+		r := results().Draw(t, "result")
+		check(t, r, r.Size())
+	})
+}
+
+// payloads draws the max_payload of a server: the least that we allow, or NATS's default.
+func payloads() *rapid.Generator[int64] {
+	return rapid.SampledFrom([]int64{messages.MinPayload, 1 << 20})
+}
+
+// TestRoomOfARequest fills requests to the last byte that Room gives.
+func TestRoomOfARequest(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		maxPayload := payloads().Draw(t, "max_payload")
+		few := rapid.SliceOfN(operations(), 1, 4).Draw(t, "operations")
+		room := messages.Room(maxPayload)
+		var r messages.Request
+		for i := 0; len(r.Operations) < messages.MaxOperations; i++ {
+			o := few[i%len(few)]
+			if o.Size() > room {
+				o = messages.Operation{}
+				if room < o.Size() {
+					break
+				}
+				o.Document = make([]byte, room-o.Size())
+			}
+			room -= o.Size()
+			r.Operations = append(r.Operations, o)
+		}
+		data, err := messages.EncodeRequest(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int64(len(data)) > maxPayload {
+			t.Fatalf("%d operations take %d bytes, over %d", len(r.Operations), len(data), maxPayload)
+		}
+	})
+}
+
+// TestRoomOfARefusal: a reply without results has room for its detail.
+func TestRoomOfARefusal(t *testing.T) {
+	t.Parallel()
+	data, err := messages.EncodeReply(messages.Reply{
+		Worker: workerID, Kind: messages.KindIDReused, Detail: strings.Repeat("d", messages.MaxDetail),
+	})
+	if most := messages.MinPayload - messages.Room(messages.MinPayload); err != nil || len(data) > most {
+		t.Errorf("%d bytes, %v; Room keeps %d for what is not a result", len(data), err, most)
+	}
+}
