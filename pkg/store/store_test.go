@@ -360,6 +360,44 @@ func TestBigDocuments(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
+// TestNoScans: statements that were planned when the tables were empty go on finding
+// their rows by key when there are many.
+func TestNoScans(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	for batch := range 20 {
+		var (
+			writes []store.Write
+			users  []string
+		)
+		for i := range 100 {
+			users = append(users, fmt.Sprint(batch, "/", i))
+			writes = append(writes, replace(t, users[i], "1", `{}`))
+		}
+		s.Write(t.Context(), writes)
+		if _, err := s.Read(t.Context(), users); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close() // the connections report their figures when they end
+	conn := connect(t, url)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		var scans, lookups int
+		err := conn.QueryRow(t.Context(), `
+			select sum(seq_scan), sum(idx_scan) from pg_stat_user_tables where relname in ('settings', 'settings_log')`).Scan(&scans, &lookups)
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("no figures: %v", err)
+		}
+		if lookups < 20*100 {
+			continue
+		}
+		if scans > 3 { // each index that was created counts as one
+			t.Errorf("%d scans of a whole table", scans)
+		}
+		return
+	}
+}
+
 // TestConnectionsCut: Postgres drops the connections again and again, between and in the
 // middle of transactions. No write is lost, none is applied twice.
 func TestConnectionsCut(t *testing.T) {
