@@ -106,7 +106,7 @@ e2e: ## Test the whole of compose.yaml: scaling, killing, restarting (needs Dock
 	e2e/run.sh
 
 up: ## Start all of it in containers, with WORKERS=2
-	docker compose up --build --scale worker=$(WORKERS) $(ARGS)
+	VERSION=$(VERSION) docker compose up --build --scale worker=$(WORKERS) $(ARGS)
 
 clean: ## Remove what was built; data stays
 	rm -rf bin e2e/.bin e2e/.standins.env

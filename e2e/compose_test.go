@@ -1,0 +1,202 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// settled is how many requests a change must be followed by before the next one.
+const settled = 1000
+
+// TestCompose runs the compose.yaml at the root with real Docker Compose, does to it under load
+// what operators and accidents do, and compares the answers with the data.
+func TestCompose(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	c := newCompose(t)
+	// One after the other: the classic builder does not share stages that are being built.
+	c.must(ctx, "build", "-q", "api")
+	c.must(ctx, "build", "-q", "worker")
+	c.scale(ctx, 1)
+	base := "http://" + strings.TrimSpace(c.must(ctx, "port", "api", "8080"))
+	c.do(ready(ctx, base))
+
+	l := startLoad(t, base, "1 worker")
+	c.do(l.settle(ctx, settled))
+
+	l.phase("scale to 4")
+	c.scale(ctx, 4)
+	c.do(l.settle(ctx, settled))
+
+	l.phase("scale to 2")
+	c.scale(ctx, 2)
+	c.do(l.settle(ctx, settled))
+
+	l.phase("restart workers")
+	c.must(ctx, "restart", "worker")
+	c.do(l.settle(ctx, settled))
+
+	l.phase("SIGTERM one")
+	if code := c.kill(ctx, "TERM"); code != "0" {
+		t.Errorf("a worker that got SIGTERM exits with %s", code)
+	}
+	c.do(l.settle(ctx, settled))
+
+	c.scale(ctx, 4)
+	l.phase("SIGKILL 3 of 4")
+	for range 3 {
+		c.kill(ctx, "KILL")
+		c.do(l.settle(ctx, settled))
+	}
+	c.scale(ctx, 2)
+
+	l.lenientPhase("restart API")
+	c.must(ctx, "restart", "api")
+	c.do(ready(ctx, base))
+	c.do(l.settle(ctx, settled))
+
+	l.phase("afterwards")
+	c.do(l.settle(ctx, settled))
+	l.finish()
+	if err := l.report(t); err != nil {
+		t.Error(err)
+	}
+	if err := verify(l.ledgers, c.query(ctx, selectLog), c.query(ctx, selectSettings)); err != nil {
+		t.Error(err)
+	}
+}
+
+// compose is one compose project. Its methods end the test when they fail.
+type compose struct {
+	t       *testing.T
+	command []string
+}
+
+// newCompose returns a project of its own, on a free port, which is removed after the test.
+func newCompose(t *testing.T) *compose {
+	t.Helper()
+	command := os.Getenv("E2E_COMPOSE")
+	if command == "" {
+		command = "docker compose"
+	}
+	if os.Getenv("COMPOSE_PROJECT_NAME") == "" {
+		t.Setenv("COMPOSE_PROJECT_NAME", fmt.Sprintf("outset-e2e-%d", os.Getpid()))
+	}
+	t.Setenv("API_PORT", freePort(t))
+	c := &compose{t: t, command: append(strings.Fields(command), "--project-directory", "..", "--file", "../compose.yaml")}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+		defer cancel()
+		if t.Failed() {
+			logs, _, _ := c.run(ctx, "logs", "--no-color", "--timestamps", "--tail", "200")
+			t.Logf("what the containers said last:\n%s", logs)
+		}
+		if _, complaint, err := c.run(ctx, "down", "--volumes", "--remove-orphans", "--timeout", "10"); err != nil {
+			t.Errorf("compose down: %v\n%s", err, complaint)
+		}
+	})
+	return c
+}
+
+// freePort finds one that stays the same when the API's container restarts.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func (c *compose) do(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// run runs compose and returns what it wrote to standard output and to standard error.
+func (c *compose) run(ctx context.Context, args ...string) (output, complaint string, err error) {
+	return execute(ctx, slices.Concat(c.command, args)...)
+}
+
+func execute(ctx context.Context, command ...string) (output, complaint string, err error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	return stdout.String(), stderr.String(), err
+}
+
+// must is run for what has to succeed.
+func (c *compose) must(ctx context.Context, args ...string) string {
+	c.t.Helper()
+	start := time.Now()
+	output, complaint, err := c.run(ctx, args...)
+	if err != nil {
+		c.t.Fatalf("compose %s: %v\n%s%s", strings.Join(args, " "), err, output, complaint)
+	}
+	c.t.Logf("compose %s: %.1f s", strings.Join(args, " "), time.Since(start).Seconds())
+	return output
+}
+
+// scale makes it n workers, all healthy.
+func (c *compose) scale(ctx context.Context, n int) {
+	c.t.Helper()
+	c.must(ctx, "up", "--detach", "--wait", "--wait-timeout", "120", "--scale", fmt.Sprintf("worker=%d", n))
+	if got := len(c.workers(ctx)); got != n {
+		c.t.Fatalf("%d workers are running, %d were asked for", got, n)
+	}
+}
+
+// workers are the container ids of the running workers.
+func (c *compose) workers(ctx context.Context) []string {
+	c.t.Helper()
+	return strings.Fields(c.must(ctx, "ps", "--status", "running", "--quiet", "worker"))
+}
+
+// kill sends a signal to one worker and returns its exit code.
+func (c *compose) kill(ctx context.Context, signal string) string {
+	c.t.Helper()
+	id := c.workers(ctx)[0]
+	exited := make(chan string, 1)
+	go func() {
+		output, complaint, err := execute(ctx, "docker", "wait", id)
+		if err != nil {
+			output = fmt.Sprintf("docker wait: %v %s", err, complaint)
+		}
+		exited <- strings.TrimSpace(output)
+	}()
+	if _, complaint, err := execute(ctx, "docker", "kill", "--signal", signal, id); err != nil {
+		c.t.Fatalf("docker kill: %v %s", err, complaint)
+	}
+	return <-exited
+}
+
+// query returns the rows of a statement, read where the data is.
+func (c *compose) query(ctx context.Context, sql string) []row {
+	c.t.Helper()
+	output := c.must(ctx, "exec", "-T", "postgres", "psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-U", "outset", "-d", "outset", "-c", sql)
+	var rows []row
+	for line := range strings.Lines(output) {
+		r, err := parseRow(line)
+		c.do(err)
+		rows = append(rows, r)
+	}
+	return rows
+}

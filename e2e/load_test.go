@@ -1,0 +1,346 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+// The load: a closed loop, in which every client waits for its answer. The pauses leave the
+// processors some room for what is done to the system meanwhile.
+const (
+	clients        = 32
+	usersPerClient = 8
+	meanPause      = 5 * time.Millisecond
+	downPause      = 50 * time.Millisecond // after a connection failed
+	clientTimeout  = 20 * time.Second      // above every timeout of the service
+	maxFailures    = 10                    // remembered in each phase, in words
+)
+
+// load is clients at work, and what they have found.
+type load struct {
+	base    string
+	http    *http.Client
+	ledgers map[string]*ledger
+	stop    chan struct{}
+	done    sync.WaitGroup
+
+	mu     sync.Mutex
+	phases []*phase
+}
+
+// phase is a stretch of the load during which something is done to the system.
+type phase struct {
+	name string
+	// In a lenient phase a connection may fail, because the API is away. What it was asked then
+	// is unknown. Answers must be right at all times.
+	lenient  bool
+	started  time.Time
+	took     time.Duration
+	requests int
+	writes   int
+	lost     int // connections that failed in a lenient phase
+	failed   int
+	failures []error
+	slowest  time.Duration
+}
+
+// startLoad starts the clients, in a first phase. They stop with finish, or with the test.
+func startLoad(t *testing.T, base, phase string) *load {
+	t.Helper()
+	transport := &http.Transport{
+		MaxIdleConnsPerHost: clients,
+		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		DisableCompression:  true,
+	}
+	l := &load{
+		base:    base,
+		http:    &http.Client{Transport: transport, Timeout: clientTimeout},
+		ledgers: make(map[string]*ledger),
+		stop:    make(chan struct{}),
+	}
+	l.phase(phase)
+	owned := make([][]*ledger, clients)
+	for i := range clients * usersPerClient {
+		g := newLedger(userID(i))
+		l.ledgers[g.user] = g
+		owned[i%clients] = append(owned[i%clients], g)
+	}
+	for _, own := range owned {
+		l.done.Go(func() { l.client(own) })
+	}
+	t.Cleanup(func() {
+		l.finish()
+		transport.CloseIdleConnections()
+	})
+	return l
+}
+
+// userID makes ids of several shapes, since they travel in URLs, messages and SQL.
+func userID(i int) string {
+	return fmt.Sprintf([]string{"%d", "auth0|%d", "ann+%d@example.org", "日本/%d"}[i%4], i)
+}
+
+// phase ends the phase that is going on and starts another.
+func (l *load) phase(name string) { l.start(&phase{name: name}) }
+
+// lenientPhase is a phase in which connections may fail.
+func (l *load) lenientPhase(name string) { l.start(&phase{name: name, lenient: true}) }
+
+func (l *load) start(p *phase) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.started = time.Now()
+	if n := len(l.phases); n > 0 {
+		l.phases[n-1].took = p.started.Sub(l.phases[n-1].started)
+	}
+	l.phases = append(l.phases, p)
+}
+
+func (l *load) current() *phase {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.phases[len(l.phases)-1]
+}
+
+// settle waits until n more requests of the phase have been answered.
+func (l *load) settle(ctx context.Context, n int) error {
+	p := l.current()
+	enough := 0
+	for {
+		l.mu.Lock()
+		if enough == 0 {
+			enough = p.requests + n
+		}
+		answered := p.requests
+		l.mu.Unlock()
+		if answered >= enough {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: waiting for %d requests, had %d: %w", p.name, enough, answered, ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// finish lets every client end its request and stop.
+func (l *load) finish() {
+	l.mu.Lock()
+	select {
+	case <-l.stop:
+	default:
+		close(l.stop)
+		p := l.phases[len(l.phases)-1]
+		p.took = time.Since(p.started)
+	}
+	l.mu.Unlock()
+	l.done.Wait()
+}
+
+// report prints a line for each phase, and returns what failed.
+func (l *load) report(t *testing.T) error {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(w, "phase\ttook\trequests\twrites\tlost\tfailed\tslowest\t")
+	var errs []error
+	for _, p := range l.phases {
+		_, _ = fmt.Fprintf(w, "%s\t%.1fs\t%d\t%d\t%d\t%d\t%dms\t\n",
+			p.name, p.took.Seconds(), p.requests, p.writes, p.lost, p.failed, p.slowest.Milliseconds())
+		if p.failed > 0 {
+			errs = append(errs, fmt.Errorf("%s: %d of %d requests failed, the first: %w", p.name, p.failed, p.requests, errors.Join(p.failures...)))
+		}
+	}
+	_ = w.Flush()
+	acked := 0
+	for _, g := range l.ledgers {
+		acked += g.acked
+	}
+	t.Logf("%d writes acknowledged, for %d users by %d clients\n%s", acked, len(l.ledgers), clients, table.String())
+	return errors.Join(errs...)
+}
+
+// client writes the users that it owns and reads those and others, until the load stops.
+func (l *load) client(own []*ledger) {
+	everyone := make([]*ledger, 0, len(l.ledgers))
+	for i := range clients * usersPerClient {
+		everyone = append(everyone, l.ledgers[userID(i)])
+	}
+	for {
+		var err error
+		switch rand.N(4) {
+		case 0, 1:
+			err = l.do(own[rand.N(len(own))], l.write)
+		case 2:
+			err = l.do(own[rand.N(len(own))], l.read)
+		default:
+			err = l.do(everyone[rand.N(len(everyone))], l.read)
+		}
+		pause := rand.N(2 * meanPause)
+		if err != nil {
+			pause = downPause
+		}
+		select {
+		case <-l.stop:
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// do makes one request and counts it in the phase in which it ends.
+func (l *load) do(g *ledger, request func(*ledger) (wrote bool, err error)) error {
+	began, start := l.current(), time.Now()
+	wrote, err := request(g)
+	took := time.Since(start)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.phases[len(l.phases)-1]
+	p.requests++
+	p.slowest = max(p.slowest, took)
+	if wrote {
+		p.writes++
+	}
+	var broken *url.Error
+	switch {
+	case err == nil:
+	// A phase starts before its deed and ends after it, requests know no such limits.
+	case (p.lenient || began.lenient) && errors.As(err, &broken):
+		p.lost++
+	default:
+		p.failed++
+		if len(p.failures) < maxFailures {
+			p.failures = append(p.failures, fmt.Errorf("after %d ms: %w", took.Milliseconds(), err))
+		}
+	}
+	return err
+}
+
+func (l *load) write(g *ledger) (bool, error) {
+	number, before := g.write()
+	doc := document(g.user, number)
+	status, version, body, err := l.send(http.MethodPost, g.user, doc)
+	if err != nil {
+		var dial *net.OpError
+		if errors.As(err, &dial) && dial.Op == "dial" {
+			g.refuse(number) // nobody was there to hear it; after any other error it stays open
+		}
+		return true, err
+	}
+	switch status {
+	case http.StatusOK:
+	case http.StatusServiceUnavailable: // a promise: surely not applied
+		g.refuse(number)
+		fallthrough
+	default: // open: applied or not
+		return true, fmt.Errorf("POST of user %s: %d %.200s", g.user, status, body)
+	}
+	var answer struct {
+		Status   string          `json:"status"`
+		UserID   string          `json:"userId"`
+		Settings json.RawMessage `json:"settings"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Status != "settings updated" ||
+		answer.UserID != g.user || string(answer.Settings) != doc {
+		return true, fmt.Errorf("POST of user %s: 200 %.200s", g.user, body)
+	}
+	return true, g.acknowledge(number, before, version)
+}
+
+func (l *load) read(g *ledger) (bool, error) {
+	least := g.seen()
+	status, version, body, err := l.send(http.MethodGet, g.user, "")
+	if err != nil {
+		return false, err
+	}
+	if status != http.StatusOK {
+		return false, fmt.Errorf("GET of user %s: %d %.200s", g.user, status, body)
+	}
+	return false, g.read(least, version, string(body))
+}
+
+// send makes a request; version is the answer's ETag if the status is 200.
+func (l *load) send(method, user, doc string) (status int, version int64, body []byte, err error) {
+	// Under no context: a request that was begun is finished, so that its outcome is known.
+	r, err := http.NewRequestWithContext(context.Background(), method, l.base+"/user/"+url.PathEscape(user)+"/settings", bytes.NewReader([]byte(doc)))
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	if doc != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := l.http.Do(r)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if body, err = io.ReadAll(answer.Body); err != nil {
+		return 0, 0, nil, &url.Error{Op: method, URL: user, Err: err}
+	}
+	if answer.StatusCode == http.StatusOK {
+		tag, err := strconv.Unquote(answer.Header.Get("ETag"))
+		if err == nil {
+			version, err = strconv.ParseInt(tag, 10, 64)
+		}
+		if err != nil {
+			return 0, 0, nil, fmt.Errorf("%s of user %s: ETag %q: %w", method, user, answer.Header.Get("ETag"), err)
+		}
+	}
+	return answer.StatusCode, version, body, nil
+}
+
+// waitFor asks until the condition holds, and fails with its last reason when ctx ends.
+func waitFor(ctx context.Context, what string, condition func(context.Context) error) error {
+	for {
+		err := condition(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w, last: %w", what, context.Cause(ctx), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// ready waits until the API at base says that it can serve.
+func ready(ctx context.Context, base string) error {
+	return waitFor(ctx, "the API to be ready", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		r.Close = true
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = answer.Body.Close() }()
+		if answer.StatusCode != http.StatusOK {
+			body, _ := io.ReadAll(answer.Body)
+			return fmt.Errorf("%d %.200s", answer.StatusCode, body)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# `make e2e`: the real compose.yaml under load. Fails where there is no Docker engine.
+#
+#   E2E_STANDINS   1: build local stand-ins for the base images; 0: never; unset: where the official
+#                  images are neither here nor to be pulled
+#   E2E_RUN        only the tests that match
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/.."
+
+say() { printf 'e2e: %s\n' "$*" >&2; }
+
+if ! docker version --format '{{.Server.Version}}' >/dev/null; then
+	say "FAILED: no Docker engine answers; the compose tests did not run"
+	exit 1
+fi
+
+# For the tests themselves, which also run the programs without containers.
+deploy/need-postgres.sh race
+
+compose=$("$here/compose.sh")
+export E2E_COMPOSE=$compose
+# Of this run alone: nothing that is already running is touched.
+export COMPOSE_PROJECT_NAME=outset-e2e-$$
+
+# The base images that are used as they are, and the one that the Dockerfile builds with.
+official_images() {
+	GO_IMAGE='' NATS_IMAGE='' POSTGRES_IMAGE='' $compose config --images nats postgres
+	sed -n 's/^ARG GO_IMAGE=//p' deploy/Dockerfile
+}
+
+have_official_images() {
+	local image
+	for image in $(official_images); do
+		docker image inspect "$image" >/dev/null 2>&1 || timeout 300 docker pull -q "$image" >&2 || return 1
+	done
+}
+
+standins=${E2E_STANDINS:-}
+if [[ -z $standins ]]; then
+	standins=0
+	have_official_images || standins=1
+fi
+if [[ $standins == 1 ]]; then
+	say "the base images are local stand-ins"
+	"$here/images.sh"
+	set -a
+	# shellcheck source=/dev/null
+	. "$here/.standins.env"
+	set +a
+fi
+
+# The test tears its project down itself; this is for when it is interrupted or crashes.
+tear_down() {
+	local code=$?
+	trap - EXIT INT TERM
+	$compose down -v --remove-orphans --timeout 5 >/dev/null 2>&1 || say "could not tear down project $COMPOSE_PROJECT_NAME"
+	exit "$code"
+}
+trap tear_down EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+go test -race -count=1 -tags e2e -timeout 20m -v -run "${E2E_RUN:-.}" ./e2e/...

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Entry point of the postgres stand-in: the part of the official image's contract that
+# compose.yaml relies on. Initialises $PGDATA where it is empty, with the user, password and
+# database of the environment, then becomes Postgres, as the user postgres and as process 1.
+set -eu
+
+case "${1:-postgres}" in
+-*) set -- postgres "$@" ;;
+postgres) ;;
+*) exec "$@" ;;
+esac
+
+# Postgres refuses root. Like gosu, setpriv replaces this process rather than staying its parent.
+if [ "$(id -u)" = 0 ]; then
+	mkdir -p "$PGDATA" /run/postgresql
+	chown -R postgres:postgres "$PGDATA" /run/postgresql
+	chmod 700 "$PGDATA"
+	# By its full path: the shell of busybox prefers an applet of the same name, which cannot.
+	exec /usr/bin/setpriv --reuid postgres --regid postgres --clear-groups "$0" "$@"
+fi
+
+user=${POSTGRES_USER:-postgres}
+database=${POSTGRES_DB:-$user}
+
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+	: "${POSTGRES_PASSWORD:?must be set where the data directory is empty}"
+	echo "$POSTGRES_PASSWORD" >/tmp/password
+	initdb --username="$user" --pwfile=/tmp/password --encoding=UTF8 --locale=C.UTF-8 \
+		--auth-local=trust --auth-host=scram-sha-256
+	rm /tmp/password
+	echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
+	echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
+	# Not to be seen from outside before it is complete: the socket only.
+	pg_ctl -w -o "-c listen_addresses=''" start
+	if [ "$database" != postgres ]; then
+		createdb --username="$user" --maintenance-db=postgres "$database"
+	fi
+	pg_ctl -w -m fast stop
+fi
+
+exec "$@"
