@@ -27,9 +27,9 @@ import (
 const (
 	workersAtOnce = 3
 	kills         = 8
-	// Longer than the API waits for an answer, and shorter than it takes to have asked the frozen
-	// worker every time: which one gets a message is drawn.
-	frozen   = 1500 * time.Millisecond
+	// Long enough for drawing the frozen worker at every attempt, if the API drew again, and
+	// shorter than NATS takes to drop it.
+	frozen   = 4 * time.Second
 	logLines = 60 // of each program, shown when the test fails
 )
 

@@ -45,17 +45,21 @@ type batchState struct {
 //
 //   - nobody is there to ask, or NATS is away: while a worker may be coming back;
 //   - a worker is full: once, since the next one may not be;
-//   - no answer: maxAttempts times in all, while the deadlines allow;
+//   - no answer: maxAttempts times in all, while the deadlines allow, and now a worker
+//     that has given a sign of life meanwhile;
 //   - an answer that did not fit beside the others: at once.
 func (a asker) ask(ctx context.Context, operations []messages.Operation) []messages.Result {
 	s := &batchState{operations: operations, results: make([]messages.Result, len(operations))}
 	for i := range operations {
 		s.open = append(s.open, i)
 	}
+	subject := a.subject
 	for s.expire(time.Now()); len(s.open) > 0; s.expire(time.Now()) {
-		reply, err := a.request(ctx, s)
+		began := time.Now()
+		reply, err := a.request(ctx, subject, s)
+		subject = a.subject
 		if err == nil {
-			a.pool.sign()
+			a.pool.sign(reply.Worker)
 		}
 		pause := time.Duration(0)
 		switch {
@@ -75,6 +79,8 @@ func (a asker) ask(ctx context.Context, operations []messages.Operation) []messa
 			a.log.Warn("no answer from a worker", "subject", a.subject, "operations", len(s.open), "attempt", s.attempts, "error", err)
 			if s.attempts == maxAttempts || ctx.Err() != nil {
 				s.fail(messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "no worker answered in time"})
+			} else if id := a.pool.alive(began); id != "" {
+				subject = messages.Named(a.subject, id)
 			}
 		}
 		wait(ctx, pause)
@@ -93,7 +99,7 @@ func (a asker) whole(reply messages.Reply) messages.Result {
 
 // request sends open operations to one worker, as many as fit in a message, and
 // waits for its reply.
-func (a asker) request(ctx context.Context, s *batchState) (messages.Reply, error) {
+func (a asker) request(ctx context.Context, subject string, s *batchState) (messages.Reply, error) {
 	r := messages.Request{Operations: s.fitting(messages.Room(a.nc.MaxPayload()))}
 	data, err := messages.EncodeRequest(r)
 	if err != nil {
@@ -101,7 +107,7 @@ func (a asker) request(ctx context.Context, s *batchState) (messages.Reply, erro
 	}
 	ctx, cancel := context.WithDeadline(ctx, s.patience(time.Now()))
 	defer cancel()
-	m, err := a.nc.RequestWithContext(ctx, a.subject, data)
+	m, err := a.nc.RequestWithContext(ctx, subject, data)
 	if err != nil {
 		return messages.Reply{}, err
 	}

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,27 +21,56 @@ const (
 	countEvery  = time.Second
 	countWindow = 300 * time.Millisecond
 	probeWait   = time.Second
+	forget      = time.Minute
 	maxPongs    = 1024 // answers that may wait to be read; NATS drops what exceeds it
 )
 
 // pingSubject is where every worker answers (NATS micro protocol, ADR-32).
 const pingSubject = "$SRV.PING." + messages.ServiceName
 
-// pool is what the API knows about the workers: how many there are, and when one
-// last gave a sign of life.
+// pool is what the API knows about the workers: when each last gave a sign of life.
 type pool struct {
 	nc    *nats.Conn
 	grace time.Duration
-	seen  atomic.Int64 // Unix nanoseconds; 0: never
+
+	mu    sync.Mutex
+	signs map[string]time.Time // by the worker's id
+	last  time.Time            // of any of them
 }
 
 // sign notes that a worker has just answered.
-func (p *pool) sign() { p.seen.Store(time.Now().UnixNano()) }
+func (p *pool) sign(worker string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = time.Now()
+	p.signs[worker] = p.last
+}
 
 // comingBack tells whether a worker was here so recently that another, or the same one
 // restarted, can be expected. Then a request is better held than refused.
 func (p *pool) comingBack() bool {
-	return time.Since(time.Unix(0, p.seen.Load())) < p.grace
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.last.IsZero() && time.Since(p.last) < p.grace
+}
+
+// alive returns a worker that gave a sign after since, or "" if none did.
+func (p *pool) alive(since time.Time) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, at := range p.signs { // in random order
+		if at.After(since) {
+			return id
+		}
+	}
+	return ""
+}
+
+// forgetOld keeps the pool from growing with every worker that ever was.
+func (p *pool) forgetOld() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.signs, func(_ string, at time.Time) bool { return time.Since(at) > forget })
 }
 
 // watch counts the workers now and every second until ctx ends, and reports each count.
@@ -59,6 +89,7 @@ func (p *pool) watch(ctx context.Context, report func(workers int)) error {
 			if n := p.count(ctx, inbox, pongs); n > 0 {
 				report(n)
 			}
+			p.forgetOld()
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -83,7 +114,7 @@ func (p *pool) count(ctx context.Context, inbox string, pongs <-chan *nats.Msg) 
 			var pong micro.Ping
 			if err := json.Unmarshal(m.Data, &pong); err == nil && pong.ID != "" { // else "no responders"
 				ids[pong.ID] = true
-				p.sign()
+				p.sign(pong.ID)
 			}
 		case <-window.C:
 			return len(ids)

@@ -34,7 +34,7 @@ type queue struct {
 }
 
 func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logger) (*queue, error) {
-	p := &pool{nc: nc, grace: config.WorkerGrace}
+	p := &pool{nc: nc, grace: config.WorkerGrace, signs: make(map[string]time.Time)}
 	q := &queue{
 		reads:  newBatcher(ctx, config, asker{nc, p, messages.ReadSubject, log}),
 		writes: newBatcher(ctx, config, asker{nc, p, messages.WriteSubject, log}),

@@ -19,8 +19,9 @@ type endpoint struct {
 	name    string
 	subject string
 	batcher *batch.Batcher[*task, struct{}]
-	sub     *nats.Subscription
-	left    chan struct{} // closed when the subscription has handed over its last message
+	subs    []*nats.Subscription
+	heard   atomic.Int32  // subscriptions that may still hand over messages
+	left    chan struct{} // closed when none may
 
 	requests  atomic.Int64 // answered
 	errors    atomic.Int64 // of them, not done for a reason that is ours
@@ -46,17 +47,34 @@ func (t *task) size() batch.Size {
 	return batch.Size{Count: len(t.open), Bytes: len(t.message.Data)}
 }
 
+// subscribe joins the queue group, and listens for what is addressed to this worker.
 func (e *endpoint) subscribe() error {
-	sub, err := e.worker.nc.QueueSubscribe(e.subject, messages.QueueGroup, e.receive)
-	if err != nil {
-		return err
+	for _, subject := range []string{e.subject, messages.Named(e.subject, e.worker.id)} {
+		sub, err := e.worker.nc.QueueSubscribe(subject, messages.QueueGroup, e.receive)
+		if err != nil {
+			return err
+		}
+		e.subs = append(e.subs, sub)
+		e.heard.Add(1)
+		sub.SetClosedHandler(func(string) {
+			if e.heard.Add(-1) == 0 {
+				close(e.left)
+			}
+		})
 	}
-	sub.SetClosedHandler(func(string) { close(e.left) })
-	e.sub = sub
 	return nil
 }
 
-// receive takes one message. NATS calls it for one message after the other, so
+// leave stops new messages; those that have come are still received.
+func (e *endpoint) leave() error {
+	var err error
+	for _, sub := range e.subs {
+		err = errors.Join(err, sub.Drain())
+	}
+	return err
+}
+
+// receive takes one message. NATS calls it for one message of a subscription after the other, so
 // it does what is short and leaves the rest to the batcher.
 func (e *endpoint) receive(m *nats.Msg) {
 	request, err := messages.DecodeRequest(m.Data)

@@ -179,7 +179,7 @@ func (w *Worker) drain(ctx context.Context, discovery []*nats.Subscription) erro
 	var err error
 	for _, e := range w.endpoints() {
 		if connected.Err() == nil {
-			err = errors.Join(err, e.sub.Drain())
+			err = errors.Join(err, e.leave())
 		}
 	}
 	for _, e := range w.endpoints() {

@@ -145,6 +145,10 @@ func TestReadAndWrite(t *testing.T) {
 	if got := r.Results[1]; got.Version != 0 || string(got.Document) != `{}` {
 		t.Errorf("nobody: %+v", got)
 	}
+	r = ask(t, nc, messages.Named(messages.ReadSubject, w.ID()), read("ann"))
+	if got := r.Results[0]; got.Version != 2 {
+		t.Errorf("asked by name: %+v", got)
+	}
 	// The same message again, as a network may deliver it.
 	r = ask(t, nc, messages.WriteSubject, replace("ann", "1", `{"n":1}`))
 	if got := r.Results[0]; got.Version != 1 || !got.Replayed {

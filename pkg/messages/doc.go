@@ -30,7 +30,9 @@
 // that it becomes. Those for which [Kind.Definite] is true were surely not
 // applied. When no reply comes the outcome of a write is unknown. Ask again with
 // the same [Operation.ID]: a write whose id the user's log already holds isn't
-// applied again, it gets the first answer with Replayed set.
+// applied again, it gets the first answer with Replayed set. The queue group might draw
+// the same frozen worker once more, so each worker also listens on subjects of
+// its own, see [Named]: ask again there, if one is known to live.
 //
 // # Changing
 //

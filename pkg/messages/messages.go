@@ -13,6 +13,11 @@ const (
 	ServiceName = "outset"
 )
 
+// Named is the subject on which one worker, by its id, hears what the queue group would
+// hear on subject. It is for asking again: a worker that is frozen stays in the
+// queue group until the NATS server misses its pings.
+func Named(subject, worker string) string { return subject + "." + worker }
+
 // Action is what an operation does. The numbers are on the wire: append only.
 type Action uint8
 
