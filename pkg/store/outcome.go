@@ -15,7 +15,6 @@ const (
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	lockNotAvailable     = "55P03"
-	queryCanceled        = "57014" // statement_timeout
 )
 
 // Attempts at one statement or batch, and the longest pause before the second. Every
@@ -60,29 +59,24 @@ func transient(err error) bool {
 // PANIC), so that what happened to a commit that was on its way is unknown.
 func severe(e *pgconn.PgError) bool { return e.SeverityUnlocalized != "ERROR" }
 
+// locked tells whether Postgres gave up waiting for what somebody else has locked.
+func locked(err error) bool {
+	var fromServer *pgconn.PgError
+	return errors.As(err, &fromServer) && fromServer.Code == lockNotAvailable
+}
+
 // oneAtFault tells whether the error may be due to a single operation of a
-// batch: a value that Postgres refuses, or a row that someone holds locked.
+// batch: a value that Postgres refuses.
 func oneAtFault(err error) bool {
 	var fromServer *pgconn.PgError
-	if !errors.As(err, &fromServer) || severe(fromServer) {
+	if !errors.As(err, &fromServer) || severe(fromServer) || fromServer.Code == divisionByZero {
 		return false
-	}
-	switch fromServer.Code {
-	case lockNotAvailable, queryCanceled:
-		return true
 	}
 	switch fromServer.Code[:2] {
 	case "21", "22", "23", "54": // cardinality, data, integrity, program limits
 		return true
 	}
 	return false
-}
-
-// waited tells whether Postgres gave up waiting: it may go better later.
-func waited(err error) bool {
-	var fromServer *pgconn.PgError
-	return errors.As(err, &fromServer) &&
-		(fromServer.Code == lockNotAvailable || fromServer.Code == queryCanceled)
 }
 
 // definite tells whether an error of the pipeline that commits means that nothing

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/outset-settings/outset/internal/settings"
@@ -47,9 +48,9 @@ var (
 // How long Postgres itself lets one of our transactions wait, so that a worker
 // that is frozen in the middle of one doesn't hold its rows for ever.
 const (
-	lockTimeout      = 300 * time.Millisecond // for a row that somebody else has locked
+	lockTimeout      = 300 * time.Millisecond // for rows that somebody else has locked
 	statementTimeout = 3 * time.Second
-	idleTimeout      = 2 * time.Second // between the two pipelines
+	idleTimeout      = time.Second     // between the two pipelines
 	commitTimeout    = 5 * time.Second // for the second pipeline, on our side
 	connectTimeout   = 3 * time.Second
 )
@@ -110,6 +111,11 @@ func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 		"plan_cache_mode":  "force_generic_plan",
 	} {
 		config.ConnConfig.RuntimeParams[name] = value
+	}
+	// Of several hosts the primary, unless the address says otherwise: a standby would
+	// answer reads from the past.
+	if config.ConnConfig.ValidateConnect == nil {
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

@@ -17,68 +17,135 @@ import (
 // Write applies the operations and returns the outcome of each, in the order given,
 // once Postgres has committed them. Operations of one user are applied in that
 // order, too. None fails because of another.
+//
+// A row that somebody else has locked is passed over at first, so that it holds
+// nobody else up. Then those that were passed over wait for their rows
+// together, and at last each that is free by then is done.
 func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 	outcomes := make([]Written, len(writes))
-	s.write(ctx, writes, outcomes, false)
+	b := &batch{store: s}
+	for i := range writes {
+		b.add(&writes[i], &outcomes[i])
+	}
+	for _, wait := range []waiting{passOver, waitForRows, passOver} {
+		b.write(ctx, wait)
+		if b = b.held(); len(b.writes) == 0 {
+			return outcomes
+		}
+	}
+	b.fail(fmt.Errorf("%w: %w", ErrUnavailable, errHeld))
 	return outcomes
+}
+
+// waiting is what to do about a row that somebody else has locked.
+type waiting string
+
+const (
+	passOver    waiting = "for update skip locked"
+	waitForRows waiting = "for update" // up to lockTimeout
+)
+
+// errHeld is the outcome of an operation whose row was passed over. It doesn't leave
+// the package as it is.
+var errHeld = errors.New("somebody else has locked the row")
+
+// batch is operations that share transactions, with where their outcomes go.
+type batch struct {
+	store    *Store
+	writes   []*Write
+	outcomes []*Written
+	// unknown: an attempt has ended without an answer. From then on only success
+	// tells what became of the operations.
+	unknown bool
+}
+
+func (b *batch) add(w *Write, outcome *Written) {
+	b.writes = append(b.writes, w)
+	b.outcomes = append(b.outcomes, outcome)
+}
+
+// held returns the operations that were passed over.
+func (b *batch) held() *batch {
+	rest := &batch{store: b.store, unknown: b.unknown}
+	for i, o := range b.outcomes {
+		if errors.Is(o.Err, errHeld) {
+			rest.add(b.writes[i], o)
+		}
+	}
+	return rest
+}
+
+// halves splits the batch.
+func (b *batch) halves() [2]*batch {
+	n := len(b.writes) / 2
+	return [2]*batch{
+		{store: b.store, writes: b.writes[:n], outcomes: b.outcomes[:n], unknown: b.unknown},
+		{store: b.store, writes: b.writes[n:], outcomes: b.outcomes[n:], unknown: b.unknown},
+	}
+}
+
+func (b *batch) fail(err error) {
+	if b.unknown {
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	for _, o := range b.outcomes {
+		*o = Written{Err: err}
+	}
 }
 
 // write fills in the outcomes. Where one operation may have spoilt the batch it tries
 // again with each half, so that a single bad one costs 2·log₂(n) transactions.
-// Once an attempt has ended without an answer, only success tells what became of
-// it: unknown says that there was such an attempt.
-func (s *Store) write(ctx context.Context, writes []Write, outcomes []Written, unknown bool) {
+func (b *batch) write(ctx context.Context, wait waiting) {
 	err := retry(ctx, func() error {
-		err := s.transact(ctx, writes, outcomes)
-		unknown = unknown || errors.Is(err, ErrOutcomeUnknown)
+		err := b.transact(ctx, wait)
+		b.unknown = b.unknown || errors.Is(err, ErrOutcomeUnknown)
 		return err
 	}, transient)
 	switch {
 	case err == nil:
-	case oneAtFault(err) && len(writes) > 1:
-		half := len(writes) / 2
-		s.write(ctx, writes[:half], outcomes[:half], unknown)
-		s.write(ctx, writes[half:], outcomes[half:], unknown)
-	case unknown:
-		fail(outcomes, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
-	case oneAtFault(err) && !waited(err):
-		fail(outcomes, fmt.Errorf("the database refuses this write: %w", err))
+	case locked(err):
+		b.fail(errHeld)
+	case oneAtFault(err) && len(b.writes) > 1:
+		for _, half := range b.halves() {
+			half.write(ctx, wait)
+		}
+	case oneAtFault(err):
+		b.fail(fmt.Errorf("the database refuses this write: %w", err))
 	default:
-		fail(outcomes, fmt.Errorf("%w: %w", ErrUnavailable, err))
-	}
-}
-
-func fail(outcomes []Written, err error) {
-	for i := range outcomes {
-		outcomes[i] = Written{Err: err}
+		b.fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 }
 
 // transact applies the operations in one transaction. It returns an error that wraps
 // ErrOutcomeUnknown if it can't say whether they were applied. Any other error
 // means that none was, and that the outcomes are not to be used.
-func (s *Store) transact(ctx context.Context, writes []Write, outcomes []Written) error {
-	conn, err := s.pool.Acquire(ctx)
+func (b *batch) transact(ctx context.Context, wait waiting) error {
+	conn, err := b.store.pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	// A connection that is still in a transaction is closed and not reused, which
-	// rolls the transaction back.
+	// rolls the transaction back, too.
 	defer conn.Release()
 
-	state, err := lock(ctx, conn, writes)
-	if err != nil {
-		return err
+	state, err := lock(ctx, conn, b.writes, wait)
+	if err == nil {
+		for i, w := range b.writes {
+			*b.outcomes[i] = state.apply(w)
+		}
+		if len(state.log) > 0 {
+			err = state.commit(ctx, conn)
+		}
 	}
-	for i := range writes {
-		outcomes[i] = state.apply(&writes[i])
+	if conn.Conn().PgConn().TxStatus() != idle {
+		// Nothing was committed, and if this fails the connection is closed.
+		_, _ = conn.Exec(ctx, `rollback`)
 	}
-	if len(state.log) == 0 {
-		_, err := conn.Exec(ctx, `rollback`)
-		return err
-	}
-	return state.commit(ctx, conn)
+	return err
 }
+
+// idle is what Postgres reports of a connection that is in no transaction.
+const idle = 'I'
 
 // row is a user's document inside the transaction.
 type row struct {
@@ -110,7 +177,7 @@ type state struct {
 
 // lock begins the transaction, locks the rows of all users and reads what the
 // operations need. All of it is one round trip.
-func lock(ctx context.Context, conn *pgxpool.Conn, writes []Write) (*state, error) {
+func lock(ctx context.Context, conn *pgxpool.Conn, writes []*Write, wait waiting) (*state, error) {
 	s := &state{
 		users:   make([]string, 0, len(writes)),
 		rows:    make(map[string]*row, len(writes)),
@@ -137,7 +204,7 @@ func lock(ctx context.Context, conn *pgxpool.Conn, writes []Write) (*state, erro
 		from settings
 		where user_id = any($1::text[])
 		order by user_id
-		for update`, s.users).Query(s.readRows)
+		`+string(wait), s.users).Query(s.readRows)
 	// A statement of its own, after the locks were granted: its snapshot has what
 	// those who held them committed.
 	b.Queue(`
@@ -190,6 +257,9 @@ func (s *state) apply(w *Write) Written {
 		return Written{Err: ErrExpired}
 	}
 	r := s.rows[w.User]
+	if r == nil { // passed over, or deleted while we waited for another
+		return Written{Err: errHeld}
+	}
 	current := r.bytes
 	if current == nil {
 		current = []byte(settings.Empty)
@@ -245,7 +315,7 @@ func (s *state) queueRows(b *pgx.Batch) {
 		documents []string
 	)
 	for _, user := range s.users {
-		if r := s.rows[user]; r.changed {
+		if r := s.rows[user]; r != nil && r.changed {
 			users = append(users, user)
 			versions = append(versions, r.version)
 			documents = append(documents, string(r.bytes))
