@@ -17,9 +17,10 @@ import (
 // their pauses fit into the default request timeout.
 const (
 	maxAttempts    = 3
-	attemptTimeout = time.Second
-	maxPause       = 20 * time.Millisecond // before asking elsewhere, once, where a worker was full
-	pollEvery      = 25 * time.Millisecond // while waiting for a worker to come back
+	attemptTimeout = time.Second            // but for the last, which has what is left of the deadline
+	maxPause       = 20 * time.Millisecond  // before asking elsewhere, once, where a worker was full
+	pollEvery      = 25 * time.Millisecond  // while waiting for a worker to come back
+	unknownPause   = 100 * time.Millisecond // before asking what became of an operation once more
 )
 
 // asker sends batches of operations to the workers.
@@ -45,6 +46,8 @@ type batchState struct {
 //
 //   - nobody is there to ask, or NATS is away: while a worker may be coming back;
 //   - a worker is full: once, since the next one may not be;
+//   - "not now" after an attempt without an answer, which may still be under way: until
+//     the deadline, to learn what became of it;
 //   - no answer: maxAttempts times in all, while the deadlines allow, and now a worker
 //     that has given a sign of life meanwhile;
 //   - an answer that did not fit beside the others: at once.
@@ -64,7 +67,11 @@ func (a asker) ask(ctx context.Context, operations []messages.Operation) []messa
 		pause := time.Duration(0)
 		switch {
 		case err == nil && reply.Kind == "":
-			s.settle(reply.Results)
+			if undecided := s.settle(reply.Results); undecided {
+				pause = unknownPause
+			}
+		case err == nil && s.maybe(reply.Kind):
+			pause = unknownPause
 		case err == nil && reply.Kind == messages.KindOverloaded && s.overloads == 0:
 			s.overloads++
 			pause = rand.N(maxPause) //nolint:gosec // jitter, not a secret
@@ -73,7 +80,7 @@ func (a asker) ask(ctx context.Context, operations []messages.Operation) []messa
 		case notSent(err) && a.pool.comingBack() && ctx.Err() == nil:
 			pause = pollEvery
 		case notSent(err):
-			s.fail(messages.Result{Kind: messages.KindUnavailable, Detail: "there is no worker"})
+			s.fail(messages.Result{Kind: messages.KindUnavailable, Detail: unreachable(err)})
 		default:
 			s.attempts++
 			a.log.Warn("no answer from a worker", "subject", a.subject, "operations", len(s.open), "attempt", s.attempts, "error", err)
@@ -133,26 +140,37 @@ func (s *batchState) patience(now time.Time) time.Time {
 	for _, i := range s.open {
 		last = max(last, s.operations[i].Deadline)
 	}
-	until := now.Add(attemptTimeout)
-	if deadline := time.UnixMilli(last); deadline.Before(until) {
+	until, deadline := now.Add(attemptTimeout), time.UnixMilli(last)
+	if deadline.Before(until) || s.attempts == maxAttempts-1 {
 		return deadline
 	}
 	return until
 }
 
 // settle takes over the results of the first open operations. Those that did not fit
-// into the reply stay open; the first one always fits, so the rest gets smaller.
-func (s *batchState) settle(results []messages.Result) {
+// into the reply stay open, the first of which always fits, so the rest gets smaller.
+// Those whose result doesn't tell what became of them stay open too: undecided.
+func (s *batchState) settle(results []messages.Result) (undecided bool) {
 	var again []int
 	for i, r := range results {
-		if place := s.open[i]; r.Kind == messages.KindAskAgain && i > 0 {
+		place := s.open[i]
+		switch {
+		case r.Kind == messages.KindAskAgain && i > 0:
 			again = append(again, place)
-		} else {
-			s.results[place] = s.judged(r)
+		case s.maybe(r.Kind):
+			again = append(again, place)
+			undecided = true
+		default:
+			s.results[place] = r
 		}
 	}
 	s.open = append(again, s.open[len(results):]...)
+	return undecided
 }
+
+// maybe tells whether "not now" may be untrue of an operation: an earlier attempt had no
+// answer, and may have applied it or yet apply it.
+func (s *batchState) maybe(k messages.Kind) bool { return s.attempts > 0 && k.Temporary() }
 
 // expire settles the operations whose time is up.
 func (s *batchState) expire(now time.Time) {
@@ -175,11 +193,10 @@ func (s *batchState) fail(r messages.Result) {
 	s.open = nil
 }
 
-// judged corrects a "no, not now" after an attempt that had no answer: that one may
-// have applied the operation, or may yet.
+// judged is the result where no more is to be learnt.
 func (s *batchState) judged(r messages.Result) messages.Result {
-	if s.attempts > 0 && r.Kind.Definite() && statuses[r.Kind].again {
-		return messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "an earlier attempt had no answer"}
+	if s.maybe(r.Kind) {
+		return messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "an attempt had no answer"}
 	}
 	return r
 }
@@ -188,8 +205,14 @@ func (s *batchState) judged(r messages.Result) messages.Result {
 func notSent(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, nats.ErrReconnectBufExceeded) || // not connected, and nothing is sent late
-		errors.Is(err, nats.ErrConnectionClosed) ||
 		errors.Is(err, nats.ErrMaxPayload) // the server's is under MinPayload, and the API not ready
+}
+
+func unreachable(err error) string {
+	if errors.Is(err, nats.ErrNoResponders) {
+		return "there is no worker"
+	}
+	return "the queue can't be reached"
 }
 
 func wait(ctx context.Context, d time.Duration) {

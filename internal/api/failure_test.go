@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -174,7 +175,9 @@ func TestAskedAgain(t *testing.T) {
 // mean that nothing was changed.
 func TestMaybe(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, apiConfig)
+	config := apiConfig
+	config.RequestTimeout = 2 * time.Second
+	s := newSystem(t, config)
 	var asked atomic.Int32
 	s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
 		if asked.Add(1) == 1 {
@@ -183,6 +186,29 @@ func TestMaybe(t *testing.T) {
 		return &messages.Reply{Results: []messages.Result{{Kind: messages.KindUnavailable}}}
 	})
 	failed(t, s.post("42", `{}`), http.StatusGatewayTimeout, "outcome-unknown")
+}
+
+// TestUndecided: while the first attempt is still under way, its rows are held and others are
+// told "not now". Asking on, within the deadline, learns what became of it.
+func TestUndecided(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	var asked atomic.Int32
+	s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
+		switch asked.Add(1) {
+		case 1:
+			return nil
+		case 2:
+			return &messages.Reply{Results: []messages.Result{{Kind: messages.KindUnavailable}}}
+		case 3:
+			return &messages.Reply{Kind: messages.KindOverloaded}
+		default:
+			return &messages.Reply{Results: []messages.Result{{Version: 1, Replayed: true}}}
+		}
+	})
+	if a := s.post("42", `{}`); a.status != http.StatusOK || a.header.Get("ETag") != `"1"` {
+		t.Errorf("%+v", a)
+	}
 }
 
 // TestFullWorker: one that is full is asked once more, elsewhere.
@@ -356,4 +382,43 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("the request under way: %+v", a)
 	}
 	<-stopped
+}
+
+// TestStopUnderLoad: clients that keep their connections busy each get an answer that ends
+// the connection, and none is cut off.
+func TestStopUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	base, stop := s.startAPI(apiConfig)
+	var clients, started sync.WaitGroup
+	for n := range 32 {
+		started.Add(1)
+		clients.Go(func() {
+			done := sync.OnceFunc(started.Done)
+			defer done()
+			for i := 0; ; i++ {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("%s/user/u%d/settings", base, n), strings.NewReader(`{}`))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Header.Set("Content-Type", "application/json")
+				response, err := s.client.Do(r)
+				if err != nil || response.StatusCode != http.StatusOK {
+					t.Errorf("request %d: %v, %v", i, response, err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, response.Body)
+				_ = response.Body.Close()
+				done()
+				if response.Close { // whoever stands before several APIs now goes to another one
+					return
+				}
+			}
+		})
+	}
+	started.Wait()
+	stop()
+	clients.Wait()
 }

@@ -27,6 +27,10 @@ func (s *Server) frame(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	c.Set(fiber.HeaderCacheControl, "no-cache") // may be kept, but not used without asking
 
+	if s.stopping.Load() {
+		c.Context().SetConnectionClose()
+	}
+
 	err := c.Next()
 	if err != nil {
 		err = s.fail(c, err)

@@ -19,13 +19,15 @@ const (
 	minLanes        = 2
 	maxLanes        = 64
 	batchOperations = 256
-	batchBytes      = 1 << 20 // NATS's default max_payload; ask splits what does not fit
+	batchBytes      = 1<<20 - 4<<10 // what fits into NATS's default max_payload; ask splits what is more
 	// queueBytes bounds the memory of what waits.
 	queueBytes = 64 << 20
 	// A batch that takes longer than this gives its lane to the next: its worker may be
 	// dead, and those behind it needn't wait until that is certain.
 	patience = 200 * time.Millisecond
 	maxLate  = 64
+	// How much longer than its deadline a request waits: more than ask takes to notice.
+	afterDeadline = 50 * time.Millisecond
 )
 
 // queue is where operations wait for a place in a NATS message.
@@ -70,7 +72,8 @@ func (q *queue) write(ctx context.Context, o messages.Operation) messages.Result
 }
 
 func do(ctx context.Context, b *batch.Batcher[messages.Operation, messages.Result], o messages.Operation) messages.Result {
-	ctx, cancel := context.WithDeadline(ctx, time.UnixMilli(o.Deadline))
+	// ask knows better what became of an operation whose time is up, so it comes first.
+	ctx, cancel := context.WithDeadline(ctx, time.UnixMilli(o.Deadline).Add(afterDeadline))
 	defer cancel()
 	r, err := b.Do(ctx, o)
 	switch {

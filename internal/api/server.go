@@ -65,6 +65,10 @@ func (c Config) Validate() error {
 const (
 	maxHeaders   = 8 << 10 // bytes of the request line and the headers
 	writeTimeout = 10 * time.Second
+	// For so long an API that is stopping serves on, so that those who ask /readyz see it, and clients
+	// that keep connections get an answer that ends them. Closing at once cut requests on their way in
+	// on 14 of 64 busy connections.
+	farewell = 500 * time.Millisecond
 	// fasthttp hangs up on a body over its limit while the client still sends, and
 	// the client often sees a reset and no answer. So it may read somewhat more
 	// than a document, and the handler refuses it in peace.
@@ -154,7 +158,8 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 
-	s.stopping.Store(true)
+	s.stopping.Store(true) // from now on every answer ends its connection
+	time.Sleep(farewell)
 	// Every request ends within its own timeout, so twice that is beyond all.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.config.RequestTimeout)
 	defer cancel()

@@ -111,6 +111,21 @@ func (e *endpoint) receive(m *nats.Msg) {
 	}
 }
 
+// dropExpired settles the reads that nobody waits for any more. Writes have their
+// deadlines judged by the database, after the log was asked.
+func (t *task) dropExpired() {
+	now := time.Now()
+	open := t.open[:0]
+	for _, i := range t.open {
+		if t.operations[i].Expired(now) {
+			t.results[i] = messages.Result{Kind: messages.KindExpired, Detail: "the deadline passed in the worker's queue"}
+		} else {
+			open = append(open, i)
+		}
+	}
+	t.open = open
+}
+
 // settle gives the same result to every operation that is still open.
 func (e *endpoint) settle(t *task, r messages.Result) {
 	for _, i := range t.open {

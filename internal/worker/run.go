@@ -17,6 +17,7 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 	defer cancel()
 	var users []string
 	for _, t := range tasks {
+		t.dropExpired()
 		for _, i := range t.open {
 			users = append(users, t.operations[i].User)
 		}

@@ -40,3 +40,13 @@ func (k Kind) Definite() bool {
 		return false
 	}
 }
+
+// Temporary tells whether this is a definite no for now: asking again may go better.
+func (k Kind) Temporary() bool {
+	switch k {
+	case KindOverloaded, KindUnavailable, KindExpired:
+		return true
+	default:
+		return false
+	}
+}

@@ -15,6 +15,7 @@ const (
 	MaxUser       = 128      // bytes of a user id
 	MaxID         = 255      // bytes of an operation id
 	MaxRequestID  = 64       // bytes of a request id
+	MaxPrint      = 64       // bytes of a fingerprint
 	MaxDetail     = 512      // bytes of a result's detail
 
 	// MinPayload is the least max_payload that the NATS server may have: in a reply
@@ -82,8 +83,8 @@ func (o *Operation) Check(subject string) (Kind, string) {
 		return KindMalformed, err.Error()
 	case len(o.Document) > MaxDocument:
 		return KindTooLarge, fmt.Sprintf("the document is over %d bytes", MaxDocument)
-	case len(o.ID) > MaxID || len(o.RequestID) > MaxRequestID:
-		return KindMalformed, "the operation id or the request id is too long"
+	case len(o.ID) > MaxID || len(o.RequestID) > MaxRequestID || len(o.Fingerprint) > MaxPrint:
+		return KindMalformed, "the operation id, the request id or the fingerprint is too long"
 	case wanted == WriteSubject && o.ID == "":
 		return KindMalformed, "a write needs an operation id"
 	case strings.ContainsFunc(o.ID, unicode.IsControl):
