@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/outset-settings/outset/internal/api"
@@ -29,7 +30,8 @@ type serve struct{}
 // Run answers requests until ctx ends, and then those that have come.
 func (serve) Run(ctx context.Context, c *cli) error {
 	log := c.Logger()
-	nc, err := c.Connect("outset api", log)
+	ctx, whenClosed := program.UntilClosed(ctx)
+	nc, err := c.Connect("outset api", log, whenClosed)
 	if err != nil {
 		return err
 	}
@@ -42,7 +44,7 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	return admin.Around(ctx, server.Run)
+	return errors.Join(admin.Around(ctx, server.Run), program.WhyClosed(ctx))
 }
 
 type health struct{}

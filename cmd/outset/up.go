@@ -60,7 +60,8 @@ func (u up) Run(ctx context.Context, c *cli, stdout io.Writer) error {
 		defer server.Shutdown()
 		queue.URL = server.ClientURL()
 	}
-	nc, err := queue.Connect("outset api", log)
+	ctx, whenClosed := program.UntilClosed(ctx)
+	nc, err := queue.Connect("outset api", log, whenClosed)
 	if err != nil {
 		return err
 	}
@@ -167,7 +168,8 @@ func (u up) runWorker(ctx context.Context, queue program.NATS, database string, 
 		return err
 	}
 	defer s.Close()
-	nc, err := queue.Connect("outset worker", log)
+	ctx, whenClosed := program.UntilClosed(ctx)
+	nc, err := queue.Connect("outset worker", log, whenClosed)
 	if err != nil {
 		return err
 	}
@@ -176,7 +178,7 @@ func (u up) runWorker(ctx context.Context, queue program.NATS, database string, 
 	if err != nil {
 		return err
 	}
-	return w.Run(ctx)
+	return errors.Join(w.Run(ctx), program.WhyClosed(ctx))
 }
 
 // waitReady returns true once requests can be served, false when ctx ends before.

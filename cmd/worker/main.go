@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/outset-settings/outset/internal/program"
@@ -36,7 +37,8 @@ func (serve) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer s.Close()
-	nc, err := c.Connect("outset worker", log)
+	ctx, whenClosed := program.UntilClosed(ctx)
+	nc, err := c.Connect("outset worker", log, whenClosed)
 	if err != nil {
 		return err
 	}
@@ -49,12 +51,13 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	return admin.Around(ctx, func(ctx context.Context) error {
+	err = admin.Around(ctx, func(ctx context.Context) error {
 		if err := store.MigrateWhenReachable(ctx, c.DatabaseURL, log); err != nil {
 			return err
 		}
 		return w.Run(ctx)
 	})
+	return errors.Join(err, program.WhyClosed(ctx))
 }
 
 type health struct{}

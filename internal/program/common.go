@@ -1,6 +1,9 @@
 package program
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -74,6 +77,35 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 		log.Warn("NATS is not there yet; trying on", "url", n.String(), "error", nc.LastError())
 	}
 	return nc, err
+}
+
+// errClosed ends a program whose connection to NATS will not come back.
+var errClosed = errors.New("NATS closed the connection for good")
+
+// UntilClosed returns a context that ends with ctx or when the connection is closed by
+// something else than a call of Close: NATS does so after some errors, and a program that went on
+// would be there and do nothing. The option is for Connect, and WhyClosed tells afterwards.
+func UntilClosed(ctx context.Context) (context.Context, nats.Option) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, func(o *nats.Options) error {
+		o.NoCallbacksAfterClientClose = true
+		o.ClosedCB = func(nc *nats.Conn) {
+			cause := errClosed
+			if err := nc.LastError(); err != nil {
+				cause = fmt.Errorf("%w: %w", errClosed, err)
+			}
+			cancel(cause)
+		}
+		return nil
+	}
+}
+
+// WhyClosed returns an error if the context of UntilClosed ended because of the connection.
+func WhyClosed(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, errClosed) {
+		return cause
+	}
+	return nil
 }
 
 // Common are the settings of every program.

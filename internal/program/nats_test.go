@@ -112,9 +112,7 @@ func TestServerComesLater(t *testing.T) {
 	if got := first(t, nc, sub, "now"); got != "now" {
 		t.Errorf("got %q", got)
 	}
-	if !strings.Contains(log.String(), "NATS connected") {
-		t.Errorf("log: %s", &log)
-	}
+	eventually(t, "it is logged", func() bool { return strings.Contains(log.String(), "NATS connected") })
 }
 
 func TestServerComesAgain(t *testing.T) {
