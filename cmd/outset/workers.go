@@ -33,6 +33,7 @@ type workerRow struct {
 	PID      string    `json:"pid"`
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started"`
+	Uptime   int64     `json:"uptime_seconds"`
 	Requests int       `json:"requests"`  // operations answered
 	Errors   int       `json:"errors"`    // of them, those that failed for a reason of the service
 	InFlight int64     `json:"in_flight"` // taken and not yet answered
@@ -97,7 +98,8 @@ func askWorkers(ctx context.Context, nc *nats.Conn, wait time.Duration) ([]worke
 
 func rowOf(s micro.Stats) workerRow {
 	r := workerRow{
-		ID: s.ID, Host: s.Metadata["host"], PID: s.Metadata["pid"], Version: s.Version, Started: s.Started,
+		ID: s.ID, Host: s.Metadata["host"], PID: s.Metadata["pid"], Version: s.Version,
+		Started: s.Started, Uptime: int64(time.Since(s.Started).Seconds()),
 	}
 	for _, e := range s.Endpoints {
 		r.Requests += e.NumRequests
@@ -114,7 +116,7 @@ func printWorkers(w io.Writer, rows []workerRow) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "ID\tHOST\tPID\tVERSION\tUPTIME\tREQUESTS\tERRORS\tIN FLIGHT")
 	for _, r := range rows {
-		uptime := time.Since(r.Started).Truncate(time.Second)
+		uptime := time.Duration(r.Uptime) * time.Second
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%v\t%d\t%d\t%d\n",
 			r.ID, r.Host, r.PID, r.Version, uptime, r.Requests, r.Errors, r.InFlight)
 	}
