@@ -106,6 +106,7 @@ e2e: ## Test the whole of compose.yaml: scaling, killing, restarting (needs Dock
 	e2e/run.sh
 
 up: ## Start all of it in containers, with WORKERS=2
+	@docker compose version >/dev/null 2>&1 || { echo 'docker compose is missing: install the Docker Compose plugin, v2 or newer' >&2; exit 1; }
 	VERSION=$(VERSION) docker compose up --build --scale worker=$(WORKERS) $(ARGS)
 
 clean: ## Remove what was built; data stays

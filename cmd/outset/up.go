@@ -117,7 +117,11 @@ func (u up) startPostgres(ctx context.Context, log *slog.Logger) (*localpg.Serve
 	}
 	ctx, cancel := context.WithTimeout(ctx, databaseStart)
 	defer cancel()
-	return localpg.Start(ctx, localpg.Options{Dir: dir, Log: log})
+	postgres, err := localpg.Start(ctx, localpg.Options{Dir: dir, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("--data, OUTSET_DATA: %w", err)
+	}
+	return postgres, nil
 }
 
 // dataDir is where data are kept that nobody chose a place for.

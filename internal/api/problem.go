@@ -102,7 +102,7 @@ func problemOf(err error) problem {
 	case fiber.StatusRequestEntityTooLarge:
 		return problem{kind: messages.KindTooLarge, detail: tooLarge}
 	case fiber.StatusRequestHeaderFieldsTooLarge:
-		return problem{kind: kindHeadersTooLarge, detail: fmt.Sprintf("request line and headers may have %d bytes", maxHeaders)}
+		return problem{kind: kindHeadersTooLarge, detail: fmt.Sprintf("request line and headers may have at most %d bytes", maxHeaders)}
 	case fiber.StatusRequestTimeout:
 		return problem{kind: kindTimeout}
 	case fiber.StatusBadRequest:

@@ -152,6 +152,9 @@ func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(s.listener) }()
 	s.log.Info("api listening", "addr", s.Addr())
+	if most := s.nc.MaxPayload(); s.nc.IsConnected() && most < messages.MinPayload {
+		s.log.Error("the NATS server's max_payload is too small", "max_payload", most, "least", messages.MinPayload)
+	}
 	select {
 	case err := <-served:
 		return errors.Join(fmt.Errorf("serving HTTP: %w", err), queue.close(ctx))

@@ -16,7 +16,7 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-var tooLarge = fmt.Sprintf("the body may have %d bytes", messages.MaxDocument)
+var tooLarge = fmt.Sprintf("the body may have at most %d bytes", messages.MaxDocument)
 
 // getSettings answers the user's document, byte for byte as it was saved.
 func (s *Server) getSettings(c *fiber.Ctx) error {

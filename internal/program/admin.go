@@ -92,7 +92,7 @@ func AskReady(ctx context.Context, addr string) error {
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return err
+		return fmt.Errorf("nothing answers at ADMIN_ADDR: %w", err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {

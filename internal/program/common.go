@@ -7,12 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats.go"
 	"golang.org/x/term"
+	"golang.org/x/time/rate"
 )
 
 // NATS is where the queue is.
@@ -39,12 +41,17 @@ const (
 	reconnectWait = 100 * time.Millisecond
 	reconnectVary = 100 * time.Millisecond
 	dialTimeout   = 2 * time.Second
+	repeatEvery   = 30 * time.Second // what goes on being so is logged
 )
 
 // Connect returns a connection that lasts until it is closed: a server that can't be
 // reached is tried again for ever, from the beginning too. While it is away nothing
 // is kept to be sent later, since by then nobody would wait for it.
 func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
+	if err := n.check(); err != nil {
+		return nil, err
+	}
+	sometimes := rate.Sometimes{First: 1, Interval: repeatEvery}
 	options := []nats.Option{
 		nats.Name(name),
 		nats.Timeout(dialTimeout),
@@ -63,7 +70,9 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 				log.Warn("NATS connection lost", "error", err)
 			}
 		}),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Debug("NATS not reached", "error", err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			sometimes.Do(func() { log.Warn("NATS is not reached", "error", err) })
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
 			if sub != nil {
@@ -73,10 +82,28 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 		}),
 	}
 	nc, err := nats.Connect(n.URL, append(options, more...)...)
-	if err == nil && !nc.IsConnected() {
-		log.Warn("NATS is not there yet; trying on", "url", n.String(), "error", nc.LastError())
+	if err != nil {
+		return nil, fmt.Errorf("NATS_URL: %w", err)
 	}
-	return nc, err
+	if !nc.IsConnected() {
+		why := []any{"url", n.String()}
+		if err := nc.LastError(); err != nil {
+			why = append(why, "error", err)
+		}
+		log.Warn("NATS is not there yet; trying on", why...)
+	}
+	return nc, nil
+}
+
+// check refuses an address that NATS would try for ever.
+func (n NATS) check() error {
+	for server := range strings.SplitSeq(n.URL, ",") {
+		scheme, _, found := strings.Cut(strings.TrimSpace(server), "://")
+		if found && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, scheme) {
+			return fmt.Errorf("NATS_URL: %s:// is not for NATS; nats://, tls://, ws:// and wss:// are", scheme)
+		}
+	}
+	return nil
 }
 
 // errClosed ends a program whose connection to NATS will not come back.

@@ -141,10 +141,8 @@ func TestServerComesAgain(t *testing.T) {
 	if got := first(t, nc, sub, "after"); got != "after" {
 		t.Errorf("got %q, which was sent late", got)
 	}
-	for _, line := range []string{"NATS connection lost", "NATS connected again"} {
-		if !strings.Contains(log.String(), line) {
-			t.Errorf("no %q in the log: %s", line, &log)
-		}
+	for _, line := range []string{"NATS connection lost", "NATS connected again"} { // NATS calls back in its own time
+		eventually(t, line+" is logged", func() bool { return strings.Contains(log.String(), line) })
 	}
 	nc.Close()
 	eventually(t, "the server sees it leave", func() bool { return s.NumClients() == 0 })
@@ -196,7 +194,7 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 	nc := connect(t, "worker:"+secret+"@"+addr, &log)
 	eventually(t, "it is connected", nc.IsConnected)
 	stopServer(s)
-	eventually(t, "attempts are logged", func() bool { return strings.Count(log.String(), "NATS not reached") > 2 })
+	eventually(t, "an attempt is logged", func() bool { return strings.Contains(log.String(), "NATS is not reached") })
 	startServer(t, addr, password)
 	eventually(t, "it is connected again", nc.IsConnected)
 	if strings.Contains(log.String(), secret) {

@@ -158,7 +158,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("subscribing: %w", err)
 	}
 	w.state.Store(nil)
-	w.log.Info("worker ready", "read_lanes", w.config.ReadLanes, "write_lanes", w.config.WriteLanes)
+	if err := w.Ready(ctx); err != nil {
+		w.log.Warn("worker started, but not ready", "reason", err)
+	} else {
+		w.log.Info("worker ready", "read_lanes", w.config.ReadLanes, "write_lanes", w.config.WriteLanes)
+	}
 
 	<-ctx.Done()
 	w.notReady("stopping")
@@ -194,7 +198,7 @@ func (w *Worker) drain(ctx context.Context, discovery []*nats.Subscription) erro
 	}
 	err = errors.Join(err, w.nc.FlushWithContext(connected)) // the last replies
 	if ctx.Err() == nil && (connected.Err() != nil || errors.Is(err, nats.ErrConnectionClosed)) {
-		w.log.Warn("NATS went away while the worker was stopping", "error", err)
+		w.log.Warn("stopped without a connection to NATS", "error", err)
 		return nil
 	}
 	return err

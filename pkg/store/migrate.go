@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+	"golang.org/x/time/rate"
 )
 
 //go:embed migrations/*.sql
@@ -28,25 +29,40 @@ const migrationLock = 0x6f7574736574
 // migrations are written so that the version before them goes on working.
 func Migrate(ctx context.Context, url string) error {
 	config, err := pgx.ParseConfig(url)
-	if err != nil {
-		return fmt.Errorf("DATABASE_URL: %w", err)
+	if err == nil {
+		config.ConnectTimeout = connectTimeout
+		err = migrate(ctx, config)
 	}
-	config.ConnectTimeout = connectTimeout
-	if err := migrate(ctx, config); err != nil {
-		return fmt.Errorf("migrating the database: %w", err)
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", oneLine{err})
 	}
 	return nil
 }
 
+// oneLine is an error of pgx in one line: of the attempts to connect (with TLS and without,
+// each address) that it lists, the last.
+type oneLine struct{ error }
+
+func (o oneLine) Unwrap() error { return o.error }
+
+func (o oneLine) Error() string {
+	text := strings.TrimSpace(o.error.Error())
+	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+}
+
+// repeatEvery is how often a program that waits for its database says so.
+const repeatEvery = 30 * time.Second
+
 // MigrateWhenReachable is Migrate for a program that may start before its database does:
 // it tries every second until ctx ends, unless the database answers with a refusal.
 func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) error {
+	sometimes := rate.Sometimes{First: 1, Interval: repeatEvery}
 	for {
 		err := Migrate(ctx, url)
 		if err == nil || ctx.Err() != nil || !unreachable(err) {
 			return err
 		}
-		log.Warn("the database is not there yet; trying on", "error", err)
+		sometimes.Do(func() { log.Warn("the database is not there yet; trying on", "error", err) })
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():

@@ -12,6 +12,9 @@
 //     in order of arrival. Write the rows and the log, check the deadlines
 //     once more, and commit.
 //
+// A row that somebody else has locked is passed over, so that it holds up none but its
+// own operations: those go through the same once more, and wait for it.
+//
 // The row lock decides between workers that write to one user. The log decides
 // whether an operation was applied before: its id is recorded in the transaction
 // that applies it, so both are there or neither, and a repetition is answered

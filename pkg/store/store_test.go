@@ -559,14 +559,15 @@ func TestMigrate(t *testing.T) {
 	}
 	check(t, s, "ann", 1, `{"n":1}`)
 
-	if _, err := conn.Exec(t.Context(), `create database latin1 encoding 'LATIN1' template template0 locale 'C'`); err != nil {
-		t.Fatal(err)
-	}
 	other, err := pgx.ParseConfig(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad := strings.Replace(url, other.Database, "latin1", 1)
+	latin1 := "latin1_" + other.Database
+	if _, err := conn.Exec(t.Context(), "create database "+latin1+" encoding 'LATIN1' template template0 locale 'C'"); err != nil {
+		t.Fatal(err)
+	}
+	bad := strings.Replace(url, other.Database, latin1, 1)
 	if err := store.Migrate(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "UTF8") {
 		t.Errorf("a LATIN1 database: %v", err)
 	}
