@@ -34,18 +34,18 @@ func Migrate(ctx context.Context, url string) error {
 		err = migrate(ctx, config)
 	}
 	if err != nil {
-		return fmt.Errorf("DATABASE_URL: %w", oneLine{err})
+		return fmt.Errorf("DATABASE_URL: %w", lineError{err})
 	}
 	return nil
 }
 
-// oneLine is an error of pgx in one line: of the attempts to connect (with TLS and without,
+// lineError is an error of pgx in one line: of the attempts to connect (with TLS and without,
 // each address) that it lists, the last.
-type oneLine struct{ error }
+type lineError struct{ error }
 
-func (o oneLine) Unwrap() error { return o.error }
+func (o lineError) Unwrap() error { return o.error }
 
-func (o oneLine) Error() string {
+func (o lineError) Error() string {
 	text := strings.TrimSpace(o.error.Error())
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
