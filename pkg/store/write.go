@@ -108,6 +108,7 @@ func (b *batch) write(ctx context.Context, wait waiting) {
 	case oneAtFault(err) && len(b.writes) > 1:
 		for _, half := range b.halves() {
 			half.write(ctx, wait)
+			b.unknown = b.unknown || half.unknown // for those of it that were passed over
 		}
 	case oneAtFault(err):
 		b.fail(fmt.Errorf("the database refuses this write: %w", err))
