@@ -18,6 +18,7 @@ func main() {
 type cli struct {
 	program.Common
 	api.Config
+	Limit int    `name:"max-document-bytes" env:"MAX_DOCUMENT_BYTES" default:"65536" placeholder:"BYTES" help:"of a document or a patch; the workers have the same setting"`
 	Admin string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
 	program.NATS
 
@@ -36,6 +37,7 @@ func (serve) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer nc.Close()
+	c.MaxDocument = c.Limit
 	server, err := api.Listen(nc, c.Config, log)
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func TestElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	got, err := s.Read(t.Context(), []string{"42"})
+	got, err := s.Read(t.Context(), []store.Read{{User: "42"}})
 	if err != nil || got[0].Version != 2 || string(got[0].Bytes) != `{"theme":"light"}` {
 		t.Errorf("in the given database: %+v, %v", got, err)
 	}

@@ -66,6 +66,7 @@ func (u up) Run(ctx context.Context, c *cli, stdout io.Writer) error {
 		return err
 	}
 	defer nc.Close()
+	u.API.MaxDocument = u.Limits.MaxDocument
 	// The addresses before the database: one that is taken is known at once.
 	server, err := api.Listen(nc, u.API, log)
 	if err != nil {

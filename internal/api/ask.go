@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -19,8 +20,9 @@ const (
 	maxAttempts    = 3
 	attemptTimeout = time.Second            // but for the last, which has what is left of the deadline
 	maxPause       = 20 * time.Millisecond  // before asking elsewhere, once, where a worker was full
-	pollEvery      = 25 * time.Millisecond  // while waiting for a worker to come back
+	pollEvery      = 25 * time.Millisecond  // while waiting for a worker to come back, or for one that knows the action
 	unknownPause   = 100 * time.Millisecond // before asking what became of an operation once more
+	maxBusyPause   = 50 * time.Millisecond  // before asking for a document that others were writing all the time
 )
 
 // asker sends batches of operations to the workers.
@@ -39,6 +41,12 @@ type batchState struct {
 	open       []int // places of those without a result
 	attempts   int   // that ended without an answer
 	overloads  int   // workers that were full
+	// When a worker first was too old for an operation and no other was known to be new enough.
+	tooOld time.Time
+	// By place: refusals that stand if nothing else is heard before the deadline.
+	refused map[int]messages.Result
+	// By place: what the first answer said about Replayed, of those whose result did not fit into it.
+	replayed map[int]bool
 }
 
 // ask gets a result for each operation. It asks again where that is safe and may
@@ -50,9 +58,17 @@ type batchState struct {
 //     the deadline, to learn what became of it;
 //   - no answer: maxAttempts times in all, while the deadlines allow, and now a worker
 //     that has given a sign of life meanwhile;
-//   - an answer that did not fit beside the others: at once.
+//   - "no" to what the current document doesn't allow, after an attempt without an answer: likewise,
+//     since that attempt may have found, or may yet find, another document;
+//   - others were writing the same document all the time: until the deadline, so that it is the request that
+//     waits, and not the worker;
+//   - an answer that did not fit beside the others: at once;
+//   - a worker that is too old to know an action: one that does.
 func (a asker) ask(ctx context.Context, operations []messages.Operation) []messages.Result {
-	s := &batchState{operations: operations, results: make([]messages.Result, len(operations))}
+	s := &batchState{
+		operations: operations, results: make([]messages.Result, len(operations)),
+		refused: make(map[int]messages.Result), replayed: make(map[int]bool),
+	}
 	for i := range operations {
 		s.open = append(s.open, i)
 	}
@@ -67,8 +83,10 @@ func (a asker) ask(ctx context.Context, operations []messages.Operation) []messa
 		pause := time.Duration(0)
 		switch {
 		case err == nil && reply.Kind == "":
-			if undecided := s.settle(reply.Results); undecided {
-				pause = unknownPause
+			next := s.settle(reply.Results)
+			pause = next.pause
+			if next.newest != 0 {
+				subject, pause = a.whoKnows(s, next.newest)
 			}
 		case err == nil && s.maybe(reply.Kind):
 			pause = unknownPause
@@ -90,9 +108,24 @@ func (a asker) ask(ctx context.Context, operations []messages.Operation) []messa
 				subject = messages.Named(a.subject, id)
 			}
 		}
-		wait(ctx, pause)
+		wait(ctx, min(pause, s.untilExpiry(time.Now())))
 	}
 	return s.results
+}
+
+// whoKnows is where to ask for an action that a worker didn't know, and the pause before that. The
+// operation fails when nobody turns up who knows it.
+func (a asker) whoKnows(s *batchState, action messages.Action) (subject string, pause time.Duration) {
+	if id := a.pool.knows(action); id != "" {
+		return messages.Named(a.subject, id), 0
+	}
+	if s.tooOld.IsZero() {
+		s.tooOld = time.Now()
+	}
+	if time.Since(s.tooOld) > countEvery+countWindow { // a new worker would be counted by now
+		s.fail(messages.Result{Kind: messages.KindUnavailable, Detail: "the workers are older than the API; nobody knows this operation yet"})
+	}
+	return a.subject, pollEvery
 }
 
 // whole is the result that a reply gives to its request as a whole.
@@ -147,25 +180,46 @@ func (s *batchState) patience(now time.Time) time.Time {
 	return until
 }
 
-// settle takes over the results of the first open operations. Those that did not fit
-// into the reply stay open, the first of which always fits, so the rest gets smaller.
-// Those whose result doesn't tell what became of them stay open too: undecided.
-func (s *batchState) settle(results []messages.Result) (undecided bool) {
+// next is how to go on with the operations that an answer has left open.
+type next struct {
+	pause  time.Duration
+	newest messages.Action // the highest that the worker didn't know; 0: it knew all
+}
+
+// settle takes over the results of the first open operations. What is not settled by them stays open:
+// what did not fit into the reply (the first always fits, so the rest gets smaller), what the worker
+// is too old for, and what its result doesn't tell enough of.
+func (s *batchState) settle(results []messages.Result) (n next) {
 	var again []int
 	for i, r := range results {
 		place := s.open[i]
+		action := s.operations[place].Action
 		switch {
 		case r.Kind == messages.KindAskAgain && i > 0:
-			again = append(again, place)
+			if _, known := s.replayed[place]; !known {
+				s.replayed[place] = r.Replayed
+			}
+		case r.Unknown(action):
+			n.newest = max(n.newest, action)
 		case s.maybe(r.Kind):
-			again = append(again, place)
-			undecided = true
+			n.pause = max(n.pause, unknownPause)
+		case r.Busy:
+			n.pause = max(n.pause, rand.N(maxBusyPause)) //nolint:gosec // jitter, not a secret
+			s.refused[place] = r
+		case s.attempts > 0 && action.Writes() && r.Kind.Dated():
+			n.pause = max(n.pause, unknownPause)
+			s.refused[place] = r
 		default:
+			if first, known := s.replayed[place]; known && r.Kind == "" {
+				r.Replayed = first
+			}
 			s.results[place] = r
+			continue
 		}
+		again = append(again, place)
 	}
 	s.open = append(again, s.open[len(results):]...)
-	return undecided
+	return n
 }
 
 // maybe tells whether "not now" may be untrue of an operation: an earlier attempt had no
@@ -176,13 +230,24 @@ func (s *batchState) maybe(k messages.Kind) bool { return s.attempts > 0 && k.Te
 func (s *batchState) expire(now time.Time) {
 	var open []int
 	for _, place := range s.open {
-		if s.operations[place].Expired(now) {
+		if refusal, ok := s.refused[place]; ok && s.operations[place].Expired(now) {
+			s.results[place] = s.judged(refusal) // no attempt can belie it from now on
+		} else if s.operations[place].Expired(now) {
 			s.results[place] = s.judged(messages.Result{Kind: messages.KindExpired})
 		} else {
 			open = append(open, place)
 		}
 	}
 	s.open = open
+}
+
+// untilExpiry is how long the first open operation has left.
+func (s *batchState) untilExpiry(now time.Time) time.Duration {
+	left := time.Duration(math.MaxInt64)
+	for _, place := range s.open {
+		left = min(left, time.UnixMilli(s.operations[place].Deadline).Sub(now))
+	}
+	return max(left, 0)
 }
 
 // fail gives all open operations the same result.
@@ -216,7 +281,7 @@ func unreachable(err error) string {
 }
 
 func wait(ctx context.Context, d time.Duration) {
-	if d == 0 {
+	if d <= 0 {
 		return
 	}
 	select {

@@ -299,7 +299,7 @@ func TestBigDocuments(t *testing.T) {
 			s.startWorker()
 			const users = 48
 			document := func(n int) string {
-				return fmt.Sprintf(`{"n":%02d,"x":"%s"}`, n+10, strings.Repeat("x", messages.MaxDocument-len(`{"n":00,"x":""}`)))
+				return fmt.Sprintf(`{"n":%02d,"x":"%s"}`, n+10, strings.Repeat("x", apiConfig.MaxDocument-len(`{"n":00,"x":""}`)))
 			}
 			var all sync.WaitGroup
 			for n := range users {

@@ -47,11 +47,12 @@ type system struct {
 
 var apiConfig = api.Config{
 	HTTPAddr: "127.0.0.1:0", RequestTimeout: 5 * time.Second, WorkerGrace: 3 * time.Second,
-	APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second,
+	MaxDocument: 64 << 10, APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second,
 }
 
 var workerConfig = worker.Config{
 	ReadLanes: 2, WriteLanes: 2, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
+	MaxDocument: 64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100, HistoryAge: 24 * time.Hour,
 }
 
 // newSystem starts NATS and the API.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"sync"
 	"time"
 
@@ -33,9 +34,16 @@ type pool struct {
 	nc    *nats.Conn
 	grace time.Duration
 
-	mu    sync.Mutex
-	signs map[string]time.Time // by the worker's id
-	last  time.Time            // of any of them
+	mu      sync.Mutex
+	members map[string]member // by the worker's id
+	last    time.Time         // that any of them gave a sign
+}
+
+// member is what the API knows about one worker.
+type member struct {
+	seen   time.Time
+	counts time.Time       // when it last took part in a count
+	knows  messages.Action // the highest action; 0: it has not said yet
 }
 
 // sign notes that a worker has just answered.
@@ -43,7 +51,38 @@ func (p *pool) sign(worker string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = time.Now()
-	p.signs[worker] = p.last
+	m := p.members[worker]
+	m.seen = p.last
+	p.members[worker] = m
+}
+
+// counted notes a worker's answer to a count.
+func (p *pool) counted(pong micro.Ping) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = time.Now()
+	p.members[pong.ID] = member{seen: p.last, counts: p.last, knows: lastAction(pong)}
+}
+
+// lastAction is the highest action that a worker knows, as it says in its metadata.
+func lastAction(pong micro.Ping) messages.Action {
+	n, err := strconv.ParseUint(pong.Metadata[messages.ActionsKey], 10, 8)
+	if err != nil {
+		return messages.ActionReplace
+	}
+	return messages.Action(n)
+}
+
+// knows returns a worker that took part in the last count and knows the action, or "" if there is none.
+func (p *pool) knows(action messages.Action) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, m := range p.members { // in random order
+		if m.knows >= action && time.Since(m.counts) < 2*(countEvery+countWindow) {
+			return id
+		}
+	}
+	return ""
 }
 
 // comingBack tells whether a worker was here so recently that another, or the same one
@@ -58,8 +97,8 @@ func (p *pool) comingBack() bool {
 func (p *pool) alive(since time.Time) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for id, at := range p.signs { // in random order
-		if at.After(since) {
+	for id, m := range p.members { // in random order
+		if m.seen.After(since) {
 			return id
 		}
 	}
@@ -70,7 +109,7 @@ func (p *pool) alive(since time.Time) string {
 func (p *pool) forgetOld() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	maps.DeleteFunc(p.signs, func(_ string, at time.Time) bool { return time.Since(at) > forget })
+	maps.DeleteFunc(p.members, func(_ string, m member) bool { return time.Since(m.seen) > forget })
 }
 
 // watch counts the workers now and every second until ctx ends, and reports each count.
@@ -114,7 +153,7 @@ func (p *pool) count(ctx context.Context, inbox string, pongs <-chan *nats.Msg) 
 			var pong micro.Ping
 			if err := json.Unmarshal(m.Data, &pong); err == nil && pong.ID != "" { // else "no responders"
 				ids[pong.ID] = true
-				p.sign(pong.ID)
+				p.counted(pong)
 			}
 		case <-window.C:
 			return len(ids)
@@ -124,7 +163,8 @@ func (p *pool) count(ctx context.Context, inbox string, pongs <-chan *nats.Msg) 
 	}
 }
 
-// findWorker returns nil if NATS is connected and some worker answers.
+// findWorker returns nil if NATS is connected and a worker answers that knows all
+// actions. While only older ones do, an API that is replacing an older one isn't ready.
 func findWorker(ctx context.Context, nc *nats.Conn) error {
 	if !nc.IsConnected() {
 		return errors.New("NATS is not connected")
@@ -132,10 +172,32 @@ func findWorker(ctx context.Context, nc *nats.Conn) error {
 	if most := nc.MaxPayload(); most < messages.MinPayload {
 		return fmt.Errorf("the NATS server's max_payload is %d bytes, and must be at least %d", most, messages.MinPayload)
 	}
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := nc.PublishRequest(pingSubject, inbox, nil); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, probeWait)
 	defer cancel()
-	if _, err := nc.RequestWithContext(ctx, pingSubject, nil); err != nil {
-		return fmt.Errorf("no worker answers: %w", err)
+	older := false
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil && older {
+			return errors.New("the workers are older than the API; upgrade them first")
+		} else if err != nil {
+			return fmt.Errorf("no worker answers: %w", err)
+		}
+		var pong micro.Ping
+		if err := json.Unmarshal(m.Data, &pong); err != nil {
+			return fmt.Errorf("no worker answers: %w", nats.ErrNoResponders) // an empty message says so
+		}
+		if lastAction(pong) >= messages.LastAction {
+			return nil
+		}
+		older = true
 	}
-	return nil
 }

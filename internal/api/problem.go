@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -12,11 +13,11 @@ import (
 
 // The kinds that arise in HTTP, beside those of the wire.
 const (
-	kindNotFound         messages.Kind = "not-found"
-	kindMethodNotAllowed messages.Kind = "method-not-allowed"
-	kindUnsupportedMedia messages.Kind = "unsupported-media-type"
-	kindHeadersTooLarge  messages.Kind = "headers-too-large"
-	kindTimeout          messages.Kind = "request-timeout"
+	kindMethodNotAllowed     messages.Kind = "method-not-allowed"
+	kindUnsupportedMedia     messages.Kind = "unsupported-media-type"
+	kindHeadersTooLarge      messages.Kind = "headers-too-large"
+	kindTimeout              messages.Kind = "request-timeout"
+	kindPreconditionRequired messages.Kind = "precondition-required"
 )
 
 // statuses is the one table from a failure's kind to what HTTP says.
@@ -25,20 +26,25 @@ var statuses = map[messages.Kind]struct {
 	title  string
 	again  bool // repeating the request as it is may help
 }{
-	messages.KindMalformed:      {fiber.StatusBadRequest, "The request is malformed", false},
-	messages.KindInvalid:        {fiber.StatusUnprocessableEntity, "This is not a settings document", false},
-	messages.KindTooLarge:       {fiber.StatusRequestEntityTooLarge, "The document is too large", false},
-	messages.KindIDReused:       {fiber.StatusUnprocessableEntity, "The idempotency key was used for another request", false},
+	messages.KindMalformed:     {fiber.StatusBadRequest, "The request is malformed", false},
+	messages.KindInvalid:       {fiber.StatusUnprocessableEntity, "This is not a settings document", false},
+	messages.KindTooLarge:      {fiber.StatusRequestEntityTooLarge, "The document is too large", false},
+	messages.KindIDReused:      {fiber.StatusUnprocessableEntity, "The idempotency key was used for another request", false},
+	messages.KindNotFound:      {fiber.StatusNotFound, "There is nothing here", false},
+	messages.KindPrecondition:  {fiber.StatusPreconditionFailed, "The settings are not what the request expects", false},
+	messages.KindNotApplicable: {fiber.StatusUnprocessableEntity, "The change does not fit the settings", false},
+
 	messages.KindOverloaded:     {fiber.StatusServiceUnavailable, "Too many requests are waiting; nothing was changed", true},
 	messages.KindUnavailable:    {fiber.StatusServiceUnavailable, "The service can't answer now; nothing was changed", true},
 	messages.KindExpired:        {fiber.StatusServiceUnavailable, "There was not enough time; nothing was changed", true},
 	messages.KindOutcomeUnknown: {fiber.StatusGatewayTimeout, "It isn't known whether the change was made", true},
 	messages.KindInternal:       {fiber.StatusInternalServerError, "Something went wrong on our side", false},
-	kindNotFound:                {fiber.StatusNotFound, "There is nothing here", false},
-	kindMethodNotAllowed:        {fiber.StatusMethodNotAllowed, "This method is not allowed here", false},
-	kindUnsupportedMedia:        {fiber.StatusUnsupportedMediaType, "The body must be plain application/json", false},
-	kindHeadersTooLarge:         {fiber.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large", false},
-	kindTimeout:                 {fiber.StatusRequestTimeout, "The request took too long to arrive", true},
+
+	kindMethodNotAllowed:     {fiber.StatusMethodNotAllowed, "This method is not allowed here", false},
+	kindUnsupportedMedia:     {fiber.StatusUnsupportedMediaType, "The body is of a kind that isn't taken here", false},
+	kindHeadersTooLarge:      {fiber.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large", false},
+	kindTimeout:              {fiber.StatusRequestTimeout, "The request took too long to arrive", true},
+	kindPreconditionRequired: {fiber.StatusPreconditionRequired, "Writes need a precondition here", false},
 }
 
 // retryAfter is the Retry-After of what may go better soon, in seconds.
@@ -46,8 +52,9 @@ const retryAfter = "1"
 
 // problem is an error with the kind that decides the answer.
 type problem struct {
-	kind   messages.Kind
-	detail string // for the client
+	kind    messages.Kind
+	detail  string           // for the client
+	current *messages.Result // with KindPrecondition: what there is instead
 }
 
 func (p problem) Error() string { return fmt.Sprintf("%s: %s", p.kind, p.detail) }
@@ -55,7 +62,10 @@ func (p problem) Error() string { return fmt.Sprintf("%s: %s", p.kind, p.detail)
 // fail answers with problem details (RFC 9457). The type is a relative reference, so that it
 // is true under whatever name the API is reached.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
-	p := problemOf(err)
+	p := s.problemOf(err)
+	if p.kind == kindMethodNotAllowed && c.Method() == fiber.MethodOptions {
+		return options(c)
+	}
 	entry, ok := statuses[p.kind]
 	if !ok {
 		// A kind from a newer worker, or an error without one: ours, and nothing to show.
@@ -70,13 +80,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if entry.again {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
 	}
-	body, err := json.Marshal(struct {
-		Type      string `json:"type"`
-		Title     string `json:"title"`
-		Status    int    `json:"status"`
-		Detail    string `json:"detail,omitempty"`
-		RequestID string `json:"requestId,omitempty"`
-	}{"/problems/" + string(p.kind), entry.title, entry.status, p.detail, requestID(c)})
+	body, err := p.body(entry.status, entry.title, requestID(c))
 	if err != nil {
 		return err
 	}
@@ -84,8 +88,42 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	return c.Status(entry.status).Send(body)
 }
 
+// body is the problem as JSON.
+func (p problem) body(status int, title, requestID string) ([]byte, error) {
+	var version *int64
+	if p.current != nil {
+		version = &p.current.Version
+	}
+	body, err := json.Marshal(struct {
+		Type      string `json:"type"`
+		Title     string `json:"title"`
+		Status    int    `json:"status"`
+		Detail    string `json:"detail,omitempty"`
+		RequestID string `json:"requestId,omitempty"`
+		Version   *int64 `json:"version,omitempty"`
+	}{"/problems/" + string(p.kind), title, status, p.detail, requestID, version})
+	if err != nil || p.current == nil || p.current.Document == nil {
+		return body, err
+	}
+	// Not through Marshal, which would spell the document in another way.
+	body = append(body[:len(body)-1], `,"settings":`...)
+	body = append(body, p.current.Document...)
+	return append(body, '}'), nil
+}
+
+// options answers what may be done with a path that is there (RFC 9110 section 9.3.7).
+func options(c *fiber.Ctx) error {
+	allowed := c.GetRespHeader(fiber.HeaderAllow)
+	c.Set(fiber.HeaderAllow, allowed+", "+fiber.MethodOptions)
+	if strings.Contains(allowed, fiber.MethodPatch) {
+		c.Set(headerAcceptPatch, acceptPatch)
+	}
+	c.Status(fiber.StatusNoContent)
+	return nil
+}
+
 // problemOf finds the kind of an error, those that fiber and fasthttp raise included.
-func problemOf(err error) problem {
+func (s *Server) problemOf(err error) problem {
 	var p problem
 	if errors.As(err, &p) {
 		return p
@@ -96,11 +134,11 @@ func problemOf(err error) problem {
 	}
 	switch e.Code {
 	case fiber.StatusNotFound:
-		return problem{kind: kindNotFound}
+		return problem{kind: messages.KindNotFound}
 	case fiber.StatusMethodNotAllowed:
 		return problem{kind: kindMethodNotAllowed}
 	case fiber.StatusRequestEntityTooLarge:
-		return problem{kind: messages.KindTooLarge, detail: tooLarge}
+		return problem{kind: messages.KindTooLarge, detail: s.tooLarge()}
 	case fiber.StatusRequestHeaderFieldsTooLarge:
 		return problem{kind: kindHeadersTooLarge, detail: fmt.Sprintf("request line and headers may have at most %d bytes", maxHeaders)}
 	case fiber.StatusRequestTimeout:

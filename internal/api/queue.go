@@ -27,7 +27,7 @@ const (
 	patience = 200 * time.Millisecond
 	maxLate  = 64
 	// How much longer than its deadline a request waits: more than ask takes to notice.
-	afterDeadline = 50 * time.Millisecond
+	afterDeadline = 250 * time.Millisecond
 )
 
 // queue is where operations wait for a place in a NATS message.
@@ -36,7 +36,7 @@ type queue struct {
 }
 
 func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logger) (*queue, error) {
-	p := &pool{nc: nc, grace: config.WorkerGrace, signs: make(map[string]time.Time)}
+	p := &pool{nc: nc, grace: config.WorkerGrace, members: make(map[string]member)}
 	q := &queue{
 		reads:  newBatcher(ctx, config, asker{nc, p, messages.ReadSubject, log}),
 		writes: newBatcher(ctx, config, asker{nc, p, messages.WriteSubject, log}),

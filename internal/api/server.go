@@ -32,6 +32,10 @@ type Config struct {
 	HTTPAddr string `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"where the API listens"`
 	Auth     string `env:"AUTH" placeholder:"none" help:"\"none\" lets an API without authentication listen beyond loopback"`
 
+	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN,…" help:"origins whose pages may use the API from a browser, or *; none by default"`
+	RequirePrecondition bool     `env:"REQUIRE_PRECONDITION" help:"refuse writes without If-Match, If-None-Match or If-Unmodified-Since"`
+	MaxDocument         int      `kong:"-"` // bytes of a body. A flag of main's, since the workers have it, too
+
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" default:"5s" placeholder:"DURATION" help:"how long a request may take; past it the answer is 503, or 504 where the outcome isn't known"`
 	WorkerGrace    time.Duration `env:"WORKER_GRACE" default:"3s" placeholder:"DURATION" help:"how long after the last sign of a worker requests wait for another; past it they are refused at once"`
 
@@ -58,7 +62,7 @@ func (c Config) Validate() error {
 	case c.Auth != "" && c.Auth != "none":
 		return fmt.Errorf("AUTH must be \"none\" or not set, not %q", c.Auth)
 	}
-	return nil
+	return validateOrigins(c.CORSOrigins)
 }
 
 // The limits of HTTP that are not worth a setting.
@@ -70,9 +74,9 @@ const (
 	// on 14 of 64 busy connections.
 	farewell = 500 * time.Millisecond
 	// fasthttp hangs up on a body over its limit while the client still sends, and
-	// the client often sees a reset and no answer. So it may read somewhat more
-	// than a document, and the handler refuses it in peace.
-	maxBody = 4 * messages.MaxDocument
+	// the client often sees a reset and no answer. So it may read some
+	// times as much as a document has, and the handler refuses it in peace.
+	maxBodyFactor = 4
 )
 
 // Server is an API.
@@ -93,6 +97,9 @@ type Server struct {
 func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
+	}
+	if n := config.MaxDocument; n < 1 || n > messages.MaxDocument {
+		return nil, fmt.Errorf("MAX_DOCUMENT_BYTES must be at least 1 and at most %d, not %d", messages.MaxDocument, n)
 	}
 	l, err := net.Listen("tcp", config.HTTPAddr)
 	if err != nil {
@@ -120,7 +127,7 @@ func (s *Server) routes() *fiber.App {
 		Immutable:      true,
 		StrictRouting:  true,
 		CaseSensitive:  true,
-		BodyLimit:      maxBody,
+		BodyLimit:      maxBodyFactor * s.config.MaxDocument,
 		Concurrency:    s.config.MaxConnections,
 		ReadTimeout:    s.config.ReadTimeout,
 		WriteTimeout:   writeTimeout,
@@ -131,10 +138,26 @@ func (s *Server) routes() *fiber.App {
 	app.Server().CloseOnShutdown = true // tell clients whose connections are kept that this was the last answer
 
 	app.Use(s.frame)
+	if cors := s.cors(); cors != nil {
+		app.Use(cors)
+	}
 	app.Get("/healthz", s.alive)
 	app.Get("/readyz", s.ready)
+	app.Get("/limits", s.getLimits)
+	s.registerPages(app)
+
+	app.Delete("/user/:id", s.deleteUser)
 	app.Get("/user/:id/settings", s.getSettings)
+	app.Put("/user/:id/settings", s.putSettings)
 	app.Post("/user/:id/settings", s.postSettings)
+	app.Patch("/user/:id/settings", s.patchSettings)
+	app.Delete("/user/:id/settings", s.deleteSettings)
+	app.Get("/user/:id/settings/*", s.getValue)
+	app.Put("/user/:id/settings/*", s.putValue)
+	app.Delete("/user/:id/settings/*", s.deleteValue)
+	app.Get("/user/:id/history", s.getHistory)
+	app.Get("/user/:id/history/:version", s.getVersion)
+	app.Post("/user/:id/history/:version/restore", s.restoreVersion)
 	return app
 }
 

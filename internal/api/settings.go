@@ -1,84 +1,136 @@
 package api
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"mime"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-var tooLarge = fmt.Sprintf("the body may have at most %d bytes", messages.MaxDocument)
+// The media types of patches, beside application/json, which means the first.
+const (
+	mimeMergePatch = "application/merge-patch+json" // RFC 7396
+	mimeJSONPatch  = "application/json-patch+json"  // RFC 6902
+	acceptPatch    = mimeMergePatch + ", " + mimeJSONPatch + ", " + fiber.MIMEApplicationJSON
+)
 
 // getSettings answers the user's document, byte for byte as it was saved.
 func (s *Server) getSettings(c *fiber.Ctx) error {
-	user, err := userOf(c)
+	o := messages.Operation{Action: messages.ActionRead}
+	if conditional(c) {
+		o.Action = messages.ActionReadState
+	}
+	return s.read(c, o)
+}
+
+// putSettings puts the body in the place of the user's document and answers that.
+func (s *Server) putSettings(c *fiber.Ctx) error {
+	document, err := s.bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
 	}
-	r := s.queue.read(c.UserContext(), messages.Operation{
-		Action: messages.ActionRead, User: user, RequestID: requestID(c),
-		Deadline: s.deadline(),
-	})
-	if r.Kind != "" {
-		return problem{r.Kind, r.Detail}
+	o := messages.Operation{Action: messages.ActionReplace, Document: document}
+	return s.write(c, o, func(c *fiber.Ctx, _ *messages.Result) error { return send(c, document) })
+}
+
+// postSettings does the same, and wraps the answer.
+func (s *Server) postSettings(c *fiber.Ctx) error {
+	document, err := s.bodyOf(c, fiber.MIMEApplicationJSON)
+	if err != nil {
+		return err
 	}
-	setVersion(c, r.Version)
+	o := messages.Operation{Action: messages.ActionReplace, Document: document}
+	return s.write(c, o, func(c *fiber.Ctx, _ *messages.Result) error {
+		user, err := userOf(c)
+		if err != nil {
+			return err
+		}
+		answer := append(make([]byte, 0, len(document)+len(user)+80), `{"status":"settings updated","userId":`...)
+		if answer, err = jsontext.AppendQuote(answer, user); err != nil {
+			return fmt.Errorf("quoting the user id: %w", err)
+		}
+		answer = append(answer, `,"settings":`...)
+		answer = append(answer, document...)
+		return send(c, append(answer, '}'))
+	})
+}
+
+// patchSettings changes parts of the user's document and answers what came of it.
+func (s *Server) patchSettings(c *fiber.Ctx) error {
+	patch, err := s.bodyOf(c, mimeMergePatch, mimeJSONPatch, fiber.MIMEApplicationJSON)
+	if err != nil {
+		c.Set(headerAcceptPatch, acceptPatch)
+		return err
+	}
+	o := messages.Operation{Action: messages.ActionMergePatch, Document: patch}
+	if mediaType, _, _ := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); mediaType == mimeJSONPatch {
+		o.Action = messages.ActionJSONPatch
+	}
+	return s.write(c, o, sendDocument)
+}
+
+// deleteSettings removes the user's document.
+func (s *Server) deleteSettings(c *fiber.Ctx) error {
+	return s.write(c, messages.Operation{Action: messages.ActionDelete}, done)
+}
+
+// deleteUser erases all that is known of the user.
+func (s *Server) deleteUser(c *fiber.Ctx) error {
+	return s.write(c, messages.Operation{Action: messages.ActionErase}, done)
+}
+
+// read answers what an operation reads of the user of the path, if the preconditions let it.
+func (s *Server) read(c *fiber.Ctx, o messages.Operation) error {
+	r, err := s.ask(c, o)
+	if err != nil {
+		return err
+	}
+	status, err := judgeRead(c, &r)
+	if err != nil {
+		return err
+	}
+	setState(c, &r)
+	switch status {
+	case fiber.StatusNotModified:
+		c.Status(status)
+		return nil
+	case fiber.StatusPreconditionFailed:
+		return problem{kind: messages.KindPrecondition, current: &messages.Result{Version: r.Version}}
+	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Send(r.Document)
 }
 
-// postSettings puts the body in the place of the user's document.
-func (s *Server) postSettings(c *fiber.Ctx) error {
-	user, err := userOf(c)
-	if err != nil {
-		return err
+// ask has an operation that reads of the user of the path done.
+func (s *Server) ask(c *fiber.Ctx, o messages.Operation) (messages.Result, error) {
+	var err error
+	if o.User, err = userOf(c); err != nil {
+		return messages.Result{}, err
 	}
-	document, err := bodyOf(c)
-	if err != nil {
-		return err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("making an operation id: %w", err)
-	}
-	r := s.queue.write(c.UserContext(), messages.Operation{
-		Action: messages.ActionReplace, User: user, RequestID: requestID(c),
-		Deadline: s.deadline(), ID: id.String(),
-		Fingerprint: fingerprint(c.Method(), user, document), Document: document,
-	})
-	if r.Kind != "" {
-		return problem{r.Kind, r.Detail}
-	}
-	answer := append(make([]byte, 0, len(document)+len(user)+80), `{"status":"settings updated","userId":`...)
-	if answer, err = jsontext.AppendQuote(answer, user); err != nil {
-		return fmt.Errorf("quoting the user id: %w", err)
-	}
-	answer = append(answer, `,"settings":`...)
-	answer = append(answer, document...)
-	answer = append(answer, '}')
-	setVersion(c, r.Version)
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Send(answer)
+	return s.fetch(c, o)
 }
 
-// deadline is when a request that comes now is given up, as the wire wants it.
+// fetch has an operation that reads done.
+func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, error) {
+	o.RequestID, o.Deadline = requestID(c), s.deadline()
+	r := s.queue.read(c.UserContext(), o)
+	if r.Kind != "" {
+		return r, problem{kind: r.Kind, detail: r.Detail}
+	}
+	return r, nil
+}
+
+// now and deadline are when a request that comes now began and is given up, as the wire wants it.
+func (s *Server) now() int64 { return time.Now().UnixMilli() }
+
 func (s *Server) deadline() int64 {
 	return time.Now().Add(s.config.RequestTimeout).UnixMilli()
-}
-
-// setVersion sends the version as a strong entity tag (RFC 9110 section 8.8.3).
-func setVersion(c *fiber.Ctx, version int64) {
-	// Set would spell it Etag: the same to programs, not to people.
-	c.Response().Header.SetCanonical([]byte(fiber.HeaderETag), []byte(`"`+strconv.FormatInt(version, 10)+`"`))
 }
 
 // userOf returns the user id of the path. fiber gives it as it was sent, so that an
@@ -86,38 +138,38 @@ func setVersion(c *fiber.Ctx, version int64) {
 func userOf(c *fiber.Ctx) (string, error) {
 	id, err := url.PathUnescape(c.Params("id"))
 	if err != nil {
-		return "", problem{messages.KindMalformed, "the user id is not percent-encoded as RFC 3986 wants it"}
+		return "", problem{kind: messages.KindMalformed, detail: "the user id is not percent-encoded as RFC 3986 wants it"}
 	}
 	if err := messages.CheckUser(id); err != nil {
-		return "", problem{messages.KindMalformed, err.Error()}
+		return "", problem{kind: messages.KindMalformed, detail: err.Error()}
 	}
 	return id, nil
 }
 
-// bodyOf returns the request's body if it claims to be plain JSON of at most MaxDocument
-// bytes. Whether it is a settings document is for the worker to tell.
-func bodyOf(c *fiber.Ctx) ([]byte, error) {
+// bodyOf returns the request's body if it claims to be of one of the media types and isn't too
+// large. Whether it is what it claims is for the worker to tell.
+func (s *Server) bodyOf(c *fiber.Ctx, mediaTypes ...string) ([]byte, error) {
 	mediaType, parameters, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
-	if err != nil || mediaType != fiber.MIMEApplicationJSON {
-		return nil, problem{kindUnsupportedMedia, "send it with Content-Type: application/json"}
+	known := false
+	for _, m := range mediaTypes {
+		known = known || m == mediaType
+	}
+	if err != nil || !known {
+		return nil, problem{kind: kindUnsupportedMedia, detail: "send it with Content-Type: " + strings.Join(mediaTypes, " or ")}
 	}
 	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return nil, problem{kindUnsupportedMedia, "JSON is UTF-8 (RFC 8259 section 8.1)"}
+		return nil, problem{kind: kindUnsupportedMedia, detail: "JSON is UTF-8 (RFC 8259 section 8.1)"}
 	}
 	if c.Get(fiber.HeaderContentEncoding) != "" {
-		return nil, problem{kindUnsupportedMedia, "content encodings are not supported"}
+		return nil, problem{kind: kindUnsupportedMedia, detail: "content encodings are not supported"}
 	}
 	body := c.BodyRaw()
-	if len(body) > messages.MaxDocument {
-		return nil, problem{messages.KindTooLarge, tooLarge}
+	if len(body) > s.config.MaxDocument {
+		return nil, problem{kind: messages.KindTooLarge, detail: s.tooLarge()}
 	}
 	return body, nil
 }
 
-// fingerprint tells a request from any other with the same operation id.
-func fingerprint(method, user string, body []byte) []byte {
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n", method, url.PathEscape(user)) // neither has a line break
-	h.Write(body)
-	return h.Sum(nil)
+func (s *Server) tooLarge() string {
+	return fmt.Sprintf("the body may have at most %d bytes", s.config.MaxDocument)
 }

@@ -58,7 +58,10 @@ func (w *Worker) introduce(m *nats.Msg, answer any) {
 func (w *Worker) identity() micro.ServiceIdentity {
 	return micro.ServiceIdentity{
 		Name: messages.ServiceName, ID: w.id, Version: w.version,
-		Metadata: map[string]string{"host": w.host, "pid": strconv.Itoa(os.Getpid())},
+		Metadata: map[string]string{
+			"host": w.host, "pid": strconv.Itoa(os.Getpid()),
+			messages.ActionsKey: strconv.Itoa(int(messages.LastAction)),
+		},
 	}
 }
 

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,17 @@ func (t *task) size() batch.Size {
 	return batch.Size{Count: len(t.open), Bytes: len(t.message.Data)}
 }
 
+func (w *Worker) newEndpoint(ctx context.Context, name, subject string, lanes int, run func(context.Context, []*task) []struct{}) *endpoint {
+	e := &endpoint{worker: w, name: name, subject: subject, left: make(chan struct{})}
+	e.batcher = batch.New(ctx, batch.Options[*task]{
+		Lanes: lanes,
+		Batch: batch.Size{Count: w.config.BatchSize, Bytes: w.config.QueueBytes},
+		Queue: batch.Size{Count: w.config.QueueSize, Bytes: w.config.QueueBytes},
+		Of:    (*task).size,
+	}, run)
+	return e
+}
+
 // subscribe joins the queue group, and listens for what is addressed to this worker.
 func (e *endpoint) subscribe() error {
 	for _, subject := range []string{e.subject, messages.Named(e.subject, e.worker.id)} {
@@ -88,9 +100,7 @@ func (e *endpoint) receive(m *nats.Msg) {
 		results:    make([]messages.Result, len(request.Operations)),
 	}
 	for i := range t.operations {
-		if kind, detail := e.prepare(t, i); kind != "" {
-			t.results[i] = messages.Result{Kind: kind, Detail: detail}
-		} else {
+		if !e.prepare(t, i) {
 			t.open = append(t.open, i)
 		}
 	}
@@ -111,82 +121,28 @@ func (e *endpoint) receive(m *nats.Msg) {
 	}
 }
 
-// dropExpired settles the reads that nobody waits for any more. Writes have their
-// deadlines judged by the database, after the log was asked.
-func (t *task) dropExpired() {
-	now := time.Now()
-	open := t.open[:0]
-	for _, i := range t.open {
-		if t.operations[i].Expired(now) {
-			t.results[i] = messages.Result{Kind: messages.KindExpired, Detail: "the deadline passed in the worker's queue"}
-		} else {
-			open = append(open, i)
-		}
+// prepare judges the operation at i as far as the store isn't needed, and tells whether that
+// is all: its result is there.
+func (e *endpoint) prepare(t *task, i int) (settled bool) {
+	o, r := &t.operations[i], &t.results[i]
+	if r.Kind, r.Detail = o.Check(e.subject); r.Kind != "" {
+		return true
 	}
-	t.open = open
-}
-
-// settle gives the same result to every operation that is still open.
-func (e *endpoint) settle(t *task, r messages.Result) {
-	for _, i := range t.open {
-		t.results[i] = r
+	switch {
+	case o.Expired(t.arrived):
+		r.Kind, r.Detail = messages.KindExpired, "the deadline had passed when the worker got it"
+		return true
+	case o.Action == messages.ActionLimits:
+		r.Document = e.worker.described
+		return true
+	case !o.Action.Writes():
+		return false
 	}
-}
-
-func refusal(err error) string {
-	if errors.Is(err, batch.ErrClosed) {
-		return "the worker is stopping"
-	}
-	return "the worker's queue is full"
-}
-
-// prepare judges the operation at i as far as the store isn't needed.
-func (e *endpoint) prepare(t *task, i int) (messages.Kind, string) {
-	o := &t.operations[i]
-	if kind, detail := o.Check(e.subject); kind != "" {
-		return kind, detail
-	}
-	if o.Expired(t.arrived) {
-		return messages.KindExpired, "the deadline had passed when the worker got it"
-	}
-	if o.Action == messages.ActionRead {
-		return "", ""
-	}
-	w, err := writeOf(o)
+	w, err := e.worker.writeOf(o)
 	if err != nil {
-		return kindOf(err), messages.Detail(err.Error())
+		*r = e.worker.failure(o, err)
+		return true
 	}
 	t.writes = append(t.writes, w)
-	return "", ""
-}
-
-// answer sends the reply, with as many results as one message can hold.
-func (e *endpoint) answer(t *task) {
-	n := int64(len(t.operations))
-	e.count(n, t.results)
-	e.time.Add(int64(time.Since(t.arrived)) * n)
-	e.inFlight.Add(-n)
-	for i := range t.results {
-		e.logResult(t, i)
-	}
-	messages.Fit(t.results, messages.Room(e.worker.nc.MaxPayload()))
-	e.respond(t.message, messages.Reply{Results: t.results})
-}
-
-// refuse answers a request of n operations as a whole.
-func (e *endpoint) refuse(m *nats.Msg, n int, kind messages.Kind, detail string) {
-	e.count(int64(n), []messages.Result{{Kind: kind, Detail: detail}})
-	e.worker.log.Debug("refused", "endpoint", e.name, "operations", n, "kind", kind, "detail", detail)
-	e.respond(m, messages.Reply{Kind: kind, Detail: detail})
-}
-
-func (e *endpoint) respond(m *nats.Msg, r messages.Reply) {
-	r.Worker = e.worker.id
-	data, err := messages.EncodeReply(r)
-	if err == nil {
-		err = m.Respond(data)
-	}
-	if err != nil { // the asker will ask again
-		e.worker.log.Warn("reply not sent", "endpoint", e.name, "error", err)
-	}
+	return false
 }

@@ -4,7 +4,8 @@
 // work, and each may come and go at any time.
 //
 // The way of a request: receive (decode, check, queue) → read or write (a batch
-// of requests, one trip to the store) → answer.
+// of requests, one trip to the store) → answer. On it an operation of the contract becomes one of the
+// store (operation.go) and what the store says becomes a result (result.go).
 package worker
 
 import (
@@ -12,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"sync/atomic"
 	"time"
@@ -21,72 +21,32 @@ import (
 	"github.com/nats-io/nuid"
 	"golang.org/x/time/rate"
 
-	"github.com/outset-settings/outset/internal/batch"
+	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
 
 // Store is what a worker needs of the store.
 type Store interface {
-	Read(ctx context.Context, users []string) ([]store.Document, error)
+	Read(ctx context.Context, reads []store.Read) ([]store.Found, error)
 	Write(ctx context.Context, writes []store.Write) []store.Written
 	Ping(ctx context.Context) error
+	// Prune takes one step, and says when the next is due.
+	Prune(ctx context.Context, keep store.Retention) (removed int64, next time.Duration, err error)
 }
-
-// Config has the limits of a worker.
-type Config struct {
-	ReadLanes  int `env:"READ_LANES" default:"2" placeholder:"N" help:"batches of reads under way at once; each has a database connection"`
-	WriteLanes int `env:"WRITE_LANES" default:"2" placeholder:"N" help:"batches of writes under way at once; each has a database connection"`
-	BatchSize  int `env:"BATCH_SIZE" default:"512" placeholder:"N" help:"operations in one batch to the database"`
-	QueueSize  int `env:"QUEUE_SIZE" default:"4096" placeholder:"N" help:"operations that wait for a batch, reads and writes each; past it the worker answers \"overloaded\""`
-	QueueBytes int `env:"QUEUE_BYTES" default:"33554432" placeholder:"BYTES" help:"bytes of the operations that wait, reads and writes each"`
-
-	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" default:"20s" placeholder:"DURATION" help:"how long a stopping worker may take to answer what it has taken"`
-}
-
-// Validate tells which limit makes no sense.
-func (c Config) Validate() error {
-	const mostLanes = 1000 // far more than a Postgres has connections for
-	if c.ReadLanes > mostLanes || c.WriteLanes > mostLanes {
-		return fmt.Errorf("READ_LANES and WRITE_LANES must be at most %d", mostLanes)
-	}
-	for name, n := range map[string]int{
-		"READ_LANES": c.ReadLanes, "WRITE_LANES": c.WriteLanes,
-		"BATCH_SIZE": c.BatchSize, "QUEUE_SIZE": c.QueueSize, "QUEUE_BYTES": c.QueueBytes,
-	} {
-		if n < 1 || n > math.MaxInt32 {
-			return fmt.Errorf("%s must be at least 1 and at most %d, not %d", name, math.MaxInt32, n)
-		}
-	}
-	if c.DrainTimeout <= 0 {
-		return fmt.Errorf("DRAIN_TIMEOUT must be positive, not %v", c.DrainTimeout)
-	}
-	return nil
-}
-
-// Connections is how many database connections the worker uses: one for each
-// lane and one that tells whether the database is there.
-func (c Config) Connections() int32 {
-	return int32(c.ReadLanes + c.WriteLanes + 1) //nolint:gosec // Validate bounds them
-}
-
-// storeTimeout bounds one batch in the store. It is the worker's own, never one asker's:
-// pgx closes a connection whose context ends, and a batch has many askers.
-const storeTimeout = 4 * time.Second
-
-// flushTimeout bounds the wait for the NATS server to know what the worker subscribes to.
-const flushTimeout = 2 * time.Second
 
 // Worker takes requests from the queue group and answers them.
 type Worker struct {
-	id      string
-	version string
-	host    string
-	started time.Time
-	config  Config
-	nc      *nats.Conn
-	store   Store
-	log     *slog.Logger
+	id        string
+	version   string
+	host      string
+	started   time.Time
+	config    Config
+	limits    settings.Limits
+	described []byte // the limits, for those who ask
+	nc        *nats.Conn
+	store     Store
+	log       *slog.Logger
 
 	reads  *endpoint
 	writes *endpoint
@@ -101,9 +61,13 @@ func New(nc *nats.Conn, s Store, config Config, version string, log *slog.Logger
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
+	described, err := config.described()
+	if err != nil {
+		return nil, err
+	}
 	w := &Worker{
 		id: nuid.Next(), version: version, started: time.Now().UTC(),
-		config: config, nc: nc, store: s,
+		config: config, limits: config.limits(), described: described, nc: nc, store: s,
 		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 	}
 	w.host, _ = os.Hostname() // for people only
@@ -134,6 +98,9 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return nil
 }
 
+// flushTimeout bounds the wait for the NATS server to know what the worker subscribes to.
+const flushTimeout = 2 * time.Second
+
 // Run answers requests until ctx ends. Then it leaves the queue group, answers
 // all that it has taken, and returns.
 func (w *Worker) Run(ctx context.Context) error {
@@ -163,74 +130,19 @@ func (w *Worker) Run(ctx context.Context) error {
 	} else {
 		w.log.Info("worker ready", "read_lanes", w.config.ReadLanes, "write_lanes", w.config.WriteLanes)
 	}
+	pruned := w.startPruning(ctx)
 
 	<-ctx.Done()
 	w.notReady("stopping")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.config.DrainTimeout)
 	defer cancel()
 	err = w.drain(ctx, discovery)
+	select {
+	case <-pruned: // long since: it stopped when the drain began
+	case <-ctx.Done():
+	}
 	w.log.Info("worker stopped", "read", w.reads.requests.Load(), "written", w.writes.requests.Load())
 	return err
 }
 
-// drain leaves the queue group and waits for every answer. The order matters: only
-// when a subscription is closed has its last message come, and only when the
-// batcher is closed has the last message been answered. Without a connection no
-// message can come any more and no reply can leave: then only the store is waited for.
-func (w *Worker) drain(ctx context.Context, discovery []*nats.Subscription) error {
-	connected, stop := whileConnected(ctx, w.nc)
-	defer stop()
-	var err error
-	for _, e := range w.endpoints() {
-		if connected.Err() == nil {
-			err = errors.Join(err, e.leave())
-		}
-	}
-	for _, e := range w.endpoints() {
-		select {
-		case <-e.left:
-		case <-connected.Done():
-		}
-		err = errors.Join(err, e.batcher.Close(ctx))
-	}
-	for _, s := range discovery {
-		err = errors.Join(err, s.Unsubscribe())
-	}
-	err = errors.Join(err, w.nc.FlushWithContext(connected)) // the last replies
-	if ctx.Err() == nil && (connected.Err() != nil || errors.Is(err, nats.ErrConnectionClosed)) {
-		w.log.Warn("stopped without a connection to NATS", "error", err)
-		return nil
-	}
-	return err
-}
-
-// whileConnected returns a context that ends with ctx or when the connection is lost.
-func whileConnected(ctx context.Context, nc *nats.Conn) (context.Context, context.CancelFunc) {
-	connected, cancel := context.WithCancel(ctx)
-	changes := nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
-	if !nc.IsConnected() {
-		cancel()
-	}
-	go func() {
-		defer nc.RemoveStatusListener(changes)
-		select {
-		case <-changes:
-			cancel()
-		case <-connected.Done():
-		}
-	}()
-	return connected, cancel
-}
-
 func (w *Worker) endpoints() []*endpoint { return []*endpoint{w.reads, w.writes} }
-
-func (w *Worker) newEndpoint(ctx context.Context, name, subject string, lanes int, run func(context.Context, []*task) []struct{}) *endpoint {
-	e := &endpoint{worker: w, name: name, subject: subject, left: make(chan struct{})}
-	e.batcher = batch.New(ctx, batch.Options[*task]{
-		Lanes: lanes,
-		Batch: batch.Size{Count: w.config.BatchSize, Bytes: w.config.QueueBytes},
-		Queue: batch.Size{Count: w.config.QueueSize, Bytes: w.config.QueueBytes},
-		Of:    (*task).size,
-	}, run)
-	return e
-}

@@ -72,11 +72,11 @@ func TestOperationCheck(t *testing.T) {
 		"a write on a reader":       {change(func(*messages.Operation) {}), messages.ReadSubject, messages.KindMalformed, messages.WriteSubject},
 		"a read on a writer":        {change(func(o *messages.Operation) { o.Action = messages.ActionRead }), messages.WriteSubject, messages.KindMalformed, messages.ReadSubject},
 		"another subject":           {change(func(*messages.Operation) {}), "settings.v2.write", messages.KindMalformed, messages.WriteSubject},
-		"no action":                 {change(func(o *messages.Operation) { o.Action = 0 }), messages.WriteSubject, messages.KindMalformed, "action 0"},
-		"an action of the future":   {change(func(o *messages.Operation) { o.Action = 200 }), messages.WriteSubject, messages.KindMalformed, "action 200"},
+		"no action":                 {change(func(o *messages.Operation) { o.Action = 0 }), messages.WriteSubject, messages.KindUnknownAction, "action 0"},
+		"an action of the future":   {change(func(o *messages.Operation) { o.Action = 200 }), messages.WriteSubject, messages.KindUnknownAction, "action 200"},
 		"no user":                   {change(func(o *messages.Operation) { o.User = "" }), messages.WriteSubject, messages.KindMalformed, "user id"},
 		"the largest document":      {change(func(o *messages.Operation) { o.Document = make([]byte, messages.MaxDocument) }), messages.WriteSubject, none, ""},
-		"a document too large":      {change(func(o *messages.Operation) { o.Document = make([]byte, messages.MaxDocument+1) }), messages.WriteSubject, messages.KindTooLarge, "65536"},
+		"a document too large":      {change(func(o *messages.Operation) { o.Document = make([]byte, messages.MaxDocument+1) }), messages.WriteSubject, messages.KindTooLarge, "524288"},
 		"no document":               {change(func(o *messages.Operation) { o.Document = nil }), messages.WriteSubject, none, ""}, // it is opaque
 		"no id":                     {change(func(o *messages.Operation) { o.ID = "" }), messages.WriteSubject, messages.KindMalformed, "needs an operation id"},
 		"the longest id":            {change(func(o *messages.Operation) { o.ID = strings.Repeat("i", messages.MaxID) }), messages.WriteSubject, none, ""},
@@ -88,7 +88,7 @@ func TestOperationCheck(t *testing.T) {
 		"a read with a document":    {messages.Operation{Action: messages.ActionRead, User: "42", Document: make([]byte, messages.MaxDocument+1)}, messages.ReadSubject, messages.KindTooLarge, ""},
 		"a read without a user":     {messages.Operation{Action: messages.ActionRead}, messages.ReadSubject, messages.KindMalformed, "empty"},
 		"a read of an odd user":     {messages.Operation{Action: messages.ActionRead, User: "a\x00"}, messages.ReadSubject, messages.KindMalformed, "U+0000"},
-		"nothing":                   {messages.Operation{}, messages.WriteSubject, messages.KindMalformed, "action 0"},
+		"nothing":                   {messages.Operation{}, messages.WriteSubject, messages.KindUnknownAction, "action 0"},
 		"a user who is not UTF-8":   {change(func(o *messages.Operation) { o.User = "\xff" }), messages.WriteSubject, messages.KindMalformed, "UTF-8"},
 		"the subject of both (old)": {change(func(*messages.Operation) {}), "", messages.KindMalformed, messages.WriteSubject},
 	} {

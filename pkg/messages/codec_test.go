@@ -64,6 +64,26 @@ func TestFieldsOfTheFuture(t *testing.T) {
 	}
 }
 
+// TestFieldsOfTheFutureInside: the same for what is inside an operation and a result.
+func TestFieldsOfTheFutureInside(t *testing.T) {
+	t.Parallel()
+	later := map[string]any{"a": []int{1}}
+	versions := fields{1: true, 2: []int{3}, 20: later}
+	request := fields{1: []fields{{1: 5, 2: "42", 9: fields{1: versions, 2: versions, 3: 7, 20: later}}}}
+	want := &messages.Versions{Any: true, Listed: []int64{3}}
+	if got, err := messages.DecodeRequest(encode(t, request)); err != nil || !reflect.DeepEqual(got.Operations, []messages.Operation{
+		{Action: messages.ActionDelete, User: "42", If: &messages.Condition{Match: want, NoneMatch: want, UnmodifiedSince: 7}},
+	}) {
+		t.Errorf("%v, %+v", err, got)
+	}
+	reply := fields{2: []fields{{10: []fields{{1: 5, 2: 6, 3: "unheard-of", 20: later}}}}}
+	if got, err := messages.DecodeReply(encode(t, reply), 1); err != nil || !reflect.DeepEqual(got.Results, []messages.Result{
+		{Entries: []messages.Entry{{Version: 5, Time: 6, Operation: "unheard-of"}}},
+	}) {
+		t.Errorf("%v, %+v", err, got)
+	}
+}
+
 func TestKindsOfTheFuture(t *testing.T) {
 	t.Parallel()
 	const later messages.Kind = "unheard-of"
@@ -124,6 +144,13 @@ func TestRefusedRequests(t *testing.T) {
 		"an action too large":   encode(t, fields{1: []fields{{1: 256, 2: "42"}}}),
 		"a negative action":     encode(t, fields{1: []fields{{1: -1, 2: "42"}}}),
 		"a fractional deadline": encode(t, fields{1: []fields{{1: 1, 2: "42", 4: 1.5}}}),
+		"a path of text":        encode(t, fields{1: []fields{{1: 6, 2: "42", 8: "/theme"}}}),
+		"a path of bytes":       encode(t, fields{1: []fields{{1: 6, 2: "42", 8: [][]byte{[]byte("a")}}}}),
+		"a path not UTF-8":      encode(t, fields{1: []fields{{1: 6, 2: "42", 8: []string{"\xff"}}}}),
+		"a path far too deep":   encode(t, fields{1: []fields{{1: 6, 2: "42", 8: make([]string, messages.MaxOperations+1)}}}),
+		"a condition of text":   encode(t, fields{1: []fields{{1: 5, 2: "42", 9: "*"}}}),
+		"a version of text":     encode(t, fields{1: []fields{{1: 5, 2: "42", 9: fields{1: fields{2: []string{"3"}}}}}}),
+		"a condition twice":     {0xa1, 1, 0x81, 0xa3, 1, 5, 9, 0xa0, 9, 0xa0},
 		"too many operations":   encode(t, fields{1: slices.Repeat([]fields{read}, messages.MaxOperations+1)}),
 		"too many fields":       encode(t, wide),
 		"too deep":              encode(t, fields{1: []fields{read}, 9: deep}),

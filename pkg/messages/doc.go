@@ -24,22 +24,53 @@
 // [KindAskAgain]: ask those again in a request of their own. The first
 // result always fits, so asking again comes to an end.
 //
+// # Writing
+//
+// An operation that writes has an [Operation.ID] of its own. A worker judges it in this
+// order, all in the transaction that applies it:
+//
+//  1. The id. When the user's log already holds it, this is a repetition: nothing is
+//     applied again, and the result is the first one with Replayed set, whatever has become
+//     of the document since. Ids are kept for 24 hours at least.
+//  2. The deadline ([Operation.Deadline]), and whether the user was erased since [Operation.Issued].
+//  3. The condition ([Operation.If]) against the document as it is then. If it does not
+//     hold, the result is [KindPrecondition] with the current version and document.
+//  4. What the action makes of the document. A patch that does not fit it, or a value
+//     that isn't there, changes nothing.
+//
+// Only what was applied is in the log. What failed may be sent again with the same id, and is
+// judged afresh.
+//
+// The result has the version that the write made. It has the document only where the asker
+// can't know it: after a patch and after a restoration, and with [KindPrecondition]; for a
+// repetition it is what the first attempt made. [Operation.Quiet] leaves it out. A value that
+// was appended to an array, to a path with "-", comes with the [Result.Path] at which it now is.
+//
 // # Failing
 //
 // A failure has a [Kind], the same word from where it arises to the HTTP problem
 // that it becomes. Those for which [Kind.Definite] is true were surely not
-// applied. When no reply comes the outcome of a write is unknown. Ask again with
-// the same [Operation.ID]: a write whose id the user's log already holds isn't
-// applied again, it gets the first answer with Replayed set. The queue group might draw
-// the same frozen worker once more, so each worker also listens on subjects of
-// its own, see [Named]: ask again there, if one is known to live.
+// applied; of them [Kind.Temporary] may go better in a moment and [Kind.Dated] after
+// another write of the same user. When no reply comes the outcome of a write is unknown. Ask again with
+// the same id. The queue group might draw the same frozen worker once more, so each worker
+// also listens on subjects of its own, see [Named]: ask again there, if one is known to live.
 //
 // # Changing
 //
-// Fields and kinds are only ever appended, and decoders ignore map keys that they
+// Actions, fields and kinds are only ever appended, and decoders ignore map keys that they
 // do not know, so old and new programs work side by side in any order of
 // upgrade. A change that cannot keep this gets new subjects (settings.v2.…).
 // No NATS headers are used.
+//
+// A worker that ignored a field would do something else than was asked. So a field that
+// changes what an action does comes with a new action: [ActionReplace] is older than
+// [Operation.If] and takes none, [ActionReplaceIf] does.
+//
+// A worker refuses an action that it does not know, with [KindUnknownAction]; the first
+// generation, which knows [ActionRead] and [ActionReplace], says [KindMalformed] and "action 7 is unknown to this
+// worker". [Result.Unknown] knows both. Nothing was applied then. While workers of several
+// generations run the queue group may draw an old one again and again, so ask one by name: each worker
+// says in its metadata in the service discovery, under [ActionsKey], up to which action it knows.
 //
 // [RFC 8949]: https://www.rfc-editor.org/rfc/rfc8949
 package messages

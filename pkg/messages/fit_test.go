@@ -12,13 +12,14 @@ import (
 )
 
 // fit returns what Fit makes of results, and fails unless that is allowed: the first stays, the
-// others stay unchanged in their places or are to be asked for again, and all fit in one message.
+// others stay unchanged in their places or are to be asked for again, and all fit in one message. What
+// was a repetition stays one.
 func fit(t rapid.TB, results []messages.Result, maxPayload int64) []messages.Result {
 	t.Helper()
 	fitted := slices.Clone(results)
 	messages.Fit(fitted, messages.Room(maxPayload))
 	for i, r := range fitted {
-		again := reflect.DeepEqual(r, messages.Result{Kind: messages.KindAskAgain})
+		again := reflect.DeepEqual(r, messages.Result{Kind: messages.KindAskAgain, Replayed: results[i].Replayed})
 		if unchanged := reflect.DeepEqual(r, results[i]); !unchanged && (i == 0 || !again) {
 			t.Fatalf("result %d of %d was changed: %.200v", i, len(results), r)
 		}
@@ -72,7 +73,9 @@ func TestFitAtTheLimits(t *testing.T) {
 	t.Parallel()
 	document := bytes.Repeat([]byte("d"), messages.MaxDocument)
 	large := messages.Result{Version: 1 << 62, Document: document}
+	usual := messages.Result{Version: 1 << 62, Document: document[:64<<10]}
 	small := messages.Result{Version: 1}
+	patched := messages.Result{Version: 1, Document: document[:64<<10], Replayed: true}
 	failed := messages.Result{Kind: messages.KindIDReused, Detail: string(document[:messages.MaxDetail])}
 	many := func(r messages.Result, n int) []messages.Result { return slices.Repeat([]messages.Result{r}, n) }
 	for name, c := range map[string]struct {
@@ -83,11 +86,13 @@ func TestFitAtTheLimits(t *testing.T) {
 		"nothing":                     {nil, messages.MinPayload, 0},
 		"one":                         {many(large, 1), messages.MinPayload, 1},
 		"many small ones":             {many(small, messages.MaxOperations), messages.MinPayload, 1},
-		"a usual batch of large ones": {many(large, 32), 1 << 20, 3},
+		"a usual batch of large ones": {many(usual, 32), 1 << 20, 3},
+		"repetitions":                 {many(patched, 32), 1 << 20, 3},
 		"small ones after a large":    {append(many(large, 1), many(small, 255)...), messages.MinPayload, 1},
 		"small ones among large ones": {slices.Repeat(append(many(large, 1), many(small, 31)...), 8), messages.MinPayload, 8},
 		"all of them failed":          {many(failed, messages.MaxOperations), messages.MinPayload, 4},
-		"all of them large":           {many(large, messages.MaxOperations), messages.MinPayload, messages.MaxOperations / 2},
+		"all of them large":           {many(large, 40), messages.MinPayload, 40},
+		"all of them usual":           {many(usual, 200), messages.MinPayload, 200 / 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

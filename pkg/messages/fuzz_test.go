@@ -12,10 +12,13 @@ import (
 // request stays the same one when it is passed on.
 func FuzzDecodeRequest(f *testing.F) {
 	f.Add(fromHex(f, goldenRequestBytes))
+	f.Add(fromHex(f, goldenActionsBytes))
 	f.Add(fromHex(f, goldenReplyBytes))
-	f.Add([]byte{0xa1, 1, 0x81, 0xf6})                               // a null for an operation
-	f.Add([]byte{0xa2, 1, 0x81, 0xa1, 7, 0x40, 9, 0xfb})             // half a field that we don't know
-	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 4, 0x39, 1, 0, 6, 0x82, 1, 2}) // a negative deadline; numbers as bytes
+	f.Add([]byte{0xa1, 1, 0x81, 0xf6})                                                          // a null for an operation
+	f.Add([]byte{0xa2, 1, 0x81, 0xa1, 7, 0x40, 9, 0xfb})                                        // half a field that we don't know
+	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 4, 0x39, 1, 0, 6, 0x82, 1, 2})                            // a negative deadline; numbers as bytes
+	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 8, 0x81, 0xf6, 9, 0xa2, 1, 0xf6, 2, 0xa1, 2, 0x80})       // nulls and nothing where there may be something
+	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 8, 0x80, 9, 0xa1, 1, 0xa2, 1, 0xf4, 2, 0x81, 0x39, 1, 0}) // an empty path; a negative version
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := messages.DecodeRequest(data)
 		if err != nil {
@@ -31,7 +34,11 @@ func FuzzDecodeRequest(f *testing.F) {
 			_, _ = o.Check(messages.WriteSubject)
 			room -= o.Size()
 			// None and an empty one are the same, and are sent as none.
-			o.Fingerprint, o.Document = orNil(o.Fingerprint), orNil(o.Document)
+			o.Fingerprint, o.Document, o.Path = orNil(o.Fingerprint), orNil(o.Document), orNil(o.Path)
+			if o.If != nil {
+				listedOrNil(o.If.Match)
+				listedOrNil(o.If.NoneMatch)
+			}
 		}
 		encoded, err := messages.EncodeRequest(r)
 		if err != nil || len(encoded) > -room {
@@ -46,7 +53,9 @@ func FuzzDecodeRequest(f *testing.F) {
 // FuzzDecodeReply: as above, for what claims to be a worker.
 func FuzzDecodeReply(f *testing.F) {
 	f.Add(fromHex(f, goldenReplyBytes), len(goldenReply.Results))
+	f.Add(fromHex(f, goldenResultsBytes), len(goldenResults.Results))
 	f.Add(fromHex(f, goldenRefusalBytes), 7)
+	f.Add([]byte{0xa1, 2, 0x81, 0xa2, 9, 0x80, 10, 0x81, 0xa0}, 1) // an empty path and an empty entry
 	f.Add([]byte{0xa1, 2, 0x81, 0xa0}, 1)
 	f.Add([]byte{0xa0}, 0)
 	f.Fuzz(func(t *testing.T, data []byte, n int) {
@@ -59,7 +68,9 @@ func FuzzDecodeReply(f *testing.F) {
 		}
 		_ = r.Kind.Definite()
 		for i := range r.Results {
-			r.Results[i].Document = orNil(r.Results[i].Document)
+			result := &r.Results[i]
+			result.Document, result.Path, result.Entries = orNil(result.Document), orNil(result.Path), orNil(result.Entries)
+			_ = result.Unknown(messages.ActionRead)
 		}
 		encoded, err := messages.EncodeReply(r)
 		if err != nil {
@@ -81,9 +92,15 @@ func FuzzDecodeReply(f *testing.F) {
 	})
 }
 
-func orNil(b []byte) []byte {
-	if len(b) == 0 {
+func orNil[S ~[]E, E any](s S) S {
+	if len(s) == 0 {
 		return nil
 	}
-	return b
+	return s
+}
+
+func listedOrNil(v *messages.Versions) {
+	if v != nil {
+		v.Listed = orNil(v.Listed)
+	}
 }

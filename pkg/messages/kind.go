@@ -27,6 +27,14 @@ const (
 	KindAskAgain Kind = "ask-again"
 	// KindInternal: a fault of ours. The worker's log says more.
 	KindInternal Kind = "internal"
+	// KindNotFound: there is no value at the path, or no such version in the history.
+	KindNotFound Kind = "not-found"
+	// KindPrecondition: [Operation.If] does not hold. The result has the current document.
+	KindPrecondition Kind = "precondition-failed"
+	// KindNotApplicable: the patch, or the path to a new value, does not fit the current document.
+	KindNotApplicable Kind = "patch-not-applicable"
+	// KindUnknownAction: this worker is older than the asker. Another may know the action.
+	KindUnknownAction Kind = "unknown-action"
 )
 
 // Definite tells whether an operation that failed with this kind was surely not
@@ -34,7 +42,18 @@ const (
 func (k Kind) Definite() bool {
 	switch k {
 	case KindMalformed, KindInvalid, KindTooLarge, KindIDReused, KindOverloaded,
-		KindUnavailable, KindExpired:
+		KindUnavailable, KindExpired, KindNotFound, KindPrecondition, KindNotApplicable, KindUnknownAction:
+		return true
+	default:
+		return false
+	}
+}
+
+// Dated tells whether this is a definite no that holds of the current document only:
+// the same operation may succeed after another write.
+func (k Kind) Dated() bool {
+	switch k {
+	case KindNotFound, KindPrecondition, KindNotApplicable, KindTooLarge, KindInvalid:
 		return true
 	default:
 		return false

@@ -22,6 +22,10 @@ var definite = map[messages.Kind]bool{
 	"overloaded":             true,
 	"unavailable":            true,
 	"deadline-exceeded":      true,
+	"not-found":              true,
+	"precondition-failed":    true,
+	"patch-not-applicable":   true,
+	"unknown-action":         true, // by this worker
 
 	"outcome-unknown": false,
 	"ask-again":       false, // it was done
@@ -36,6 +40,27 @@ func TestKindDefinite(t *testing.T) {
 	for kind, want := range definite {
 		if got := kind.Definite(); got != want {
 			t.Errorf("%q: definite %v, want %v", kind, got, want)
+		}
+	}
+}
+
+// TestKindsOfNo: the two sorts of definite no that another attempt may turn into a yes, by waiting or
+// by what somebody else writes.
+func TestKindsOfNo(t *testing.T) {
+	t.Parallel()
+	temporary := map[messages.Kind]bool{"overloaded": true, "unavailable": true, "deadline-exceeded": true}
+	dated := map[messages.Kind]bool{
+		"not-found": true, "precondition-failed": true, "patch-not-applicable": true, "too-large": true, "invalid-document": true,
+	}
+	for kind, definite := range definite {
+		if got := kind.Temporary(); got != temporary[kind] {
+			t.Errorf("%q: temporary %v", kind, got)
+		}
+		if got := kind.Dated(); got != dated[kind] {
+			t.Errorf("%q: dated %v", kind, got)
+		}
+		if !definite && (kind.Temporary() || kind.Dated()) {
+			t.Errorf("%q: a definite no that isn't definite", kind)
 		}
 	}
 }

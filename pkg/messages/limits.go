@@ -10,17 +10,21 @@ import (
 
 // The limits of the contract. Both sides hold them.
 const (
-	MaxOperations = 1024     // operations in one request
-	MaxDocument   = 64 << 10 // bytes of a document
-	MaxUser       = 128      // bytes of a user id
-	MaxID         = 255      // bytes of an operation id
-	MaxRequestID  = 64       // bytes of a request id
-	MaxPrint      = 64       // bytes of a fingerprint
-	MaxDetail     = 512      // bytes of a result's detail
+	MaxOperations = 1024      // operations in one request
+	MaxDocument   = 512 << 10 // bytes of a document or a patch; workers usually allow less
+	MaxUser       = 128       // bytes of a user id
+	MaxID         = 255       // bytes of an operation id
+	MaxRequestID  = 64        // bytes of a request id
+	MaxPrint      = 64        // bytes of a fingerprint
+	MaxDetail     = 512       // bytes of a result's detail
+	MaxPath       = 4 << 10   // bytes of all tokens of a path
+	MaxTokens     = 128       // tokens of a path
+	MaxVersions   = 256       // listed in each part of a condition
+	MaxEntries    = 128       // of a history in one result
 
 	// MinPayload is the least max_payload that the NATS server may have: in a reply
 	// to the most operations one result with the largest document must fit.
-	MinPayload = 256 << 10
+	MinPayload = 640 << 10
 )
 
 // What encoding adds to the variable parts of an operation, a result, a request or
@@ -28,17 +32,56 @@ const (
 const (
 	operationOverhead = 48
 	resultOverhead    = 48
+	entryOverhead     = 34
 	envelopeOverhead  = MaxDetail + 64
 )
 
 // Size is an upper bound of the bytes that the operation takes in a request.
 func (o *Operation) Size() int {
-	return operationOverhead + len(o.User) + len(o.RequestID) + len(o.ID) + len(o.Fingerprint) + len(o.Document)
+	return operationOverhead + len(o.User) + len(o.RequestID) + len(o.ID) + len(o.Fingerprint) + len(o.Document) +
+		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) + sizeOfNumber(o.Issued) + 2
 }
 
 // Size is an upper bound of the bytes that the result takes in a reply.
 func (r *Result) Size() int {
-	return resultOverhead + len(r.Kind) + len(r.Detail) + len(r.Document)
+	size := resultOverhead + len(r.Kind) + len(r.Detail) + len(r.Document) + sizeOfNumber(r.Modified) + sizeOfPath(r.Path)
+	for i := range r.Entries {
+		size += entryOverhead + len(r.Entries[i].Operation)
+	}
+	return size
+}
+
+func (c *Condition) size() int {
+	if c == nil {
+		return 0
+	}
+	return 2 + c.Match.size() + c.NoneMatch.size() + sizeOfNumber(c.UnmodifiedSince)
+}
+
+func (v *Versions) size() int {
+	if v == nil {
+		return 0
+	}
+	return 8 + 9*len(v.Listed)
+}
+
+// sizeOfNumber is what a field with a number takes, if it's there.
+func sizeOfNumber(n int64) int {
+	if n == 0 {
+		return 0
+	}
+	return 10
+}
+
+func sizeOfPath(path []string) int {
+	size := 0
+	if len(path) > 0 {
+		size = 4
+	}
+	for _, token := range path {
+		size += 3 + len(token)
+	}
+	return size
 }
 
 // Room is how many bytes of operations or results, as their Size counts
@@ -46,7 +89,8 @@ func (r *Result) Size() int {
 func Room(maxPayload int64) int { return int(maxPayload) - envelopeOverhead }
 
 // Fit replaces results by [KindAskAgain] until the rest has room in one reply.
-// The first result always stays.
+// The first result always stays. Replayed stays, too: when a write is asked for again its
+// result is a repetition in any case.
 func Fit(results []Result, room int) {
 	again := Result{Kind: KindAskAgain}
 	room -= len(results) * again.Size()
@@ -54,6 +98,7 @@ func Fit(results []Result, room int) {
 		if more := results[i].Size() - again.Size(); i == 0 || more <= room {
 			room -= more
 		} else {
+			again.Replayed = results[i].Replayed
 			results[i] = again
 		}
 	}
@@ -70,27 +115,85 @@ func Detail(text string) string {
 // Check returns the kind and the detail of what makes the operation impossible
 // on the given subject, or an empty kind. It does not look into the document.
 func (o *Operation) Check(subject string) (Kind, string) {
-	wanted := ReadSubject
-	if o.Action == ActionReplace {
-		wanted = WriteSubject
-	} else if o.Action != ActionRead {
-		return KindMalformed, fmt.Sprintf("action %d is unknown to this worker", o.Action)
+	if o.Action < 1 || o.Action > LastAction {
+		return KindUnknownAction, unknown(o.Action)
 	}
-	switch err := CheckUser(o.User); {
-	case wanted != subject:
-		return KindMalformed, "this action belongs on " + wanted
+	switch err := o.checkFields(); {
+	case o.Action.Subject() != subject:
+		return KindMalformed, "this action belongs on " + o.Action.Subject()
 	case err != nil:
 		return KindMalformed, err.Error()
 	case len(o.Document) > MaxDocument:
 		return KindTooLarge, fmt.Sprintf("the document is over %d bytes", MaxDocument)
-	case len(o.ID) > MaxID || len(o.RequestID) > MaxRequestID || len(o.Fingerprint) > MaxPrint:
-		return KindMalformed, "the operation id, the request id or the fingerprint is too long"
-	case wanted == WriteSubject && o.ID == "":
-		return KindMalformed, "a write needs an operation id"
-	case strings.ContainsFunc(o.ID, unicode.IsControl):
-		return KindMalformed, "the operation id has a control character"
 	}
 	return "", ""
+}
+
+// Unknown tells whether a worker refused the action because it doesn't know it. The first
+// workers had no kind for that.
+func (r *Result) Unknown(a Action) bool {
+	return r.Kind == KindUnknownAction || r.Kind == KindMalformed && r.Detail == unknown(a)
+}
+
+func unknown(a Action) string { return fmt.Sprintf("action %d is unknown to this worker", a) }
+
+func (o *Operation) checkFields() error {
+	switch {
+	case len(o.ID) > MaxID || len(o.RequestID) > MaxRequestID || len(o.Fingerprint) > MaxPrint:
+		return errors.New("the operation id, the request id or the fingerprint is too long")
+	case o.Action.Writes() && o.ID == "":
+		return errors.New("a write needs an operation id")
+	case strings.ContainsFunc(o.ID, unicode.IsControl):
+		return errors.New("the operation id has a control character")
+	case o.Action.hasVersion() && o.Version < 1:
+		return errors.New("a version is a number from 1 on")
+	case o.Version < 0:
+		return errors.New("the version is negative")
+	case o.Action == ActionHistory && (o.Limit < 1 || o.Limit > MaxEntries):
+		return fmt.Errorf("the limit must be from 1 to %d", MaxEntries)
+	case o.If != nil && (o.Action == ActionReplace || !o.Action.Writes()):
+		return errors.New("this action takes no condition")
+	}
+	if o.Action.hasPath() {
+		if err := CheckPath(o.Path); err != nil {
+			return err
+		}
+	}
+	if o.If != nil {
+		for _, v := range []*Versions{o.If.Match, o.If.NoneMatch} {
+			if v != nil && len(v.Listed) > MaxVersions {
+				return fmt.Errorf("a condition lists more than %d versions", MaxVersions)
+			}
+		}
+	}
+	if o.Action == ActionLimits {
+		return nil
+	}
+	return CheckUser(o.User)
+}
+
+// CheckPath tells what is wrong with the path to a value: it has 1 to [MaxTokens] tokens
+// of at most [MaxPath] bytes altogether, in valid UTF-8 without control characters.
+func CheckPath(path []string) error {
+	size := 0
+	for _, token := range path {
+		size += len(token)
+		if !utf8.ValidString(token) {
+			return errors.New("the path is not valid UTF-8")
+		}
+		if i := strings.IndexFunc(token, unicode.IsControl); i >= 0 {
+			return fmt.Errorf("the path has the control character %U", []rune(token[i:])[0])
+		}
+	}
+	switch {
+	case len(path) == 0:
+		return errors.New("the path is empty")
+	case len(path) > MaxTokens:
+		return fmt.Errorf("the path has more than %d parts", MaxTokens)
+	case size > MaxPath:
+		return fmt.Errorf("the path is over %d bytes", MaxPath)
+	}
+	return nil
 }
 
 // CheckUser tells what is wrong with a user id: it is 1 to [MaxUser] bytes of

@@ -11,21 +11,16 @@ const (
 	// ServiceName is what the workers call themselves when the service discovery
 	// of the NATS micro protocol asks ($SRV.PING.outset and so on).
 	ServiceName = "outset"
+	// ActionsKey is where a worker's metadata in the service discovery has the highest
+	// [Action] that it knows, in decimal. Without it the worker knows up to ActionReplace.
+	ActionsKey = "actions"
 )
 
 // Named is the subject on which one worker, by its id, hears what the queue group would
 // hear on subject. It is for asking again: a worker that is frozen stays in the
-// queue group until the NATS server misses its pings.
+// queue group until the NATS server misses its pings, and one may know an
+// action that another doesn't know yet.
 func Named(subject, worker string) string { return subject + "." + worker }
-
-// Action is what an operation does. The numbers are on the wire: append only.
-type Action uint8
-
-// The actions.
-const (
-	ActionRead    Action = 1 // the document and its version
-	ActionReplace Action = 2 // the whole document becomes Operation.Document
-)
 
 // Operation is one user's request: read or change their settings.
 type Operation struct {
@@ -43,8 +38,40 @@ type Operation struct {
 	// Fingerprint is a hash (SHA-256) of what was asked. The same ID with another
 	// fingerprint is refused with [KindIDReused].
 	Fingerprint []byte `cbor:"6,keyasint,omitempty"`
-	// Document is opaque here: it is stored and comes back byte for byte.
+	// Document is what the action puts or patches with. Opaque here: what is put comes back
+	// byte for byte.
 	Document []byte `cbor:"7,keyasint,omitempty"`
+	// Path names a value inside the document: the keys and array indexes that lead to it,
+	// as the tokens of a JSON pointer (RFC 6901) without its escapes; see [CheckPath].
+	Path []string `cbor:"8,keyasint,omitempty"`
+	// If must hold of the document before a write is applied, else it fails with [KindPrecondition].
+	If *Condition `cbor:"9,keyasint,omitempty"`
+	// Version is the one to read or to restore. For ActionHistory: entries below it;
+	// zero: the newest.
+	Version int64 `cbor:"10,keyasint,omitempty"`
+	// Limit is how many entries of the history are wanted, from 1 to [MaxEntries].
+	Limit int `cbor:"11,keyasint,omitempty"`
+	// Quiet leaves the document out of the result of a write.
+	Quiet bool `cbor:"12,keyasint,omitempty"`
+	// Issued is when the asker began, in milliseconds since 1970 (UTC). A write that was issued before
+	// its user was erased isn't applied any more. Zero: it is not known.
+	Issued int64 `cbor:"13,keyasint,omitempty"`
+}
+
+// Condition is what a writer wants to be true of the current document (RFC 9110
+// section 13). All of its parts must hold.
+type Condition struct {
+	Match     *Versions `cbor:"1,keyasint,omitempty"` // it is one of these
+	NoneMatch *Versions `cbor:"2,keyasint,omitempty"` // it is none of these
+	// UnmodifiedSince, in seconds since 1970 (UTC): it was not changed after. Zero: doesn't matter.
+	UnmodifiedSince int64 `cbor:"3,keyasint,omitempty"`
+}
+
+// Versions is a set of versions of a document. Zero stands for "there is no
+// document": none was ever saved, or the last was deleted.
+type Versions struct {
+	Any    bool    `cbor:"1,keyasint,omitempty"` // every version that has a document
+	Listed []int64 `cbor:"2,keyasint,omitempty"` // at most MaxVersions
 }
 
 // Expired tells whether the operation's deadline has passed at now.
@@ -64,11 +91,35 @@ type Result struct {
 	// Detail says in English what is wrong, for the person who asked.
 	Detail string `cbor:"2,keyasint,omitempty"`
 	// Version counts the writes that were applied to the user's document; 0: none yet.
+	// With KindPrecondition it is the current one.
 	Version int64 `cbor:"3,keyasint,omitempty"`
-	// Document is set in the answer to a read.
+	// Document is what was read: the document, or the value at the path, or limits in JSON. In
+	// the answer to a patch or a restoration it is what came of it, with KindPrecondition the
+	// current document.
 	Document []byte `cbor:"4,keyasint,omitempty"`
 	// Replayed: this write had been applied before, and this is its first answer.
 	Replayed bool `cbor:"5,keyasint,omitempty"`
+	// Modified is when the version came to be, in milliseconds since 1970 (UTC); zero: never
+	// saved, or not known.
+	Modified int64 `cbor:"6,keyasint,omitempty"`
+	// Absent: there is no document at this version, and {} stands for it.
+	Absent bool `cbor:"7,keyasint,omitempty"`
+	// Created: ActionSetValue made a value where none was.
+	Created bool `cbor:"8,keyasint,omitempty"`
+	// Path is where ActionSetValue put the value, if the operation's Path says "-".
+	Path []string `cbor:"9,keyasint,omitempty"`
+	// Entries are what ActionHistory asked for, the newest first.
+	Entries []Entry `cbor:"10,keyasint,omitempty"`
+	// Busy, with KindUnavailable: others were writing the same document all the time. Ask again soon.
+	Busy bool `cbor:"11,keyasint,omitempty"`
+}
+
+// Entry is a version in the history of a document.
+type Entry struct {
+	Version   int64  `cbor:"1,keyasint"`
+	Time      int64  `cbor:"2,keyasint"`           // when it was applied, in milliseconds since 1970 (UTC)
+	Operation string `cbor:"3,keyasint"`           // what made it, see [Action.String]
+	Size      int64  `cbor:"4,keyasint,omitempty"` // bytes of the document; zero: there is none
 }
 
 // Reply answers a [Request].

@@ -7,7 +7,8 @@
 // One READ COMMITTED transaction, sent in two pipelines:
 //
 //  1. Make sure that each user has a row, lock the rows in the order of their
-//     ids, look up which operation ids the log has already, read the clock.
+//     ids, look up which operation ids the log has already and what is to be
+//     restored from it, read the clock.
 //  2. What each operation makes of its document has meanwhile been computed in Go,
 //     in order of arrival. Write the rows and the log, check the deadlines
 //     once more, and commit.
@@ -18,40 +19,36 @@
 // The row lock decides between workers that write to one user. The log decides
 // whether an operation was applied before: its id is recorded in the transaction
 // that applies it, so both are there or neither, and a repetition is answered
-// with the version that it got the first time.
+// with what it got the first time, before any deadline or condition is judged.
+//
+// # Documents, versions and the log
+//
+// Whatever is applied counts the user's version on by one: a deletion, an erasure and
+// a change that changes nothing, too. The log has a row for each version, with
+// the document that it made; it serves repetitions, history and restoring alike.
+//
+// A deletion leaves a version without a document. An erasure removes the log of
+// the user as well. Of the erasure itself a row stays, so that its repetition doesn't
+// erase what was written since; nobody can read or restore that row. A repetition of something
+// else that was erased finds no row: it is told by the time when it was issued, and refused.
+//
+// Prune removes from the log what need not be kept any more.
 package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/outset-settings/outset/internal/settings"
-)
-
-// Why an operation was not done. Unless it wraps [ErrOutcomeUnknown], an error of
-// a write means that it surely was not applied.
-var (
-	// ErrExpired: the deadline had passed, by the database's clock.
-	ErrExpired = errors.New("the deadline passed before the write was applied")
-	// ErrIDReused: the user's log has the same id with another fingerprint.
-	ErrIDReused = errors.New("the operation id was used for another write")
-	// ErrUnavailable: the database could not be reached, or refused for now.
-	ErrUnavailable = errors.New("the database is unavailable")
-	// ErrOutcomeUnknown: the connection broke while the commit was on its way,
-	// and asking again did not tell. The same write may be tried again.
-	ErrOutcomeUnknown = errors.New("whether the write was applied is unknown")
 )
 
 // How long Postgres itself lets one of our transactions wait, so that a worker
 // that is frozen in the middle of one doesn't hold its rows for ever.
 const (
 	lockTimeout      = 300 * time.Millisecond // for rows that somebody else has locked
+	shortLockTimeout = 25 * time.Millisecond  // the same, where many may follow each other
 	statementTimeout = 3 * time.Second
 	idleTimeout      = time.Second     // between the two pipelines
 	commitTimeout    = 5 * time.Second // for the second pipeline, on our side
@@ -62,28 +59,6 @@ const (
 // concurrent use.
 type Store struct {
 	pool *pgxpool.Pool
-}
-
-// Document is a user's settings and how many writes have made them so.
-type Document struct {
-	Version int64
-	Bytes   []byte
-}
-
-// Write is one operation that changes a user's document.
-type Write struct {
-	User        string
-	ID          string    // tells it from the user's other writes
-	Fingerprint []byte    // what was asked, hashed; compared when the ID is found in the log
-	Deadline    time.Time // not applied from then on; zero: none
-	Change      settings.Change
-}
-
-// Written is the outcome of a [Write].
-type Written struct {
-	Version  int64
-	Replayed bool // applied by an earlier attempt; Version is the one it got then
-	Err      error
 }
 
 // Open returns a Store for the database at url with at most conns connections. It
@@ -132,50 +107,5 @@ func (s *Store) Close() { s.pool.Close() }
 
 // Ping returns nil if the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
-
-// Read returns the documents of the users, in the order given. A user who has
-// never saved has the document {} with version 0.
-func (s *Store) Read(ctx context.Context, users []string) ([]Document, error) {
-	var documents []Document
-	err := retry(ctx, func() (err error) {
-		documents, err = s.read(ctx, users)
-		return err
-	}, transient)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return documents, nil
-}
-
-func (s *Store) read(ctx context.Context, users []string) ([]Document, error) {
-	rows, err := s.pool.Query(ctx, `
-		select user_id, version, document
-		from settings
-		where user_id = any($1) and document is not null`, users)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]Document, len(users))
-	var (
-		user string
-		d    Document
-	)
-	if _, err := pgx.ForEachRow(rows, []any{&user, &d.Version, &d.Bytes}, func() error {
-		found[user] = d
-		d.Bytes = nil // the next row's bytes go to memory of their own
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	documents := make([]Document, len(users))
-	for i, user := range users {
-		if d, ok := found[user]; ok {
-			documents[i] = d
-		} else {
-			documents[i] = Document{Bytes: []byte(settings.Empty)}
-		}
-	}
-	return documents, nil
-}
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }

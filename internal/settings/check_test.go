@@ -2,13 +2,14 @@ package settings_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/outset-settings/outset/internal/settings"
 )
+
+var limits = settings.DefaultLimits
 
 func nested(levels int) string {
 	return strings.Repeat(`{"a":`, levels-1) + `{}` + strings.Repeat(`}`, levels-1)
@@ -36,7 +37,7 @@ func TestCheck(t *testing.T) {
 		"__proto__":                    {`{"__proto__":{"a":1}}`, nil},
 		"escaped NUL":                  {`{"a":"\u0000"}`, nil},
 		"surrogate pair":               {`{"a":"\ud83d\ude00"}`, nil},
-		"as deep as allowed":           {nested(settings.MaxDepth), nil},
+		"as deep as allowed":           {nested(limits.Depth), nil},
 		"a key as long as allowed":     {`{"` + strings.Repeat("k", settings.MaxKey) + `":1}`, nil},
 		"smallest double":              {`{"n":5e-324}`, nil},
 		"no bytes":                     {``, settings.ErrMalformed},
@@ -57,7 +58,10 @@ func TestCheck(t *testing.T) {
 		"invalid UTF-8":                {"{\"a\":\"\xff\"}", settings.ErrMalformed},
 		"lone surrogate":               {`{"a":"\ud800"}`, settings.ErrMalformed},
 		"control character":            {"{\"a\":\"\x01\"}", settings.ErrMalformed},
-		"too deep":                     {nested(settings.MaxDepth + 1), settings.ErrMalformed},
+		"too deep":                     {nested(limits.Depth + 1), settings.ErrMalformed},
+		"as large as allowed":          {`{"a":"` + strings.Repeat("x", limits.Bytes-8) + `"}`, nil},
+		"too large":                    {`{"a":"` + strings.Repeat("x", limits.Bytes-7) + `"}`, settings.ErrTooLarge},
+		"too large, nor JSON":          {strings.Repeat("[", limits.Bytes+1), settings.ErrTooLarge},
 		"a bomb of brackets":           {strings.Repeat("[", 65_536), settings.ErrMalformed},
 		"array":                        {`[]`, settings.ErrInvalid},
 		"string":                       {`"a"`, settings.ErrInvalid},
@@ -68,32 +72,33 @@ func TestCheck(t *testing.T) {
 		"beyond a double, negative":    {`{"n":[-1e999]}`, settings.ErrInvalid},
 		"too many digits":              {`{"n":1` + strings.Repeat("0", settings.MaxDigits) + `}`, settings.ErrInvalid},
 		"a key too long":               {`{"` + strings.Repeat("k", settings.MaxKey+1) + `":1}`, settings.ErrInvalid},
-		"as many keys as allowed":      {manyKeys(settings.MaxKeys), nil},
-		"too many keys":                {manyKeys(settings.MaxKeys + 1), settings.ErrInvalid},
 		"invalid first, malformed end": {`{"n":1e999,}`, settings.ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if err := settings.Check([]byte(c.document)); !errors.Is(err, c.want) || (err != nil) != (c.want != nil) {
-				t.Errorf("Check: %v, want %v", err, c.want)
-			}
+			checkError(t, limits.Check([]byte(c.document)), c.want)
 		})
 	}
 }
 
-func TestReplaceKeepsTheBytes(t *testing.T) {
+// In 64 KiB there is no room for as many keys as the default allows, so these limits have more.
+var roomy = settings.Limits{Bytes: 1 << 20, Depth: 32, Keys: 10_000}
+
+func TestCheckCountsKeys(t *testing.T) {
 	t.Parallel()
-	document := []byte(" {\"b\":1.10,\n\"a\":9007199254740993} ")
-	change, err := settings.Replace(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next, err := change([]byte(`{"old":true}`))
-	if err != nil || string(next) != string(document) {
-		t.Errorf("next is %q, %v", next, err)
-	}
-	if _, err := settings.Replace([]byte(`[]`)); !errors.Is(err, settings.ErrInvalid) {
-		t.Errorf("an array was taken: %v", err)
+	checkError(t, roomy.Check([]byte(manyKeys(roomy.Keys))), nil)
+	checkError(t, roomy.Check([]byte(manyKeys(roomy.Keys+1))), settings.ErrInvalid)
+	checkError(t, roomy.Check([]byte(`{"a":[`+manyKeys(5000)+`,`+manyKeys(5000)+`]}`)), settings.ErrInvalid)
+}
+
+func TestCheckSaysHowLargeItIs(t *testing.T) {
+	t.Parallel()
+	err := settings.Limits{Bytes: 10, Depth: 1, Keys: 1}.Check([]byte(`{"a":"12345"}`))
+	checkError(t, err, settings.ErrTooLarge)
+	for _, number := range []string{"10", "13"} {
+		if !strings.Contains(err.Error(), number) {
+			t.Errorf("%q doesn't say %s", err, number)
+		}
 	}
 }
 
@@ -104,14 +109,12 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
 		before := string(document)
-		err := settings.Check(document)
+		err := limits.Check(document)
 		if string(document) != before {
 			t.Fatal("the document was changed")
 		}
 		if err != nil {
-			if !errors.Is(err, settings.ErrMalformed) && !errors.Is(err, settings.ErrInvalid) {
-				t.Fatalf("an error without a name: %v", err)
-			}
+			checkNamed(t, err)
 			return
 		}
 		var object map[string]json.RawMessage
@@ -126,7 +129,7 @@ func BenchmarkCheck(b *testing.B) {
 	b.SetBytes(int64(len(document)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := settings.Check(document); err != nil {
+		if err := limits.Check(document); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,0 +1,166 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// The preconditions of RFC 9110 section 13. An entity tag of ours is a version in quotes; what isn't one is
+// a tag of somebody else's, which never matches.
+
+// conditionOf returns what the request wants to be true before it writes; nil: nothing.
+func conditionOf(c *fiber.Ctx) (*messages.Condition, error) {
+	match, err := tagsOf(c, fiber.HeaderIfMatch, strong)
+	if err != nil {
+		return nil, err
+	}
+	noneMatch, err := tagsOf(c, fiber.HeaderIfNoneMatch, weak)
+	if err != nil {
+		return nil, err
+	}
+	condition := messages.Condition{Match: match, NoneMatch: noneMatch}
+	if since := dateOf(c, fiber.HeaderIfUnmodifiedSince); match == nil && !since.IsZero() {
+		condition.UnmodifiedSince = since.Unix()
+	}
+	if condition == (messages.Condition{}) {
+		return nil, nil //nolint:nilnil // no condition is no error
+	}
+	return &condition, nil
+}
+
+// conditional tells whether the request has any precondition.
+func conditional(c *fiber.Ctx) bool {
+	for _, header := range []string{fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderIfModifiedSince, fiber.HeaderIfUnmodifiedSince} {
+		if c.Request().Header.Peek(header) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeRead evaluates the preconditions of a request that reads, in the order of RFC 9110 section
+// 13.2.2. It returns 0 when the answer is to be sent, or the status of another one.
+func judgeRead(c *fiber.Ctx, r *messages.Result) (status int, err error) {
+	match, err := tagsOf(c, fiber.HeaderIfMatch, strong)
+	if err != nil {
+		return 0, err
+	}
+	noneMatch, err := tagsOf(c, fiber.HeaderIfNoneMatch, weak)
+	if err != nil {
+		return 0, err
+	}
+	modified := time.UnixMilli(r.Modified).Truncate(time.Second)
+	switch unmodifiedSince := dateOf(c, fiber.HeaderIfUnmodifiedSince); {
+	case match != nil && !includes(match, r):
+		return fiber.StatusPreconditionFailed, nil
+	case match == nil && !unmodifiedSince.IsZero() && modified.After(unmodifiedSince):
+		return fiber.StatusPreconditionFailed, nil
+	}
+	switch modifiedSince := dateOf(c, fiber.HeaderIfModifiedSince); {
+	case noneMatch != nil && includes(noneMatch, r):
+		return fiber.StatusNotModified, nil
+	case noneMatch == nil && !modifiedSince.IsZero() && r.Modified != 0 && !modified.After(modifiedSince):
+		return fiber.StatusNotModified, nil
+	}
+	return 0, nil
+}
+
+// includes tells whether what was read is one of the versions.
+func includes(v *messages.Versions, r *messages.Result) bool {
+	return v.Any && !r.Absent || slices.Contains(v.Listed, r.Version)
+}
+
+// comparison is how entity tags are compared (RFC 9110 section 8.8.3.2).
+type comparison bool
+
+const (
+	strong comparison = false // a weak tag matches nothing
+	weak   comparison = true  // a weak tag is like the strong one
+)
+
+// tagsOf returns the versions that a header lists, in one line or several; nil if it isn't there.
+func tagsOf(c *fiber.Ctx, header string, how comparison) (*messages.Versions, error) {
+	lines := c.Request().Header.PeekAll(header)
+	if len(lines) == 0 {
+		return nil, nil //nolint:nilnil // no header is no error
+	}
+	var list []string
+	for _, line := range lines {
+		list = append(list, string(line))
+	}
+	versions, err := parseTags(strings.Join(list, ","), how)
+	if err != nil {
+		return nil, problem{kind: messages.KindMalformed, detail: header + ": " + err.Error()}
+	}
+	return versions, nil
+}
+
+// parseTags reads "*" or a list of entity tags, which may contain commas and be weak.
+func parseTags(list string, how comparison) (*messages.Versions, error) {
+	rest := strings.Trim(list, " \t")
+	if rest == "*" {
+		return &messages.Versions{Any: true}, nil
+	}
+	var (
+		versions messages.Versions
+		tags     int
+	)
+	for rest = skipCommas(rest); rest != ""; rest = skipCommas(rest) {
+		opaque, isWeak := strings.CutPrefix(rest, "W/")
+		tag, after, closed := strings.Cut(strings.TrimPrefix(opaque, `"`), `"`)
+		after = strings.TrimLeft(after, " \t")
+		switch {
+		case !strings.HasPrefix(opaque, `"`) || !closed || strings.ContainsFunc(tag, notInTag) || after != "" && after[0] != ',':
+			return nil, fmt.Errorf("%.40q is not an entity tag, like %q", rest, `"7"`)
+		case tags == messages.MaxVersions:
+			return nil, fmt.Errorf("more than %d entity tags", messages.MaxVersions)
+		}
+		tags++
+		if version, ok := versionOf(tag); ok && (!isWeak || how == weak) {
+			versions.Listed = append(versions.Listed, version)
+		}
+		rest = after
+	}
+	if tags == 0 {
+		return nil, fmt.Errorf("there is no entity tag, like %q, and no *", `"7"`)
+	}
+	return &versions, nil
+}
+
+// skipCommas passes over the commas, white space and empty elements before the next element.
+func skipCommas(list string) string { return strings.TrimLeft(list, ", \t") }
+
+func notInTag(r rune) bool { return r <= ' ' || r == 0x7f }
+
+// versionOf returns the version that a tag of ours has: a number as we write it.
+func versionOf(tag string) (int64, bool) {
+	n, err := strconv.ParseInt(tag, 10, 64)
+	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == tag
+}
+
+// dateOf returns the date in a header; zero if there is none that can be read, which RFC 9110 wants ignored.
+func dateOf(c *fiber.Ctx, header string) time.Time {
+	date, err := http.ParseTime(c.Get(header))
+	if err != nil {
+		return time.Time{}
+	}
+	return date
+}
+
+// setState sends which version an answer is about, as a strong entity tag (RFC 9110 section 8.8.3),
+// and when that came to be.
+func setState(c *fiber.Ctx, r *messages.Result) {
+	// Set would spell it Etag: the same to programs, not to people.
+	c.Response().Header.SetCanonical([]byte(fiber.HeaderETag), []byte(`"`+strconv.FormatInt(r.Version, 10)+`"`))
+	if r.Modified != 0 {
+		c.Set(fiber.HeaderLastModified, time.UnixMilli(r.Modified).UTC().Format(http.TimeFormat))
+	}
+}

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/cors"
+)
+
+// anyOrigin stands for every origin there is.
+const anyOrigin = "*"
+
+// preflightSeconds is how long a browser may remember what it was allowed: long enough that an
+// application asks once, short enough that an origin taken from the list is out within minutes.
+const preflightSeconds = 600
+
+// What pages of other origins may send, and read of an answer.
+var (
+	corsMethods = []string{
+		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch, fiber.MethodDelete,
+	}
+	corsRequestHeaders = []string{
+		fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderIfModifiedSince,
+		fiber.HeaderIfUnmodifiedSince, "Idempotency-Key", "Prefer", fiber.HeaderXRequestID,
+	}
+	corsResponseHeaders = []string{
+		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink, "Idempotency-Replayed",
+		"Preference-Applied", "Accept-Patch", fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
+	}
+)
+
+// cors lets pages of the configured origins use the API, and returns nil where there are none.
+// It never allows credentials: a browser's cookies are no business of this API.
+func (s *Server) cors() fiber.Handler {
+	if len(s.config.CORSOrigins) == 0 {
+		return nil
+	}
+	return cors.New(cors.Config{
+		AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),
+		AllowMethods:  strings.Join(corsMethods, ","),
+		AllowHeaders:  strings.Join(corsRequestHeaders, ","),
+		ExposeHeaders: strings.Join(corsResponseHeaders, ","),
+		MaxAge:        preflightSeconds,
+	})
+}
+
+// validateOrigins tells which of the origins no browser would ever send. Some of them would make
+// the middleware panic, the others would be allowed in vain.
+func validateOrigins(origins []string) error {
+	for _, origin := range origins {
+		if origin == anyOrigin && len(origins) == 1 {
+			continue
+		}
+		if err := validateOrigin(origin); err != nil {
+			return fmt.Errorf("CORS_ORIGINS: %q is no origin like https://app.example.org: %w", origin, err)
+		}
+	}
+	return nil
+}
+
+// hostName is a name as browsers send it: internationalised ones come as xn--….
+var hostName = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
+
+func validateOrigin(origin string) error {
+	if origin == anyOrigin {
+		return fmt.Errorf("%s must stand alone", anyOrigin)
+	}
+	u, err := url.Parse(strings.ToLower(origin))
+	if err != nil {
+		return err
+	}
+	usual := map[string]string{"http": "80", "https": "443"}
+	_, notIPv6 := netip.ParseAddr(u.Hostname())
+	switch port := u.Port(); {
+	case usual[u.Scheme] == "":
+		return errors.New("it begins with neither http:// nor https://")
+	case u.Host == "":
+		return errors.New("it has no host")
+	case u.Scheme+"://"+u.Host != strings.ToLower(origin):
+		return errors.New("it ends after host and port, without a slash")
+	case strings.HasPrefix(u.Host, "[") && notIPv6 != nil, u.Host[0] != '[' && !hostName.MatchString(u.Hostname()):
+		return errors.New("the host is no name and no address")
+	case strings.HasSuffix(u.Host, ":"):
+		return errors.New("there is no port after the colon")
+	case port == usual[u.Scheme]:
+		return fmt.Errorf("browsers leave out the port %s", port)
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// Versions in one answer.
+const (
+	pageSize    = 20
+	maxPageSize = 100
+)
+
+// historyVersion is a version in the answer of getHistory.
+type historyVersion struct {
+	Version   int64     `json:"version"`
+	Time      time.Time `json:"time"`
+	Operation string    `json:"operation"`
+	Size      int64     `json:"size"` // bytes of the document; 0: it was deleted
+}
+
+// getHistory lists the versions of the user's document, the newest first.
+func (s *Server) getHistory(c *fiber.Ctx) error {
+	limit, err := numberOf("limit", c.Query("limit"), pageSize)
+	if err != nil {
+		return err
+	}
+	if limit > maxPageSize {
+		return problem{kind: messages.KindMalformed, detail: fmt.Sprintf("limit must be from 1 to %d", maxPageSize)}
+	}
+	before, err := numberOf("before", c.Query("before"), 0)
+	if err != nil {
+		return err
+	}
+	// One more than wanted tells whether there is more.
+	r, err := s.ask(c, messages.Operation{Action: messages.ActionHistory, Version: before, Limit: int(limit) + 1})
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Versions []historyVersion `json:"versions"`
+		Next     string           `json:"next,omitempty"`
+	}{Versions: []historyVersion{}}
+	for i, e := range r.Entries {
+		if i == int(limit) {
+			answer.Next = fmt.Sprintf("/user/%s/history?before=%d&limit=%d", c.Params("id"), r.Entries[i-1].Version, limit)
+			c.Set(fiber.HeaderLink, "<"+answer.Next+`>; rel="next"`) // RFC 8288
+			break
+		}
+		answer.Versions = append(answer.Versions, historyVersion{e.Version, time.UnixMilli(e.Time).UTC(), e.Operation, e.Size})
+	}
+	return c.JSON(answer)
+}
+
+// getVersion answers the user's document as it was at a version.
+func (s *Server) getVersion(c *fiber.Ctx) error {
+	version, err := numberOf("the version", c.Params("version"), 0)
+	if err != nil {
+		return err
+	}
+	return s.read(c, messages.Operation{Action: messages.ActionReadVersion, Version: version})
+}
+
+// restoreVersion makes a version current again, as a new one.
+func (s *Server) restoreVersion(c *fiber.Ctx) error {
+	version, err := numberOf("the version", c.Params("version"), 0)
+	if err != nil {
+		return err
+	}
+	return s.write(c, messages.Operation{Action: messages.ActionRestore, Version: version}, sendDocument)
+}
+
+// numberOf reads a number from 1 on; what stands for one that isn't there is ifNone.
+func numberOf(name, text string, ifNone int64) (int64, error) {
+	if text == "" {
+		return ifNone, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 1 {
+		return 0, problem{kind: messages.KindMalformed, detail: name + " must be a whole number from 1 on"}
+	}
+	return n, nil
+}

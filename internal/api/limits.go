@@ -1,0 +1,56 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// limits is the answer of getLimits. What workers hold documents and histories to comes from
+// one of them.
+type limits struct {
+	Document struct {
+		Bytes        int `json:"bytes"`
+		Depth        int `json:"depth"`
+		Keys         int `json:"keys"`
+		KeyBytes     int `json:"keyBytes"`
+		NumberDigits int `json:"numberDigits"`
+	} `json:"document"`
+	History struct {
+		Versions int `json:"versions"`
+		Hours    int `json:"hours"`
+		Page     int `json:"page"`
+	} `json:"history"`
+	Request struct {
+		UserIDBytes         int   `json:"userIdBytes"`
+		IdempotencyKeyBytes int   `json:"idempotencyKeyBytes"`
+		HeaderBytes         int   `json:"headerBytes"`
+		PathBytes           int   `json:"pathBytes"`
+		EntityTags          int   `json:"entityTags"`
+		TimeoutMilliseconds int64 `json:"timeoutMilliseconds"`
+	} `json:"request"`
+}
+
+// getLimits tells clients what they may send, and how much is kept.
+func (s *Server) getLimits(c *fiber.Ctx) error {
+	r, err := s.fetch(c, messages.Operation{Action: messages.ActionLimits})
+	if err != nil {
+		return err
+	}
+	var l limits
+	if err := json.Unmarshal(r.Document, &l); err != nil {
+		return fmt.Errorf("the worker's limits: %w", err)
+	}
+	l.Document.Bytes = min(l.Document.Bytes, s.config.MaxDocument)
+	l.History.Page = maxPageSize
+	l.Request.UserIDBytes = messages.MaxUser
+	l.Request.IdempotencyKeyBytes = messages.MaxID
+	l.Request.HeaderBytes = maxHeaders
+	l.Request.PathBytes = messages.MaxPath
+	l.Request.EntityTags = messages.MaxVersions
+	l.Request.TimeoutMilliseconds = s.config.RequestTimeout.Milliseconds()
+	return c.JSON(l)
+}

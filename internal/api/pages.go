@@ -1,0 +1,163 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// registerPages adds what is for people and tools: a page for each kind of problem, which
+// is where a problem's type leads to, and the API's description.
+func (s *Server) registerPages(app *fiber.App) {
+	pages := problemPages()
+	app.Get("/problems", pages[""].send)
+	app.Get("/problems/:kind", func(c *fiber.Ctx) error { return pages.send(c, c.Params("kind")) })
+	registerDocs(app)
+}
+
+// page is something that stays the same until the next release.
+type page struct {
+	body   []byte
+	header map[string]string
+	etag   string
+}
+
+func newPage(contentType, policy string, body []byte) page {
+	sum := sha256.Sum256(body)
+	header := map[string]string{fiber.HeaderContentType: contentType}
+	if policy != "" {
+		header[fiber.HeaderContentSecurityPolicy] = policy
+	}
+	return page{body, header, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+}
+
+// send answers with the page, or with 304 to those who have it. Nobody uses it without asking
+// (frame's Cache-Control: no-cache), so that the pages of a new release are seen at once.
+func (p page) send(c *fiber.Ctx) error {
+	for name, value := range p.header {
+		c.Set(name, value)
+	}
+	c.Response().Header.SetCanonical([]byte(fiber.HeaderETag), []byte(p.etag))
+	if p.had(c) {
+		c.Status(fiber.StatusNotModified)
+		return nil
+	}
+	c.Response().SetBodyRaw(p.body)
+	return nil
+}
+
+// had tells whether the client has the page already. fiber's Fresh looks for our ETag in another spelling.
+func (p page) had(c *fiber.Ctx) bool {
+	for _, line := range c.Request().Header.PeekAll(fiber.HeaderIfNoneMatch) {
+		for tag := range strings.SplitSeq(string(line), ",") {
+			if tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/"); tag == p.etag || tag == "*" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// pages is pages by their names.
+type pages map[string]page
+
+func (p pages) send(c *fiber.Ctx, name string) error {
+	found, ok := p[name]
+	if !ok || name == "" {
+		return fiber.ErrNotFound
+	}
+	return found.send(c)
+}
+
+var (
+	//go:embed pages.html
+	pagesHTML string
+	//go:embed pages.css
+	pagesCSS string
+
+	pageTemplates = template.Must(template.New("pages").Parse(pagesHTML))
+)
+
+// problemPage is what a template makes a page of.
+type problemPage struct {
+	explanation
+	Kind            messages.Kind
+	Title           string
+	Status          int
+	StatusText      string
+	Again           bool
+	Header, Example string
+	Style           template.CSS
+}
+
+// problemPages are the pages by kind, and the list of them under the empty name.
+var problemPages = sync.OnceValue(func() pages {
+	// Only this style, and nothing from anywhere else.
+	sum := sha256.Sum256([]byte(pagesCSS))
+	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	style := template.CSS(pagesCSS) //nolint:gosec // a file of ours
+
+	all := make(pages)
+	add := func(name, layout string, data any) {
+		var b bytes.Buffer
+		if err := pageTemplates.ExecuteTemplate(&b, layout, data); err != nil {
+			panic(err) // the templates and all that goes into them are compiled in, and tested
+		}
+		all[name] = newPage(fiber.MIMETextHTMLCharsetUTF8, policy, b.Bytes())
+	}
+	var list []problemPage
+	for kind, entry := range statuses {
+		p := problemPage{
+			explanation: explanations[kind], Kind: kind, Title: entry.title, Status: entry.status,
+			StatusText: http.StatusText(entry.status), Again: entry.again, Style: style,
+		}
+		p.Example, p.Header = p.example()
+		add(string(kind), "problem", p)
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b problemPage) int {
+		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Kind, b.Kind))
+	})
+	add("", "list", struct {
+		Title    string
+		Style    template.CSS
+		Problems []problemPage
+	}{"Problems", style, list})
+	return all
+})
+
+// example is an answer of this kind, and the headers that it has beside the usual ones.
+func (p problemPage) example() (body, header string) {
+	if header = p.with; header != "" {
+		header += "\n"
+	}
+	if p.Again {
+		header += fiber.HeaderRetryAfter + ": " + retryAfter + "\n"
+	}
+	data, err := json.MarshalIndent(struct {
+		Type      string          `json:"type"`
+		Title     string          `json:"title"`
+		Status    int             `json:"status"`
+		Detail    string          `json:"detail,omitempty"`
+		RequestID string          `json:"requestId"`
+		Version   int             `json:"version,omitempty"`
+		Settings  json.RawMessage `json:"settings,omitempty"`
+	}{"/problems/" + string(p.Kind), p.Title, p.Status, p.detail, "Jd1x7RqUYGCK3yqEyA9Qkp", p.version, p.settings}, "", "  ")
+	if err != nil {
+		panic(err) // as above
+	}
+	return string(data), header
+}

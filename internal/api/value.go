@@ -1,0 +1,84 @@
+package api
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// getValue answers one value inside the user's document.
+func (s *Server) getValue(c *fiber.Ctx) error {
+	path, err := pathOf(c)
+	if err != nil {
+		return err
+	}
+	return s.read(c, messages.Operation{Action: messages.ActionReadValue, Path: path})
+}
+
+// putValue puts the body at a path inside the user's document.
+func (s *Server) putValue(c *fiber.Ctx) error {
+	path, err := pathOf(c)
+	if err != nil {
+		return err
+	}
+	value, err := s.bodyOf(c, fiber.MIMEApplicationJSON)
+	if err != nil {
+		return err
+	}
+	o := messages.Operation{Action: messages.ActionSetValue, Path: path, Document: value}
+	return s.write(c, o, func(c *fiber.Ctx, r *messages.Result) error {
+		if r.Created {
+			c.Status(fiber.StatusCreated)
+		}
+		if r.Path != nil { // not where the client asked for
+			c.Set(fiber.HeaderLocation, "/user/"+c.Params("id")+"/settings"+segments(r.Path))
+		}
+		return send(c, value)
+	})
+}
+
+// deleteValue removes one value from the user's document.
+func (s *Server) deleteValue(c *fiber.Ctx) error {
+	path, err := pathOf(c)
+	if err != nil {
+		return err
+	}
+	return s.write(c, messages.Operation{Action: messages.ActionDeleteValue, Path: path}, done)
+}
+
+// pathOf returns the keys and indexes that the rest of the request's path names, one in each
+// segment, so that an encoded slash belongs to a key.
+func pathOf(c *fiber.Ctx) ([]string, error) {
+	path := strings.Split(c.Params("*"), "/")
+	for i, s := range path {
+		token, err := url.PathUnescape(s)
+		if err != nil {
+			return nil, problem{kind: messages.KindMalformed, detail: "the path is not percent-encoded as RFC 3986 wants it"}
+		}
+		path[i] = token
+	}
+	if err := messages.CheckPath(path); err != nil {
+		return nil, problem{kind: messages.KindMalformed, detail: err.Error()}
+	}
+	return path, nil
+}
+
+func segments(path []string) string {
+	var b strings.Builder
+	for _, token := range path {
+		b.WriteString("/" + segment(token))
+	}
+	return b.String()
+}
+
+// segment encodes a key or an index as a segment of a path. Dots, too, where clients would take
+// them for the path's own.
+func segment(token string) string {
+	if token == "." || token == ".." {
+		return strings.ReplaceAll(token, ".", "%2E")
+	}
+	return url.PathEscape(token)
+}

@@ -1,0 +1,171 @@
+package api
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dunglas/httpsfv"
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// The headers that fiber has no names for.
+const (
+	headerIdempotencyKey      = "Idempotency-Key"
+	headerIdempotencyReplayed = "Idempotency-Replayed"
+	headerPrefer              = "Prefer"             // RFC 7240
+	headerPreferenceApplied   = "Preference-Applied" // RFC 7240
+	headerAcceptPatch         = "Accept-Patch"       // RFC 5789
+)
+
+// write applies an operation to the user of the path and calls answer when that was done. Every
+// write comes through here: preconditions, idempotency key and preferences are the same for all.
+func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer func(*fiber.Ctx, *messages.Result) error) error {
+	user, err := userOf(c)
+	if err != nil {
+		return err
+	}
+	condition, err := conditionOf(c)
+	if err != nil {
+		return err
+	}
+	if condition == nil && s.config.RequirePrecondition {
+		return problem{kind: kindPreconditionRequired, detail: "send If-Match with the ETag that you have read, or If-None-Match: * for a document that isn't there yet"}
+	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	o.User, o.If, o.ID = user, condition, key
+	o.RequestID, o.Issued, o.Deadline = requestID(c), s.now(), s.deadline()
+	o.Fingerprint = fingerprint(c, user, &o)
+	o.Quiet = preference(c) == minimal
+	if condition != nil && o.Action == messages.ActionReplace {
+		o.Action = messages.ActionReplaceIf
+	}
+	if key == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("making an operation id: %w", err)
+		}
+		o.ID = id.String()
+	}
+	r := s.queue.write(c.UserContext(), o)
+	switch r.Kind {
+	case "":
+		if r.Replayed && key != "" {
+			c.Set(headerIdempotencyReplayed, "true")
+		}
+		setState(c, &r)
+		return answer(c, &r)
+	case messages.KindPrecondition:
+		setState(c, &r)
+		return problem{kind: r.Kind, detail: r.Detail, current: &r}
+	default:
+		return problem{kind: r.Kind, detail: r.Detail}
+	}
+}
+
+// fingerprint tells a request from any other with the same idempotency key: a hash of method, path,
+// preconditions and body. How the answer shall look (Prefer) is no part of it.
+func fingerprint(c *fiber.Ctx, user string, o *messages.Operation) []byte {
+	h := sha256.New()
+	// Quoted, nothing can look like something else.
+	_, _ = fmt.Fprintf(h, "%s %q %d %q %d\n", c.Method(), user, o.Action, o.Path, o.Version)
+	for _, header := range []string{fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderIfUnmodifiedSince} {
+		_, _ = fmt.Fprintf(h, "%q\n", c.Request().Header.PeekAll(header))
+	}
+	h.Write(o.Document)
+	return h.Sum(nil)
+}
+
+// idempotencyKey returns what the client calls this write, or "" if it doesn't
+// (draft-ietf-httpapi-idempotency-key-header). The draft wants a string as RFC 8941 spells it, in quotes;
+// many clients send the bare characters, which can't be mistaken for anything else.
+func idempotencyKey(c *fiber.Ctx) (string, error) {
+	lines := c.Request().Header.PeekAll(headerIdempotencyKey)
+	if len(lines) == 0 {
+		return "", nil
+	}
+	key, err := parseKey(string(lines[0]))
+	if err == nil && len(lines) > 1 {
+		err = errors.New("it is there more than once")
+	}
+	if err != nil {
+		return "", problem{kind: messages.KindMalformed, detail: headerIdempotencyKey + ": " + err.Error()}
+	}
+	return key, nil
+}
+
+func parseKey(value string) (string, error) {
+	key := value
+	if strings.HasPrefix(value, `"`) {
+		item, err := httpsfv.UnmarshalItem([]string{value})
+		if err != nil {
+			return "", errors.New("it is not a string as RFC 8941 has them")
+		}
+		var ok bool
+		if key, ok = item.Value.(string); !ok {
+			return "", errors.New("it is not a string as RFC 8941 has them")
+		}
+	} else if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+		return "", errors.New("it has characters that a key without quotes may not have")
+	}
+	switch {
+	case key == "":
+		return "", errors.New("it is empty")
+	case len(key) > messages.MaxID:
+		return "", fmt.Errorf("it is over %d characters", messages.MaxID)
+	}
+	return key, nil
+}
+
+// What the client wants to see of the result (RFC 7240 section 4.2).
+const (
+	minimal        = "minimal"
+	representation = "representation"
+)
+
+// preference returns the first known value of "return" among the client's preferences, or "".
+func preference(c *fiber.Ctx) string {
+	for _, line := range c.Request().Header.PeekAll(headerPrefer) {
+		for wish := range strings.SplitSeq(string(line), ",") {
+			wish, _, _ = strings.Cut(wish, ";")
+			name, value, _ := strings.Cut(wish, "=")
+			value = strings.Trim(strings.TrimSpace(value), `"`)
+			if strings.EqualFold(strings.TrimSpace(name), "return") && (value == minimal || value == representation) {
+				return value
+			}
+		}
+	}
+	return ""
+}
+
+// send answers a write with what it made, or without where the client wants no more than that it was done.
+func send(c *fiber.Ctx, body []byte) error {
+	wish := preference(c)
+	if wish != "" {
+		c.Set(headerPreferenceApplied, "return="+wish)
+	}
+	if wish == minimal {
+		if c.Response().StatusCode() == fiber.StatusOK {
+			c.Status(fiber.StatusNoContent)
+		}
+		return nil
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Send(body)
+}
+
+// done answers a write that leaves nothing to show.
+func done(c *fiber.Ctx, _ *messages.Result) error {
+	c.Status(fiber.StatusNoContent)
+	return nil
+}
+
+// sendDocument answers with the document that a worker has made.
+func sendDocument(c *fiber.Ctx, r *messages.Result) error { return send(c, r.Document) }

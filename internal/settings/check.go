@@ -1,0 +1,147 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var (
+	errDeep       = errors.New("nested deeper") // than the limit
+	errManyValues = errors.New("more than one value")
+)
+
+// Check returns nil if document is a settings document: one JSON object within the
+// limits. Otherwise it returns an error that wraps [ErrMalformed], [ErrInvalid] or
+// [ErrTooLarge] and says where the fault is.
+func (l Limits) Check(document []byte) error {
+	found, err := l.survey(document, l.Depth)
+	if err != nil {
+		return err
+	}
+	if err := found.object(); err != nil {
+		return err
+	}
+	return l.keys(found)
+}
+
+// survey is what there is in a body, as far as limits are about it.
+type survey struct {
+	kind    jsontext.Kind // of the value
+	depth   int           // levels of nested objects and arrays
+	keys    int           // of all objects together
+	longest int           // bytes of the longest of them
+}
+
+func (s survey) object() error {
+	if s.kind != '{' {
+		return fmt.Errorf("%w: the document is not an object", ErrInvalid)
+	}
+	return nil
+}
+
+func (l Limits) keys(s survey) error {
+	switch {
+	case s.keys > l.Keys:
+		return fmt.Errorf("%w: more than %d keys", ErrInvalid, l.Keys)
+	case s.longest > MaxKey:
+		return fmt.Errorf("%w: a key is over %d bytes", ErrInvalid, MaxKey)
+	}
+	return nil
+}
+
+// survey reads a body to its end. It fails with what holds for every body: its size, that it is one
+// strict JSON value, that it isn't deeper than depth and its numbers.
+func (l Limits) survey(body []byte, depth int) (survey, error) {
+	if len(body) > l.Bytes {
+		return survey{}, fmt.Errorf("%w: %d bytes, and at most %d are allowed", ErrTooLarge, len(body), l.Bytes)
+	}
+	if len(trim(body)) == 0 {
+		return survey{}, fmt.Errorf("%w: the body is empty", ErrMalformed)
+	}
+	s := surveyor{decoder: newDecoder(body), limit: depth}
+	for {
+		if err := s.token(); errors.Is(err, io.EOF) {
+			return s.found, s.number
+		} else if err != nil {
+			return survey{}, malformed(err)
+		}
+	}
+}
+
+// surveyor walks through the tokens of a body. A number out of range is only remembered: the rest
+// must still be read, since what is not even JSON is reported as that.
+type surveyor struct {
+	decoder *jsontext.Decoder
+	limit   int // of the depth
+	found   survey
+	number  error
+}
+
+// token reads one. Its error is the decoder's: io.EOF at the end.
+func (s *surveyor) token() error {
+	kind, depth := s.decoder.PeekKind(), s.decoder.StackDepth()
+	if depth == 0 && kind != jsontext.KindInvalid {
+		if s.found.kind != jsontext.KindInvalid {
+			return errManyValues
+		}
+		s.found.kind = kind
+	}
+	switch kind {
+	case '"', '0':
+		return s.scalar(kind)
+	case '{', '[':
+		if depth >= s.limit {
+			// Nothing below is worth reading, however deep an attacker went.
+			return fmt.Errorf("%w than %d levels", errDeep, s.limit)
+		}
+		s.found.depth = max(s.found.depth, depth+1)
+	}
+	_, err := s.decoder.ReadToken()
+	return err
+}
+
+// scalar reads a string or a number.
+func (s *surveyor) scalar(kind jsontext.Kind) error {
+	parent, position := s.decoder.StackIndex(s.decoder.StackDepth())
+	value, err := s.decoder.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch {
+	case kind == '0' && s.number == nil:
+		s.number = checkNumber(value)
+	case parent == '{' && position%2 == 0: // names and values take turns
+		s.found.keys++
+		s.found.longest = max(s.found.longest, len(value)-len(`""`))
+	}
+	return nil
+}
+
+// checkNumber refuses what a reader that keeps numbers as IEEE 754 doubles would lose
+// altogether (RFC 8259 section 6). Lost precision is the reader's own choice.
+func checkNumber(spelling []byte) error {
+	if len(spelling) > MaxDigits {
+		return fmt.Errorf("%w: a number is over %d digits", ErrInvalid, MaxDigits)
+	}
+	if f, err := strconv.ParseFloat(string(spelling), 64); err != nil || math.IsInf(f, 0) {
+		return fmt.Errorf("%w: the number %s is beyond the range of a double", ErrInvalid, spelling)
+	}
+	return nil
+}
+
+// malformed words the decoder's error for the person who sent the document.
+func malformed(err error) error {
+	switch {
+	case errors.Is(err, errDeep):
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: it ends too early", ErrMalformed)
+	}
+	return fmt.Errorf("%w: %s", ErrMalformed, strings.TrimPrefix(err.Error(), "jsontext: "))
+}

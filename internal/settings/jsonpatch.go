@@ -1,0 +1,117 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// operation is one of a JSON patch.
+type operation struct {
+	name       string // "add" …
+	at, fromAt string // JSON pointers, for error messages
+	path, from []string
+	value      *node // nobody changes it
+}
+
+// JSONPatch returns the change that a JSON patch describes (RFC 6902). All of its operations are
+// applied or none. What they don't touch keeps its bytes: spelling, order and white space.
+func (l Limits) JSONPatch(patch []byte) (Change, error) {
+	const own = 2 // levels of the patch itself, around the values that it carries
+	if _, err := l.survey(patch, l.Depth+own); err != nil {
+		return nil, err
+	}
+	_, parsed, _, err := parse(patch)
+	if err != nil {
+		return nil, err
+	}
+	operations, err := readOperations(parsed)
+	if err != nil {
+		return nil, err
+	}
+	return func(current []byte) (Next, error) {
+		d, err := edit(current)
+		if err != nil {
+			return Next{}, err
+		}
+		p := patching{document: &d, limits: l, copies: maxCopies * l.Bytes}
+		for i := range operations {
+			if err := p.apply(&operations[i]); err != nil {
+				o := &operations[i]
+				return Next{}, fmt.Errorf("operation %d (%s %q): %w", i, o.name, short(o.at), err)
+			}
+		}
+		return l.within(&d, false)
+	}, nil
+}
+
+func readOperations(patch node) ([]operation, error) {
+	if patch.array == nil {
+		return nil, fmt.Errorf("%w: a JSON patch is an array", ErrMalformed)
+	}
+	operations := make([]operation, 0, patch.array.length)
+	for i, n := range patch.array.nodes() {
+		o, err := readOperation(n)
+		if err != nil {
+			return nil, fmt.Errorf("%w: operation %d %w", ErrMalformed, i, err)
+		}
+		operations = append(operations, o)
+	}
+	return operations, nil
+}
+
+// readOperation ignores members that RFC 6902 doesn't define for the operation, as its section 4 demands.
+func readOperation(n *node) (o operation, err error) {
+	if n.object == nil {
+		return o, errors.New("is not an object")
+	}
+	if o.name, err = stringMember(n, "op"); err != nil {
+		return o, err
+	}
+	if o.at, o.path, err = pointerMember(n, "path"); err != nil {
+		return o, err
+	}
+	switch o.name {
+	case "add", "replace", "test":
+		o.value, err = valueMember(n)
+	case "move", "copy":
+		o.fromAt, o.from, err = pointerMember(n, "from")
+	case "remove":
+	default:
+		err = fmt.Errorf("is unknown: %q", short(o.name))
+	}
+	return o, err
+}
+
+func valueMember(n *node) (*node, error) {
+	value := n.object.get("value")
+	if value == nil {
+		return nil, errors.New(`has no "value"`)
+	}
+	return value, nil
+}
+
+func stringMember(n *node, key string) (string, error) {
+	value := n.object.get(key)
+	if value == nil {
+		return "", fmt.Errorf("has no %q", key)
+	}
+	if value.kind() != '"' {
+		return "", fmt.Errorf("has a %q that is not a string", key)
+	}
+	return unquote(value.spelt)
+}
+
+// pointerMember reads a JSON pointer (RFC 6901).
+func pointerMember(n *node, key string) (at string, path []string, err error) {
+	if at, err = stringMember(n, key); err != nil {
+		return "", nil, err
+	}
+	p := jsontext.Pointer(at)
+	if !p.IsValid() {
+		return "", nil, fmt.Errorf("has a %q that is no JSON pointer: %q", key, short(at))
+	}
+	return at, slices.Collect(p.Tokens()), nil
+}

@@ -1,0 +1,125 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+)
+
+// maxCopies times the size of a document is what the copies of one patch may come to. Without
+// it a few dozen operations that copy the whole into itself would fill the memory.
+const maxCopies = 4
+
+// patching is a document to which a JSON patch is being applied.
+type patching struct {
+	*document
+	limits Limits
+	copies int // bytes that may yet be copied
+}
+
+func (p *patching) apply(o *operation) error {
+	switch o.name {
+	case "add":
+		return p.add(o.path, o.value.clone())
+	case "remove":
+		_, err := p.remove(o.path)
+		return err
+	case "replace":
+		return p.replace(o.path, o.value.clone())
+	case "move":
+		return p.move(o)
+	case "copy":
+		return p.copy(o)
+	default:
+		return p.test(o.path, o.value)
+	}
+}
+
+// find fails if there is no value at the path.
+func (p *patching) find(path []string) (*node, error) {
+	// No document is that deep, but what a patch builds on its way could be.
+	if len(path) > p.limits.Depth {
+		return nil, fmt.Errorf("%w: the path has more than %d levels", ErrNotApplicable, p.limits.Depth)
+	}
+	n := p.root.find(path)
+	if n == nil {
+		return nil, missing(path)
+	}
+	return n, nil
+}
+
+func (p *patching) add(path []string, value node) error {
+	if len(path) == 0 {
+		p.root = value
+		return nil
+	}
+	parent, err := p.find(path[:len(path)-1])
+	if err != nil {
+		return err
+	}
+	return parent.insert(path[len(path)-1], value)
+}
+
+func (p *patching) remove(path []string) (node, error) {
+	if len(path) == 0 {
+		return node{}, fmt.Errorf("%w: the whole document can't be removed", ErrNotApplicable)
+	}
+	parent, err := p.find(path[:len(path)-1])
+	if err != nil {
+		return node{}, err
+	}
+	value, ok := parent.remove(path[len(path)-1])
+	if !ok {
+		return node{}, missing(path)
+	}
+	return value, nil
+}
+
+func (p *patching) replace(path []string, value node) error {
+	n, err := p.find(path)
+	if err != nil {
+		return err
+	}
+	*n = value
+	return nil
+}
+
+func (p *patching) move(o *operation) error {
+	if slices.Equal(o.from, o.path) {
+		_, err := p.find(o.from) // it stays where it is, also in its object's order
+		return err
+	}
+	if len(o.from) < len(o.path) && slices.Equal(o.from, o.path[:len(o.from)]) {
+		return fmt.Errorf("%w: %q can't be moved into itself", ErrNotApplicable, short(o.fromAt))
+	}
+	value, err := p.remove(o.from)
+	if err != nil {
+		return err
+	}
+	return p.add(o.path, value)
+}
+
+func (p *patching) copy(o *operation) error {
+	n, err := p.find(o.from)
+	if err != nil {
+		return err
+	}
+	if p.copies -= len(n.write(nil)); p.copies < 0 {
+		return fmt.Errorf("%w: the patch copies more than %d bytes", ErrTooLarge, maxCopies*p.limits.Bytes)
+	}
+	return p.add(o.path, n.clone())
+}
+
+func (p *patching) test(path []string, value *node) error {
+	n, err := p.find(path)
+	if err != nil {
+		return err
+	}
+	if !equal(n, value) {
+		return fmt.Errorf("%w: the value is another", ErrNotApplicable)
+	}
+	return nil
+}
+
+func missing(path []string) error {
+	return fmt.Errorf("%w: there is no value at %q", ErrNotApplicable, short(pointer(path)))
+}

@@ -1,0 +1,162 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// SetValue returns the change that puts a JSON value at the path. Missing parents are
+// made: an array before "-", which appends to an array, else an object.
+func (l Limits) SetValue(path []string, value []byte) (Change, error) {
+	found, err := l.survey(value, l.Depth)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.fits(path, found); err != nil {
+		return nil, err
+	}
+	path, spelt := slices.Clone(path), string(trim(value))
+	return func(current []byte) (Next, error) {
+		d, err := edit(current)
+		if err != nil {
+			return Next{}, err
+		}
+		created, err := d.root.put(path, spelt)
+		if err != nil {
+			return Next{}, err
+		}
+		return l.within(&d, created)
+	}, nil
+}
+
+// fits tells as much as can be told before the document is known.
+func (l Limits) fits(path []string, value survey) error {
+	if len(path) == 0 {
+		if err := value.object(); err != nil {
+			return err
+		}
+	}
+	if len(path)+value.depth > l.Depth {
+		return fmt.Errorf("%w: the document would be nested deeper than %d levels", ErrInvalid, l.Depth)
+	}
+	for _, key := range path {
+		if !utf8.ValidString(key) {
+			return fmt.Errorf("%w: the path is not UTF-8", ErrMalformed)
+		}
+		if len(quote(key))-len(`""`) > MaxKey {
+			return fmt.Errorf("%w: a key is over %d bytes", ErrInvalid, MaxKey)
+		}
+	}
+	return l.keys(value)
+}
+
+// put sets the value at the path and tells whether there was none.
+func (n *node) put(path []string, value string) (created bool, err error) {
+	for i, token := range path {
+		child := n.child(token)
+		if child == nil {
+			return true, n.insert(token, node{spelt: wrap(path[i+1:], value)})
+		}
+		n = child
+	}
+	*n = node{spelt: value}
+	return false, nil
+}
+
+// wrap makes the parents that the path leads through.
+func wrap(path []string, value string) string {
+	var head, tail []byte
+	for _, token := range path {
+		if token == "-" {
+			head, tail = append(head, '['), append(tail, ']')
+		} else {
+			head, tail = append(append(append(head, '{'), quote(token)...), ':'), append(tail, '}')
+		}
+	}
+	slices.Reverse(tail)
+	return string(head) + value + string(tail)
+}
+
+// quote spells a key. It must be UTF-8.
+func quote(key string) string {
+	name, _ := jsontext.AppendQuote(nil, key) // fails on bad UTF-8 only
+	return string(name)
+}
+
+// DeleteValue returns the change that removes the value at the path. It fails with
+// ErrNotFound if there is none. Without a path the value is the whole document, see [Delete].
+func DeleteValue(path []string) Change {
+	if len(path) == 0 {
+		return Delete
+	}
+	path = slices.Clone(path)
+	parent, last := path[:len(path)-1], path[len(path)-1]
+	return func(current []byte) (Next, error) {
+		d, err := edit(current)
+		if err != nil {
+			return Next{}, err
+		}
+		n := d.root.find(parent)
+		if n == nil {
+			return Next{}, notFound(path)
+		}
+		if _, ok := n.remove(last); !ok {
+			return Next{}, notFound(path)
+		}
+		return d.next(false), nil
+	}
+}
+
+// Value returns the bytes of the value at the path, or ErrNotFound.
+func Value(document []byte, path []string) ([]byte, error) {
+	d, err := edit(document)
+	if err != nil {
+		return nil, err
+	}
+	n := d.root.find(path)
+	if n == nil {
+		return nil, notFound(path)
+	}
+	return []byte(n.spelt), nil
+}
+
+// Placed returns where SetValue has put the value at path in what came of it, document: the path with
+// the index of the last element for each "-" that appended to an array.
+func Placed(document []byte, path []string) []string {
+	placed := slices.Clone(path)
+	d, err := edit(document)
+	if err != nil {
+		return placed
+	}
+	n := &d.root
+	for i, token := range placed {
+		if n.array != nil && token == "-" {
+			placed[i] = strconv.Itoa(n.array.length - 1)
+		}
+		if n = n.child(placed[i]); n == nil {
+			break
+		}
+	}
+	return placed
+}
+
+func notFound(path []string) error {
+	return fmt.Errorf("%w: there is no value at %q", ErrNotFound, short(pointer(path)))
+}
+
+var escapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// pointer spells the path as RFC 6901 does.
+func pointer(path []string) string {
+	var b strings.Builder
+	for _, token := range path {
+		b.WriteByte('/')
+		b.WriteString(escapes.Replace(token))
+	}
+	return b.String()
+}

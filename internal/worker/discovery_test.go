@@ -1,0 +1,116 @@
+package worker_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/outset-settings/outset/internal/worker"
+	"github.com/outset-settings/outset/pkg/messages"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+type figures struct {
+	id, host                 string
+	requests, errs, inFlight int
+	average                  time.Duration
+	lastError                string
+}
+
+// stats asks the service discovery, as `nats micro stats` does.
+func stats(t *testing.T, nc *nats.Conn) []figures {
+	t.Helper()
+	m, err := nc.Request("$SRV.STATS.outset", nil, 5*time.Second)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s micro.Stats
+	if err := json.Unmarshal(m.Data, &s); err != nil {
+		t.Fatal(err)
+	}
+	var all []figures
+	for _, e := range s.Endpoints {
+		var data worker.EndpointData
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, figures{
+			id: s.ID, host: s.Metadata["host"], requests: e.NumRequests, errs: e.NumErrors,
+			inFlight: int(data.InFlight), average: e.AverageProcessingTime, lastError: e.LastError,
+		})
+	}
+	return all
+}
+
+// TestDiscovery: ping, info and stats answer on every scope, with figures that are true.
+func TestDiscovery(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	w, _ := start(t, nc, open(t), config)
+	for _, subject := range []string{"", ".outset", ".outset." + w.ID()} {
+		for verb, kind := range map[string]string{"PING": "ping", "INFO": "info", "STATS": "stats"} {
+			m, err := nc.Request("$SRV."+verb+subject, nil, 5*time.Second)
+			if err != nil {
+				t.Fatal(verb, subject, err)
+			}
+			var identity struct {
+				Name, ID, Version, Type string
+				Metadata                map[string]string
+			}
+			if err := json.Unmarshal(m.Data, &identity); err != nil {
+				t.Fatal(err)
+			}
+			if identity.Name != "outset" || identity.ID != w.ID() || identity.Version != "1.2.3" ||
+				identity.Type != "io.nats.micro.v1."+kind+"_response" {
+				t.Errorf("%s%s: %s", verb, subject, m.Data)
+			}
+			if got := identity.Metadata[messages.ActionsKey]; got != strconv.Itoa(int(messages.LastAction)) {
+				t.Errorf("%s%s: it knows actions up to %q", verb, subject, got)
+			}
+		}
+	}
+	ask(t, nc, messages.ReadSubject, read("ann"), read("bob"), read(""))
+	ask(t, nc, messages.WriteSubject, replace("ann", "1", `{}`))
+	// The figures are taken before the reply is sent.
+	got := stats(t, nc)
+	if r := got[0]; r.requests != 3 || r.errs != 0 || r.inFlight != 0 || r.average <= 0 {
+		t.Errorf("read: %+v", r) // the asker's own mistake is no error of the worker
+	}
+	if r := got[1]; r.requests != 1 || r.errs != 0 {
+		t.Errorf("write: %+v", r)
+	}
+}
+
+// TestFailuresAreCounted, and logged with the request's id, and not shown to the asker.
+func TestFailuresAreCounted(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	fake := &fakeStore{gate: make(chan struct{}), err: fmt.Errorf("%w: password is secret", store.ErrUnavailable)}
+	close(fake.gate)
+	var log lockedBuffer
+	startLogging(t, nc, fake, config, slog.New(slog.NewTextHandler(&log, nil)))
+
+	o := read("ann")
+	o.RequestID = "request-7"
+	r := ask(t, nc, messages.ReadSubject, o, read("bob")).Results[0]
+	if r.Kind != messages.KindUnavailable || r.Detail != "" {
+		t.Errorf("%+v", r)
+	}
+	if got := stats(t, nc)[0]; got.requests != 2 || got.errs != 2 || got.lastError != "unavailable" {
+		t.Errorf("%+v", got)
+	}
+	if lines := log.String(); !strings.Contains(lines, "request_id=request-7") || !strings.Contains(lines, "password is secret") {
+		t.Errorf("the log does not tell: %s", lines)
+	}
+}

@@ -1,0 +1,177 @@
+package worker_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	natstest "github.com/nats-io/nats-server/v2/test"
+	"github.com/nats-io/nats.go"
+
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/worker"
+	"github.com/outset-settings/outset/pkg/messages"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+var config = worker.Config{
+	ReadLanes: 2, WriteLanes: 2, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
+	MaxDocument: 64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100, HistoryAge: 24 * time.Hour,
+}
+
+// connect returns a connection to a NATS server of the test's own.
+func connect(t *testing.T) *nats.Conn {
+	t.Helper()
+	options := natstest.DefaultTestOptions
+	options.Port = -1
+	server := natstest.RunServer(&options)
+	t.Cleanup(server.WaitForShutdown)
+	t.Cleanup(server.Shutdown)
+	return dial(t, server.ClientURL())
+}
+
+func dial(t *testing.T, url string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// open returns a store on a new database.
+func open(t *testing.T) *store.Store {
+	t.Helper()
+	url := pgtest.ForTest(t)
+	if err := store.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), url, config.Connections())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// start runs a worker beside nc until the test ends or stop is called.
+func start(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config) (w *worker.Worker, stop func()) {
+	t.Helper()
+	return startLogging(t, nc, s, c, slog.New(slog.DiscardHandler))
+}
+
+func startLogging(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config, log *slog.Logger) (w *worker.Worker, stop func()) {
+	t.Helper()
+	w, err := worker.New(dial(t, nc.ConnectedUrl()), s, c, "1.2.3", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	eventually(t, "the worker is ready", func() bool { return w.Ready(t.Context()) == nil })
+	return w, stop
+}
+
+// eventually waits for a condition, and fails the test if it takes absurdly long.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("in vain waited until", what)
+		}
+	}
+}
+
+// do sends one operation to where it belongs.
+func do(t *testing.T, nc *nats.Conn, o messages.Operation) messages.Result {
+	t.Helper()
+	return ask(t, nc, o.Action.Subject(), o).Results[0]
+}
+
+// ask sends operations in one request.
+func ask(t *testing.T, nc *nats.Conn, subject string, operations ...messages.Operation) messages.Reply {
+	t.Helper()
+	data, err := messages.EncodeRequest(messages.Request{Operations: operations})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := nc.Request(subject, data, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := messages.DecodeReply(m.Data, len(operations))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func read(user string) messages.Operation {
+	return messages.Operation{Action: messages.ActionRead, User: user}
+}
+
+func replace(user, id, document string) messages.Operation {
+	return messages.Operation{Action: messages.ActionReplace, User: user, ID: id, Document: []byte(document)}
+}
+
+// fakeStore stands in where the real one can't be made to misbehave at will.
+type fakeStore struct {
+	gate  chan struct{} // reads wait for it
+	err   error         // of reads
+	prune func(context.Context, store.Retention) (int64, time.Duration, error)
+}
+
+func (f *fakeStore) Ping(context.Context) error { return nil }
+
+func (f *fakeStore) Read(_ context.Context, reads []store.Read) ([]store.Found, error) {
+	<-f.gate
+	return make([]store.Found, len(reads)), f.err
+}
+
+func (f *fakeStore) Write(_ context.Context, writes []store.Write) []store.Written {
+	return make([]store.Written, len(writes))
+}
+
+func (f *fakeStore) Prune(ctx context.Context, keep store.Retention) (int64, time.Duration, error) {
+	if f.prune == nil {
+		return 0, time.Hour, nil
+	}
+	return f.prune(ctx, keep)
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,118 @@
+package worker
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/outset-settings/outset/internal/settings"
+	"github.com/outset-settings/outset/pkg/messages"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// readOf turns an operation that reads into what the store does.
+func readOf(o *messages.Operation) store.Read {
+	r := store.Read{User: o.User}
+	switch o.Action {
+	case messages.ActionReadVersion:
+		r.Version = o.Version
+	case messages.ActionHistory:
+		r.History = &store.Page{Below: o.Version, Limit: o.Limit}
+	}
+	return r
+}
+
+// writeOf turns an operation that writes into what the store does. Its error is the fault
+// of what was asked, whatever the current document is.
+func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
+	s := store.Write{
+		User: o.User, ID: o.ID, Fingerprint: o.Fingerprint, Operation: o.Action.String(),
+		Deadline: timeOf(o.Deadline), Issued: timeOf(o.Issued), If: conditionOf(o.If),
+	}
+	if s.Fingerprint == nil {
+		s.Fingerprint = []byte{} // none is a fingerprint like any other, and never SQL's null
+	}
+	var err error
+	switch o.Action {
+	case messages.ActionRestore:
+		s.Restore = o.Version
+	case messages.ActionErase:
+		s.Erase = true
+	default:
+		s.Change, err = w.changeOf(o)
+	}
+	return s, err
+}
+
+// changeOf returns what an operation does to a document. Neither it nor the change panics: asked again,
+// one request would end one worker after the other.
+func (w *Worker) changeOf(o *messages.Operation) (change settings.Change, err error) {
+	defer survive(&err)
+	unguarded, err := w.unguardedChange(o)
+	if err != nil {
+		return nil, err
+	}
+	return func(current []byte) (next settings.Next, err error) {
+		defer survive(&err)
+		return unguarded(current)
+	}, nil
+}
+
+// survive, deferred, makes an error of a panic.
+func survive(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
+}
+
+func (w *Worker) unguardedChange(o *messages.Operation) (settings.Change, error) {
+	switch o.Action {
+	case messages.ActionReplace, messages.ActionReplaceIf:
+		return w.limits.Replace(o.Document)
+	case messages.ActionMergePatch:
+		return w.limits.MergePatch(o.Document)
+	case messages.ActionJSONPatch:
+		return w.limits.JSONPatch(o.Document)
+	case messages.ActionDelete:
+		return settings.Delete, nil
+	case messages.ActionSetValue:
+		return w.limits.SetValue(o.Path, o.Document)
+	case messages.ActionDeleteValue:
+		return settings.DeleteValue(o.Path), nil
+	default:
+		return nil, fmt.Errorf("action %d is known and not done", o.Action) // a fault of ours
+	}
+}
+
+func conditionOf(c *messages.Condition) *settings.Condition {
+	if c == nil {
+		return nil
+	}
+	s := &settings.Condition{Match: versionsOf(c.Match), NoneMatch: versionsOf(c.NoneMatch)}
+	if c.UnmodifiedSince != 0 {
+		s.UnmodifiedSince = time.Unix(c.UnmodifiedSince, 0)
+	}
+	return s
+}
+
+func versionsOf(v *messages.Versions) *settings.Versions {
+	if v == nil {
+		return nil
+	}
+	return &settings.Versions{Any: v.Any, Listed: v.Listed}
+}
+
+// timeOf and millis are how times are told on the wire: in milliseconds since 1970, 0 for none.
+func timeOf(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

@@ -1,0 +1,133 @@
+package worker
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/outset-settings/outset/internal/settings"
+	"github.com/outset-settings/outset/pkg/messages"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// found is the result of an operation that reads.
+func (w *Worker) found(o *messages.Operation, f *store.Found) messages.Result {
+	if f.Err != nil {
+		return w.failure(o, f.Err)
+	}
+	r := stateOf(&f.Document)
+	switch o.Action {
+	case messages.ActionHistory:
+		return messages.Result{Entries: entriesOf(f.Entries)}
+	case messages.ActionReadValue:
+		value, err := valueOf(f.Bytes, o.Path)
+		if err != nil {
+			return w.failure(o, err)
+		}
+		r.Document = value
+	default:
+		r.Document = f.Bytes
+	}
+	return r
+}
+
+// valueOf is [settings.Value], and doesn't panic.
+func valueOf(document []byte, path []string) (value []byte, err error) {
+	defer survive(&err)
+	return settings.Value(document, path)
+}
+
+func entriesOf(found []store.Entry) []messages.Entry {
+	entries := make([]messages.Entry, len(found))
+	for i, e := range found {
+		entries[i] = messages.Entry{Version: e.Version, Time: millis(e.Time), Operation: e.Operation, Size: e.Size}
+	}
+	return entries
+}
+
+// written is the result of an operation that writes. It has the document where the asker can't know it.
+func (w *Worker) written(o *messages.Operation, s *store.Written) messages.Result {
+	if errors.Is(s.Err, settings.ErrPrecondition) {
+		r := stateOf(&s.Document)
+		r.Kind, r.Detail = messages.KindPrecondition, messages.Detail(s.Err.Error())
+		if !o.Quiet {
+			r.Document = s.Bytes
+		}
+		return r
+	}
+	if s.Err != nil {
+		return w.failure(o, s.Err)
+	}
+	r := stateOf(&s.Document)
+	r.Created, r.Replayed = s.Created, s.Replayed
+	switch o.Action {
+	case messages.ActionMergePatch, messages.ActionJSONPatch, messages.ActionRestore:
+		if !o.Quiet {
+			r.Document = s.Bytes
+		}
+	case messages.ActionSetValue:
+		if slices.Contains(o.Path, "-") {
+			r.Path = settings.Placed(s.Bytes, o.Path)
+		}
+	}
+	return r
+}
+
+// stateOf is what a result says of a document beside its bytes.
+func stateOf(d *store.Document) messages.Result {
+	return messages.Result{Version: d.Version, Modified: millis(d.Modified), Absent: d.Absent}
+}
+
+// kindOf is the one place where the errors of domain and store become kinds.
+func kindOf(err error) messages.Kind {
+	switch {
+	case errors.Is(err, settings.ErrMalformed):
+		return messages.KindMalformed
+	case errors.Is(err, settings.ErrInvalid):
+		return messages.KindInvalid
+	case errors.Is(err, settings.ErrTooLarge):
+		return messages.KindTooLarge
+	case errors.Is(err, settings.ErrNotFound):
+		return messages.KindNotFound
+	case errors.Is(err, settings.ErrNotApplicable):
+		return messages.KindNotApplicable
+	case errors.Is(err, settings.ErrPrecondition):
+		return messages.KindPrecondition
+	case errors.Is(err, store.ErrIDReused):
+		return messages.KindIDReused
+	case errors.Is(err, store.ErrExpired):
+		return messages.KindExpired
+	case errors.Is(err, store.ErrOutcomeUnknown): // before Unavailable: it may wrap both
+		return messages.KindOutcomeUnknown
+	case errors.Is(err, store.ErrUnavailable):
+		return messages.KindUnavailable
+	default:
+		return messages.KindInternal
+	}
+}
+
+// ours tells whether a failure is due to the service and not to what was asked.
+func ours(k messages.Kind) bool {
+	switch k {
+	case messages.KindOverloaded, messages.KindUnavailable, messages.KindOutcomeUnknown, messages.KindInternal:
+		return true
+	default:
+		return false
+	}
+}
+
+// failure words an error for the asker. What is ours to know stays in our log.
+func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
+	r := messages.Result{Kind: kindOf(err)}
+	if !ours(r.Kind) {
+		r.Detail = messages.Detail(err.Error())
+		return r
+	}
+	if r.Kind == messages.KindUnavailable && errors.Is(err, store.ErrBusy) {
+		r.Busy = true // the asker waits and asks again: nothing to worry about
+		return r
+	}
+	w.sometimes.Do(func() {
+		w.log.Error("operation failed", "request_id", o.RequestID, "kind", r.Kind, "error", err)
+	})
+	return r
+}

@@ -1,0 +1,139 @@
+package messages_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// every returns the least operation with each action that a worker takes.
+func every() map[messages.Action]messages.Operation {
+	write := func(a messages.Action) messages.Operation {
+		return messages.Operation{Action: a, User: "42", ID: "op-1"}
+	}
+	all := map[messages.Action]messages.Operation{
+		messages.ActionRead:        {User: "42"},
+		messages.ActionReplace:     write(messages.ActionReplace),
+		messages.ActionMergePatch:  write(messages.ActionMergePatch),
+		messages.ActionJSONPatch:   write(messages.ActionJSONPatch),
+		messages.ActionDelete:      write(messages.ActionDelete),
+		messages.ActionSetValue:    {User: "42", ID: "op-1", Path: []string{"a"}},
+		messages.ActionDeleteValue: {User: "42", ID: "op-1", Path: []string{"a"}},
+		messages.ActionRestore:     {User: "42", ID: "op-1", Version: 1},
+		messages.ActionErase:       write(messages.ActionErase),
+		messages.ActionReplaceIf:   write(messages.ActionReplaceIf),
+		messages.ActionReadValue:   {User: "42", Path: []string{""}},
+		messages.ActionReadVersion: {User: "42", Version: 1},
+		messages.ActionHistory:     {User: "42", Limit: 1},
+		messages.ActionLimits:      {},
+		messages.ActionReadState:   {User: "42"},
+	}
+	for a, o := range all {
+		o.Action = a
+		all[a] = o
+	}
+	return all
+}
+
+// TestCheckEveryAction changes one thing at a time, of every action, and says for which it matters.
+func TestCheckEveryAction(t *testing.T) {
+	t.Parallel()
+	only := func(actions ...messages.Action) func(messages.Action) bool {
+		return func(a messages.Action) bool { return slices.Contains(actions, a) }
+	}
+	paths := only(messages.ActionReadValue, messages.ActionSetValue, messages.ActionDeleteValue)
+	versions := only(messages.ActionReadVersion, messages.ActionRestore)
+	history := only(messages.ActionHistory)
+	unconditional := func(a messages.Action) bool { return !a.Writes() || a == messages.ActionReplace }
+	always := func(messages.Action) bool { return true }
+	never := func(messages.Action) bool { return false }
+	tooMany := &messages.Versions{Listed: make([]int64, messages.MaxVersions+1)}
+	for name, c := range map[string]struct {
+		change  func(o *messages.Operation)
+		refused func(messages.Action) bool
+		detail  string
+	}{
+		"nothing":               {func(*messages.Operation) {}, never, ""},
+		"no user":               {func(o *messages.Operation) { o.User = "" }, func(a messages.Action) bool { return a != messages.ActionLimits }, "user id is empty"},
+		"no id":                 {func(o *messages.Operation) { o.ID = "" }, messages.Action.Writes, "operation id"},
+		"no path":               {func(o *messages.Operation) { o.Path = nil }, paths, "path is empty"},
+		"a bad path":            {func(o *messages.Operation) { o.Path = []string{"a", "\x00"} }, paths, "U+0000"},
+		"no version":            {func(o *messages.Operation) { o.Version = 0 }, versions, "from 1 on"},
+		"the first version":     {func(o *messages.Operation) { o.Version = 1 }, never, ""},
+		"a negative version":    {func(o *messages.Operation) { o.Version = -1 }, always, "version"},
+		"no limit":              {func(o *messages.Operation) { o.Limit = 0 }, history, "from 1 to 128"},
+		"a negative limit":      {func(o *messages.Operation) { o.Limit = -1 }, history, "from 1 to 128"},
+		"the highest limit":     {func(o *messages.Operation) { o.Limit = messages.MaxEntries }, never, ""},
+		"a limit too high":      {func(o *messages.Operation) { o.Limit = messages.MaxEntries + 1 }, history, "from 1 to 128"},
+		"a condition":           {func(o *messages.Operation) { o.If = &messages.Condition{} }, unconditional, "takes no condition"},
+		"a long condition":      {func(o *messages.Operation) { o.If = &messages.Condition{Match: tooMany} }, always, "condition"},
+		"another one":           {func(o *messages.Operation) { o.If = &messages.Condition{NoneMatch: tooMany} }, always, "condition"},
+		"quiet":                 {func(o *messages.Operation) { o.Quiet = true }, never, ""},
+		"issued":                {func(o *messages.Operation) { o.Issued = -1 }, never, ""},
+		"a request id too long": {func(o *messages.Operation) { o.RequestID = strings.Repeat("r", 65) }, always, "too long"},
+	} {
+		for action, o := range every() {
+			c.change(&o)
+			want, wanted := messages.Kind(""), ""
+			if c.refused(action) {
+				want, wanted = messages.KindMalformed, c.detail
+			}
+			if kind, detail := o.Check(action.Subject()); kind != want || !strings.Contains(detail, wanted) {
+				t.Errorf("action %d with %s: %q %q, want %q %q", action, name, kind, detail, want, wanted)
+			}
+		}
+	}
+}
+
+func TestEveryActionHasOneSubject(t *testing.T) {
+	t.Parallel()
+	all := every()
+	if len(all) != int(messages.LastAction) {
+		t.Fatalf("%d of %d actions are tried", len(all), messages.LastAction)
+	}
+	for action, o := range all {
+		for _, subject := range []string{messages.ReadSubject, messages.WriteSubject} {
+			kind, detail := o.Check(subject)
+			if right := subject == action.Subject(); right != (kind == "") || !right && !strings.Contains(detail, action.Subject()) {
+				t.Errorf("action %d on %s: %q %q", action, subject, kind, detail)
+			}
+		}
+	}
+}
+
+func TestCheckPath(t *testing.T) {
+	t.Parallel()
+	longest := strings.Repeat("a", messages.MaxPath)
+	for name, c := range map[string]struct {
+		path []string
+		want string // in the error; "": it may be
+	}{
+		"a key":         {[]string{"theme"}, ""},
+		"an index":      {[]string{"tags", "0"}, ""},
+		"the end":       {[]string{"tags", "-"}, ""},
+		"an empty key":  {[]string{""}, ""},
+		"empty keys":    {[]string{"", "", ""}, ""},
+		"separators":    {[]string{"a/b", "~0", "c.d", " "}, ""},
+		"any letters":   {[]string{"日本", "e\u0301", "👩\u200d👧", "\u2028"}, ""},
+		"the deepest":   {slices.Repeat([]string{"a"}, messages.MaxTokens), ""},
+		"the longest":   {[]string{longest}, ""},
+		"nothing":       {nil, "empty"},
+		"empty":         {[]string{}, "empty"},
+		"too deep":      {slices.Repeat([]string{"a"}, messages.MaxTokens+1), "more than 128"},
+		"too long":      {[]string{longest, "b"}, "over 4096 bytes"},
+		"a NUL":         {[]string{"a", "b\x00"}, "U+0000"},
+		"a line feed":   {[]string{"a\nb"}, "U+000A"},
+		"a C1 control":  {[]string{"\u0085"}, "U+0085"},
+		"not UTF-8":     {[]string{"a", "\xff"}, "not valid UTF-8"},
+		"half a letter": {[]string{"\xe6\x97", "\xa5"}, "not valid UTF-8"},
+		"a surrogate":   {[]string{"\xed\xa0\x80"}, "not valid UTF-8"},
+		"twice wrong":   {[]string{longest, "\x00"}, "the path"},
+	} {
+		err := messages.CheckPath(c.path)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q in it", name, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// commit writes rows and log and commits, in one round trip.
+func (s *state) commit(ctx context.Context, conn *pgxpool.Conn) error {
+	var b pgx.Batch
+	s.queueGuard(&b)
+	s.queueErasures(&b) // before the log, whose ids and versions may come again
+	s.queueRows(&b)
+	s.queueLog(&b)
+	b.Queue(`commit`)
+
+	// The caller's context must not end here: it would leave the outcome unknown.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
+		if definite(err) {
+			return fmt.Errorf("writing: %w", err)
+		}
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	return nil
+}
+
+// queueGuard stops a worker that was paused between the two pipelines (a frozen
+// host, a suspended laptop) from applying what its asker has long given up. Only an error can stop a
+// pipeline whose commit is already sent; this one is a division by zero.
+func (s *state) queueGuard(b *pgx.Batch) {
+	if !s.until.IsZero() {
+		b.Queue(`select 1 / (clock_timestamp() < $1)::int`, s.until)
+	}
+}
+
+// queueErasures removes what the log has of the users who are erased, if there are any.
+func (s *state) queueErasures(b *pgx.Batch) {
+	var (
+		users         []string
+		above, erased []int64
+	)
+	for _, user := range s.users {
+		if r := s.rows[user]; r != nil && r.erases != nil {
+			users = append(users, user)
+			above, erased = append(above, r.erases.above), append(erased, r.tombstones)
+		}
+	}
+	if len(users) == 0 {
+		return
+	}
+	b.Queue(`
+		delete from settings_log
+		using unnest($1::text[], $2::bigint[]) as erased (user_id, above)
+		where settings_log.user_id = erased.user_id and settings_log.version > erased.above`, users, above)
+	b.Queue(`
+		update settings
+		set erased_version = erased.version, erased_at = $3
+		from unnest($1::text[], $2::bigint[]) as erased (user_id, version)
+		where settings.user_id = erased.user_id`, users, erased, s.now)
+}
+
+// queueRows writes the documents. Of one that was deleted '{}' stays, for the workers
+// that know nothing of deletion.
+func (s *state) queueRows(b *pgx.Batch) {
+	var (
+		users     []string
+		versions  []int64
+		documents [][]byte
+	)
+	for _, user := range s.users {
+		if r := s.rows[user]; r != nil && r.changed {
+			users = append(users, user)
+			versions = append(versions, r.Version)
+			documents = append(documents, r.orNull())
+		}
+	}
+	b.Queue(`
+		update settings
+		set version = new.version, document = coalesce(new.document, '{}')::json, updated_at = $4,
+		    deleted_version = case when new.document is null then new.version end
+		from unnest($1::text[], $2::bigint[], $3::text[]) as new (user_id, version, document)
+		where settings.user_id = new.user_id`, users, versions, documents, s.now)
+}
+
+func (s *state) queueLog(b *pgx.Batch) {
+	n := len(s.log)
+	users, ids, operations := make([]string, n), make([]string, n), make([]string, n)
+	versions, fingerprints, documents := make([]int64, n), make([][]byte, n), make([][]byte, n)
+	created := make([]bool, n)
+	for i := range s.log {
+		e := &s.log[i]
+		users[i], versions[i], ids[i], fingerprints[i] = e.user, e.Version, e.id, e.fingerprint
+		operations[i], created[i], documents[i] = e.operation, e.created, e.orNull()
+	}
+	b.Queue(`
+		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, applied_at)
+		select user_id, version, operation_id, fingerprint, operation, created, document::json, $8::timestamptz
+		from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::boolean[], $7::text[])
+			as new (user_id, version, operation_id, fingerprint, operation, created, document)`,
+		users, versions, ids, fingerprints, operations, created, documents, s.now)
+}
+
+// orNull is the document for a statement: nil, which is null, when there is none.
+func (d *Document) orNull() []byte {
+	if d.Absent {
+		return nil
+	}
+	return d.Bytes
+}

@@ -1,0 +1,175 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/settings"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// open returns a store on a new, migrated database, and the database's address.
+func open(t testing.TB) (*store.Store, string) {
+	t.Helper()
+	url := pgtest.ForTest(t)
+	if err := store.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	return reopen(t, url), url
+}
+
+// reopen returns another store on the same database, as another worker has one.
+func reopen(t testing.TB, url string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), url, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// connect returns a plain connection, to look and to meddle.
+func connect(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func replace(t testing.TB, user, id, document string) store.Write {
+	t.Helper()
+	change, err := settings.DefaultLimits.Replace([]byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store.Write{User: user, ID: id, Fingerprint: []byte(document), Operation: "replace", Change: change}
+}
+
+// remove, restore and erase are the other kinds of writes. Their fingerprints are what they do.
+
+func remove(user, id string) store.Write {
+	return store.Write{User: user, ID: id, Fingerprint: []byte("delete"), Operation: "delete", Change: settings.Delete}
+}
+
+func restore(user, id string, version int64) store.Write {
+	return store.Write{User: user, ID: id, Fingerprint: fmt.Append(nil, "restore ", version), Operation: "restore", Restore: version}
+}
+
+func erase(user, id string) store.Write {
+	return store.Write{User: user, ID: id, Fingerprint: []byte("erase"), Operation: "erase", Erase: true}
+}
+
+// write applies what must succeed.
+func write(t testing.TB, s *store.Store, writes ...store.Write) []store.Written {
+	t.Helper()
+	written := s.Write(t.Context(), writes)
+	for i, w := range written {
+		if w.Err != nil {
+			t.Fatalf("write %d, %s of %s: %v", i, writes[i].Operation, writes[i].User, w.Err)
+		}
+	}
+	return written
+}
+
+// persist applies what must succeed in the end, as the API does: what is refused for now, because
+// others held the rows for long, is asked for again. It may be called by any goroutine.
+func persist(t testing.TB, s *store.Store, writes []store.Write) []store.Written {
+	t.Helper()
+	written := s.Write(t.Context(), writes)
+	for i := range written {
+		for errors.Is(written[i].Err, store.ErrUnavailable) && t.Context().Err() == nil {
+			written[i] = s.Write(t.Context(), writes[i:i+1])[0]
+		}
+		if written[i].Err != nil {
+			t.Errorf("write %d, %s of %s: %v", i, writes[i].Operation, writes[i].User, written[i].Err)
+		}
+	}
+	return written
+}
+
+// current is what reads the documents of the users as they are now.
+func current(users ...string) []store.Read {
+	reads := make([]store.Read, len(users))
+	for i, user := range users {
+		reads[i].User = user
+	}
+	return reads
+}
+
+// read returns what must be readable.
+func read(t testing.TB, s *store.Store, reads ...store.Read) []store.Found {
+	t.Helper()
+	found, err := s.Read(t.Context(), reads)
+	if err != nil || len(found) != len(reads) {
+		t.Fatalf("%d of %d reads: %v", len(found), len(reads), err)
+	}
+	return found
+}
+
+// check fails the test unless the user's document and version are as wanted. The document
+// "" stands for one that was deleted or never saved.
+func check(t *testing.T, s *store.Store, user string, version int64, document string) {
+	t.Helper()
+	isDocument(t, user, read(t, s, current(user)...)[0].Document, version, document)
+}
+
+func isDocument(t *testing.T, what string, got store.Document, version int64, document string) {
+	t.Helper()
+	absent := document == ""
+	if absent {
+		document = settings.Empty
+	}
+	if got.Version != version || string(got.Bytes) != document || got.Absent != absent || got.Modified.IsZero() != (version == 0) {
+		t.Errorf("%s: %q, absent %v, at version %d of %v; want %q at %d", what, got.Bytes, got.Absent, got.Version, got.Modified, document, version)
+	}
+}
+
+// checkLog fails the test unless the log has each user's versions from the last erasure to the
+// current one, without a gap and each with an id, and agrees on the current document. Of
+// versions up to an erasure there may only be rows of erasures.
+func checkLog(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	checkLogs(t, conn, false)
+}
+
+// checkPrunedLog is checkLog where old versions may have been removed.
+func checkPrunedLog(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	checkLogs(t, conn, true)
+}
+
+func checkLogs(t *testing.T, conn *pgx.Conn, pruned bool) {
+	t.Helper()
+	var wrong int
+	err := conn.QueryRow(t.Context(), `
+		with logs as (
+			select user_id, count(*) n, min(l.version) low, max(l.version) high, count(distinct operation_id) ids,
+			       (array_agg(l.document::text order by l.version desc))[1] document
+			from settings_log l join settings s using (user_id)
+			where l.version > coalesce(s.erased_version, 0)
+			group by user_id)
+		select count(*)
+		from settings s left join logs l using (user_id)
+		where s.version > coalesce(s.erased_version, 0)
+		      and (l.n, l.high, l.ids, l.document) is distinct from
+		          (l.high - l.low + 1, s.version, l.n, case when s.deleted_version = s.version then null else s.document::text end)
+		   or not $1 and l.low <> coalesce(s.erased_version, 0) + 1
+		   or exists (select from settings_log t where t.user_id = s.user_id and t.version <= s.erased_version and t.document is not null)`, pruned).Scan(&wrong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrong > 0 {
+		t.Errorf("%d users whose log does not agree with their document", wrong)
+	}
+}

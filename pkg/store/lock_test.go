@@ -1,0 +1,164 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/outset-settings/outset/internal/settings"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// TestLockedRows: someone holds a few rows of a large batch; their writes are refused for
+// now, all others are done.
+func TestLockedRows(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	held := map[int]bool{17: true, 18: true, 200: true, 511: true}
+	var writes []store.Write
+	for i := range 512 {
+		writes = append(writes, replace(t, fmt.Sprint("user", i), "1", `{}`))
+	}
+	s.Write(t.Context(), writes)
+	holder := connect(t, url)
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range held {
+		if _, err := tx.Exec(t.Context(), `select from settings where user_id = $1 for update`, writes[i].User); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range writes {
+		writes[i] = replace(t, writes[i].User, "2", `{"n":2}`)
+	}
+	replayed := replace(t, "user17", "1", `{}`) // answered from the log, which nobody holds
+	// As long as a worker gives a batch; waiting for one row after the other exceeds it.
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	written := s.Write(ctx, append(writes, replayed))
+	if w := written[512]; w.Err != nil || w.Version != 1 || !w.Replayed {
+		t.Errorf("the repetition for a held row: %+v", w)
+	}
+	for i, w := range written[:512] {
+		switch {
+		case held[i] && !errors.Is(w.Err, store.ErrBusy):
+			t.Errorf("held row %d: %+v", i, w)
+		case !held[i] && (w.Err != nil || w.Version != 2):
+			t.Errorf("neighbour %d: %+v", i, w)
+		}
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check(t, s, "user17", 1, "{}")
+	checkLog(t, holder)
+}
+
+// TestDeletedMeanwhile: a row disappears while the transaction waits for another one.
+func TestDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	s.Write(t.Context(), []store.Write{replace(t, "a", "1", `{}`), replace(t, "b", "1", `{}`)})
+	holder, deleter := connect(t, url), connect(t, url)
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `select from settings where user_id in ('a', 'b') for update`); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan []store.Written)
+	go func() {
+		written <- s.Write(t.Context(), []store.Write{replace(t, "a", "2", `{}`), replace(t, "b", "2", `{}`)})
+	}()
+	for waiting := false; !waiting; { // until the writer waits for its rows
+		if err := deleter.QueryRow(t.Context(), `
+			select count(*) > 0 from pg_stat_activity
+			where datname = current_database() and wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := tx.Exec(t.Context(), `delete from settings where user_id = 'b'; delete from settings_log where user_id = 'b'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := <-written
+	if got[0].Err != nil || got[0].Version != 2 {
+		t.Errorf("a: %+v", got[0])
+	}
+	if got[1].Err != nil || got[1].Version != 1 {
+		t.Errorf("b, who is new again: %+v", got[1])
+	}
+	checkLog(t, deleter)
+}
+
+// TestNewUserHeld: somebody else is making a few of the users of a large batch, and doesn't come
+// to an end. Their writes are refused for now, all others are done.
+func TestNewUserHeld(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	holder := connect(t, url)
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := map[int]bool{17: true, 18: true, 200: true}
+	var writes []store.Write
+	for i := range 256 {
+		writes = append(writes, replace(t, fmt.Sprint("user", i), "1", `{}`))
+		if held[i] {
+			exec(t, tx.Conn(), `insert into settings values ($1, 0, null, now())`, writes[i].User)
+		}
+	}
+	for i, w := range s.Write(t.Context(), writes) {
+		switch {
+		case held[i] && (!errors.Is(w.Err, store.ErrBusy) || errors.Is(w.Err, store.ErrOutcomeUnknown)):
+			t.Errorf("held user %d: %+v", i, w)
+		case !held[i] && (w.Err != nil || w.Version != 1):
+			t.Errorf("neighbour %d: %+v", i, w)
+		}
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, writes[17], writes[200])
+	checkLog(t, holder)
+}
+
+// TestSlowChanges: a batch whose changes take longer than one transaction may last is done in several,
+// in order, and others get their turn between them.
+func TestSlowChanges(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	const n = 60
+	var writes []store.Write
+	for i := range n {
+		w := replace(t, "ann", fmt.Sprint(i), fmt.Sprintf(`{"n":%d}`, i))
+		change := w.Change
+		w.Change = func(current []byte) (settings.Next, error) {
+			time.Sleep(5 * time.Millisecond) // what the test is about: a change that takes its time
+			return change(current)
+		}
+		writes = append(writes, w)
+	}
+	for i, w := range s.Write(t.Context(), writes) {
+		if w.Err != nil || w.Version != int64(i+1) || w.Replayed {
+			t.Errorf("write %d: version %d, %v", i, w.Version, w.Err)
+		}
+	}
+	conn := connect(t, url)
+	var transactions int
+	if err := conn.QueryRow(t.Context(), `select count(distinct applied_at) from settings_log`).Scan(&transactions); err != nil {
+		t.Fatal(err)
+	}
+	if transactions < 2 {
+		t.Errorf("%d transactions of 5 ms for each of %d changes", transactions, n)
+	}
+	checkLog(t, conn)
+}

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/outset-settings/outset/internal/settings"
+)
+
+// Why an operation was not done, beside the errors of package settings, which say what is wrong with
+// what was asked. Unless it wraps [ErrOutcomeUnknown], an error of a write means that it
+// surely was not applied.
+var (
+	// ErrExpired: the deadline had passed, by the database's clock.
+	ErrExpired = errors.New("the deadline passed before the write was applied")
+	// ErrIDReused: the user's log has the same id with another fingerprint.
+	ErrIDReused = errors.New("the operation id was used for another write")
+	// ErrUnavailable: the database could not be reached, or refused for now.
+	ErrUnavailable = errors.New("the database is unavailable")
+	// ErrBusy: others were writing to the same user all the time. It wraps ErrUnavailable.
+	ErrBusy = fmt.Errorf("%w: others were writing to the same user", ErrUnavailable)
+	// ErrOutcomeUnknown: the connection broke while the commit was on its way,
+	// and asking again did not tell. The same write may be tried again.
+	ErrOutcomeUnknown = errors.New("whether the write was applied is unknown")
+)
+
+// Document is a user's settings at a version.
+type Document struct {
+	Version  int64 // how many writes have made them so; 0: none yet
+	Bytes    []byte
+	Absent   bool      // there is none at this version, and Bytes is [settings.Empty]
+	Modified time.Time // when the version came to be; zero: never saved
+}
+
+// Read is one operation that only looks. Without Version and History it wants the current document.
+type Read struct {
+	User    string
+	Version int64 // the document as it was then; 0: not wanted
+	History *Page // the versions and what made them; nil: not wanted
+}
+
+// Page is a part of a history, from the newest version down.
+type Page struct {
+	Below int64 // versions below this one; 0: from the current one on
+	Limit int   // how many, at most
+}
+
+// Found is the outcome of a [Read].
+type Found struct {
+	Document
+	Entries []Entry // of the history, the newest first
+	Err     error   // wraps settings.ErrNotFound: the version is not in the history
+}
+
+// Entry is a version in a history.
+type Entry struct {
+	Version   int64
+	Time      time.Time // when it was applied
+	Operation string    // what made it: Write.Operation
+	Size      int64     // bytes of the document, 0: there is none
+}
+
+// Write is one operation that changes a user's document, by exactly one of Change, Restore and Erase.
+type Write struct {
+	User        string
+	ID          string    // tells it from the user's other writes
+	Fingerprint []byte    // what was asked, hashed; compared when the ID is found in the log
+	Deadline    time.Time // not applied from then on; zero: none
+	Issued      time.Time // not applied if the user was erased since; zero: not known
+	Operation   string    // what the history calls it
+	If          *settings.Condition
+
+	Change  settings.Change
+	Restore int64 // the version to make current again, as a new one
+	Erase   bool  // remove document, history and ids; the version goes on counting
+}
+
+// Written is the outcome of a [Write]. The document in it is what the write made, also when
+// Replayed; or, when Err wraps settings.ErrPrecondition, the current one.
+type Written struct {
+	Document
+	Created  bool // see settings.Next
+	Replayed bool // applied by an earlier attempt; the rest is what that made then
+	Err      error
+}
+
+// Retention is what the history keeps: every version of the last Age, and the last Versions of each user.
+type Retention struct {
+	Versions int
+	Age      time.Duration
+}

@@ -1,0 +1,178 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/outset-settings/outset/internal/settings"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// TestConnectionsCut: Postgres drops the connections again and again, between and in the
+// middle of transactions. No write is lost, none is applied twice.
+func TestConnectionsCut(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	meddler := connect(t, url)
+	done := make(chan struct{})
+	const writes = 60
+	go func() {
+		defer close(done)
+		for n := range writes {
+			batch := []store.Write{
+				replace(t, "ann", fmt.Sprint(n), fmt.Sprintf(`{"n":%d}`, n)),
+				replace(t, fmt.Sprint("new", n), "1", `{}`),
+			}
+			for { // as the API does: the same ids again
+				err := s.Write(t.Context(), batch)[0].Err
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrOutcomeUnknown) {
+					t.Errorf("write %d: %v", n, err)
+					return
+				}
+			}
+		}
+	}()
+	for cuts := 0; ; {
+		select {
+		case <-done:
+			check(t, s, "ann", writes, fmt.Sprintf(`{"n":%d}`, writes-1))
+			checkLog(t, meddler)
+			t.Logf("connections were cut %d times", cuts)
+			return
+		default:
+			var cut int // now and then a write gets through: a few of them fit between two cuts
+			err := meddler.QueryRow(t.Context(), `
+				select count(pg_terminate_backend(pid)) from pg_stat_activity, pg_sleep(0.005)
+				where application_name = 'outset-worker' and datname = current_database() and state <> 'idle'`).Scan(&cut)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cuts += cut
+		}
+	}
+}
+
+// TestUnavailable: a database that is not there is a definite no.
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	s, err := store.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if w := s.Write(t.Context(), []store.Write{replace(t, "ann", "1", `{}`)}); !errors.Is(w[0].Err, store.ErrUnavailable) {
+		t.Errorf("Write: %v", w[0].Err)
+	}
+	if _, err := s.Read(t.Context(), current("ann")); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Read: %v", err)
+	}
+	if err := s.Ping(t.Context()); err == nil {
+		t.Error("Ping succeeded")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := store.MigrateWhenReachable(ctx, "postgres://nobody@127.0.0.1:1/none", slog.New(slog.DiscardHandler)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("MigrateWhenReachable: %v, want it to try until the end", err)
+	}
+	if _, err := store.Open(t.Context(), "postgres://host:port/", 2); err == nil {
+		t.Error("a malformed address was taken")
+	}
+}
+
+// TestAnswerLost: the connection breaks when the commit is done and before its answer is here.
+// Asking again tells: each was applied once. What may have been erased since nobody can tell.
+func TestAnswerLost(t *testing.T) {
+	t.Parallel()
+	direct, url := open(t)
+	w, url := onWire(t, url)
+	s, err := store.Open(t.Context(), url, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	losing := func(user, id string) store.Write {
+		lost := false
+		write := wrap(user, id)
+		change := write.Change
+		write.Change = func(current []byte) (settings.Next, error) {
+			if !lost {
+				lost = true
+				w.loseAnswer()
+			}
+			return change(current)
+		}
+		return issued(write, time.Now())
+	}
+	// So that in the losing ones no statement is yet to be prepared: that has an answer of its own.
+	prepare := func(id string) { write(t, s, wrap("carl", id), erase("carl", id+"e")) }
+
+	write(t, s, wrap("ann", "1"), wrap("bob", "1"))
+	prepare("1")
+	for i, got := range write(t, s, losing("ann", "2"), wrap("bob", "2")) {
+		if !got.Replayed {
+			t.Errorf("write %d: %+v", i, got)
+		}
+		isDocument(t, "the answer in the end", got.Document, 2, `{"was":{"was":{}}}`)
+	}
+	check(t, direct, "ann", 2, `{"was":{"was":{}}}`)
+
+	prepare("2")
+	got := s.Write(t.Context(), []store.Write{losing("ann", "3"), erase("ann", "4"), wrap("bob", "3")})
+	if !errors.Is(got[0].Err, store.ErrOutcomeUnknown) {
+		t.Errorf("written and erased: %+v", got[0])
+	}
+	if got[1].Err != nil || !got[1].Replayed || got[2].Err != nil || !got[2].Replayed {
+		t.Errorf("the erasure: %+v, a neighbour: %+v", got[1], got[2])
+	}
+	check(t, direct, "ann", 4, "")
+}
+
+// TestUnknownHalf: half of a split batch ends without an answer, and then its row is held to
+// the end. So nobody can tell whether it was applied; of the other half it is known.
+func TestUnknownHalf(t *testing.T) {
+	t.Parallel()
+	direct, url := open(t)
+	write(t, direct, replace(t, "ann", "1", `{}`))
+	holder := connect(t, url)
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, url := onWire(t, url)
+	s := reopen(t, url)
+
+	bad, lost := replace(t, "bob", "1", `{}`), replace(t, "ann", "2", `{}`)
+	bad.Change = func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(`{"not json`)}, nil }
+	attempts := 0
+	lost.Change = func([]byte) (settings.Next, error) {
+		if attempts++; attempts == 2 { // the first was that of the whole batch
+			w.loseRequest(func() {
+				if _, err := tx.Exec(t.Context(), `select from settings where user_id = 'ann' for update`); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return settings.Next{Document: []byte(`{"n":2}`)}, nil
+	}
+	written := s.Write(t.Context(), []store.Write{bad, lost})
+	if err := written[0].Err; err == nil || errors.Is(err, store.ErrOutcomeUnknown) || errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("the bad one: %v", err)
+	}
+	if err := written[1].Err; !errors.Is(err, store.ErrOutcomeUnknown) || attempts != 2 {
+		t.Errorf("the one whose answer was lost: %v, after %d attempts", err, attempts)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again := write(t, s, lost)[0]; again.Version != 2 { // the same write may be tried again
+		t.Errorf("again: %+v", again)
+	}
+	checkLog(t, holder)
+}

@@ -1,0 +1,207 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/outset-settings/outset/internal/settings"
+)
+
+// newDocument is a document as it is in a row: nil bytes say that there is none.
+func newDocument(version int64, bytes []byte, modified time.Time) Document {
+	d := Document{Version: version, Bytes: bytes, Modified: modified.UTC()}
+	if bytes == nil {
+		d.Bytes, d.Absent = []byte(settings.Empty), true
+	}
+	return d
+}
+
+// neverSaved is the document of a user who has none and never had.
+func neverSaved() Document { return newDocument(0, nil, time.Time{}) }
+
+// Read returns what the operations ask for, in the order given. A user who has
+// never saved has the document {} with version 0, and an empty history. The error
+// wraps [ErrUnavailable] and concerns all of them.
+func (s *Store) Read(ctx context.Context, reads []Read) ([]Found, error) {
+	var found []Found
+	err := retry(ctx, func() (err error) {
+		found, err = s.read(ctx, reads)
+		return err
+	}, transient)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return found, nil
+}
+
+// read does it in one round trip, with a statement for each kind of read that there is.
+func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
+	var (
+		found    = make([]Found, len(reads))
+		current  = currentReads{users: make([]string, 0, len(reads)), found: make([]*Found, 0, len(reads))}
+		versions versionReads
+		history  historyReads
+	)
+	for i := range reads {
+		r, f := &reads[i], &found[i]
+		if r.Version == 0 && r.History == nil {
+			current.add(r.User, f)
+		}
+		if r.Version != 0 {
+			versions.add(r.User, r.Version, f)
+		}
+		if r.History != nil {
+			history.add(r.User, r.History, f)
+		}
+	}
+	if len(current.users) == len(reads) { // nearly always: less to send and to answer than a batch
+		rows, err := s.pool.Query(ctx, currentQuery, current.users)
+		if err != nil {
+			return nil, err
+		}
+		return found, current.scan(rows)
+	}
+	var b pgx.Batch
+	if len(current.users) > 0 {
+		b.Queue(currentQuery, current.users).Query(current.scan)
+	}
+	if len(versions.users) > 0 {
+		b.Queue(versionsQuery, versions.users, versions.numbers).Query(versions.scan)
+	}
+	if len(history.users) > 0 {
+		b.Queue(historyQuery, history.users, history.below, history.limits).Query(history.scan)
+	}
+	return found, s.pool.SendBatch(ctx, &b).Close()
+}
+
+// currentReads are those that want the document as it is now.
+type currentReads struct {
+	users []string
+	found []*Found
+}
+
+func (c *currentReads) add(user string, f *Found) {
+	c.users, c.found = append(c.users, user), append(c.found, f)
+}
+
+const currentQuery = `
+	select user_id, version, document, updated_at, coalesce(deleted_version = version, false)
+	from settings
+	where user_id = any($1) and document is not null`
+
+func (c *currentReads) scan(rows pgx.Rows) error {
+	var (
+		user     string
+		version  int64
+		bytes    []byte
+		modified time.Time
+		deleted  bool
+	)
+	documents := make(map[string]Document, len(c.users))
+	if _, err := pgx.ForEachRow(rows, []any{&user, &version, &bytes, &modified, &deleted}, func() error {
+		if deleted {
+			bytes = nil
+		}
+		documents[user] = newDocument(version, bytes, modified)
+		bytes = nil // the next row's bytes go to memory of their own
+		return nil
+	}); err != nil {
+		return err
+	}
+	for i, user := range c.users {
+		d, ok := documents[user]
+		if !ok {
+			d = neverSaved()
+		}
+		c.found[i].Document = d
+	}
+	return nil
+}
+
+// versionReads are those that want a document as it was. Each row that comes says to which
+// of them it belongs.
+type versionReads struct {
+	users   []string
+	numbers []int64
+	found   []*Found
+}
+
+func (v *versionReads) add(user string, version int64, f *Found) {
+	f.Err = fmt.Errorf("%w: version %d is not in the history", settings.ErrNotFound, version)
+	v.users, v.numbers, v.found = append(v.users, user), append(v.numbers, version), append(v.found, f)
+}
+
+// The current version is there whether or not the log still has it.
+const versionsQuery = `
+	select asked.number, asked.version, coalesce(log.applied_at, settings.updated_at),
+	       case when log.version is not null then log.document
+	            when settings.deleted_version = settings.version then null
+	            else settings.document end
+	from unnest($1::text[], $2::bigint[]) with ordinality as asked (user_id, version, number)
+	join settings on settings.user_id = asked.user_id
+	left join settings_log log on log.user_id = asked.user_id and log.version = asked.version
+	where asked.version > coalesce(settings.erased_version, 0)
+	  and (log.version is not null or settings.version = asked.version)`
+
+func (v *versionReads) scan(rows pgx.Rows) error {
+	var (
+		number, version int64
+		modified        time.Time
+		bytes           []byte
+	)
+	_, err := pgx.ForEachRow(rows, []any{&number, &version, &modified, &bytes}, func() error {
+		f := v.found[number-1]
+		f.Document, f.Err = newDocument(version, bytes, modified), nil
+		bytes = nil
+		return nil
+	})
+	return err
+}
+
+// historyReads are those that want a page of a history.
+type historyReads struct {
+	users  []string
+	below  []int64
+	limits []int64
+	found  []*Found
+}
+
+func (h *historyReads) add(user string, p *Page, f *Found) {
+	below := p.Below
+	if below == 0 {
+		below = math.MaxInt64
+	}
+	h.users, h.below = append(h.users, user), append(h.below, below)
+	h.limits, h.found = append(h.limits, int64(max(p.Limit, 0))), append(h.found, f)
+}
+
+const historyQuery = `
+	select asked.number, log.version, log.applied_at, log.operation, log.size
+	from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality as asked (user_id, below, most, number)
+	join settings on settings.user_id = asked.user_id
+	cross join lateral (
+		select version, applied_at, coalesce(operation, 'replace') as operation,
+		       coalesce(octet_length(document::text), 0)::bigint as size
+		from settings_log
+		where user_id = asked.user_id and version < asked.below and version > coalesce(settings.erased_version, 0)
+		order by version desc
+		limit asked.most) log
+	order by asked.number, log.version desc`
+
+func (h *historyReads) scan(rows pgx.Rows) error {
+	var (
+		number int64
+		e      Entry
+	)
+	_, err := pgx.ForEachRow(rows, []any{&number, &e.Version, &e.Time, &e.Operation, &e.Size}, func() error {
+		e.Time = e.Time.UTC()
+		f := h.found[number-1]
+		f.Entries = append(f.Entries, e)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,119 @@
+package store_test
+
+import (
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// wire stands between a store and its database, and can be cut at a chosen point.
+type wire struct {
+	network, address string // of the database
+
+	mu     sync.Mutex
+	before func() // the next request is lost, and the connection after this was done
+	after  bool   // the next answer is lost, and the connection
+}
+
+// onWire returns a wire to the database, and the address at its other end.
+func onWire(t *testing.T, address string) (*wire, string) {
+	t.Helper()
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{}
+	w.network, w.address = pgconn.NetworkAddress(config.Host, config.Port)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { w.serve(t, client) })
+		}
+	})
+	t.Cleanup(func() { _ = listener.Close(); serving.Wait() })
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(config.User, config.Password), Host: listener.Addr().String(), Path: config.Database, RawQuery: "sslmode=disable"}
+	return w, u.String()
+}
+
+// loseRequest and loseAnswer choose what comes next: the changes of a write are a good
+// time, when its second pipeline is the next.
+
+func (w *wire) loseRequest(then func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.before = then
+}
+
+func (w *wire) loseAnswer() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.after = true
+}
+
+func (w *wire) serve(t *testing.T, client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial(w.network, w.address)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer server.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer client.Close()
+		carry(client, server, func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			lose := w.after
+			w.after = false
+			return lose
+		})
+	}()
+	carry(server, client, func() bool {
+		w.mu.Lock()
+		then := w.before
+		w.before = nil
+		w.mu.Unlock()
+		if then == nil {
+			return false
+		}
+		_ = server.Close()
+		then()
+		return true
+	})
+	_ = server.Close()
+	<-done
+}
+
+// carry copies until one side closes, or lose says that what came is not to arrive.
+func carry(to io.Writer, from io.Reader, lose func() bool) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if lose() {
+				return
+			}
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}

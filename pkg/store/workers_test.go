@@ -1,0 +1,73 @@
+package store_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// TestTwoWorkers: two stores write to the same few users in batches of random order; every
+// write counts once, and nothing deadlocks.
+func TestTwoWorkers(t *testing.T) {
+	t.Parallel()
+	a, url := open(t)
+	const rounds, users = 40, 8
+	var wg sync.WaitGroup
+	for n, s := range []*store.Store{a, a, reopen(t, url), reopen(t, url)} {
+		wg.Go(func() {
+			for round := range rounds {
+				var writes []store.Write
+				for _, u := range rand.Perm(users) {
+					writes = append(writes, replace(t, fmt.Sprint("user", u), fmt.Sprint(n, "/", round), fmt.Sprintf(`{"by":%d,"in":%d}`, n, round)))
+				}
+				persist(t, s, writes)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := a.Read(t.Context(), current("user0", "user7"))
+	if err != nil || got[0].Version != 4*rounds || got[1].Version != 4*rounds {
+		t.Errorf("versions %d and %d, want %d (%v)", got[0].Version, got[1].Version, 4*rounds, err)
+	}
+	checkLog(t, connect(t, url))
+}
+
+// TestNewUsersRaced: several workers write to users that none of them has seen before, with
+// the same operation ids, as it happens when a request is asked again elsewhere.
+func TestNewUsersRaced(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	const racers, users = 4, 50
+	var wg sync.WaitGroup
+	outcomes := make([][]store.Written, racers)
+	for n := range racers {
+		racer := reopen(t, url)
+		wg.Go(func() {
+			var writes []store.Write
+			for _, u := range rand.Perm(users) {
+				writes = append(writes, replace(t, fmt.Sprintf("user%02d", u), "same", `{"n":1}`))
+			}
+			outcomes[n] = persist(t, racer, writes)
+		})
+	}
+	wg.Wait()
+	applied := 0
+	for _, o := range outcomes {
+		for _, w := range o {
+			if w.Err != nil || w.Version != 1 {
+				t.Errorf("%+v", w)
+			}
+			if !w.Replayed {
+				applied++
+			}
+		}
+	}
+	if applied != users {
+		t.Errorf("%d writes say that they were the first, want %d", applied, users)
+	}
+	check(t, s, "user00", 1, `{"n":1}`)
+	checkLog(t, connect(t, url))
+}
