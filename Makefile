@@ -33,12 +33,12 @@ NOT_IN_API    := github.com/jackc/pgx|database/sql$$|$(MODULE)/pkg/store|github.
 NOT_IN_WORKER := github.com/gofiber/fiber|github.com/valyala/fasthttp|github.com/nats-io/nats-server
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test fuzz bench lint fmt e2e up clean
+.PHONY: help run build test browser fuzz bench lint fmt e2e up clean
 
 help: ## Print this list
 	@echo 'Outset: settings over HTTP, through a NATS queue group, by N workers, into Postgres.'
 	@echo
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Start all of it here: API, workers, NATS, Postgres (ARGS="--http 127.0.0.1:9999")
 	@[ -n "$$DATABASE_URL" ] || deploy/need-postgres.sh
@@ -51,6 +51,12 @@ build: ## Build bin/api, bin/worker and bin/outset
 test: ## Run the tests, with the race detector and a real Postgres (PACKAGES=./..., ARGS="-run Name")
 	@deploy/need-postgres.sh race
 	CGO_ENABLED=1 go test -race -shuffle=on -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) $(PACKAGES)
+	CGO_ENABLED=1 go test -race -tags failpoint -count=1 ./internal/failpoint
+
+browser: ## Test the pages in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/folder keeps pictures)
+	@deploy/need-browser.sh
+	@deploy/need-postgres.sh
+	go test -tags browser -run '^TestBrowser' -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) ./internal/api
 
 # Go before 1.27 may call the end of FUZZTIME a failure (go.dev/issue/75804): that alone is tried again, once.
 fuzz: ## Fuzz each fuzz test for FUZZTIME=20s
@@ -76,7 +82,7 @@ bench: ## Run the benchmarks (BENCH=pattern, PACKAGES=./..., ARGS="-count 6")
 lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the shell scripts
 	@unformatted=$$(gofmt -s -l $(GO_FOLDERS)) && { [ -z "$$unformatted" ] || { echo "not formatted, see make fmt: $$unformatted" >&2; exit 1; }; }
 	go mod tidy -diff
-	CGO_ENABLED=0 go vet -tags e2e ./...
+	CGO_ENABLED=0 go vet -tags e2e,browser,failpoint ./...
 	CGO_ENABLED=0 $(LINT) run ./...
 	@echo 'what cmd/api and cmd/worker link'
 	@set -e; \

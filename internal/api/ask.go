@@ -23,6 +23,7 @@ const (
 	pollEvery      = 25 * time.Millisecond  // while waiting for a worker to come back, or for one that knows the action
 	unknownPause   = 100 * time.Millisecond // before asking what became of an operation once more
 	maxBusyPause   = 50 * time.Millisecond  // before asking for a document that others were writing all the time
+	lastCall       = 100 * time.Millisecond // too little for that: without an answer in time the outcome would be unknown
 )
 
 // asker sends batches of operations to the workers.
@@ -203,7 +204,7 @@ func (s *batchState) settle(results []messages.Result) (n next) {
 			n.newest = max(n.newest, action)
 		case s.maybe(r.Kind):
 			n.pause = max(n.pause, unknownPause)
-		case r.Busy:
+		case r.Busy && s.left(place, time.Now()) > lastCall:
 			n.pause = max(n.pause, rand.N(maxBusyPause)) //nolint:gosec // jitter, not a secret
 			s.refused[place] = r
 		case s.attempts > 0 && action.Writes() && r.Kind.Dated():
@@ -245,9 +246,14 @@ func (s *batchState) expire(now time.Time) {
 func (s *batchState) untilExpiry(now time.Time) time.Duration {
 	left := time.Duration(math.MaxInt64)
 	for _, place := range s.open {
-		left = min(left, time.UnixMilli(s.operations[place].Deadline).Sub(now))
+		left = min(left, s.left(place, now))
 	}
 	return max(left, 0)
+}
+
+// left is how much time the operation at a place has.
+func (s *batchState) left(place int, now time.Time) time.Duration {
+	return time.UnixMilli(s.operations[place].Deadline).Sub(now)
 }
 
 // fail gives all open operations the same result.

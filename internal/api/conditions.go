@@ -161,6 +161,8 @@ func setState(c *fiber.Ctx, r *messages.Result) {
 	// Set would spell it Etag: the same to programs, not to people.
 	c.Response().Header.SetCanonical([]byte(fiber.HeaderETag), []byte(`"`+strconv.FormatInt(r.Version, 10)+`"`))
 	if r.Modified != 0 {
-		c.Set(fiber.HeaderLastModified, time.UnixMilli(r.Modified).UTC().Format(http.TimeFormat))
+		// By the database's clock; but no answer may say that it was changed after the answer (section 8.8.2.1).
+		modified := time.UnixMilli(min(r.Modified, time.Now().UnixMilli()))
+		c.Set(fiber.HeaderLastModified, modified.UTC().Format(http.TimeFormat))
 	}
 }

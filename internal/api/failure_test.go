@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -246,7 +247,7 @@ func TestQueueFull(t *testing.T) {
 	gate := make(chan struct{})
 	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
 		<-gate
-		return &messages.Reply{Results: make([]messages.Result, len(r.Operations))}
+		return &messages.Reply{Results: slices.Repeat([]messages.Result{{Document: []byte(`{}`)}}, len(r.Operations))}
 	})
 	const clients = 1000
 	answers := make(chan answer, clients)

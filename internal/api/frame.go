@@ -2,6 +2,7 @@ package api
 
 import (
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -18,15 +19,7 @@ const requestIDKey = "request_id"
 // answers have, and logs.
 func (s *Server) frame(c *fiber.Ctx) error {
 	start := time.Now()
-	id := c.Get(fiber.HeaderXRequestID)
-	if !validRequestID(id) {
-		id = nuid.Next()
-	}
-	c.Locals(requestIDKey, id)
-	c.Set(fiber.HeaderXRequestID, id)
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	c.Set(fiber.HeaderCacheControl, "no-cache") // may be kept, but not used without asking
-
+	s.head(c)
 	if s.stopping.Load() {
 		c.Context().SetConnectionClose()
 	}
@@ -35,12 +28,28 @@ func (s *Server) frame(c *fiber.Ctx) error {
 	if err != nil {
 		err = s.fail(c, err)
 	}
+	setDate(c)
 	if s.log.Enabled(c.UserContext(), slog.LevelDebug) {
-		s.log.Debug("request", "request_id", id, "method", c.Method(), "path", c.Path(),
+		s.log.Debug("request", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
 			"status", c.Response().StatusCode(), "took", time.Since(start))
 	}
 	return err
 }
+
+// head sets the headers that all answers have.
+func (s *Server) head(c *fiber.Ctx) {
+	id := c.Get(fiber.HeaderXRequestID)
+	if !validRequestID(id) {
+		id = nuid.Next()
+	}
+	c.Locals(requestIDKey, id)
+	c.Set(fiber.HeaderXRequestID, id)
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderCacheControl, "no-cache") // may be kept, but not used without asking
+}
+
+// setDate sends when the answer was made (RFC 9110 section 6.6.1).
+func setDate(c *fiber.Ctx) { c.Set(fiber.HeaderDate, time.Now().UTC().Format(http.TimeFormat)) }
 
 func requestID(c *fiber.Ctx) string {
 	id, _ := c.Locals(requestIDKey).(string)

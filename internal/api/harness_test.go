@@ -198,6 +198,9 @@ func (s *system) try(method, path, body string, header ...string) (answer, error
 	}
 	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(response.Body)
+	if err == nil {
+		checkExchange(s.t, r, []byte(body), response, data)
+	}
 	return answer{response.StatusCode, response.Header, string(data)}, err
 }
 

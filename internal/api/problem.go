@@ -62,6 +62,9 @@ func (p problem) Error() string { return fmt.Sprintf("%s: %s", p.kind, p.detail)
 // fail answers with problem details (RFC 9457). The type is a relative reference, so that it
 // is true under whatever name the API is reached.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
+	if requestID(c) == "" { // refused before it came to frame
+		s.head(c)
+	}
 	p := s.problemOf(err)
 	if p.kind == kindMethodNotAllowed && c.Method() == fiber.MethodOptions {
 		return options(c)
@@ -77,6 +80,9 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 				"status", entry.status, "error", err)
 		})
 	}
+	if p.kind == kindUnsupportedMedia && c.Method() == fiber.MethodPatch { // RFC 5789 section 2.2
+		c.Set(headerAcceptPatch, acceptPatch)
+	}
 	if entry.again {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
 	}
@@ -84,6 +90,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if err != nil {
 		return err
 	}
+	setDate(c)
 	c.Set(fiber.HeaderContentType, "application/problem+json")
 	return c.Status(entry.status).Send(body)
 }

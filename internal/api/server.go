@@ -8,7 +8,9 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -134,7 +136,9 @@ func (s *Server) routes() *fiber.App {
 		IdleTimeout:    s.config.IdleTimeout,
 		ReadBufferSize: maxHeaders,
 		ErrorHandler:   s.fail,
+		JSONEncoder:    encode,
 	})
+	app.Server().NoDefaultDate = true   // frame sends one that isn't behind by up to a second, and before Last-Modified
 	app.Server().CloseOnShutdown = true // tell clients whose connections are kept that this was the last answer
 
 	app.Use(s.frame)
@@ -211,4 +215,13 @@ func (s *Server) ready(c *fiber.Ctx) error {
 		return problem{kind: messages.KindUnavailable, detail: err.Error()}
 	}
 	return c.SendString("ok\n")
+}
+
+// encode is json.Marshal without its escapes for HTML: addresses stay what they are.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

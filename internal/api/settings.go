@@ -65,7 +65,6 @@ func (s *Server) postSettings(c *fiber.Ctx) error {
 func (s *Server) patchSettings(c *fiber.Ctx) error {
 	patch, err := s.bodyOf(c, mimeMergePatch, mimeJSONPatch, fiber.MIMEApplicationJSON)
 	if err != nil {
-		c.Set(headerAcceptPatch, acceptPatch)
 		return err
 	}
 	o := messages.Operation{Action: messages.ActionMergePatch, Document: patch}

@@ -1,0 +1,254 @@
+//go:build browser
+
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	browserlog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is a tab of a real one, and what went on in it.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu         sync.Mutex
+	hosts      []string // that something was requested from
+	complaints []string // of the console: errors, warnings, violations of a page's policy
+}
+
+// openBrowser starts a browser that ends with the test. It has ample time for a busy machine.
+func openBrowser(t *testing.T) *browser {
+	t.Helper()
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+		chromedp.WindowSize(1200, 1000),
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")) // no other host, whatever a page tries
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // root can't have it
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute) // it outlives the test to be closed in peace
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	b := &browser{t: t, ctx: ctx}
+	if err := chromedp.Listen(ctx, b.note); err != nil {
+		t.Fatalf("no browser: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Errorf("closing the browser: %v", err)
+		}
+	})
+	return b
+}
+
+func (b *browser) note(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "data" && u.Scheme != "blob" {
+			b.hosts = append(b.hosts, u.Host)
+		}
+	case *browserlog.EventEntryAdded:
+		b.complaints = append(b.complaints, fmt.Sprintf("%s: %s (%s)", e.Entry.Level, e.Entry.Text, e.Entry.URL))
+	case *runtime.EventExceptionThrown:
+		b.complaints = append(b.complaints, fmt.Sprint("exception: ", e.ExceptionDetails))
+	case *runtime.EventConsoleAPICalled:
+		for _, arg := range e.Args {
+			b.complaints = append(b.complaints, fmt.Sprintf("%s: %s", e.Type, arg.Value))
+		}
+	}
+}
+
+func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	for i, step := range steps {
+		if err := chromedp.Do(b.ctx, step); err != nil {
+			b.t.Fatalf("step %d: %v\n%v", i, err, b.complaints)
+		}
+	}
+}
+
+// value is what an expression of JavaScript comes to, promises kept.
+func value[T any](b *browser, expression string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+// quiet fails the test if the console has a complaint, or something was requested from elsewhere.
+func (b *browser) quiet(base string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.complaints {
+		b.t.Error(c)
+	}
+	if len(b.hosts) == 0 {
+		b.t.Error("no request was seen")
+	}
+	for _, host := range b.hosts {
+		if "http://"+host != base {
+			b.t.Errorf("something was requested from %s", host)
+		}
+	}
+}
+
+// screenshot keeps a picture of the page in $SCREENSHOTS, if that is set.
+func (b *browser) screenshot(name string) {
+	b.t.Helper()
+	folder := os.Getenv("SCREENSHOTS")
+	if folder == "" {
+		return
+	}
+	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// TestBrowserDocs: the documentation shows what the API can do, and does it.
+func TestBrowserDocs(t *testing.T) {
+	t.Parallel()
+	c, err := readContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	operations := 0
+	for template := range c.paths {
+		operations += len(c.operations(template))
+	}
+	operations-- // elsewhere
+
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	if a := s.do("PUT", "/user/42/settings", `{"theme":"solarized"}`, isJSON); a.status != http.StatusOK {
+		t.Fatalf("%+v", a)
+	}
+	b := openBrowser(t)
+	b.do(chromedp.Navigate(s.base+"/docs"), chromedp.WaitVisible(chromedp.CSS("#operations-settings-getSettings")))
+	if shown := value[int](b, `document.querySelectorAll(".opblock").length`); shown != operations {
+		t.Errorf("%d of %d operations are shown", shown, operations)
+	}
+	if errors := value[string](b, `[...document.querySelectorAll(".errors-wrapper")].map(e => e.innerText).join()`); errors != "" {
+		t.Errorf("Swagger UI complains: %s", errors)
+	}
+	b.screenshot("docs")
+
+	// All that it can show of the API, with nothing left open.
+	value[int](b, `(document.querySelectorAll(".opblock-summary-control, .models-control").forEach(e => e.click()), 1)`)
+	b.do(chromedp.WaitVisible(chromedp.CSS("#operations-user-eraseUser .parameter__name")))
+	if odd := value[string](b, `[...document.querySelectorAll(".opblock")].filter(o => !o.querySelector(".responses-table")
+		|| [...o.querySelectorAll(".parameter__name")].some(p => p.innerText.trim() == "")).map(o => o.id).join()`); odd != "" {
+		t.Errorf("parameters or answers are missing in %s", odd)
+	}
+	b.screenshot("docs-expanded")
+
+	const operation = "#operations-settings-getSettings "
+	b.do(
+		chromedp.Click(chromedp.CSS(operation+".try-out__btn")),
+		chromedp.WaitVisible(chromedp.CSS(operation+".execute")),
+		chromedp.Click(chromedp.CSS(operation+".execute")),
+		chromedp.WaitVisible(chromedp.CSS(operation+".live-responses-table .response-col_status")))
+	answer := value[string](b, `document.querySelector("`+operation+`.live-responses-table tbody").innerText`)
+	for _, want := range []string{"200", "solarized", `etag: "1"`} {
+		if !strings.Contains(answer, want) {
+			t.Errorf("the answer has no %s: %s", want, answer)
+		}
+	}
+	b.quiet(s.base)
+}
+
+// TestBrowserPages: the pages about problems, as their type leads to them.
+func TestBrowserPages(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	b := openBrowser(t)
+	b.do(chromedp.Navigate(s.base + "/problems"))
+	styled := func() {
+		t.Helper()
+		if font := value[string](b, `getComputedStyle(document.body).fontFamily`); !strings.Contains(font, "system-ui") {
+			t.Errorf("the style was not applied, the font is %s", font)
+		}
+	}
+	styled()
+	b.screenshot("problems")
+	b.do(chromedp.Click(chromedp.CSS(`a[href="problems/precondition-failed"]`)), chromedp.WaitVisible(chromedp.CSS("pre")))
+	styled()
+	if at := value[string](b, `location.pathname`); at != "/problems/precondition-failed" {
+		t.Errorf("the link leads to %s", at)
+	}
+	b.screenshot("problem")
+	for _, width := range []int{320, 1200} { // a small phone
+		b.do(chromedp.EmulateViewport(int64(width), 800))
+		if wide := value[int](b, `document.documentElement.scrollWidth`); wide > width {
+			t.Errorf("on %d pixels the page is %d wide", width, wide)
+		}
+		b.screenshot(fmt.Sprint("problem-", width))
+	}
+	b.do(chromedp.Click(chromedp.CSS("nav a")), chromedp.WaitVisible(chromedp.CSS(".kinds")))
+	b.quiet(s.base)
+}
+
+// TestBrowserCORS: a page of another origin may use the API if that is configured, and only then.
+func TestBrowserCORS(t *testing.T) {
+	t.Parallel()
+	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!DOCTYPE html><title>An application</title><link rel="icon" href="data:,">`)
+	}))
+	t.Cleanup(application.Close)
+	config := apiConfig
+	config.CORSOrigins = []string{application.URL}
+	open, closed := newSystem(t, config), newSystem(t, apiConfig)
+	open.startWorker()
+	closed.startWorker()
+
+	b := openBrowser(t)
+	b.do(chromedp.Navigate(application.URL))
+	try := func(base, init string) string {
+		return value[string](b, `fetch("`+base+`/user/42/settings", `+init+`).then(
+			async r => [r.status, r.headers.get("ETag"), r.headers.get("X-Request-ID") != null, await r.text()].join(" "),
+			e => e.name)`)
+	}
+	const put = `{method: "PUT", body: '{"theme":"dark"}', headers: {"Content-Type": "application/json", "If-Match": '"0"', "Idempotency-Key": "k"}}`
+	if got := try(open.base, `{}`); got != `200 "0" true {}` {
+		t.Errorf("reading: %s", got)
+	}
+	if got := try(open.base, put); got != `200 "1" true {"theme":"dark"}` {
+		t.Errorf("writing: %s", got)
+	}
+	if got := try(open.base, strings.ReplaceAll(put, `"k"`, `"l"`)); !strings.HasPrefix(got, `412 "1" true {"type":"/problems/precondition-failed"`) {
+		t.Errorf("a problem: %s", got)
+	}
+	for _, init := range []string{`{}`, put} {
+		if got := try(closed.base, init); got != "TypeError" {
+			t.Errorf("CORS is off, and the page got %s", got)
+		}
+	}
+	closed.has("42", 0, `{}`)
+}
