@@ -18,7 +18,7 @@ func main() {
 type cli struct {
 	program.Common
 	api.Config
-	Limit int    `name:"max-document-bytes" env:"MAX_DOCUMENT_BYTES" default:"65536" placeholder:"BYTES" help:"of a document or a patch; the workers have the same setting"`
+	Limit int    `name:"max-document-bytes" env:"MAX_DOCUMENT_BYTES" default:"65536" placeholder:"BYTES" help:"bytes of a document or a patch, at most 524288; the workers have the same setting"`
 	Admin string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
 	program.NATS
 
@@ -30,6 +30,10 @@ type serve struct{}
 
 // Run answers requests until ctx ends, and then those that have come.
 func (serve) Run(ctx context.Context, c *cli) error {
+	c.MaxDocument = c.Limit
+	if err := c.Config.Validate(); err != nil {
+		return err
+	}
 	log := c.Logger()
 	ctx, whenClosed := program.UntilClosed(ctx)
 	nc, err := c.Connect("outset api", log, whenClosed)
@@ -37,7 +41,6 @@ func (serve) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer nc.Close()
-	c.MaxDocument = c.Limit
 	server, err := api.Listen(nc, c.Config, log)
 	if err != nil {
 		return err

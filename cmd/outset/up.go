@@ -212,8 +212,8 @@ Outset is ready after %.1f s, with %d workers. Stop it with Ctrl-C.
 
 Try:
 
-  curl -i -H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' http://%s/user/42/settings
-  curl -i http://%s/user/42/settings
+  curl -i -H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' http://%s/user/me/settings
+  curl -i http://%s/user/me/settings
 
 `, took.Seconds(), u.Workers, http, admin, nats, database, http, http)
 }

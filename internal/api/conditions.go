@@ -75,7 +75,22 @@ func judgeRead(c *fiber.Ctx, r *messages.Result) (status int, err error) {
 
 // includes tells whether what was read is one of the versions.
 func includes(v *messages.Versions, r *messages.Result) bool {
-	return v.Any && !r.Absent || slices.Contains(v.Listed, r.Version)
+	return v.Any && !r.Absent || slices.Contains(v.Listed, r.Version) || r.Absent && slices.Contains(v.Listed, 0)
+}
+
+// missed says what there is instead of what a precondition asks for.
+func missed(c *fiber.Ctx, r *messages.Result) string {
+	detail := fmt.Sprintf("the current version is %d", r.Version)
+	switch {
+	case r.Absent && r.Version == 0:
+		detail = "there is no document yet"
+	case r.Absent:
+		detail = fmt.Sprintf("the document was deleted at version %d", r.Version)
+	}
+	if strings.Contains(c.Get(fiber.HeaderIfMatch), "W/") {
+		detail += "; a weak entity tag (W/) never matches If-Match"
+	}
+	return detail
 }
 
 // comparison is how entity tags are compared (RFC 9110 section 8.8.3.2).

@@ -37,11 +37,11 @@ var (
 // cors lets pages of the configured origins use the API, and returns nil where there are none.
 // It never allows credentials: a browser's cookies are no business of this API.
 func (s *Server) cors() fiber.Handler {
-	if len(s.config.CORSOrigins) == 0 {
+	if len(trimmed(s.config.CORSOrigins)) == 0 {
 		return nil
 	}
 	return cors.New(cors.Config{
-		AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),
+		AllowOrigins:  strings.Join(trimmed(s.config.CORSOrigins), ","),
 		AllowMethods:  strings.Join(corsMethods, ","),
 		AllowHeaders:  strings.Join(corsRequestHeaders, ","),
 		ExposeHeaders: strings.Join(corsResponseHeaders, ","),
@@ -52,6 +52,7 @@ func (s *Server) cors() fiber.Handler {
 // validateOrigins tells which of the origins no browser would ever send. Some of them would make
 // the middleware panic, the others would be allowed in vain.
 func validateOrigins(origins []string) error {
+	origins = trimmed(origins)
 	for _, origin := range origins {
 		if origin == anyOrigin && len(origins) == 1 {
 			continue
@@ -61,6 +62,17 @@ func validateOrigins(origins []string) error {
 		}
 	}
 	return nil
+}
+
+// trimmed returns the list without spaces and empty entries.
+func trimmed(list []string) []string {
+	var entries []string
+	for _, entry := range list {
+		if entry = strings.Trim(entry, " "); entry != "" {
+			entries = append(entries, entry)
+		}
+	}
+	return entries
 }
 
 // hostName is a name as browsers send it: internationalised ones come as xn--….

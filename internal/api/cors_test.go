@@ -133,13 +133,14 @@ func TestOrigins(t *testing.T) {
 		{"http://localhost:3000", "https://app.example.org:8443", "HTTPS://App.Example.org"},
 		{"http://127.0.0.1:8080", "http://[::1]:8080", "https://xn--bcher-kva.example"},
 		{"http://app:443"},
+		{"https://app.example.org", " https://app.example.com ", ""}, // a list as people write it
 	} {
 		if err := api.ValidateOrigins(good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
 	for _, bad := range []string{
-		"", " ", "null", "app.example.org", "app.example.org:80", "ftp://app.example.org", "https://", "https://app.example.org/",
+		"null", "app.example.org", "app.example.org:80", "ftp://app.example.org", "https://", "https://app.example.org/",
 		"https://app.example.org/x", "https://app.example.org?", "https://app.example.org#", "https://user@app.example.org",
 		"https://*", "https://*.example.org", "https://app.example.org:", "https://app.example.org:443", "http://app.example.org:80",
 		"https://app.example.org:x", "https://bücher.example", "https://a b", "https://a,b", "https://[::1", "https://[app]", "https://.org", "https://a..b",

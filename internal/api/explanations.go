@@ -41,13 +41,13 @@ var explanations = map[messages.Kind]explanation{
 			"A user who never saved anything is not a problem: the settings are {} then.",
 		Changed: nothing,
 		Do:      "Check the address: upper and lower case differ, and a slash at the end makes it another one. GET /user/{id}/history lists the versions that are kept.",
-		detail:  "there is no value at this path",
+		detail:  `not found: there is no value at "/font/size"`,
 	},
 	kindMethodNotAllowed: {
 		Means:   "The address is right, but it doesn't take this method.",
 		Changed: nothing,
 		Do:      "Use one of the methods that the Allow header lists.",
-		with:    "Allow: GET, HEAD, OPTIONS",
+		with:    "Allow: GET, HEAD",
 	},
 	kindTimeout: {
 		Means:   "The request did not arrive as a whole within the time for it.",
@@ -78,7 +78,7 @@ var explanations = map[messages.Kind]explanation{
 		detail:  "send it with Content-Type: application/json",
 	},
 	messages.KindInvalid: {
-		Means:   "The body is well-formed JSON, but it is not a settings document, or would make the document something else: a document is an object, and its keys and numbers have limits.",
+		Means:   "The body is well-formed JSON, but it is not a settings document, or would make the document something else: a document is an object, and its keys, its numbers and its depth have limits.",
 		Changed: nothing,
 		Do:      correctIt + seeLimits,
 		detail:  "not a settings document: the document is not an object",
@@ -88,22 +88,24 @@ var explanations = map[messages.Kind]explanation{
 			"object nor an array, or a test in the patch has failed. A patch is applied as a whole or not at all.",
 		Changed: nothing,
 		Do:      freshCopy + "." + anotherKey,
-		detail:  "operation 1: there is no value at /theme",
+		detail:  `operation 1 (remove "/theme"): not applicable to the current document: there is no value at "/theme"`,
 	},
 	messages.KindIDReused: {
 		Means:   "An earlier write of this user had the same Idempotency-Key, but it was another request: another method, address, condition or body.",
 		Changed: "Not by this request. The earlier one was applied.",
 		Do:      "Take a new key, for instance a UUID, for each new request. Send the same key only to repeat the very same request.",
+		detail:  "this Idempotency-Key was used for another request of this user",
 	},
 	kindPreconditionRequired: {
 		Means:   "This service takes a write only if it says which version it builds upon, so that nobody undoes by accident what another has written.",
 		Changed: nothing,
 		Do:      freshCopy + ". If-None-Match: * is for a document that must not be there yet.",
+		detail:  preconditionWanted,
 	},
 	kindHeadersTooLarge: {
 		Means:   "The request line and the headers are too large together.",
 		Changed: nothing,
-		Do:      "Send fewer or shorter headers, or a shorter path. Often it is cookies, which this API has no use for." + seeLimits,
+		Do:      "Send fewer or shorter headers, or a shorter path. Often it is cookies, which this API has no use for.",
 		detail:  "request line and headers may have at most 8192 bytes",
 	},
 	messages.KindInternal: {

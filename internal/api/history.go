@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -26,14 +27,11 @@ type historyVersion struct {
 
 // getHistory lists the versions of the user's document, the newest first.
 func (s *Server) getHistory(c *fiber.Ctx) error {
-	limit, err := numberOf("limit", c.Query("limit"), pageSize)
+	limit, err := numberOf("limit", c.Query("limit"), pageSize, maxPageSize)
 	if err != nil {
 		return err
 	}
-	if limit > maxPageSize {
-		return problem{kind: messages.KindMalformed, detail: fmt.Sprintf("limit must be from 1 to %d", maxPageSize)}
-	}
-	before, err := numberOf("before", c.Query("before"), 0)
+	before, err := numberOf("before", c.Query("before"), 0, math.MaxInt64)
 	if err != nil {
 		return err
 	}
@@ -59,7 +57,7 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 
 // getVersion answers the user's document as it was at a version.
 func (s *Server) getVersion(c *fiber.Ctx) error {
-	version, err := numberOf("the version", c.Params("version"), 0)
+	version, err := numberOf("the version", c.Params("version"), 0, math.MaxInt64)
 	if err != nil {
 		return err
 	}
@@ -68,21 +66,21 @@ func (s *Server) getVersion(c *fiber.Ctx) error {
 
 // restoreVersion makes a version current again, as a new one.
 func (s *Server) restoreVersion(c *fiber.Ctx) error {
-	version, err := numberOf("the version", c.Params("version"), 0)
+	version, err := numberOf("the version", c.Params("version"), 0, math.MaxInt64)
 	if err != nil {
 		return err
 	}
 	return s.write(c, messages.Operation{Action: messages.ActionRestore, Version: version}, sendDocument)
 }
 
-// numberOf reads a number from 1 on; what stands for one that isn't there is ifNone.
-func numberOf(name, text string, ifNone int64) (int64, error) {
+// numberOf reads a number from 1 to most; what stands for one that isn't there is ifNone.
+func numberOf(name, text string, ifNone, most int64) (int64, error) {
 	if text == "" {
 		return ifNone, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 1 {
-		return 0, problem{kind: messages.KindMalformed, detail: name + " must be a whole number from 1 on"}
+	if err != nil || n < 1 || n > most {
+		return 0, problem{kind: messages.KindMalformed, detail: fmt.Sprintf("%s must be a whole number from 1 to %d", name, most)}
 	}
 	return n, nil
 }

@@ -80,7 +80,7 @@ func TestStrictInput(t *testing.T) {
 		{"a number of over 40 digits", `{"a":` + strings.Repeat("1", 41) + `}`, 422, "invalid-document"},
 		{"a key of over 256 bytes", `{"` + strings.Repeat("k", 257) + `":1}`, 422, "invalid-document"},
 		{"a body over 64 KiB", `{"x":"` + strings.Repeat("x", 64<<10) + `"}`, 413, "too-large"},
-		{"a body far over 64 KiB", `{"x":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "too-large"},
+		{"a body far over 64 KiB", `{"x":"` + strings.Repeat("x", 5<<20) + `"}`, 413, "too-large"},
 	} {
 		refusal := problem(c.kind)
 		whole := []exchange{

@@ -62,10 +62,13 @@ func (p problem) Error() string { return fmt.Sprintf("%s: %s", p.kind, p.detail)
 // fail answers with problem details (RFC 9457). The type is a relative reference, so that it
 // is true under whatever name the API is reached.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
-	if requestID(c) == "" { // refused before it came to frame
-		s.head(c)
-	}
 	p := s.problemOf(err)
+	if requestID(c) == "" { // refused before it came to frame, in the middle of the request
+		s.head(c)
+		if p.kind != kindTimeout { // who had time enough gets no more
+			linger(c.Context())
+		}
+	}
 	if p.kind == kindMethodNotAllowed && c.Method() == fiber.MethodOptions {
 		return options(c)
 	}
@@ -145,13 +148,13 @@ func (s *Server) problemOf(err error) problem {
 	case fiber.StatusMethodNotAllowed:
 		return problem{kind: kindMethodNotAllowed}
 	case fiber.StatusRequestEntityTooLarge:
-		return problem{kind: messages.KindTooLarge, detail: s.tooLarge()}
+		return problem{kind: messages.KindTooLarge, detail: fmt.Sprintf("the body may have at most %d bytes", s.config.MaxDocument)}
 	case fiber.StatusRequestHeaderFieldsTooLarge:
 		return problem{kind: kindHeadersTooLarge, detail: fmt.Sprintf("request line and headers may have at most %d bytes", maxHeaders)}
 	case fiber.StatusRequestTimeout:
 		return problem{kind: kindTimeout}
 	case fiber.StatusBadRequest:
-		return problem{kind: messages.KindMalformed}
+		return problem{kind: messages.KindMalformed, detail: "this is no HTTP request that can be understood (RFC 9112)"}
 	default:
 		return problem{kind: messages.KindInternal}
 	}

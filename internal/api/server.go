@@ -15,15 +15,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/nats-io/nats.go"
-
-	// Imported so that go.mod holds it at a version of our choice: the one that fiber asks
-	// for lets requests be smuggled.
-	_ "github.com/valyala/fasthttp"
+	// fiber asks for a version that lets requests be smuggled; go.mod must hold a later one.
+	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/pkg/messages"
@@ -34,7 +33,7 @@ type Config struct {
 	HTTPAddr string `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"where the API listens"`
 	Auth     string `env:"AUTH" placeholder:"none" help:"\"none\" lets an API without authentication listen beyond loopback"`
 
-	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN,…" help:"origins whose pages may use the API from a browser, or *; none by default"`
+	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"origins whose pages may use the API from a browser, or *; none by default"`
 	RequirePrecondition bool     `env:"REQUIRE_PRECONDITION" help:"refuse writes without If-Match, If-None-Match or If-Unmodified-Since"`
 	MaxDocument         int      `kong:"-"` // bytes of a body. A flag of main's, since the workers have it, too
 
@@ -64,22 +63,27 @@ func (c Config) Validate() error {
 	case c.Auth != "" && c.Auth != "none":
 		return fmt.Errorf("AUTH must be \"none\" or not set, not %q", c.Auth)
 	}
+	// It is 0 while the flags are read: not one of this struct's.
+	if n := c.MaxDocument; n != 0 && (n < minDocument || n > messages.MaxDocument) {
+		return fmt.Errorf("MAX_DOCUMENT_BYTES must be at least %d and at most %d, not %d", minDocument, messages.MaxDocument, n)
+	}
 	return validateOrigins(c.CORSOrigins)
 }
 
 // The limits of HTTP that are not worth a setting.
 const (
+	minDocument  = 1 << 10 // that MAX_DOCUMENT_BYTES may be
 	maxHeaders   = 8 << 10 // bytes of the request line and the headers
 	writeTimeout = 10 * time.Second
 	// For so long an API that is stopping serves on, so that those who ask /readyz see it, and clients
 	// that keep connections get an answer that ends them. Closing at once cut requests on their way in
 	// on 14 of 64 busy connections.
 	farewell = 500 * time.Millisecond
-	// fasthttp hangs up on a body over its limit while the client still sends, and
-	// the client often sees a reset and no answer. So it may read some
-	// times as much as a document has, and the handler refuses it in peace.
-	maxBodyFactor = 4
 )
+
+// otherMethod stands for every method that nobody has heard of. fiber would answer them by itself, and
+// not with a problem.
+const otherMethod = "OTHER"
 
 // Server is an API.
 type Server struct {
@@ -100,8 +104,8 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	if n := config.MaxDocument; n < 1 || n > messages.MaxDocument {
-		return nil, fmt.Errorf("MAX_DOCUMENT_BYTES must be at least 1 and at most %d, not %d", messages.MaxDocument, n)
+	if config.MaxDocument == 0 {
+		return nil, errors.New("MAX_DOCUMENT_BYTES is missing")
 	}
 	l, err := net.Listen("tcp", config.HTTPAddr)
 	if err != nil {
@@ -112,7 +116,7 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 		return nil, fmt.Errorf("HTTP_ADDR: %s can be reached from other machines and there is no authentication; "+
 			"set AUTH=none if that is what you want", config.HTTPAddr)
 	}
-	s := &Server{config: config, nc: nc, log: log, listener: l, sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond}}
+	s := &Server{config: config, nc: nc, log: log, listener: lingeringListener{l}, sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond}}
 	s.app = s.routes()
 	return s, nil
 }
@@ -129,7 +133,7 @@ func (s *Server) routes() *fiber.App {
 		Immutable:      true,
 		StrictRouting:  true,
 		CaseSensitive:  true,
-		BodyLimit:      maxBodyFactor * s.config.MaxDocument,
+		BodyLimit:      s.config.MaxDocument,
 		Concurrency:    s.config.MaxConnections,
 		ReadTimeout:    s.config.ReadTimeout,
 		WriteTimeout:   writeTimeout,
@@ -137,9 +141,18 @@ func (s *Server) routes() *fiber.App {
 		ReadBufferSize: maxHeaders,
 		ErrorHandler:   s.fail,
 		JSONEncoder:    encode,
+		RequestMethods: append(slices.Clone(fiber.DefaultMethods), otherMethod),
 	})
 	app.Server().NoDefaultDate = true   // frame sends one that isn't behind by up to a second, and before Last-Modified
 	app.Server().CloseOnShutdown = true // tell clients whose connections are kept that this was the last answer
+
+	handle := app.Handler()
+	app.Server().Handler = func(c *fasthttp.RequestCtx) {
+		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
+			c.Request.Header.SetMethod(otherMethod)
+		}
+		handle(c)
+	}
 
 	app.Use(s.frame)
 	if cors := s.cors(); cors != nil {

@@ -31,7 +31,7 @@ func (s *Server) getSettings(c *fiber.Ctx) error {
 
 // putSettings puts the body in the place of the user's document and answers that.
 func (s *Server) putSettings(c *fiber.Ctx) error {
-	document, err := s.bodyOf(c, fiber.MIMEApplicationJSON)
+	document, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (s *Server) putSettings(c *fiber.Ctx) error {
 
 // postSettings does the same, and wraps the answer.
 func (s *Server) postSettings(c *fiber.Ctx) error {
-	document, err := s.bodyOf(c, fiber.MIMEApplicationJSON)
+	document, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (s *Server) postSettings(c *fiber.Ctx) error {
 
 // patchSettings changes parts of the user's document and answers what came of it.
 func (s *Server) patchSettings(c *fiber.Ctx) error {
-	patch, err := s.bodyOf(c, mimeMergePatch, mimeJSONPatch, fiber.MIMEApplicationJSON)
+	patch, err := bodyOf(c, mimeMergePatch, mimeJSONPatch, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (s *Server) read(c *fiber.Ctx, o messages.Operation) error {
 		c.Status(status)
 		return nil
 	case fiber.StatusPreconditionFailed:
-		return problem{kind: messages.KindPrecondition, current: &messages.Result{Version: r.Version}}
+		return problem{kind: messages.KindPrecondition, detail: missed(c, &r), current: &messages.Result{Version: r.Version}}
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Send(r.Document)
@@ -145,9 +145,9 @@ func userOf(c *fiber.Ctx) (string, error) {
 	return id, nil
 }
 
-// bodyOf returns the request's body if it claims to be of one of the media types and isn't too
-// large. Whether it is what it claims is for the worker to tell.
-func (s *Server) bodyOf(c *fiber.Ctx, mediaTypes ...string) ([]byte, error) {
+// bodyOf returns the request's body if it claims to be of one of the media types. Whether it is what
+// it claims is for the worker to tell. It is not too large: that is refused before any handler.
+func bodyOf(c *fiber.Ctx, mediaTypes ...string) ([]byte, error) {
 	mediaType, parameters, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	known := false
 	for _, m := range mediaTypes {
@@ -162,13 +162,5 @@ func (s *Server) bodyOf(c *fiber.Ctx, mediaTypes ...string) ([]byte, error) {
 	if c.Get(fiber.HeaderContentEncoding) != "" {
 		return nil, problem{kind: kindUnsupportedMedia, detail: "content encodings are not supported"}
 	}
-	body := c.BodyRaw()
-	if len(body) > s.config.MaxDocument {
-		return nil, problem{kind: messages.KindTooLarge, detail: s.tooLarge()}
-	}
-	return body, nil
-}
-
-func (s *Server) tooLarge() string {
-	return fmt.Sprintf("the body may have at most %d bytes", s.config.MaxDocument)
+	return c.BodyRaw(), nil
 }

@@ -150,6 +150,9 @@ func (s *system) preconditions(t *testing.T) {
 		exchange{remove, "If-Match: *", "", 412, `ETag: "3"`, problem("precondition-failed")},
 		exchange{put, lines(isJSON, `If-Match: "0"`), `{"a":4}`, 200, `ETag: "4"`, ""},
 		exchange{remove, "", "", 204, `ETag: "5"`, nothing},
+		exchange{get, `If-Match: "0"`, "", 200, `ETag: "5"`, `{}`},
+		exchange{get, `If-None-Match: "0"`, "", 304, `ETag: "5"`, nothing},
+		exchange{put, lines(isJSON, `If-None-Match: "0"`), `{}`, 412, `ETag: "5"`, problem("precondition-failed")},
 		exchange{put, lines(isJSON, `If-Match: "5"`), `{"a":5}`, 200, `ETag: "6"`, ""})
 	s.story(t, "If-Match on every write",
 		exchange{put, isJSON, `{"a":[1]}`, 200, `ETag: "1"`, ""},
@@ -182,12 +185,12 @@ func (s *system) preconditions(t *testing.T) {
 		exchange{
 			put, lines(isJSON, `If-Match: "9"`, "X-Request-ID: r1"), `{}`, 412, lines(`ETag: "1"`, "X-Request-ID: r1"),
 			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,` +
-				`"detail":"the precondition does not hold","requestId":"r1","version":1,"settings":{"a" : "<&>"}}`,
+				`"detail":"the current version is 1","requestId":"r1","version":1,"settings":{"a" : "<&>"}}`,
 		},
 		exchange{
 			patch, lines(isMerge, `If-Match: "9"`, "X-Request-ID: r1", wantLess), `{}`, 412, `ETag: "1"`,
 			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,` +
-				`"detail":"the precondition does not hold","requestId":"r1","version":1}`,
+				`"detail":"the current version is 1","requestId":"r1","version":1}`,
 		})
 }
 
@@ -292,7 +295,10 @@ func (s *system) rest(t *testing.T) {
 		exchange{"POST $/history/1", "", "", 405, "Allow: GET, HEAD", problem("method-not-allowed")},
 		exchange{"PATCH $/settings/a", isMerge, `{}`, 405, "Allow: GET, HEAD, PUT, DELETE", problem("method-not-allowed")},
 		exchange{"OPTIONS $/settings", "", "", 204, lines("Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS", "Accept-Patch: application/merge-patch+json, application/json-patch+json, application/json", "Access-Control-Allow-Origin:"), nothing},
-		exchange{"OPTIONS /nowhere", "", "", 404, "", problem("not-found")})
+		exchange{"OPTIONS /nowhere", "", "", 404, "", problem("not-found")},
+		exchange{"PROPFIND $/settings", "", "", 405, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH", problem("method-not-allowed")},
+		exchange{"get $/settings", "", "", 405, "", problem("method-not-allowed")},
+		exchange{"OTHER /nowhere", "", "", 404, "", problem("not-found")})
 	s.story(t, "limits",
 		exchange{
 			"GET /limits", "", "", 200, "Content-Type: application/json",

@@ -24,7 +24,7 @@ func (s *Server) putValue(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	value, err := s.bodyOf(c, fiber.MIMEApplicationJSON)
+	value, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
 	}

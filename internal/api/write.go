@@ -22,6 +22,8 @@ const (
 	headerAcceptPatch         = "Accept-Patch"       // RFC 5789
 )
 
+const preconditionWanted = "send If-Match with the ETag that you have read, or If-None-Match: * for a document that isn't there yet"
+
 // write applies an operation to the user of the path and calls answer when that was done. Every
 // write comes through here: preconditions, idempotency key and preferences are the same for all.
 func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer func(*fiber.Ctx, *messages.Result) error) error {
@@ -34,7 +36,7 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer func(*fiber.Ct
 		return err
 	}
 	if condition == nil && s.config.RequirePrecondition {
-		return problem{kind: kindPreconditionRequired, detail: "send If-Match with the ETag that you have read, or If-None-Match: * for a document that isn't there yet"}
+		return problem{kind: kindPreconditionRequired, detail: preconditionWanted}
 	}
 	key, err := idempotencyKey(c)
 	if err != nil {
@@ -64,7 +66,9 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer func(*fiber.Ct
 		return answer(c, &r)
 	case messages.KindPrecondition:
 		setState(c, &r)
-		return problem{kind: r.Kind, detail: r.Detail, current: &r}
+		return problem{kind: r.Kind, detail: missed(c, &r), current: &r}
+	case messages.KindIDReused:
+		return problem{kind: r.Kind, detail: "this Idempotency-Key was used for another request of this user"}
 	default:
 		return problem{kind: r.Kind, detail: r.Detail}
 	}
@@ -106,14 +110,14 @@ func parseKey(value string) (string, error) {
 	if strings.HasPrefix(value, `"`) {
 		item, err := httpsfv.UnmarshalItem([]string{value})
 		if err != nil {
-			return "", errors.New("it is not a string as RFC 8941 has them")
+			return "", errors.New("it is no string as RFC 8941 has them: visible ASCII characters and spaces, in quotes")
 		}
 		var ok bool
 		if key, ok = item.Value.(string); !ok {
-			return "", errors.New("it is not a string as RFC 8941 has them")
+			return "", errors.New("it is no string as RFC 8941 has them: visible ASCII characters and spaces, in quotes")
 		}
 	} else if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
-		return "", errors.New("it has characters that a key without quotes may not have")
+		return "", errors.New("without quotes it may have visible ASCII characters only")
 	}
 	switch {
 	case key == "":

@@ -141,7 +141,7 @@ func malformed(err error) error {
 	case errors.Is(err, errDeep):
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fmt.Errorf("%w: it ends too early", ErrMalformed)
+		return fmt.Errorf("%w: the JSON ends too early", ErrMalformed)
 	}
 	return fmt.Errorf("%w: %s", ErrMalformed, strings.TrimPrefix(err.Error(), "jsontext: "))
 }
