@@ -21,6 +21,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/nats-io/nats.go"
+
 	// fiber asks for a version that lets requests be smuggled; go.mod must hold a later one.
 	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
