@@ -32,7 +32,6 @@ const (
 
 // load is clients at work, and what they have found.
 type load struct {
-	base    string
 	http    *http.Client
 	ledgers map[string]*ledger
 	stop    chan struct{}
@@ -40,6 +39,7 @@ type load struct {
 
 	mu     sync.Mutex
 	phases []*phase
+	bases  []string // of the APIs, any of which is asked
 }
 
 // phase is a stretch of the load during which something is done to the system.
@@ -67,11 +67,11 @@ func startLoad(t *testing.T, base, phase string) *load {
 		DisableCompression:  true,
 	}
 	l := &load{
-		base:    base,
 		http:    &http.Client{Transport: transport, Timeout: clientTimeout},
 		ledgers: make(map[string]*ledger),
 		stop:    make(chan struct{}),
 	}
+	l.through(base)
 	l.phase(phase)
 	owned := make([][]*ledger, clients)
 	for i := range clients * usersPerClient {
@@ -87,6 +87,19 @@ func startLoad(t *testing.T, base, phase string) *load {
 		transport.CloseIdleConnections()
 	})
 	return l
+}
+
+// through makes the clients ask these APIs, from their next request on.
+func (l *load) through(bases ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bases = bases
+}
+
+func (l *load) base() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bases[rand.N(len(l.bases))]
 }
 
 // userID makes ids of several shapes, since they travel in URLs, messages and SQL.
@@ -280,7 +293,7 @@ func (l *load) read(g *ledger) (bool, error) {
 // send makes a request; version is the answer's ETag if the status is 200.
 func (l *load) send(method, user, doc string) (status int, version int64, body []byte, err error) {
 	// Under no context: a request that was begun is finished, so that its outcome is known.
-	r, err := http.NewRequestWithContext(context.Background(), method, l.base+"/user/"+url.PathEscape(user)+"/settings", bytes.NewReader([]byte(doc)))
+	r, err := http.NewRequestWithContext(context.Background(), method, l.base()+"/user/"+url.PathEscape(user)+"/settings", bytes.NewReader([]byte(doc)))
 	if err != nil {
 		return 0, 0, nil, err
 	}

@@ -105,18 +105,6 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
-// buildPrograms builds the API and the worker with the race detector.
-func buildPrograms(ctx context.Context, t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-race", "-o", bin, "./cmd/api", "./cmd/worker")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return bin
-}
-
 // startNATS starts a NATS server as deploy/nats.conf has it, on a free port, and returns its URL.
 func startNATS(t *testing.T) string {
 	t.Helper()
@@ -201,6 +189,8 @@ func (p *program) log() []string {
 
 // listens waits for the line of the log that tells the address that a port 0 became.
 func (p *program) listens(ctx context.Context, message string) error {
+	ctx, cancel := p.whileItRuns(ctx)
+	defer cancel()
 	return waitFor(ctx, p.name+" to log "+message, func(context.Context) error {
 		for _, text := range p.log() {
 			var line struct{ Msg, Addr string }
@@ -209,12 +199,7 @@ func (p *program) listens(ctx context.Context, message string) error {
 				return nil
 			}
 		}
-		select {
-		case <-p.quit:
-			return fmt.Errorf("it exited: %w", p.err)
-		default:
-			return errors.New("not yet")
-		}
+		return errors.New("not yet")
 	})
 }
 
@@ -223,8 +208,14 @@ func (p *program) serving(ctx context.Context, message string) error {
 	if err := p.listens(ctx, message); err != nil {
 		return err
 	}
+	ctx, cancel := p.whileItRuns(ctx)
+	defer cancel()
+	return ready(ctx, "http://"+p.addr)
+}
+
+// whileItRuns returns a context that ends with ctx or when the program exits.
+func (p *program) whileItRuns(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	go func() {
 		select {
 		case <-p.quit:
@@ -232,7 +223,7 @@ func (p *program) serving(ctx context.Context, message string) error {
 		case <-ctx.Done():
 		}
 	}()
-	return ready(ctx, "http://"+p.addr)
+	return ctx, func() { cancel(nil) }
 }
 
 func (p *program) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }

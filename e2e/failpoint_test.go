@@ -1,0 +1,252 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// seed is the document at version 1 of whom TestAnswerLost writes.
+const seed = `{"theme":"light",  "list":[1, 2]}`
+
+// lost is a write of which every answer is lost, and what its repetition must be answered.
+type lost struct {
+	call   call   // without a user, precondition and key; the path is below the user's
+	status int    // of the first answer
+	body   string // of the first answer; %s: the user
+	header string // that it has, a line
+	// What the history calls it, and the document that it makes; empty and {}: there is none.
+	operation, document string
+}
+
+var lostWrites = map[string]lost{
+	"put": {
+		call:   call{method: http.MethodPut, path: "/settings", body: `{"theme": "dark"}`, header: []string{isJSON}},
+		status: 200, body: `{"theme": "dark"}`, operation: "replace", document: `{"theme": "dark"}`,
+	},
+	"put-minimal": {
+		call:   call{method: http.MethodPut, path: "/settings", body: `{"theme": "dark"}`, header: []string{isJSON, minimal}},
+		status: 204, header: "Preference-Applied: return=minimal", operation: "replace", document: `{"theme": "dark"}`,
+	},
+	"post": {
+		call:   call{method: http.MethodPost, path: "/settings", body: `{"theme":  "dark"}`, header: []string{isJSON}},
+		status: 200, body: `{"status":"settings updated","userId":"%s","settings":{"theme":  "dark"}}`,
+		operation: "replace", document: `{"theme":  "dark"}`,
+	},
+	"merge-patch": {
+		call:   call{method: http.MethodPatch, path: "/settings", body: `{"theme":"dark"}`, header: []string{isMerge}},
+		status: 200, body: `{"theme":"dark",  "list":[1, 2]}`, operation: "merge-patch", document: `{"theme":"dark",  "list":[1, 2]}`,
+	},
+	"json-patch": { // which can't be applied twice
+		call: call{
+			method: http.MethodPatch, path: "/settings", header: []string{isJSONPatch},
+			body: `[{"op":"test","path":"/theme","value":"light"},{"op":"replace","path":"/theme","value":"dark"}]`,
+		},
+		status: 200, body: `{"theme":"dark",  "list":[1, 2]}`, operation: "json-patch", document: `{"theme":"dark",  "list":[1, 2]}`,
+	},
+	"delete": {call: call{method: http.MethodDelete, path: "/settings"}, status: 204, operation: "delete", document: `{}`},
+	"set-value": {
+		call:   call{method: http.MethodPut, path: "/settings/theme", body: `"dark"`, header: []string{isJSON}},
+		status: 200, body: `"dark"`, operation: "set-value", document: `{"theme":"dark",  "list":[1, 2]}`,
+	},
+	"set-value-created": { // and stays created: 201, though the value is there by now
+		call:   call{method: http.MethodPut, path: "/settings/theme", body: `"dark"`, header: []string{isJSON}},
+		status: 201, body: `"dark"`, operation: "set-value", document: `{"list":[1],"theme":"dark"}`,
+	},
+	"append": {
+		call:   call{method: http.MethodPut, path: "/settings/list/-", body: `3`, header: []string{isJSON}},
+		status: 201, body: `3`, header: "Location: /user/%s/settings/list/2", operation: "set-value",
+	},
+	"delete-value": {call: call{method: http.MethodDelete, path: "/settings/list"}, status: 204, operation: "delete-value", document: `{"theme":"light"}`},
+	"restore": {
+		call:   call{method: http.MethodPost, path: "/history/1/restore"},
+		status: 200, body: seed, operation: "restore", document: seed,
+	},
+	"erase": {call: call{method: http.MethodDelete, path: ""}, status: 204, document: `{}`},
+}
+
+// of is the write as a client sends it for the user: as a compare-and-set, with a key.
+func (l lost) of(user string) call {
+	c := l.call
+	c.path = userOf(user) + c.path
+	c.header = append(slices.Clone(c.header), `If-Match: "1"`, "Idempotency-Key: "+user+"-key")
+	return c
+}
+
+// is returns an error unless the answer is the first one to the write, whoever gives it.
+func (l lost) is(user string, a answer) error {
+	named := func(text string) string { return strings.ReplaceAll(text, "%s", user) }
+	name, value, _ := strings.Cut(named(l.header), ": ")
+	if a.status != l.status || a.header.Get("ETag") != tag(2) || a.body != named(l.body) || a.header.Get(name) != value {
+		return fmt.Errorf("%s: got %v %v, want %d %s %s with %s", user, a, a.header, l.status, tag(2), named(l.body), l.header)
+	}
+	if a.header.Get("Idempotency-Replayed") != "true" {
+		return fmt.Errorf("%s: not marked as a repetition: %v", user, a.header)
+	}
+	return nil
+}
+
+// TestAnswerLost: a worker commits and its answer never arrives. Who asks again with the same key,
+// the API or its client, gets the first answer from any worker; the write counts once.
+func TestAnswerLost(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	s := newSystem(ctx, t)
+	lossy := filepath.Join(t.TempDir(), "worker")
+	build(ctx, t, "..", "-tags", "failpoint", "-o", lossy, "./cmd/worker")
+	losing := func(replies string) []*program {
+		return []*program{
+			s.worker(lossy, "OUTSET_FAILPOINTS=worker/reply-lost="+replies),
+			s.worker(lossy, "OUTSET_FAILPOINTS=worker/reply-lost="+replies),
+		}
+	}
+
+	sound := s.newWorker()
+	patient := s.newAPI()
+	hasty := s.newAPI("REQUEST_TIMEOUT=2500ms") // time for all three attempts, and for no more
+	users := []string{"api", "client"}
+	for name := range lostWrites {
+		users = append(users, name)
+	}
+	for _, user := range users {
+		document := seed
+		if user == "set-value-created" {
+			document = `{"list":[1]}`
+		}
+		_, err := s.want(patient, call{method: http.MethodPut, path: settingsOf(user), body: document, header: []string{isJSON}}, 200, 1)
+		s.do(err)
+	}
+
+	// The API itself asks again. Its client sees one answer, a second or two late.
+	workers := losing("1")
+	s.do(sound.terminate(ctx))
+	start := time.Now()
+	a, err := s.want(patient, lostWrites["put"].of("api"), 200, 2)
+	s.do(err)
+	if took := time.Since(start); took < time.Second || a.body != lostWrites["put"].body {
+		t.Errorf("the answer after %v is %v: was it lost at all?", took, a)
+	}
+	s.do(s.once(patient, "api", "replace", "replace"))
+
+	// Three answers in a row are lost, and the client asks the same workers again. They may
+	// have three more to lose.
+	more := losing("3")
+	for _, w := range workers {
+		s.do(w.terminate(ctx))
+	}
+	put := lostWrites["put"]
+	asked := 0
+	for {
+		a, err = s.send(hasty, put.of("client"))
+		s.do(err)
+		if asked++; a.status != http.StatusGatewayTimeout || asked == 4 {
+			break
+		}
+		if a.problem() != "outcome-unknown" || a.header.Get("Retry-After") == "" {
+			t.Errorf("without an answer: %v %v", a, a.header)
+		}
+	}
+	if asked == 1 {
+		t.Error("three lost answers made no 504")
+	}
+	s.do(put.is("client", a))
+	s.do(s.once(patient, "client", "replace", "replace"))
+
+	// No answer ever arrives, for each kind of write.
+	workers = losing("1000000")
+	for _, w := range more {
+		s.do(w.terminate(ctx))
+	}
+	s.do(s.eachLost(func(user string, l lost) error {
+		a, err := s.want(hasty, l.of(user), http.StatusGatewayTimeout, -1)
+		if err == nil && a.problem() != "outcome-unknown" {
+			err = fmt.Errorf("%s without an answer: %v", user, a)
+		}
+		return err
+	}))
+	// The workers that know are killed; others take their place.
+	others := []*program{s.newWorker(), s.newWorker()}
+	for _, w := range workers {
+		w.kill()
+	}
+	s.do(s.eachLost(s.repeated(patient, hasty)))
+	s.do(s.eachLost(func(user string, l lost) error {
+		if l.document == "" {
+			return nil
+		}
+		return s.has(patient, user, 2, l.document)
+	}))
+	// Others write meanwhile. What the first answer was doesn't change, nor does their version.
+	const later = `{"later":true}`
+	s.do(s.eachLost(func(user string, _ lost) error {
+		_, err := s.want(hasty, call{method: http.MethodPut, path: settingsOf(user), body: later, header: []string{isJSON}}, 200, 3)
+		return err
+	}))
+	s.do(s.eachLost(s.repeated(patient, hasty)))
+	s.do(others[0].terminate(ctx))
+	s.newWorker()
+	s.do(s.eachLost(s.repeated(patient, hasty)))
+	s.do(s.eachLost(func(user string, l lost) error {
+		err := s.has(patient, user, 3, later)
+		if l.operation == "" { // of an erased user nothing is kept but what came after
+			return errors.Join(err, s.once(patient, user, "replace"))
+		}
+		return errors.Join(err, s.once(patient, user, "replace", l.operation, "replace"))
+	}))
+	t.Logf("%d kinds of write; a client whose every answer was lost asked %d times", len(lostWrites), asked)
+}
+
+// eachLost does something for all kinds of write at once.
+func (s *system) eachLost(do func(user string, l lost) error) error {
+	errs := make(chan error, len(lostWrites))
+	for user, l := range lostWrites {
+		go func() { errs <- do(user, l) }()
+	}
+	var all error
+	for range lostWrites {
+		all = errors.Join(all, <-errs)
+	}
+	return all
+}
+
+// repeated returns what asks again often enough to meet every worker.
+func (s *system) repeated(bases ...string) func(string, lost) error {
+	return func(user string, l lost) error {
+		var first answer
+		for i := range 8 {
+			a, err := s.send(bases[i%len(bases)], l.of(user))
+			if err == nil {
+				err = l.is(user, a)
+			}
+			if err != nil {
+				return fmt.Errorf("repetition %d: %w", i+1, err)
+			}
+			if i == 0 {
+				first = a
+			} else if when := a.header.Get("Last-Modified"); when != first.header.Get("Last-Modified") {
+				return fmt.Errorf("%s: repetition %d says Last-Modified %s, the first said %s", user, i+1, when, first.header.Get("Last-Modified"))
+			}
+		}
+		return nil
+	}
+}
+
+// once returns an error unless the user's history has these operations and no other.
+func (s *system) once(base, user string, operations ...string) error {
+	newest := int64(len(operations))
+	if newest == 1 { // what comes after an erasure counts on
+		newest = 3
+	}
+	got, err := s.operations(base, user, newest)
+	if err == nil && !slices.Equal(got, operations) {
+		err = fmt.Errorf("%s: the history has %q, want %q", user, got, operations)
+	}
+	return err
+}

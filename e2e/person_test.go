@@ -1,0 +1,395 @@
+package e2e
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// person is what the model knows of a user.
+type person struct {
+	version  int64
+	now      revision
+	versions map[int64]revision // the history
+	first    map[string]applied // by idempotency key
+}
+
+// revision is a document as it was at a version.
+type revision struct {
+	absent    bool
+	text      string  // byte for byte
+	from      *change // set: the text is not known yet, only what it must be like
+	operation string
+	modified  time.Time // to the second, as the answer to the write has it
+}
+
+// applied is a write with a key, and its answer.
+type applied struct {
+	request request
+	answer  answer
+}
+
+func newPerson() *person {
+	return &person{now: revision{absent: true, text: "{}"}, versions: make(map[int64]revision), first: make(map[string]applied)}
+}
+
+// judge compares the answer with what has to come, and then is what the user has become.
+func (u *person) judge(r request, a answer) error {
+	if first, used := u.first[r.key]; used && r.key != "" && unreadable(r) == "" {
+		if !first.request.same(&r) {
+			return refusal(a, http.StatusUnprocessableEntity, "idempotency-key-reused")
+		}
+		return u.repeated(first.answer, a)
+	}
+	switch {
+	case a.header.Get("Idempotency-Replayed") != "":
+		return errors.New("said to be a repetition")
+	case r.op == "history":
+		return u.judgeHistory(r, a)
+	case r.writes():
+		return u.judgeWrite(r, a)
+	default:
+		return u.judgeRead(r, a)
+	}
+}
+
+func (u *person) repeated(first, a answer) error {
+	if a.header.Get("Idempotency-Replayed") != "true" || a.status != first.status || a.body != first.body {
+		return fmt.Errorf("want the first answer, replayed: %v", first)
+	}
+	for _, name := range []string{"ETag", "Last-Modified", "Location", "Content-Type", "Preference-Applied"} {
+		if a.header.Get(name) != first.header.Get(name) {
+			return fmt.Errorf("%s: the first answer had %q", name, first.header.Get(name))
+		}
+	}
+	return nil
+}
+
+func refusal(a answer, status int, kind string) error {
+	if a.status != status || a.problem() != kind {
+		return fmt.Errorf("want %d %s", status, kind)
+	}
+	return nil
+}
+
+// state compares what the answer says of the version that it is about.
+func (rev revision) state(version int64, a answer) error {
+	modified, err := http.ParseTime(a.header.Get("Last-Modified"))
+	switch {
+	case a.header.Get("ETag") != tag(version):
+		return fmt.Errorf("want ETag %s", tag(version))
+	case version == 0 && err == nil:
+		return errors.New("never saved, and has a Last-Modified")
+	case version > 0 && (err != nil || !rev.modified.IsZero() && !rev.modified.Equal(modified)):
+		return fmt.Errorf("want Last-Modified %v", rev.modified)
+	}
+	return nil
+}
+
+func (u *person) judgeRead(r request, a answer) error {
+	version, rev, want := u.version, u.now, u.now.text
+	switch {
+	case r.op == "get-version":
+		past, kept := u.versions[r.version]
+		if !kept {
+			return refusal(a, http.StatusNotFound, "not-found")
+		}
+		version, rev, want = r.version, past, past.text
+	case r.path != nil:
+		value, ok := raw(u.now.text, r.path)
+		if !ok && r.op == "head-value" {
+			return wantStatus(a, http.StatusNotFound)
+		} else if !ok {
+			return refusal(a, http.StatusNotFound, "not-found")
+		}
+		want = value
+	}
+	err := rev.state(version, a)
+	switch {
+	case r.match != nil && !r.match.has(version, rev.absent, false, false),
+		r.match == nil && !r.unmodified.IsZero() && rev.modified.After(r.unmodified):
+		err = errors.Join(err, wantStatus(a, http.StatusPreconditionFailed))
+		if r.op != "head" && r.op != "head-value" {
+			err = errors.Join(err, refusal(a, http.StatusPreconditionFailed, "precondition-failed"))
+		}
+		return err
+	case r.none != nil && r.none.has(version, rev.absent, true, false),
+		r.none == nil && !r.modified.IsZero() && version > 0 && !rev.modified.After(r.modified):
+		return errors.Join(err, wantStatus(a, http.StatusNotModified), wantBody(a, ""))
+	}
+	err = errors.Join(err, wantStatus(a, http.StatusOK))
+	if a.header.Get("Content-Type") != "application/json" {
+		err = errors.Join(err, errors.New("want JSON"))
+	}
+	switch {
+	case r.op == "get" && u.now.from != nil:
+		return errors.Join(err, u.learn(a.body))
+	case r.op != "head" && r.op != "head-value":
+		return errors.Join(err, wantBody(a, want))
+	case a.header.Get("Content-Length") != strconv.Itoa(len(want)):
+		err = errors.Join(err, fmt.Errorf("want the length %d", len(want)))
+	}
+	return err
+}
+
+// learn takes over how the programs spell what a change made, if that is right.
+func (u *person) learn(text string) error {
+	err := u.now.from.spelt(text)
+	u.now.text, u.now.from = text, nil
+	if _, kept := u.versions[u.version]; kept {
+		u.versions[u.version] = u.now
+	}
+	return err
+}
+
+func wantStatus(a answer, status int) error {
+	if a.status != status {
+		return fmt.Errorf("want %d", status)
+	}
+	return nil
+}
+
+func wantBody(a answer, body string) error {
+	if a.body != body {
+		return fmt.Errorf("want the body %q", body)
+	}
+	return nil
+}
+
+// unreadable is the kind of failure of a request that no document could be right for.
+func unreadable(r request) string {
+	document := r.op == "put" || r.op == "post"
+	switch {
+	case document && slices.Contains([]string{`[]`, `1`, `{"a":1e999}`}, r.body), r.op == "merge-patch" && r.body[0] != '{':
+		return "invalid-document"
+	case document && slices.Contains(badDocuments, r.body):
+		return "malformed"
+	case r.op == "json-patch" && !strings.HasSuffix(r.body, "]"), r.op == "json-patch" && r.body == `[{"op":"add"}]`,
+		r.op == "json-patch" && strings.Contains(r.body, `"dance"`):
+		return "malformed"
+	}
+	return ""
+}
+
+func (u *person) judgeWrite(r request, a answer) error {
+	switch kind := unreadable(r); kind {
+	case "":
+	case "malformed":
+		return refusal(a, http.StatusBadRequest, kind)
+	default:
+		return refusal(a, http.StatusUnprocessableEntity, kind)
+	}
+	if r.match != nil && !r.match.has(u.version, u.now.absent, false, true) ||
+		r.none != nil && r.none.has(u.version, u.now.absent, true, true) ||
+		r.match == nil && !r.unmodified.IsZero() && u.now.modified.After(r.unmodified) {
+		return u.precondition(r, a)
+	}
+	next, c, f := u.apply(r)
+	if f != nil {
+		return refusal(a, f.status, f.kind)
+	}
+	next.operation = cmp.Or(historical[r.op], r.op)
+	next.modified, _ = http.ParseTime(a.header.Get("Last-Modified"))
+	u.version++
+	u.now = next
+	if r.op == "erase" {
+		clear(u.versions)
+		maps.DeleteFunc(u.first, func(_ string, w applied) bool { return w.request.op != "erase" })
+	} else {
+		u.versions[u.version] = next
+	}
+	if r.key != "" {
+		u.first[r.key] = applied{r, a}
+	}
+	return u.written(r, c, a)
+}
+
+// precondition judges a refusal: it tells what there is.
+func (u *person) precondition(r request, a answer) error {
+	err := errors.Join(refusal(a, http.StatusPreconditionFailed, "precondition-failed"), u.now.state(u.version, a))
+	var told struct {
+		Version  *int64
+		Settings json.RawMessage
+	}
+	if e := json.Unmarshal([]byte(a.body), &told); e != nil || told.Version == nil || *told.Version != u.version {
+		return errors.Join(err, e, fmt.Errorf("want version %d in the body", u.version))
+	}
+	if r.minimal && told.Settings != nil || !r.minimal && string(told.Settings) != strings.TrimSpace(u.now.text) {
+		return errors.Join(err, fmt.Errorf("want settings %s in the body, or none if minimal", u.now.text))
+	}
+	return err
+}
+
+// written judges the answer to a write that was applied, and learns from it.
+func (u *person) written(r request, c *change, a answer) error {
+	err := u.now.state(u.version, a)
+	status, body := http.StatusOK, u.now.text
+	switch r.op {
+	case "put":
+		body = r.body
+	case "post":
+		body = fmt.Sprintf(`{"status":"settings updated","userId":%s,"settings":%s}`, encoded(r.user), r.body)
+	case "set-value":
+		body = r.body
+		if c.created {
+			status = http.StatusCreated
+		}
+		if want := location(r, c); c.created && a.header.Get("Location") != want {
+			err = errors.Join(err, fmt.Errorf("want the Location %q", want))
+		}
+	case "delete", "delete-value", "erase":
+		return errors.Join(err, wantStatus(a, http.StatusNoContent), wantBody(a, ""))
+	}
+	switch {
+	case r.minimal:
+		if body = ""; status == http.StatusOK {
+			status = http.StatusNoContent
+		}
+		if a.header.Get("Preference-Applied") != "return=minimal" {
+			err = errors.Join(err, errors.New("want Preference-Applied: return=minimal"))
+		}
+	case strings.HasSuffix(r.op, "-patch"):
+		return errors.Join(err, wantStatus(a, status), u.learn(a.body))
+	}
+	return errors.Join(err, wantStatus(a, status), wantBody(a, body))
+}
+
+// location is where a value came to be, if its path didn't say.
+func location(r request, c *change) string {
+	if !slices.Contains(r.path, "-") {
+		return ""
+	}
+	where := settingsOf(r.user)
+	for _, token := range c.path {
+		segment := url.PathEscape(token)
+		if token == "." || token == ".." { // which clients would take for the path's own
+			segment = strings.ReplaceAll(token, ".", "%2E")
+		}
+		where += "/" + segment
+	}
+	return where
+}
+
+func (u *person) judgeHistory(r request, a answer) error {
+	limit := cmp.Or(r.limit, 20)
+	var want []int64
+	for _, v := range slices.Backward(slices.Sorted(maps.Keys(u.versions))) {
+		if r.before == 0 || v < r.before {
+			want = append(want, v)
+		}
+	}
+	more := int64(len(want)) > limit
+	if more {
+		want = want[:limit]
+	}
+	var got page
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
+		return errors.Join(errors.New("want a history"), err)
+	}
+	if len(got.Versions) != len(want) {
+		return fmt.Errorf("want the versions %v", want)
+	}
+	for i, v := range want {
+		rev, l := u.versions[v], got.Versions[i]
+		size := len(rev.text)
+		if rev.absent {
+			size = 0
+		}
+		at, err := time.Parse(time.RFC3339Nano, l.Time)
+		if l.Version != v || l.Operation != rev.operation || l.Size != size || err != nil || !at.Truncate(time.Second).Equal(rev.modified) {
+			return fmt.Errorf("want version %d of %d bytes by %s at %v: %+v", v, size, rev.operation, rev.modified, l)
+		}
+	}
+	next := ""
+	if more {
+		next = fmt.Sprintf("%s?before=%d&limit=%d", historyOf(r.user), want[limit-1], limit)
+	}
+	if got.Next != next || (next != "") != (a.header.Get("Link") == "<"+next+`>; rel="next"`) {
+		return fmt.Errorf("want next %q", next)
+	}
+	return nil
+}
+
+// change is what a write must have made of a document.
+type change struct {
+	before  string          // byte for byte
+	after   any             // decoded
+	touched map[string]bool // keys of the document that it may spell anew
+	created bool
+	path    []string // where a value was put, and its bytes
+	value   string
+}
+
+// spelt returns an error unless the text says what it must, and keeps the spelling, the order and the white
+// space of what the change didn't touch.
+func (c *change) spelt(text string) error {
+	if got := decoded(text); !reflect.DeepEqual(got, c.after) {
+		return fmt.Errorf("want a document like %s", encoded(c.after))
+	}
+	if before, after := members(c.before, c.touched), members(text, c.touched); !slices.Equal(before, after) {
+		return fmt.Errorf("what was not touched was %q and is %q", before, after)
+	}
+	if value, ok := raw(text, c.path); c.path != nil && (!ok || value != strings.TrimSpace(c.value)) {
+		return fmt.Errorf("%q was put at %q, and %q is there", c.value, c.path, value)
+	}
+	return nil
+}
+
+// failure is why a write can't be applied.
+type failure struct {
+	status int
+	kind   string
+}
+
+var (
+	notFound      = &failure{http.StatusNotFound, "not-found"}
+	notApplicable = &failure{http.StatusUnprocessableEntity, "patch-not-applicable"}
+)
+
+// apply computes what the write makes of the document. Where the bytes aren't known it is a change.
+func (u *person) apply(r request) (next revision, c *change, f *failure) {
+	document := decoded(u.now.text)
+	c = &change{before: u.now.text, touched: make(map[string]bool)}
+	ok := true
+	switch r.op {
+	case "put", "post":
+		return revision{text: r.body}, c, nil
+	case "delete", "erase":
+		return revision{absent: true, text: "{}"}, c, nil
+	case "restore":
+		past, kept := u.versions[r.version]
+		if !kept {
+			return next, c, notFound
+		}
+		return revision{absent: past.absent, text: past.text}, c, nil
+	case "merge-patch":
+		c.after = merge(document, decoded(r.body))
+		for _, m := range members(r.body, nil) {
+			c.touched[m.key] = true
+		}
+	case "json-patch":
+		c.after, ok = patched(document, r.body, c.touched)
+	case "set-value":
+		c.touched[r.path[0]] = true
+		c.value = r.body
+		c.after, c.path, c.created, ok = put(document, true, r.path, decoded(r.body))
+	case "delete-value":
+		c.touched[r.path[0]] = true
+		if c.after, ok = remove(document, r.path); !ok {
+			return next, c, notFound
+		}
+	}
+	if !ok {
+		return next, c, notApplicable
+	}
+	return revision{from: c}, c, nil
+}

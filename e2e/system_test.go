@@ -1,0 +1,275 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
+)
+
+// built are the programs as the tests that are under way share them: the first builds, the
+// last removes.
+var built struct {
+	sync.Mutex
+
+	users int
+	dir   string
+}
+
+// buildPrograms builds the API and the worker with the race detector.
+func buildPrograms(ctx context.Context, t *testing.T) string {
+	t.Helper()
+	built.Lock()
+	defer built.Unlock()
+	if built.users == 0 {
+		dir, err := os.MkdirTemp("", "outset-e2e-") // no t.TempDir: it outlives the test that makes it
+		if err != nil {
+			t.Fatal(err)
+		}
+		built.dir = dir
+	}
+	built.users++
+	t.Cleanup(func() {
+		built.Lock()
+		defer built.Unlock()
+		if built.users--; built.users == 0 {
+			_ = os.RemoveAll(built.dir)
+		}
+	})
+	if _, err := os.Stat(filepath.Join(built.dir, "worker")); err != nil {
+		build(ctx, t, "..", "-o", built.dir, "./cmd/api", "./cmd/worker")
+	}
+	return built.dir
+}
+
+// build runs go build with the race detector in the tree at dir.
+func build(ctx context.Context, t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-race"}, args...)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+}
+
+// system is a database, a queue and whatever programs a test starts on them.
+type system struct {
+	t        *testing.T
+	ctx      context.Context
+	bin      string // the programs of this commit
+	database string
+	queue    string
+	http     *http.Client
+}
+
+// newSystem has no program running yet.
+func newSystem(ctx context.Context, t *testing.T) *system {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &system{
+		t: t, ctx: ctx, bin: buildPrograms(ctx, t), database: pgtest.ForTest(t), queue: startNATS(t),
+		http: &http.Client{Transport: transport, Timeout: clientTimeout},
+	}
+}
+
+// worker starts the worker program at path, and waits until it serves.
+func (s *system) worker(path string, env ...string) *program {
+	s.t.Helper()
+	w := startProgram(s.t, path, append([]string{"NATS_URL=" + s.queue, "DATABASE_URL=" + s.database, "ADMIN_ADDR=127.0.0.1:0"}, env...)...)
+	s.do(w.serving(s.ctx, "admin listening"))
+	return w
+}
+
+// api starts the API program at path, and waits until it can serve.
+func (s *system) api(path string, env ...string) (a *program, base string) {
+	s.t.Helper()
+	a = startProgram(s.t, path, append([]string{"NATS_URL=" + s.queue, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0"}, env...)...)
+	s.do(a.listens(s.ctx, "api listening"))
+	base = "http://" + a.addr
+	s.do(ready(s.ctx, base))
+	return a, base
+}
+
+// newWorker and newAPI start the programs of this commit.
+func (s *system) newWorker(env ...string) *program {
+	s.t.Helper()
+	return s.worker(filepath.Join(s.bin, "worker"), env...)
+}
+
+func (s *system) newAPI(env ...string) (base string) {
+	s.t.Helper()
+	_, base = s.api(filepath.Join(s.bin, "api"), env...)
+	return base
+}
+
+// do ends the test on an error.
+func (s *system) do(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// call is an HTTP request, with its header as lines.
+type call struct {
+	method, path, body string
+	header             []string
+}
+
+const (
+	isJSON      = "Content-Type: application/json"
+	isMerge     = "Content-Type: application/merge-patch+json"
+	isJSONPatch = "Content-Type: application/json-patch+json"
+	minimal     = "Prefer: return=minimal"
+)
+
+// answer is what a call came to.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (a answer) String() string {
+	return fmt.Sprintf("%d %s %.300s", a.status, a.header.Get("ETag"), a.body)
+}
+
+// tag is the entity tag of a version.
+func tag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// problem is the kind of a failure, "" if the answer isn't problem details.
+func (a answer) problem() string {
+	var p struct{ Type string }
+	if a.header.Get("Content-Type") != "application/problem+json" || json.Unmarshal([]byte(a.body), &p) != nil {
+		return ""
+	}
+	return strings.TrimPrefix(p.Type, "/problems/")
+}
+
+func (s *system) send(base string, c call) (answer, error) {
+	r, err := http.NewRequestWithContext(s.ctx, c.method, base+c.path, strings.NewReader(c.body))
+	if err != nil {
+		return answer{}, err
+	}
+	for _, line := range c.header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Add(name, value)
+	}
+	got, err := s.http.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = got.Body.Close() }()
+	body, err := io.ReadAll(got.Body)
+	if err != nil {
+		return answer{}, fmt.Errorf("%s %s: %w", c.method, c.path, err)
+	}
+	return answer{got.StatusCode, got.Header, string(body)}, nil
+}
+
+// want sends a call that must have this status and, unless it is negative, this version as its ETag.
+func (s *system) want(base string, c call, status int, version int64) (answer, error) {
+	a, err := s.send(base, c)
+	switch {
+	case err != nil:
+		return a, err
+	case a.status != status || version >= 0 && a.header.Get("ETag") != tag(version):
+		return a, fmt.Errorf("%s %s %v: got %v, want %d %s", c.method, c.path, c.header, a, status, tag(version))
+	}
+	return a, nil
+}
+
+// has returns an error unless the user has this document at this version.
+func (s *system) has(base, user string, version int64, document string) error {
+	a, err := s.want(base, call{method: http.MethodGet, path: settingsOf(user)}, http.StatusOK, version)
+	if err == nil && a.body != document {
+		err = fmt.Errorf("%s has %.300s at %d, want %.300s", user, a.body, version, document)
+	}
+	return err
+}
+
+// userOf is where everything of a user is, settingsOf the document, or a value in it.
+func userOf(user string) string { return "/user/" + url.PathEscape(user) }
+
+func settingsOf(user string, path ...string) string {
+	where := userOf(user) + "/settings"
+	for _, token := range path {
+		where += "/" + url.PathEscape(token)
+	}
+	return where
+}
+
+func historyOf(user string) string { return userOf(user) + "/history" }
+
+// versionOf is where one version of the past is.
+func versionOf(user string, version int64) string {
+	return historyOf(user) + "/" + strconv.FormatInt(version, 10)
+}
+
+// line is an entry of a user's history.
+type line struct {
+	Version   int64
+	Time      string
+	Operation string
+	Size      int
+}
+
+// page is one answer with a part of a history.
+type page struct {
+	Versions []line
+	Next     string
+}
+
+// history returns all of it, the newest first, page by page.
+func (s *system) history(base, user string, limit int) ([]line, error) {
+	var all []line
+	for next := historyOf(user) + "?limit=" + strconv.Itoa(limit); next != ""; {
+		a, err := s.want(base, call{method: http.MethodGet, path: next}, http.StatusOK, -1)
+		if err != nil {
+			return nil, err
+		}
+		var p page
+		if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+			return nil, fmt.Errorf("GET %s: %w: %v", next, err, a)
+		}
+		link := ""
+		if p.Next != "" {
+			link = "<" + p.Next + `>; rel="next"`
+		}
+		if a.header.Get("Link") != link || len(p.Versions) > limit || p.Next != "" && len(p.Versions) != limit {
+			return nil, fmt.Errorf("GET %s: %d versions, next %q, Link %q", next, len(p.Versions), p.Next, a.header.Get("Link"))
+		}
+		all = append(all, p.Versions...)
+		next = p.Next
+	}
+	return all, nil
+}
+
+// operations are what made the versions of a whole history, the oldest first. It fails where
+// there is a gap.
+func (s *system) operations(base, user string, newest int64) (operations []string, err error) {
+	all, err := s.history(base, user, 100)
+	if err != nil {
+		return nil, err
+	}
+	operations = make([]string, len(all))
+	for i, l := range all {
+		if l.Version != newest-int64(i) {
+			return nil, fmt.Errorf("%s: line %d of the history is version %d, want %d", user, i, l.Version, newest-int64(i))
+		}
+		operations[len(all)-1-i] = l.Operation
+	}
+	return operations, nil
+}
