@@ -73,9 +73,10 @@ func judgeRead(c *fiber.Ctx, r *messages.Result) (status int, err error) {
 	return 0, nil
 }
 
-// includes tells whether what was read is one of the versions.
+// includes tells whether what was read is one of the versions. That "0" is every document that isn't there
+// is for writers; here it is the entity tag of a user who never saved.
 func includes(v *messages.Versions, r *messages.Result) bool {
-	return v.Any && !r.Absent || slices.Contains(v.Listed, r.Version) || r.Absent && slices.Contains(v.Listed, 0)
+	return v.Any && !r.Absent || slices.Contains(v.Listed, r.Version)
 }
 
 // missed says what there is instead of what a precondition asks for.

@@ -125,9 +125,7 @@ func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, err
 	return r, nil
 }
 
-// now and deadline are when a request that comes now began and is given up, as the wire wants it.
-func (s *Server) now() int64 { return time.Now().UnixMilli() }
-
+// deadline is when a request that comes now is given up, as the wire wants it.
 func (s *Server) deadline() int64 {
 	return time.Now().Add(s.config.RequestTimeout).UnixMilli()
 }

@@ -150,8 +150,8 @@ func (s *system) preconditions(t *testing.T) {
 		exchange{remove, "If-Match: *", "", 412, `ETag: "3"`, problem("precondition-failed")},
 		exchange{put, lines(isJSON, `If-Match: "0"`), `{"a":4}`, 200, `ETag: "4"`, ""},
 		exchange{remove, "", "", 204, `ETag: "5"`, nothing},
-		exchange{get, `If-Match: "0"`, "", 200, `ETag: "5"`, `{}`},
-		exchange{get, `If-None-Match: "0"`, "", 304, `ETag: "5"`, nothing},
+		exchange{get, `If-Match: "0"`, "", 412, `ETag: "5"`, problem("precondition-failed")},
+		exchange{get, `If-None-Match: "0"`, "", 200, `ETag: "5"`, `{}`},
 		exchange{put, lines(isJSON, `If-None-Match: "0"`), `{}`, 412, `ETag: "5"`, problem("precondition-failed")},
 		exchange{put, lines(isJSON, `If-Match: "5"`), `{"a":5}`, 200, `ETag: "6"`, ""})
 	s.story(t, "If-Match on every write",

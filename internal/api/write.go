@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/dunglas/httpsfv"
 	"github.com/gofiber/fiber/v2"
@@ -43,7 +44,7 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer func(*fiber.Ct
 		return err
 	}
 	o.User, o.If, o.ID = user, condition, key
-	o.RequestID, o.Issued, o.Deadline = requestID(c), s.now(), s.deadline()
+	o.RequestID, o.Issued, o.Deadline = requestID(c), time.Now().UnixMicro(), s.deadline()
 	o.Fingerprint = fingerprint(c, user, &o)
 	o.Quiet = preference(c) == minimal
 	if condition != nil && o.Action == messages.ActionReplace {

@@ -109,7 +109,7 @@ func TestIssuedBeforeErased(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	start(t, nc, open(t), config)
-	issued := time.Now().UnixMilli()
+	issued := time.Now().UnixMicro()
 	o := write(1, messages.ActionReplace, document(`{"n":1}`))
 	o.Issued = issued
 	if got := do(t, nc, o); got.Kind != "" {
@@ -125,7 +125,7 @@ func TestIssuedBeforeErased(t *testing.T) {
 	if got := do(t, nc, read("ann")); !got.Absent || got.Version != 2 {
 		t.Errorf("%s", show(got))
 	}
-	o.Issued = erased.Modified + 1000
+	o.Issued = (erased.Modified + 1000) * 1000
 	if got := do(t, nc, o); got.Kind != "" || got.Version != 3 {
 		t.Errorf("a new beginning: %s", show(got))
 	}

@@ -27,7 +27,10 @@ func readOf(o *messages.Operation) store.Read {
 func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	s := store.Write{
 		User: o.User, ID: o.ID, Fingerprint: o.Fingerprint, Operation: o.Action.String(),
-		Deadline: timeOf(o.Deadline), Issued: timeOf(o.Issued), If: conditionOf(o.If),
+		Deadline: timeOf(o.Deadline), If: conditionOf(o.If),
+	}
+	if o.Issued != 0 {
+		s.Issued = time.UnixMicro(o.Issued)
 	}
 	if s.Fingerprint == nil {
 		s.Fingerprint = []byte{} // none is a fingerprint like any other, and never SQL's null

@@ -53,7 +53,7 @@ type Operation struct {
 	Limit int `cbor:"11,keyasint,omitempty"`
 	// Quiet leaves the document out of the result of a write.
 	Quiet bool `cbor:"12,keyasint,omitempty"`
-	// Issued is when the asker began, in milliseconds since 1970 (UTC). A write that was issued before
+	// Issued is when the asker began, in microseconds since 1970 (UTC). A write that was issued before
 	// its user was erased isn't applied any more. Zero: it is not known.
 	Issued int64 `cbor:"13,keyasint,omitempty"`
 }
