@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -44,10 +45,13 @@ type batchState struct {
 	overloads  int   // workers that were full
 	// When a worker first was too old for an operation and no other was known to be new enough.
 	tooOld time.Time
-	// By place: refusals that stand if nothing else is heard before the deadline.
+	// By place: what to answer if nothing better is heard before the deadline.
 	refused map[int]messages.Result
-	// By place: what the first answer said about Replayed, of those whose result did not fit into it.
-	replayed map[int]bool
+	// By place: writes that are done, and whether they were before, of which the result did not fit beside the
+	// others. Asking again gets it.
+	done map[int]bool
+	// Operations in one request, after a reply that had no room for all results; 0: as many as fit.
+	most int
 }
 
 // ask gets a result for each operation. It asks again where that is safe and may
@@ -55,20 +59,18 @@ type batchState struct {
 //
 //   - nobody is there to ask, or NATS is away: while a worker may be coming back;
 //   - a worker is full: once, since the next one may not be;
-//   - "not now" after an attempt without an answer, which may still be under way: until
-//     the deadline, to learn what became of it;
+//   - "no" to a write after an attempt without an answer, which may have applied it or may yet: until the
+//     deadline, to learn what became of it;
 //   - no answer: maxAttempts times in all, while the deadlines allow, and now a worker
 //     that has given a sign of life meanwhile;
-//   - "no" to what the current document doesn't allow, after an attempt without an answer: likewise,
-//     since that attempt may have found, or may yet find, another document;
 //   - others were writing the same document all the time: until the deadline, so that it is the request that
 //     waits, and not the worker;
-//   - an answer that did not fit beside the others: at once;
+//   - a result that did not fit beside the others: at once, with as many others as did;
 //   - a worker that is too old to know an action: one that does.
 func (a asker) ask(ctx context.Context, operations []messages.Operation) []messages.Result {
 	s := &batchState{
 		operations: operations, results: make([]messages.Result, len(operations)),
-		refused: make(map[int]messages.Result), replayed: make(map[int]bool),
+		refused: make(map[int]messages.Result), done: make(map[int]bool),
 	}
 	for i := range operations {
 		s.open = append(s.open, i)
@@ -89,7 +91,7 @@ func (a asker) ask(ctx context.Context, operations []messages.Operation) []messa
 			if next.newest != 0 {
 				subject, pause = a.whoKnows(s, next.newest)
 			}
-		case err == nil && s.maybe(reply.Kind):
+		case err == nil && reply.Kind.Temporary() && s.anyDoubt():
 			pause = unknownPause
 		case err == nil && reply.Kind == messages.KindOverloaded && s.overloads == 0:
 			s.overloads++
@@ -102,6 +104,7 @@ func (a asker) ask(ctx context.Context, operations []messages.Operation) []messa
 			s.fail(messages.Result{Kind: messages.KindUnavailable, Detail: unreachable(err)})
 		default:
 			s.attempts++
+			clear(s.refused) // it may have applied what was refused before
 			a.log.Warn("no answer from a worker", "subject", a.subject, "operations", len(s.open), "attempt", s.attempts, "error", err)
 			if s.attempts == maxAttempts || ctx.Err() != nil {
 				s.fail(messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "no worker answered in time"})
@@ -160,7 +163,7 @@ func (s *batchState) fitting(room int) []messages.Operation {
 	var fit []messages.Operation
 	for _, place := range s.open {
 		o := s.operations[place]
-		if room -= o.Size(); room < 0 && len(fit) > 0 {
+		if room -= o.Size(); len(fit) > 0 && (room < 0 || len(fit) == s.most) {
 			break
 		}
 		fit = append(fit, o)
@@ -192,26 +195,25 @@ type next struct {
 // is too old for, and what its result doesn't tell enough of.
 func (s *batchState) settle(results []messages.Result) (n next) {
 	var again []int
+	left := 0 // without room for their results
 	for i, r := range results {
 		place := s.open[i]
-		action := s.operations[place].Action
+		o := &s.operations[place]
 		switch {
 		case r.Kind == messages.KindAskAgain && i > 0:
-			if _, known := s.replayed[place]; !known {
-				s.replayed[place] = r.Replayed
+			if _, known := s.done[place]; !known && o.Action.Writes() {
+				s.done[place] = r.Replayed
 			}
-		case r.Unknown(action):
-			n.newest = max(n.newest, action)
-		case s.maybe(r.Kind):
+			left++
+		case r.Unknown(o.Action):
+			n.newest = max(n.newest, o.Action)
+		case s.doubt(place, r.Kind):
 			n.pause = max(n.pause, unknownPause)
 		case r.Busy && s.left(place, time.Now()) > lastCall:
 			n.pause = max(n.pause, rand.N(maxBusyPause)) //nolint:gosec // jitter, not a secret
 			s.refused[place] = r
-		case s.attempts > 0 && action.Writes() && r.Kind.Dated():
-			n.pause = max(n.pause, unknownPause)
-			s.refused[place] = r
 		default:
-			if first, known := s.replayed[place]; known && r.Kind == "" {
+			if first, known := s.done[place]; known {
 				r.Replayed = first
 			}
 			s.results[place] = r
@@ -219,25 +221,53 @@ func (s *batchState) settle(results []messages.Result) (n next) {
 		}
 		again = append(again, place)
 	}
+	s.limit(len(results)-left, len(results))
 	s.open = append(again, s.open[len(results):]...)
 	return n
 }
 
-// maybe tells whether "not now" may be untrue of an operation: an earlier attempt had no
-// answer, and may have applied it or yet apply it.
-func (s *batchState) maybe(k messages.Kind) bool { return s.attempts > 0 && k.Temporary() }
+// limit makes the next request as large as the reply to the last one had room for. Asking for all that is left
+// each time, a worker would do most of it over and over again.
+func (s *batchState) limit(fitted, asked int) {
+	switch {
+	case fitted < asked:
+		s.most = max(fitted, 1)
+	case s.most > 0:
+		s.most *= 2
+	}
+}
+
+// doubt tells whether a refusal says nothing about what became of the operation: it is done, or an attempt that
+// had no answer may have applied it or may yet. That its id was used for another write is certain in any case.
+func (s *batchState) doubt(place int, k messages.Kind) bool {
+	_, done := s.done[place]
+	switch {
+	case k == "" || k == messages.KindIDReused:
+		return false
+	case !s.operations[place].Action.Writes():
+		return s.attempts > 0 && k.Temporary()
+	default:
+		return done || s.attempts > 0
+	}
+}
+
+func (s *batchState) anyDoubt() bool {
+	return slices.ContainsFunc(s.open, func(place int) bool { return s.doubt(place, messages.KindUnavailable) })
+}
 
 // expire settles the operations whose time is up.
 func (s *batchState) expire(now time.Time) {
 	var open []int
 	for _, place := range s.open {
-		if refusal, ok := s.refused[place]; ok && s.operations[place].Expired(now) {
-			s.results[place] = s.judged(refusal) // no attempt can belie it from now on
-		} else if s.operations[place].Expired(now) {
-			s.results[place] = s.judged(messages.Result{Kind: messages.KindExpired})
-		} else {
+		if !s.operations[place].Expired(now) {
 			open = append(open, place)
+			continue
 		}
+		r, refused := s.refused[place]
+		if !refused {
+			r = messages.Result{Kind: messages.KindExpired}
+		}
+		s.results[place] = s.judged(place, r)
 	}
 	s.open = open
 }
@@ -259,14 +289,14 @@ func (s *batchState) left(place int, now time.Time) time.Duration {
 // fail gives all open operations the same result.
 func (s *batchState) fail(r messages.Result) {
 	for _, place := range s.open {
-		s.results[place] = s.judged(r)
+		s.results[place] = s.judged(place, r)
 	}
 	s.open = nil
 }
 
 // judged is the result where no more is to be learnt.
-func (s *batchState) judged(r messages.Result) messages.Result {
-	if s.maybe(r.Kind) {
+func (s *batchState) judged(place int, r messages.Result) messages.Result {
+	if s.doubt(place, r.Kind) {
 		return messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "an attempt had no answer"}
 	}
 	return r

@@ -28,7 +28,7 @@ func conditionOf(c *fiber.Ctx) (*messages.Condition, error) {
 	}
 	condition := messages.Condition{Match: match, NoneMatch: noneMatch}
 	if since := dateOf(c, fiber.HeaderIfUnmodifiedSince); match == nil && !since.IsZero() {
-		condition.UnmodifiedSince = since.Unix()
+		condition.UnmodifiedSince = max(since.Unix(), 1) // 0 would be none, and nothing is that old
 	}
 	if condition == (messages.Condition{}) {
 		return nil, nil //nolint:nilnil // no condition is no error
@@ -177,7 +177,8 @@ func setState(c *fiber.Ctx, r *messages.Result) {
 	// Set would spell it Etag: the same to programs, not to people.
 	c.Response().Header.SetCanonical([]byte(fiber.HeaderETag), []byte(`"`+strconv.FormatInt(r.Version, 10)+`"`))
 	if r.Modified != 0 {
-		// By the database's clock; but no answer may say that it was changed after the answer (section 8.8.2.1).
+		// By the database's clock; but it must not be later than the answer (section 8.8.2.1). It still may
+		// be by a second: fasthttp's Date is that much behind at times, and can't be set.
 		modified := time.UnixMilli(min(r.Modified, time.Now().UnixMilli()))
 		c.Set(fiber.HeaderLastModified, modified.UTC().Format(http.TimeFormat))
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -62,6 +63,25 @@ func validateOrigins(origins []string) error {
 		}
 	}
 	return nil
+}
+
+// sameOrigin refuses what a browser sends for a page of an origin that isn't allowed. Programs send none
+// of these headers, and old browsers but the second.
+func (s *Server) sameOrigin(c *fiber.Ctx) error {
+	origin := c.Get(fiber.HeaderOrigin)
+	allowed := trimmed(s.config.CORSOrigins)
+	switch site := c.Get("Sec-Fetch-Site"); {
+	case site == "same-origin" || site == "none" || slices.Contains(allowed, anyOrigin):
+		return nil
+	case slices.ContainsFunc(allowed, func(o string) bool { return strings.EqualFold(o, origin) }):
+		return nil
+	case site == "" && origin == "":
+		return nil
+	}
+	if u, err := url.Parse(origin); err == nil && c.Get("Sec-Fetch-Site") == "" && u.Host == string(c.Request().Host()) {
+		return nil
+	}
+	return problem{kind: kindCrossOrigin, detail: "CORS_ORIGINS doesn't list this page's origin"}
 }
 
 // trimmed returns the list without spaces and empty entries.

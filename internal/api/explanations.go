@@ -96,6 +96,12 @@ var explanations = map[messages.Kind]explanation{
 		Do:      "Take a new key, for instance a UUID, for each new request. Send the same key only to repeat the very same request.",
 		detail:  "this Idempotency-Key was used for another request of this user",
 	},
+	kindCrossOrigin: {
+		Means:   "A browser sent this for a page of another origin, which this service has not allowed to use it.",
+		Changed: nothing,
+		Do:      "Those who run the service can allow the origin (CORS_ORIGINS). Programs other than browsers are not concerned.",
+		detail:  "CORS_ORIGINS doesn't list this page's origin",
+	},
 	kindPreconditionRequired: {
 		Means:   "This service takes a write only if it says which version it builds upon, so that nobody undoes by accident what another has written.",
 		Changed: nothing,

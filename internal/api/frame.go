@@ -2,7 +2,6 @@ package api
 
 import (
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
@@ -28,7 +27,6 @@ func (s *Server) frame(c *fiber.Ctx) error {
 	if err != nil {
 		err = s.fail(c, err)
 	}
-	setDate(c)
 	if s.log.Enabled(c.UserContext(), slog.LevelDebug) {
 		s.log.Debug("request", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
 			"status", c.Response().StatusCode(), "took", time.Since(start))
@@ -47,9 +45,6 @@ func (s *Server) head(c *fiber.Ctx) {
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	c.Set(fiber.HeaderCacheControl, "no-cache") // may be kept, but not used without asking
 }
-
-// setDate sends when the answer was made (RFC 9110 section 6.6.1).
-func setDate(c *fiber.Ctx) { c.Set(fiber.HeaderDate, time.Now().UTC().Format(http.TimeFormat)) }
 
 func requestID(c *fiber.Ctx) string {
 	id, _ := c.Locals(requestIDKey).(string)

@@ -50,6 +50,13 @@ var apiConfig = api.Config{
 	MaxDocument: 64 << 10, APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second,
 }
 
+// patient is an API that tells what was decided also on a machine that is very busy.
+var patient = func() api.Config {
+	c := apiConfig
+	c.RequestTimeout = 30 * time.Second
+	return c
+}()
+
 var workerConfig = worker.Config{
 	ReadLanes: 2, WriteLanes: 2, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
 	MaxDocument: 64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100, HistoryAge: 24 * time.Hour,

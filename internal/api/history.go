@@ -40,13 +40,17 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	user, err := userOf(c)
+	if err != nil {
+		return err
+	}
 	answer := struct {
 		Versions []historyVersion `json:"versions"`
 		Next     string           `json:"next,omitempty"`
 	}{Versions: []historyVersion{}}
 	for i, e := range r.Entries {
 		if i == int(limit) {
-			answer.Next = fmt.Sprintf("/user/%s/history?before=%d&limit=%d", c.Params("id"), r.Entries[i-1].Version, limit)
+			answer.Next = fmt.Sprintf("/user/%s/history?before=%d&limit=%d", segment(user), r.Entries[i-1].Version, limit)
 			c.Set(fiber.HeaderLink, "<"+answer.Next+`>; rel="next"`) // RFC 8288
 			break
 		}
@@ -68,6 +72,10 @@ func (s *Server) getVersion(c *fiber.Ctx) error {
 func (s *Server) restoreVersion(c *fiber.Ctx) error {
 	version, err := numberOf("the version", c.Params("version"), 0, math.MaxInt64)
 	if err != nil {
+		return err
+	}
+	// Any page may send this one from a browser without being asked for leave first: it has no body.
+	if err := s.sameOrigin(c); err != nil {
 		return err
 	}
 	return s.write(c, messages.Operation{Action: messages.ActionRestore, Version: version}, sendDocument)

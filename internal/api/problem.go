@@ -18,6 +18,7 @@ const (
 	kindHeadersTooLarge      messages.Kind = "headers-too-large"
 	kindTimeout              messages.Kind = "request-timeout"
 	kindPreconditionRequired messages.Kind = "precondition-required"
+	kindCrossOrigin          messages.Kind = "cross-origin"
 )
 
 // statuses is the one table from a failure's kind to what HTTP says.
@@ -44,6 +45,7 @@ var statuses = map[messages.Kind]struct {
 	kindUnsupportedMedia:     {fiber.StatusUnsupportedMediaType, "The body is of a kind that isn't taken here", false},
 	kindHeadersTooLarge:      {fiber.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large", false},
 	kindTimeout:              {fiber.StatusRequestTimeout, "The request took too long to arrive", true},
+	kindCrossOrigin:          {fiber.StatusForbidden, "Pages of other origins may not do this", false},
 	kindPreconditionRequired: {fiber.StatusPreconditionRequired, "Writes need a precondition here", false},
 }
 
@@ -93,7 +95,6 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if err != nil {
 		return err
 	}
-	setDate(c)
 	c.Set(fiber.HeaderContentType, "application/problem+json")
 	return c.Status(entry.status).Send(body)
 }

@@ -144,7 +144,6 @@ func (s *Server) routes() *fiber.App {
 		JSONEncoder:    encode,
 		RequestMethods: append(slices.Clone(fiber.DefaultMethods), otherMethod),
 	})
-	app.Server().NoDefaultDate = true   // frame sends one that isn't behind by up to a second, and before Last-Modified
 	app.Server().CloseOnShutdown = true // tell clients whose connections are kept that this was the last answer
 
 	handle := app.Handler()

@@ -160,5 +160,8 @@ func bodyOf(c *fiber.Ctx, mediaTypes ...string) ([]byte, error) {
 	if c.Get(fiber.HeaderContentEncoding) != "" {
 		return nil, problem{kind: kindUnsupportedMedia, detail: "content encodings are not supported"}
 	}
+	if c.Get(fiber.HeaderContentRange) != "" { // RFC 9110 section 14.5
+		return nil, problem{kind: messages.KindMalformed, detail: "a part of a document (Content-Range) can't be sent; PATCH changes parts"}
+	}
 	return c.BodyRaw(), nil
 }

@@ -8,7 +8,7 @@ import (
 // TestSpecification is what the API does, row by row, against the running system.
 func TestSpecification(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, apiConfig)
+	s := newSystem(t, patient)
 	s.startWorker()
 	s.startWorker()
 	s.documents(t)
@@ -38,7 +38,9 @@ func (s *system) documents(t *testing.T) {
 		exchange{get, "", "", 200, `ETag: "1"`, " {\"b\":1.10,\n \"a\":9007199254740993} "},
 		exchange{put, lines(isJSON, wantLess), `{"c":1}`, 204, lines(`ETag: "2"`, "Preference-Applied: return=minimal", "Content-Type:"), nothing},
 		exchange{put, lines(isJSON, "Prefer: respond-async, Return = \"representation\"; x=1"), `{"c":2}`, 200, lines(`ETag: "3"`, "Preference-Applied: return=representation"), `{"c":2}`},
-		exchange{get, "", "", 200, `ETag: "3"`, `{"c":2}`})
+		exchange{put, lines(isJSON, `Prefer: x="a, return=minimal"`), `{"c":3}`, 200, lines(`ETag: "4"`, "Preference-Applied:"), `{"c":3}`},
+		exchange{put, lines(isJSON, "Content-Range: bytes 0-1/9"), `{}`, 400, "", problem("malformed")},
+		exchange{get, "", "", 200, `ETag: "4"`, `{"c":3}`})
 	s.story(t, "POST does, too, in its own words",
 		exchange{post, isJSON, `{"theme":"dark"}`, 200, `ETag: "1"`, ""},
 		exchange{"POST /user/a%22b/settings", isJSON, `{"theme": "dark"}`, 200, `ETag: "1"`, `{"status":"settings updated","userId":"a\"b","settings":{"theme": "dark"}}`})
@@ -96,7 +98,7 @@ func (s *system) values(t *testing.T) {
 		exchange{"GET $/settings/a/none", "", "", 404, "", problem("not-found")},
 		exchange{"GET $/settings/a/b%20c/01", "", "", 404, "", problem("not-found")},
 		exchange{"GET $/settings/a/b%20c/-", "", "", 404, "", problem("not-found")},
-		exchange{"PUT $/settings/a/b%20c/0", isJSON, ` "new" `, 200, lines(`ETag: "2"`, "Location:"), ` "new" `},
+		exchange{"PUT $/settings/a/b%20c/0", isJSON, ` "new" `, 200, lines(`ETag: "2"`, "Location:"), `"new"`},
 		exchange{"DELETE $/settings/a/b%20c/0", "", "", 204, `ETag: "3"`, nothing},
 		exchange{"DELETE $/settings/a/none", "", "", 404, "ETag:", problem("not-found")},
 		exchange{get, "", "", 200, `ETag: "3"`, `{ "a": {"b c": [{"x/y": null}]}, "": 0 }`})
@@ -171,6 +173,7 @@ func (s *system) preconditions(t *testing.T) {
 		exchange{put, lines(isJSON, `If-None-Match: W/"2"`), `{}`, 412, `ETag: "2"`, problem("precondition-failed")},
 		exchange{put, lines(isJSON, `If-Match: "2"`, `If-None-Match: "2"`), `{}`, 412, `ETag: "2"`, problem("precondition-failed")},
 		exchange{put, lines(isJSON, "If-Unmodified-Since: Thu, 01 Jan 2015 00:00:00 GMT"), `{}`, 412, `ETag: "2"`, problem("precondition-failed")},
+		exchange{put, lines(isJSON, "If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT"), `{}`, 412, `ETag: "2"`, problem("precondition-failed")},
 		exchange{put, lines(isJSON, "If-Unmodified-Since: Thu, 01 Jan 2015 00:00:00 GMT", `If-Match: "2"`), `{}`, 200, `ETag: "3"`, ""},
 		exchange{put, lines(isJSON, "If-Unmodified-Since: Fri, 01 Jan 2100 00:00:00 GMT"), `{}`, 200, `ETag: "4"`, ""},
 		exchange{"DELETE $", `If-Match: "4"`, "", 204, "", nothing})
@@ -271,6 +274,14 @@ func (s *system) histories(t *testing.T) {
 		exchange{"GET $/history?limit=0", "", "", 400, "", problem("malformed")},
 		exchange{"GET $/history?limit=101", "", "", 400, "", problem("malformed")},
 		exchange{"GET $/history?before=x", "", "", 400, "", problem("malformed")})
+	s.story(t, "a page of another origin can't make a browser restore",
+		exchange{put, isJSON, `{}`, 200, `ETag: "1"`, ""},
+		exchange{"POST $/history/1/restore", lines("Origin: https://other.example", "Sec-Fetch-Site: cross-site"), "", 403, "", problem("cross-origin")},
+		exchange{"POST $/history/1/restore", "Origin: https://other.example", "", 403, "", problem("cross-origin")},
+		exchange{"POST $/history/1/restore", "Origin: null", "", 403, "", problem("cross-origin")},
+		exchange{"POST $/history/1/restore", "Sec-Fetch-Site: same-site", "", 403, "", problem("cross-origin")},
+		exchange{"POST $/history/1/restore", "Sec-Fetch-Site: same-origin", "", 200, `ETag: "2"`, ""},
+		exchange{"POST $/history/1/restore", "Origin: " + s.base, "", 200, `ETag: "3"`, ""})
 	s.story(t, "a user without a history",
 		exchange{"GET $/history", "", "", 200, "Link:", `{"versions":[]}`},
 		exchange{"GET $/history/1", "", "", 404, "", problem("not-found")})
@@ -303,7 +314,7 @@ func (s *system) rest(t *testing.T) {
 		exchange{
 			"GET /limits", "", "", 200, "Content-Type: application/json",
 			`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24,"page":100},` +
-				`"request":{"userIdBytes":128,"idempotencyKeyBytes":255,"headerBytes":8192,"pathBytes":4096,"entityTags":256,"timeoutMilliseconds":5000}}`,
+				`"request":{"userIdBytes":128,"idempotencyKeyBytes":255,"headerBytes":8192,"pathBytes":4096,"entityTags":256,"timeoutMilliseconds":30000}}`,
 		})
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"net/url"
 	"strings"
 
@@ -29,14 +30,18 @@ func (s *Server) putValue(c *fiber.Ctx) error {
 		return err
 	}
 	o := messages.Operation{Action: messages.ActionSetValue, Path: path, Document: value}
+	user, err := userOf(c)
+	if err != nil {
+		return err
+	}
 	return s.write(c, o, func(c *fiber.Ctx, r *messages.Result) error {
 		if r.Created {
 			c.Status(fiber.StatusCreated)
 		}
 		if r.Path != nil { // not where the client asked for
-			c.Set(fiber.HeaderLocation, "/user/"+c.Params("id")+"/settings"+segments(r.Path))
+			c.Set(fiber.HeaderLocation, "/user/"+segment(user)+"/settings"+segments(r.Path))
 		}
-		return send(c, value)
+		return send(c, bytes.Trim(value, " \t\r\n")) // what GET answers
 	})
 }
 
@@ -74,7 +79,7 @@ func segments(path []string) string {
 	return b.String()
 }
 
-// segment encodes a key or an index as a segment of a path. Dots, too, where clients would take
+// segment encodes a user id, a key or an index as a segment of a path. Dots, too, where clients would take
 // them for the path's own.
 func segment(token string) string {
 	if token == "." || token == ".." {

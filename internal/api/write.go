@@ -43,7 +43,7 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer func(*fiber.Ct
 	if err != nil {
 		return err
 	}
-	o.User, o.If, o.ID = user, condition, key
+	o.User, o.If, o.ID, o.Keyed = user, condition, key, key != ""
 	o.RequestID, o.Issued, o.Deadline = requestID(c), time.Now().UnixMicro(), s.deadline()
 	o.Fingerprint = fingerprint(c, user, &o)
 	o.Quiet = preference(c) == minimal
@@ -138,7 +138,7 @@ const (
 // preference returns the first known value of "return" among the client's preferences, or "".
 func preference(c *fiber.Ctx) string {
 	for _, line := range c.Request().Header.PeekAll(headerPrefer) {
-		for wish := range strings.SplitSeq(string(line), ",") {
+		for _, wish := range splitOutsideQuotes(string(line)) {
 			wish, _, _ = strings.Cut(wish, ";")
 			name, value, _ := strings.Cut(wish, "=")
 			value = strings.Trim(strings.TrimSpace(value), `"`)
@@ -148,6 +148,22 @@ func preference(c *fiber.Ctx) string {
 		}
 	}
 	return ""
+}
+
+// splitOutsideQuotes splits a list at its commas, those in quoted strings excepted.
+func splitOutsideQuotes(list string) []string {
+	quoted, escaped := false, false
+	return strings.FieldsFunc(list, func(r rune) bool {
+		switch {
+		case escaped:
+			escaped = false
+		case r == '\\':
+			escaped = quoted
+		case r == '"':
+			quoted = !quoted
+		}
+		return r == ',' && !quoted
+	})
 }
 
 // send answers a write with what it made, or without where the client wants no more than that it was done.

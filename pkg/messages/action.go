@@ -28,7 +28,7 @@ const (
 )
 
 // names are what people call the actions that make versions.
-var names = map[Action]string{
+var names = [LastAction + 1]string{
 	ActionReplace:     "replace",
 	ActionReplaceIf:   "replace", // the same thing done
 	ActionMergePatch:  "merge-patch",
@@ -41,7 +41,12 @@ var names = map[Action]string{
 }
 
 // String is what people call an action that makes a version, and "" for all others.
-func (a Action) String() string { return names[a] }
+func (a Action) String() string {
+	if a > LastAction {
+		return ""
+	}
+	return names[a]
+}
 
 // Subject is where operations with this action are sent.
 func (a Action) Subject() string {
@@ -52,7 +57,7 @@ func (a Action) Subject() string {
 }
 
 // Writes tells whether the action makes a version.
-func (a Action) Writes() bool { return names[a] != "" }
+func (a Action) Writes() bool { return a.String() != "" }
 
 // hasPath tells whether the action is about a value inside the document.
 func (a Action) hasPath() bool {

@@ -50,9 +50,9 @@
 //
 // A failure has a [Kind], the same word from where it arises to the HTTP problem
 // that it becomes. Those for which [Kind.Definite] is true were surely not
-// applied; of them [Kind.Temporary] may go better in a moment and [Kind.Dated] after
-// another write of the same user. When no reply comes the outcome of a write is unknown. Ask again with
-// the same id. The queue group might draw the same frozen worker once more, so each worker
+// applied by this request; of them [Kind.Temporary] may go better in a moment. When no reply
+// comes the outcome of a write is unknown, and a refusal of a later attempt doesn't tell it: the first may be
+// applied yet. Ask again with the same id. The queue group might draw the same frozen worker once more, so each worker
 // also listens on subjects of its own, see [Named]: ask again there, if one is known to live.
 //
 // # Changing

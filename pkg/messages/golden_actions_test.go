@@ -17,7 +17,7 @@ var (
 			If: &messages.Condition{
 				Match: &messages.Versions{Listed: []int64{3, 0}}, NoneMatch: &messages.Versions{Any: true}, UnmodifiedSince: 1764000000,
 			},
-			Quiet: true, Issued: 1764000000000,
+			Quiet: true, Issued: 1764000000000, Keyed: true,
 		},
 		{Action: messages.ActionRestore, User: "42", ID: "op-3", Version: 300, If: &messages.Condition{}},
 		{Action: messages.ActionHistory, User: "42", Version: 300, Limit: 50},
@@ -27,7 +27,7 @@ var (
 		a1                                        # a request: 1 field
 		  01                                      #   1, operations:
 		  84                                      #   4 of them
-		    a8                                    #     8 fields
+		    a9                                    #     9 fields
 		      01 06                               #       1, action: set a value
 		      02 62 3432                          #       2, user: "42"
 		      05 64 6f702d32                      #       5, id: "op-2"
@@ -39,6 +39,7 @@ var (
 		        03 1a 69248100                    #         3, unmodified since: 1764000000
 		      0c f5                               #       12, quiet: true
 		      0d 1b 0000019ab697e800              #       13, issued: 1764000000000
+		      0e f5                               #       14, keyed: true
 		    a5                                    #     5 fields
 		      01 08                               #       1, action: restore
 		      02 62 3432                          #       2, user: "42"

@@ -49,17 +49,6 @@ func (k Kind) Definite() bool {
 	}
 }
 
-// Dated tells whether this is a definite no that holds of the current document only:
-// the same operation may succeed after another write.
-func (k Kind) Dated() bool {
-	switch k {
-	case KindNotFound, KindPrecondition, KindNotApplicable, KindTooLarge, KindInvalid:
-		return true
-	default:
-		return false
-	}
-}
-
 // Temporary tells whether this is a definite no for now: asking again may go better.
 func (k Kind) Temporary() bool {
 	switch k {

@@ -44,22 +44,15 @@ func TestKindDefinite(t *testing.T) {
 	}
 }
 
-// TestKindsOfNo: the two sorts of definite no that another attempt may turn into a yes, by waiting or
-// by what somebody else writes.
-func TestKindsOfNo(t *testing.T) {
+// TestTemporary: the definite no that another attempt may turn into a yes.
+func TestTemporary(t *testing.T) {
 	t.Parallel()
 	temporary := map[messages.Kind]bool{"overloaded": true, "unavailable": true, "deadline-exceeded": true}
-	dated := map[messages.Kind]bool{
-		"not-found": true, "precondition-failed": true, "patch-not-applicable": true, "too-large": true, "invalid-document": true,
-	}
 	for kind, definite := range definite {
 		if got := kind.Temporary(); got != temporary[kind] {
 			t.Errorf("%q: temporary %v", kind, got)
 		}
-		if got := kind.Dated(); got != dated[kind] {
-			t.Errorf("%q: dated %v", kind, got)
-		}
-		if !definite && (kind.Temporary() || kind.Dated()) {
+		if !definite && kind.Temporary() {
 			t.Errorf("%q: a definite no that isn't definite", kind)
 		}
 	}

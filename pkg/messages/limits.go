@@ -39,7 +39,7 @@ const (
 // Size is an upper bound of the bytes that the operation takes in a request.
 func (o *Operation) Size() int {
 	return operationOverhead + len(o.User) + len(o.RequestID) + len(o.ID) + len(o.Fingerprint) + len(o.Document) +
-		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) + sizeOfNumber(o.Issued) + 2
+		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) + sizeOfNumber(o.Issued) + 4
 }
 
 // Size is an upper bound of the bytes that the result takes in a reply.

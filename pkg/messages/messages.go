@@ -56,6 +56,9 @@ type Operation struct {
 	// Issued is when the asker began, in microseconds since 1970 (UTC). A write that was issued before
 	// its user was erased isn't applied any more. Zero: it is not known.
 	Issued int64 `cbor:"13,keyasint,omitempty"`
+	// Keyed: the ID comes from further off than the asker, and the same write may have been asked for
+	// long ago. Then the log is looked at even if the document is refused.
+	Keyed bool `cbor:"14,keyasint,omitempty"`
 }
 
 // Condition is what a writer wants to be true of the current document (RFC 9110

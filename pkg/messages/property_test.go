@@ -60,6 +60,7 @@ func operations() *rapid.Generator[messages.Operation] {
 			Version:     rapid.Int64().Draw(t, "version"),
 			Limit:       rapid.Int().Draw(t, "limit"),
 			Quiet:       rapid.Bool().Draw(t, "quiet"),
+			Keyed:       rapid.Bool().Draw(t, "keyed"),
 			Issued:      rapid.Int64().Draw(t, "issued"),
 		}
 	})
