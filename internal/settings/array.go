@@ -61,6 +61,22 @@ func (a *array) clone() *array {
 	return &c
 }
 
+func (a *array) weight() int {
+	if a.length == 0 && a.emptied {
+		return len("[]")
+	}
+	weight := len("[]") + len(a.start) + len(a.end)
+	for i, part := range a.blocks {
+		for j := range part {
+			if i+j > 0 {
+				weight += len(part[j].gap)
+			}
+			weight += part[j].value.weight()
+		}
+	}
+	return weight
+}
+
 func (a *array) write(to []byte) []byte {
 	if a.length == 0 && a.emptied {
 		return append(to, "[]"...)

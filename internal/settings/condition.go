@@ -9,6 +9,7 @@ import (
 type State struct {
 	Version  int64
 	Absent   bool // there is none: never saved, or deleted
+	NoValue  bool // what the write is about is a value inside the document, and that isn't there
 	Modified time.Time
 }
 
@@ -23,7 +24,7 @@ type Condition struct {
 
 // Versions is a set of versions. Zero stands for "there is no document".
 type Versions struct {
-	Any    bool // every version that has a document
+	Any    bool // every version that has what the write is about
 	Listed []int64
 }
 
@@ -51,7 +52,7 @@ func (c *Condition) modified(s State) bool {
 // has tells whether the state is one of the versions. That of a deleted document is listed by who has seen
 // that it was deleted.
 func (v *Versions) has(s State) bool {
-	return v.Any && !s.Absent ||
+	return v.Any && !s.Absent && !s.NoValue ||
 		slices.Contains(v.Listed, s.Version) ||
 		s.Absent && slices.Contains(v.Listed, 0)
 }

@@ -59,3 +59,29 @@ func TestConditionHolds(t *testing.T) {
 		})
 	}
 }
+
+// TestConditionOfAValue: * stands for the value, a version for the whole document.
+func TestConditionOfAValue(t *testing.T) {
+	t.Parallel()
+	every := &settings.Versions{Any: true}
+	third := &settings.Versions{Listed: []int64{3}}
+	for name, c := range map[string]struct {
+		condition      settings.Condition
+		there, missing bool
+	}{
+		"If-Match: *":            {settings.Condition{Match: every}, true, false},
+		"If-None-Match: *":       {settings.Condition{NoneMatch: every}, false, true},
+		"If-Match: the version":  {settings.Condition{Match: third}, true, true},
+		"If-None-Match: version": {settings.Condition{NoneMatch: third}, false, false},
+	} {
+		for _, missing := range []bool{false, true} {
+			want := c.there
+			if missing {
+				want = c.missing
+			}
+			if got := c.condition.Holds(settings.State{Version: 3, NoValue: missing}); got != want {
+				t.Errorf("%s, missing %t: %t", name, missing, got)
+			}
+		}
+	}
+}

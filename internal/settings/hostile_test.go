@@ -2,6 +2,7 @@ package settings_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -48,36 +49,104 @@ func keys(value string) string {
 const remove, add = `{"op":"remove","path":"/a/0"}`, `{"op":"add","path":"/a/0","value":1}`
 
 var attacks = map[string]attack{
-	"MergeManyKeys":    {keys("1"), limits.MergePatch, keys("2")},
-	"MergeManyNulls":   {keys("1"), limits.MergePatch, keys("null")},
-	"MergeManyObjects": {keys("{}"), limits.MergePatch, keys("{}")},
-	"MergeDeepest":     {deepest(), limits.MergePatch, strings.Repeat(`{"a":`, 30) + `1` + strings.Repeat(`}`, 30)},
-	"MergeEscapes":     {fill(`{"a":"`, `\u0061`, `"}`), limits.MergePatch, fill(`{"b":"`, `\u0061`, `"}`)},
-	"RemoveFirst":      {wide(), limits.JSONPatch, operations(remove, remove)},
-	"AddFirst":         {wide(), limits.JSONPatch, operations(add, add)},
-	"AddAndRemove":     {wide(), limits.JSONPatch, operations(add, remove, add)},
-	"MoveToTheEnd":     {wide(), limits.JSONPatch, operations(add, `{"op":"move","from":"/a/0","path":"/a/-"}`)},
-	"RemoveKeys":       {keys("1"), limits.JSONPatch, removals()},
-	"SetOneKey":        {keys("1"), limits.JSONPatch, operations(`{"op":"add","path":"/k","value":1}`, `{"op":"remove","path":"/k"}`, `{"op":"add","path":"/k","value":1}`)},
-	"TestTheWhole":     {wide(), limits.JSONPatch, fill(`[{"op":"test","path":"","value":{"a":[1`, `,1`, `]}}]`)},
-	"TestOften":        {wide(), limits.JSONPatch, operations(`{"op":"test","path":"/a/0","value":1}`, `{"op":"test","path":"/a/30000","value":1}`)},
-	"TestStrings":      {fill(`{"a":["`, `\u0061`, `"]}`), limits.JSONPatch, operations(`{"op":"test","path":"/a","value":["a"]}`, `{"op":"test","path":"/a","value":["a"]}`)},
-	"TestContainers":   {fill(`{"a":[[]`, `,[]`, `]}`), limits.JSONPatch, fill(`[{"op":"test","path":"/a","value":[[]`, `,[]`, `]}]`)},
-	"Deepest":          {deepest(), limits.JSONPatch, operations(`{"op":"test","path":"`+strings.Repeat("/a", 30)+`/0","value":1}`, `{"op":"add","path":"`+strings.Repeat("/a", 30)+`/0","value":1}`)},
-	"CopyDoubling":     {wide(), limits.JSONPatch, operations(`{"op":"copy","from":"","path":"/b"}`, `{"op":"copy","from":"","path":"/c"}`)},
-	"CopySmallBomb":    {`{"a":"aaaaaaaaaa"}`, limits.JSONPatch, operations(`{"op":"copy","from":"","path":"/b"}`, `{"op":"copy","from":"","path":"/c"}`)},
-	"CopyOverAndOver":  {wide(), limits.JSONPatch, operations(`{"op":"copy","from":"/a","path":"/b"}`, `{"op":"add","path":"/b/0","value":1}`, `{"op":"copy","from":"/a","path":"/b"}`)},
-	"CopyAndDescend":   {deepest(), limits.JSONPatch, operations(`{"op":"copy","from":"/a","path":"/b"}`, `{"op":"add","path":"/b`+strings.Repeat("/a", 29)+`/0","value":1}`, `{"op":"copy","from":"/a","path":"/b"}`)},
-	"LongPaths":        {`{}`, limits.JSONPatch, operations(`{"op":"add","path":"/a","value":1}`, `{"op":"add","path":"`+strings.Repeat("/a", 400)+`","value":1}`)},
-	"Nesting":          {`{"a":{}}`, limits.JSONPatch, operations(`{"op":"add","path":"/b","value":{}}`, `{"op":"move","from":"/a","path":"/b/a"}`, `{"op":"move","from":"/b","path":"/a"}`, `{"op":"add","path":"/b","value":{}}`)},
-	"SetInWide":        {wide(), setter("a", "-"), `1`},
-	"SetInDeepest":     {deepest(), setter(append(strings.Split(strings.Repeat("a", 30), ""), "0")...), `1`},
+	"MergeManyKeys":       {keys("1"), limits.MergePatch, keys("2")},
+	"MergeManyNulls":      {keys("1"), limits.MergePatch, keys("null")},
+	"MergeManyObjects":    {keys("{}"), limits.MergePatch, keys("{}")},
+	"MergeDeepest":        {deepest(), limits.MergePatch, strings.Repeat(`{"a":`, 30) + `1` + strings.Repeat(`}`, 30)},
+	"MergeEscapes":        {fill(`{"a":"`, `\u0061`, `"}`), limits.MergePatch, fill(`{"b":"`, `\u0061`, `"}`)},
+	"RemoveFirst":         {wide(), limits.JSONPatch, operations(remove, remove)},
+	"AddFirst":            {wide(), limits.JSONPatch, operations(add, add)},
+	"AddAndRemove":        {wide(), limits.JSONPatch, operations(add, remove, add)},
+	"MoveToTheEnd":        {wide(), limits.JSONPatch, operations(add, `{"op":"move","from":"/a/0","path":"/a/-"}`)},
+	"RemoveKeys":          {keys("1"), limits.JSONPatch, removals()},
+	"SetOneKey":           {keys("1"), limits.JSONPatch, operations(`{"op":"add","path":"/k","value":1}`, `{"op":"remove","path":"/k"}`, `{"op":"add","path":"/k","value":1}`)},
+	"TestTheWhole":        {wide(), limits.JSONPatch, fill(`[{"op":"test","path":"","value":{"a":[1`, `,1`, `]}}]`)},
+	"TestOften":           {wide(), limits.JSONPatch, operations(`{"op":"test","path":"/a/0","value":1}`, `{"op":"test","path":"/a/30000","value":1}`)},
+	"TestStrings":         {fill(`{"a":["`, `\u0061`, `"]}`), limits.JSONPatch, operations(`{"op":"test","path":"/a","value":["a"]}`, `{"op":"test","path":"/a","value":["a"]}`)},
+	"TestContainers":      {fill(`{"a":[[]`, `,[]`, `]}`), limits.JSONPatch, fill(`[{"op":"test","path":"/a","value":[[]`, `,[]`, `]}]`)},
+	"Deepest":             {deepest(), limits.JSONPatch, operations(`{"op":"test","path":"`+strings.Repeat("/a", 30)+`/0","value":1}`, `{"op":"add","path":"`+strings.Repeat("/a", 30)+`/0","value":1}`)},
+	"CopyDoubling":        {wide(), limits.JSONPatch, operations(`{"op":"copy","from":"","path":"/b"}`, `{"op":"copy","from":"","path":"/c"}`)},
+	"CopySmallBomb":       {`{"a":"aaaaaaaaaa"}`, limits.JSONPatch, operations(`{"op":"copy","from":"","path":"/b"}`, `{"op":"copy","from":"","path":"/c"}`)},
+	"CopyOverAndOver":     {wide(), limits.JSONPatch, operations(`{"op":"copy","from":"/a","path":"/b"}`, `{"op":"add","path":"/b/0","value":1}`, `{"op":"copy","from":"/a","path":"/b"}`)},
+	"CopyAndDescend":      {deepest(), limits.JSONPatch, operations(`{"op":"copy","from":"/a","path":"/b"}`, `{"op":"add","path":"/b`+strings.Repeat("/a", 29)+`/0","value":1}`, `{"op":"copy","from":"/a","path":"/b"}`)},
+	"LongPaths":           {`{}`, limits.JSONPatch, operations(`{"op":"add","path":"/a","value":1}`, `{"op":"add","path":"`+strings.Repeat("/a", 400)+`","value":1}`)},
+	"Nesting":             {`{"a":{}}`, limits.JSONPatch, operations(`{"op":"add","path":"/b","value":{}}`, `{"op":"move","from":"/a","path":"/b/a"}`, `{"op":"move","from":"/b","path":"/a"}`, `{"op":"add","path":"/b","value":{}}`)},
+	"CopyEmptiedObject":   {`{}`, limits.JSONPatch, bomb(1400, "", 13)},
+	"CopyEmptiedInCopies": {`{}`, limits.JSONPatch, bomb(1400, "/b", 60)},
+	"CopyEmptiedArray":    {`{}`, limits.JSONPatch, arrayBomb(1400, 100)},
+	"CopyAlmostEmptied":   {keys("1"), limits.JSONPatch, almostEmptied(1700, 100)},
+	"CopyDenseArrays":     {densest("[", "]"), limits.JSONPatch, operations(`{"op":"copy","from":"/a","path":"/b"}`, `{"op":"copy","from":"/a","path":"/b"}`)},
+	"CopyDenseObjects":    {densest(`{"":`, "}"), limits.JSONPatch, operations(`{"op":"copy","from":"/a","path":"/b"}`, `{"op":"copy","from":"/a","path":"/b"}`)},
+	"CopyEmptyObjects":    {fill(`{"a":[{}`, `,{}`, `]}`), limits.JSONPatch, operations(`{"op":"copy","from":"/a","path":"/b"}`, `{"op":"copy","from":"/a","path":"/b"}`)},
+	"CopyIntoEach":        {fill(`{"o":{},"a":[[]`, `,[]`, `]}`), limits.JSONPatch, operations(`{"op":"copy","from":"/o","path":"/a/0/-"}`, `{"op":"copy","from":"/a/0","path":"/o/a"}`)},
+	"AddDenseArrays":      {`{}`, limits.JSONPatch, fill(`[{"op":"add","path":"/b","value":[1`, `,`+chain("[", "]"), `]}]`)},
+	"MergeDenseArrays":    {densest("[", "]"), limits.MergePatch, densest("[", "]")},
+	"MergeDenseObjects":   {densest(`{"":`, "}"), limits.MergePatch, densest(`{"":`, "}")},
+	"SetInWide":           {wide(), setter("a", "-"), `1`},
+	"SetInDeepest":        {deepest(), setter(append(strings.Split(strings.Repeat("a", 30), ""), "0")...), `1`},
 }
 
 func removals() string {
 	var b strings.Builder
 	for i := 0; b.Len() < limits.Bytes-60; i++ {
 		fmt.Fprintf(&b, `,{"op":"remove","path":"/%x"}`, i)
+	}
+	return `[` + b.String()[1:] + `]`
+}
+
+// chain is a value that is as deep as may be inside an array of the document, and as dense.
+func chain(head, tail string) string {
+	levels := limits.Depth - 2
+	return strings.Repeat(head, levels-1) + head[:1] + strings.Repeat(tail, levels)
+}
+
+func densest(head, tail string) string {
+	part := `,` + chain(head, tail)
+	n := limits.Bytes/len(part) - 1
+	if head[0] == '{' {
+		n = min(n, limits.Keys/limits.Depth)
+	}
+	return `{"a":[1` + strings.Repeat(part, n) + `]}`
+}
+
+// bomb empties an object of n keys and then copies it into one, mostly itself, k times over: what comes
+// of it doubles each time, unless what has been removed is copied as well.
+func bomb(n int, into string, k int) string {
+	var b strings.Builder
+	b.WriteString(`[{"op":"add","path":"/b","value":{}},{"op":"add","path":"/a","value":{"0":1`)
+	for i := 1; i < n; i++ {
+		fmt.Fprintf(&b, `,"%x":1`, i)
+	}
+	b.WriteString(`}}`)
+	for i := range n {
+		fmt.Fprintf(&b, `,{"op":"remove","path":"/a/%x"}`, i)
+	}
+	for i := range k {
+		if into == "" {
+			fmt.Fprintf(&b, `,{"op":"copy","from":"/a","path":"/a/z%d"}`, i)
+		} else {
+			fmt.Fprintf(&b, `,{"op":"copy","from":"/a","path":"%s/x%d"},{"op":"copy","from":"%s","path":"%s/y%d"}`, into, i, into, into, i)
+		}
+	}
+	b.WriteString(`,{"op":"remove","path":"/a"},{"op":"remove","path":"/b"}]`)
+	return b.String()
+}
+
+// arrayBomb is the same for an array.
+func arrayBomb(n, k int) string {
+	return `[{"op":"add","path":"/a","value":[1` + strings.Repeat(`,1`, n-1) + `]}` +
+		strings.Repeat(`,{"op":"remove","path":"/a/0"}`, n) +
+		strings.Repeat(`,{"op":"copy","from":"/a","path":"/a/-"}`, k) + `,{"op":"remove","path":"/a"}]`
+}
+
+// almostEmptied removes the first n of the keys and copies what is left.
+func almostEmptied(n, k int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,{"op":"remove","path":"/%x"}`, i)
+	}
+	for i := range k {
+		fmt.Fprintf(&b, `,{"op":"copy","from":"","path":"/z%d"}`, i)
 	}
 	return `[` + b.String()[1:] + `]`
 }
@@ -105,9 +174,88 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// allocated is what f allocates altogether, so it can't run beside others.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestHostileMemory: a change takes a bounded multiple of the limit, garbage and all. The worst of
+// these takes two thirds of what is allowed here.
+func TestHostileMemory(t *testing.T) {
+	const most = 16 << 20
+	for name, a := range attacks {
+		change, err := a.method([]byte(a.body))
+		checkError(t, err, nil)
+		document := []byte(a.document)
+		got := allocated(func() { _, err = change(document) })
+		t.Logf("%s: %d KiB, %v", name, got>>10, err)
+		if got > most {
+			t.Errorf("%s allocates %d MiB", name, got>>20)
+		}
+	}
+}
+
+// TestWaitingChanges: a change that waits for its turn has little more than its body.
+func TestWaitingChanges(t *testing.T) {
+	const waiting, most = 10, 1 << 10
+	for _, name := range []string{"MergeManyKeys", "MergeDenseArrays", "AddDenseArrays", "RemoveKeys"} {
+		changes, body := make([]settings.Change, waiting), []byte(attacks[name].body)
+		kept := live()
+		for i := range changes {
+			var err error
+			changes[i], err = attacks[name].method(body)
+			checkError(t, err, nil)
+		}
+		if kept = live() - kept; kept > waiting*most {
+			t.Errorf("%s: a change keeps %d bytes beside its body", name, kept/waiting)
+		}
+		runtime.KeepAlive(changes)
+	}
+}
+
+func live() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestCopiesThatFit: no copy is refused if what comes of it is within the limits, however dense it is.
+func TestCopiesThatFit(t *testing.T) {
+	t.Parallel()
+	deep := chain("[", "]")
+	for name, value := range map[string]string{
+		"a number":    `1`,
+		"numbers":     `[` + strings.Repeat(`1,`, 500) + `1]`,
+		"arrays":      `[` + strings.Repeat(`[],`, 333) + `[]]`,
+		"deep arrays": `[` + strings.Repeat(deep[1:len(deep)-1]+`,`, 16) + `1]`,
+		"one number":  `[` + strings.Repeat(`[1],`, 250) + `[1]]`,
+		"empty keys":  `[` + strings.Repeat(`{"":1},`, 142) + `1]`,
+		"white space": `[1` + strings.Repeat(" \n", 400) + `,[1]]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			document := `{"a":[` + value + `]}`
+			copies := min((limits.Bytes-len(document))/len(`,`+value), limits.Bytes/len(`,`+copyToEnd)-1)
+			patch := `[` + strings.Repeat(copyToEnd+`,`, copies-1) + copyToEnd + `]`
+			want := `{"a":[` + strings.Repeat(value+`,`, copies) + value + `]}`
+			checkOutcome(t, limits.JSONPatch, document, patch, want, nil)
+		})
+	}
+}
+
+const copyToEnd = `{"op":"copy","from":"/a/0","path":"/a/-"}`
+
 func TestCopiesAreBounded(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"CopyDoubling", "CopySmallBomb", "CopyOverAndOver"} {
+	for _, name := range []string{
+		"CopyDoubling", "CopySmallBomb", "CopyOverAndOver", "CopyEmptiedInCopies", "CopyEmptiedArray",
+		"CopyDenseArrays", "CopyDenseObjects", "CopyEmptyObjects", "CopyIntoEach",
+	} {
 		_, err := outcome(attacks[name].method, attacks[name].document, attacks[name].body)
 		checkError(t, err, settings.ErrTooLarge)
 	}

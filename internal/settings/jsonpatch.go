@@ -13,26 +13,26 @@ type operation struct {
 	name       string // "add" …
 	at, fromAt string // JSON pointers, for error messages
 	path, from []string
-	value      *node // nobody changes it
+	value      *node
 }
 
 // JSONPatch returns the change that a JSON patch describes (RFC 6902). All of its operations are
-// applied or none. What they don't touch keeps its bytes: spelling, order and white space.
+// applied or none. What they don't touch keeps its bytes: spelling, order and white space. From then
+// on nobody may write to patch.
 func (l Limits) JSONPatch(patch []byte) (Change, error) {
 	const own = 2 // levels of the patch itself, around the values that it carries
 	if _, err := l.survey(patch, l.Depth+own); err != nil {
 		return nil, err
 	}
-	_, parsed, _, err := parse(patch)
-	if err != nil {
-		return nil, err
-	}
-	operations, err := readOperations(parsed)
-	if err != nil {
+	if _, err := readOperations(patch); err != nil {
 		return nil, err
 	}
 	return func(current []byte) (Next, error) {
 		d, err := edit(current)
+		if err != nil {
+			return Next{}, err
+		}
+		operations, err := readOperations(patch)
 		if err != nil {
 			return Next{}, err
 		}
@@ -47,12 +47,16 @@ func (l Limits) JSONPatch(patch []byte) (Change, error) {
 	}, nil
 }
 
-func readOperations(patch node) ([]operation, error) {
-	if patch.array == nil {
+func readOperations(patch []byte) ([]operation, error) {
+	_, parsed, _, err := parse(patch)
+	if err != nil {
+		return nil, err
+	}
+	if parsed.array == nil {
 		return nil, fmt.Errorf("%w: a JSON patch is an array", ErrMalformed)
 	}
-	operations := make([]operation, 0, patch.array.length)
-	for i, n := range patch.array.nodes() {
+	operations := make([]operation, 0, parsed.array.length)
+	for i, n := range parsed.array.nodes() {
 		o, err := readOperation(n)
 		if err != nil {
 			return nil, fmt.Errorf("%w: operation %d %w", ErrMalformed, i, err)

@@ -1,7 +1,8 @@
 package settings
 
 // MergePatch returns the change that a merge patch describes (RFC 7396). What it doesn't touch
-// keeps its bytes: spelling, order and white space. What it sets is spelt as in the patch.
+// keeps its bytes: spelling, order and white space. What it sets is spelt as in the patch. From then
+// on nobody may write to patch.
 func (l Limits) MergePatch(patch []byte) (Change, error) {
 	found, err := l.survey(patch, l.Depth)
 	if err != nil {
@@ -12,12 +13,12 @@ func (l Limits) MergePatch(patch []byte) (Change, error) {
 	if err := found.object(); err != nil {
 		return nil, err
 	}
-	_, parsed, _, err := parse(patch)
-	if err != nil {
-		return nil, err
-	}
 	return func(current []byte) (Next, error) {
 		d, err := edit(current)
+		if err != nil {
+			return Next{}, err
+		}
+		_, parsed, _, err := parse(patch)
 		if err != nil {
 			return Next{}, err
 		}
@@ -55,7 +56,8 @@ func (n *node) stripped() node {
 	if n.object == nil {
 		return node{spelt: n.spelt} // nobody steps into an array that has just been set
 	}
-	o := &object{start: n.object.start, end: n.object.end}
+	o := *n.object
+	o.members = nil
 	for i := range n.object.members {
 		m := n.object.members[i]
 		if m.value.kind() == 'n' {
@@ -68,5 +70,5 @@ func (n *node) stripped() node {
 	if o.size == 0 && n.object.size > 0 {
 		return node{spelt: Empty}
 	}
-	return node{spelt: n.spelt, object: o}
+	return node{spelt: n.spelt, object: &o}
 }

@@ -47,6 +47,22 @@ func (n *node) clone() node {
 	return c
 }
 
+// valueWeight is what each value weighs on top of its bytes, for in memory it has some 200 however short it
+// is. It is chosen so that no value weighs more than maxCopies times the bytes it comes to in a document:
+// the shortest have one, and a comma.
+const valueWeight = 6
+
+// weight is that of a copy: the bytes that it is written with, and valueWeight for each value in it.
+func (n *node) weight() int {
+	switch {
+	case n.object != nil:
+		return valueWeight + n.object.weight()
+	case n.array != nil:
+		return valueWeight + n.array.weight()
+	}
+	return valueWeight + len(n.spelt)
+}
+
 // child returns the value that a token of a path leads to, or nil if there is none. It
 // is good until the next edit.
 func (n *node) child(token string) *node {

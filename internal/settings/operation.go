@@ -5,26 +5,28 @@ import (
 	"slices"
 )
 
-// maxCopies times the size of a document is what the copies of one patch may come to. Without
-// it a few dozen operations that copy the whole into itself would fill the memory.
+// maxCopies times the size of a document is what the copies of one patch may weigh. Without it a few dozen
+// operations that copy the whole into itself would fill the memory. It is enough for all copies that fit
+// into a document, see valueWeight.
 const maxCopies = 4
 
 // patching is a document to which a JSON patch is being applied.
 type patching struct {
 	*document
 	limits Limits
-	copies int // bytes that may yet be copied
+	copies int // weight that may yet be copied
 }
 
+// apply takes the operation's value for the document.
 func (p *patching) apply(o *operation) error {
 	switch o.name {
 	case "add":
-		return p.add(o.path, o.value.clone())
+		return p.add(o.path, *o.value)
 	case "remove":
 		_, err := p.remove(o.path)
 		return err
 	case "replace":
-		return p.replace(o.path, o.value.clone())
+		return p.replace(o.path, *o.value)
 	case "move":
 		return p.move(o)
 	case "copy":
@@ -103,8 +105,8 @@ func (p *patching) copy(o *operation) error {
 	if err != nil {
 		return err
 	}
-	if p.copies -= len(n.write(nil)); p.copies < 0 {
-		return fmt.Errorf("%w: the patch copies more than %d bytes", ErrTooLarge, maxCopies*p.limits.Bytes)
+	if p.copies -= n.weight(); p.copies < 0 {
+		return fmt.Errorf("%w: all that the patch copies is more than %d documents may have", ErrTooLarge, maxCopies)
 	}
 	return p.add(o.path, n.clone())
 }
