@@ -22,6 +22,9 @@ func (s *state) apply(w *Write) Written {
 		}
 		return Written{Document: earlier.Document, Created: earlier.created, Replayed: true}
 	}
+	if w.Wrong != nil {
+		return Written{Err: w.Wrong}
+	}
 	if !w.Deadline.IsZero() && !s.now.Before(w.Deadline) {
 		return Written{Err: ErrExpired}
 	}
@@ -32,10 +35,13 @@ func (s *state) apply(w *Write) Written {
 	if r.erasedSince(w) {
 		return Written{Err: fmt.Errorf("%w: %w", ErrUnavailable, errErased)}
 	}
-	if !w.If.Holds(settings.State{Version: r.Version, Absent: r.Absent, Modified: r.Modified}) {
-		return Written{Document: r.Document, Err: settings.ErrPrecondition}
-	}
 	next, err := s.next(r, w)
+	// What isn't there isn't, whatever the condition (RFC 9110 section 13.2.1).
+	if err == nil || !errors.Is(err, settings.ErrNotFound) {
+		if !w.If.Holds(r.state(w)) {
+			return Written{Document: r.Document, Err: settings.ErrPrecondition}
+		}
+	}
 	if err != nil {
 		return Written{Err: err}
 	}
@@ -51,6 +57,16 @@ func (s *state) apply(w *Write) Written {
 		s.until = w.Deadline
 	}
 	return Written{Document: r.Document, Created: next.Created}
+}
+
+// state is what the condition of w is about.
+func (r *row) state(w *Write) settings.State {
+	s := settings.State{Version: r.Version, Absent: r.Absent, Modified: r.Modified}
+	if w.If != nil && w.Path != nil {
+		_, err := settings.Value(r.Bytes, w.Path)
+		s.NoValue = err != nil
+	}
+	return s
 }
 
 // erasedSince tells whether w may have been applied before the user was erased. Those that

@@ -98,8 +98,8 @@ func (s *state) queueLog(b *pgx.Batch) {
 		operations[i], created[i], documents[i] = e.operation, e.created, e.orNull()
 	}
 	b.Queue(`
-		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, applied_at)
-		select user_id, version, operation_id, fingerprint, operation, created, document::json, $8::timestamptz
+		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
+		select user_id, version, operation_id, fingerprint, operation, created, document::json, coalesce(octet_length(document), 0), $8::timestamptz
 		from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::boolean[], $7::text[])
 			as new (user_id, version, operation_id, fingerprint, operation, created, document)`,
 		users, versions, ids, fingerprints, operations, created, documents, s.now)

@@ -136,7 +136,7 @@ func isDocument(t *testing.T, what string, got store.Document, version int64, do
 }
 
 // checkLog fails the test unless the log has each user's versions from the last erasure to the
-// current one, without a gap and each with an id, and agrees on the current document. Of
+// current one, without a gap and each with an id, and agrees on the current document and on sizes. Of
 // versions up to an erasure there may only be rows of erasures.
 func checkLog(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
@@ -165,7 +165,8 @@ func checkLogs(t *testing.T, conn *pgx.Conn, pruned bool) {
 		      and (l.n, l.high, l.ids, l.document) is distinct from
 		          (l.high - l.low + 1, s.version, l.n, case when s.deleted_version = s.version then null else s.document::text end)
 		   or not $1 and l.low <> coalesce(s.erased_version, 0) + 1
-		   or exists (select from settings_log t where t.user_id = s.user_id and t.version <= s.erased_version and t.document is not null)`, pruned).Scan(&wrong)
+		   or exists (select from settings_log t where t.user_id = s.user_id and t.version <= s.erased_version and t.document is not null)
+		   or exists (select from settings_log t where t.user_id = s.user_id and t.size <> coalesce(octet_length(t.document::text), 0))`, pruned).Scan(&wrong)
 	if err != nil {
 		t.Fatal(err)
 	}

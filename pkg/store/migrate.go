@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -24,14 +26,28 @@ var migrations embed.FS
 // a time: the ASCII codes of "outset".
 const migrationLock = 0x6f7574736574
 
+// While a migration waits to lock a table, behind a pg_dump for instance, whatever the workers ask of that
+// table waits behind the migration. So it waits for a moment only, and tries again and again.
+const (
+	tableLockTimeout = 100 * time.Millisecond // two tables in a row are still less than a worker's lockTimeout
+	tableLockPause   = time.Second            // at least, between two attempts
+	migratorTimeout  = 10 * time.Second       // until one says that it waits for another program to migrate
+	stalledTimeout   = 3 * time.Second        // until Postgres gives up on a program that is frozen with tables locked
+)
+
 // Migrate brings the schema at url up to what this program needs. Any number of programs
 // may do so at once. A schema that is newer than the program is left as it is:
-// migrations are written so that the version before them goes on working.
+// migrations are written so that the version before them goes on working. While it can't have the
+// locks that it needs it tries on until ctx ends, and holds nobody up for longer than moments.
 func Migrate(ctx context.Context, url string) error {
+	return migrateAt(ctx, url, func(error) {})
+}
+
+func migrateAt(ctx context.Context, url string, waiting func(error)) error {
 	config, err := pgx.ParseConfig(url)
 	if err == nil {
 		config.ConnectTimeout = connectTimeout
-		err = migrate(ctx, config)
+		err = migrate(ctx, config, waiting)
 	}
 	if err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", lineError{err})
@@ -56,9 +72,12 @@ const repeatEvery = 30 * time.Second
 // MigrateWhenReachable is Migrate for a program that may start before its database does:
 // it tries every second until ctx ends, unless the database answers with a refusal.
 func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) error {
-	sometimes := rate.Sometimes{First: 1, Interval: repeatEvery}
+	sometimes, waits := rate.Sometimes{First: 1, Interval: repeatEvery}, rate.Sometimes{First: 1, Interval: repeatEvery}
+	waiting := func(err error) {
+		waits.Do(func() { log.Warn("the migration waits for what others have locked; trying on", "error", err) })
+	}
 	for {
-		err := Migrate(ctx, url)
+		err := migrateAt(ctx, url, waiting)
 		if err == nil || ctx.Err() != nil || !unreachable(err) {
 			return err
 		}
@@ -82,10 +101,14 @@ func unreachable(err error) bool {
 	return errors.As(err, &connecting)
 }
 
-func migrate(ctx context.Context, config *pgx.ConnConfig) error {
+// migrate tells waiting of each attempt that ended at a lock.
+func migrate(ctx context.Context, config *pgx.ConnConfig, waiting func(error)) error {
 	// The lock lives as long as its connection, so a program that dies releases it.
 	// goose has a lock of its own, but one that polls by the second.
-	guard, err := pgx.ConnectConfig(ctx, config)
+	guard, err := pgx.ConnectConfig(ctx, withParams(config, map[string]string{
+		"lock_timeout":      milliseconds(migratorTimeout),
+		"statement_timeout": "0", // whatever the role's is
+	}))
 	if err != nil {
 		return err
 	}
@@ -93,22 +116,43 @@ func migrate(ctx context.Context, config *pgx.ConnConfig) error {
 	if err := checkEncoding(ctx, guard); err != nil {
 		return err
 	}
-	if _, err := guard.Exec(ctx, `select pg_advisory_lock($1)`, migrationLock); err != nil {
-		return err
-	}
 
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*withParams(config, map[string]string{
+		"lock_timeout":                        milliseconds(tableLockTimeout),
+		"idle_in_transaction_session_timeout": milliseconds(stalledTimeout),
+	}))
 	defer func() { _ = db.Close() }()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files)
 	if err != nil {
 		return err
 	}
-	_, err = provider.Up(ctx)
-	return err
+	for {
+		// It stays locked between the attempts, lest the programs that wait take turns at holding up the
+		// workers. Locking it again tells that the connection is still there.
+		if _, err = guard.Exec(ctx, `select pg_advisory_lock($1)`, migrationLock); err == nil {
+			_, err = provider.Up(ctx)
+		}
+		if !locked(err) {
+			return err
+		}
+		waiting(lineError{err})
+		select {
+		case <-time.After(tableLockPause + rand.N(tableLockPause)): //nolint:gosec // jitter, not a secret
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// withParams is the configuration with these settings of the server's.
+func withParams(config *pgx.ConnConfig, params map[string]string) *pgx.ConnConfig {
+	config = config.Copy()
+	maps.Copy(config.RuntimeParams, params)
+	return config
 }
 
 // checkEncoding refuses a database that couldn't hold every document.

@@ -1,10 +1,15 @@
 package store_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,5 +60,77 @@ func TestMigrate(t *testing.T) {
 	}
 	if err := store.MigrateWhenReachable(t.Context(), strings.Replace(url, other.Database, "missing", 1), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a missing database was migrated")
+	}
+}
+
+// TestMigrateBehindReader: somebody reads a table for long (pg_dump). The migration waits for the end of
+// that, and nobody waits for the migration.
+func TestMigrateBehindReader(t *testing.T) {
+	t.Parallel()
+	const (
+		reading = 3 * time.Second
+		atMost  = time.Second // what is still not long on a slow machine
+	)
+	for _, table := range []string{"settings", "settings_log"} {
+		t.Run(table, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.ForTest(t)
+			reader, worker := connect(t, url), connect(t, url)
+			earlierSchema(t, reader)
+			exec(t, worker, fmt.Sprintf(`set lock_timeout = %d`, atMost.Milliseconds()))
+			exec(t, reader, `begin; lock table `+table+` in access share mode`)
+
+			var logged bytes.Buffer
+			migrated := make(chan error, 1)
+			started := time.Now()
+			go func() {
+				migrated <- store.MigrateWhenReachable(t.Context(), url, slog.New(slog.NewTextHandler(&logged, nil)))
+			}()
+			work := func(n int) {
+				t.Helper()
+				since := time.Now()
+				if _, _, err := earlierWrite(t.Context(), worker, "ann", fmt.Sprint(n), `{}`); err != nil {
+					t.Fatalf("after %v: %v", time.Since(started), err)
+				}
+				if version, _ := earlierRead(t, worker, "ann"); version != int64(n) {
+					t.Fatalf("version %d, want %d", version, n)
+				}
+				if took := time.Since(since); took > 2*atMost {
+					t.Errorf("a write and a read took %v", took)
+				}
+			}
+			n := 0
+			for time.Since(started) < reading {
+				n++
+				work(n)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if err := store.Migrate(ctx, url); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("another one that migrates: %v", err)
+			}
+			select {
+			case err := <-migrated:
+				t.Fatalf("the migration ended behind a reader: %v", err)
+			default:
+			}
+			exec(t, reader, `rollback`)
+			for done := false; !done; {
+				select {
+				case err := <-migrated:
+					if done = true; err != nil {
+						t.Fatal(err)
+					}
+				default:
+				}
+				n++
+				work(n)
+			}
+			if said := logged.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "waits") {
+				t.Errorf("it said: %s", said)
+			}
+			check(t, reopen(t, url), "ann", int64(n), `{}`)
+			checkLog(t, reader)
+		})
 	}
 }

@@ -71,6 +71,11 @@ type Write struct {
 	Operation   string    // what the history calls it
 	If          *settings.Condition
 
+	Path []string // of the value in the document that it is about; nil: all of the document
+	// Wrong is why it can't be done, whatever the document is; nil: it can. One that was done before gets
+	// its first answer all the same.
+	Wrong error
+
 	Change  settings.Change
 	Restore int64 // the version to make current again, as a new one
 	Erase   bool  // remove document, history and ids; the version goes on counting

@@ -14,6 +14,7 @@ const (
 	divisionByZero       = "22012" // our deadline guard, see commit
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
+	idleInTransaction    = "25P03" // for longer than idleTimeout
 	lockNotAvailable     = "55P03"
 )
 
@@ -79,9 +80,18 @@ func oneAtFault(err error) bool {
 	return false
 }
 
-// definite tells whether an error of the pipeline that commits means that nothing
-// was committed: the server refused a statement, so it never came to the commit.
+// broken tells whether the connection ended with this error.
+func broken(err error) bool {
+	var fromServer *pgconn.PgError
+	return err != nil && (!errors.As(err, &fromServer) || severe(fromServer))
+}
+
+// definite tells whether an error of the pipeline that commits means that nothing was committed: the
+// server refused a statement, so it never came to the commit, or had ended the transaction before.
 func definite(err error) bool {
 	var fromServer *pgconn.PgError
-	return (errors.As(err, &fromServer) && !severe(fromServer)) || pgconn.SafeToRetry(err)
+	if errors.As(err, &fromServer) {
+		return !severe(fromServer) || fromServer.Code == idleInTransaction
+	}
+	return pgconn.SafeToRetry(err)
 }

@@ -150,10 +150,11 @@ func TestUnknownHalf(t *testing.T) {
 
 	bad, lost := replace(t, "bob", "1", `{}`), replace(t, "ann", "2", `{}`)
 	bad.Change = func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(`{"not json`)}, nil }
-	attempts := 0
+	attempts, held := 0, make(chan struct{})
 	lost.Change = func([]byte) (settings.Next, error) {
 		if attempts++; attempts == 2 { // the first was that of the whole batch
 			w.loseRequest(func() {
+				defer close(held)
 				if _, err := tx.Exec(t.Context(), `select from settings where user_id = 'ann' for update`); err != nil {
 					t.Error(err)
 				}
@@ -166,8 +167,9 @@ func TestUnknownHalf(t *testing.T) {
 		t.Errorf("the bad one: %v", err)
 	}
 	if err := written[1].Err; !errors.Is(err, store.ErrOutcomeUnknown) || attempts != 2 {
-		t.Errorf("the one whose answer was lost: %v, after %d attempts", err, attempts)
+		t.Fatalf("the one whose answer was lost: %v, after %d attempts", err, attempts)
 	}
+	<-held
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -175,4 +177,42 @@ func TestUnknownHalf(t *testing.T) {
 		t.Errorf("again: %+v", again)
 	}
 	checkLog(t, holder)
+}
+
+// TestTooSlowTogether: what a batch makes takes so long that Postgres ends the transaction meanwhile,
+// and would each time. A part of it gets through.
+func TestTooSlowTogether(t *testing.T) {
+	t.Parallel()
+	for name, wired := range map[string]bool{"socket": false, "TCP": true} { // the error is another one
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, url := open(t)
+			if wired {
+				_, address := onWire(t, url)
+				s = reopen(t, address)
+			}
+			slow, slept := false, 0
+			first, second, third := wrap("ann", "1"), wrap("bob", "1"), wrap("carl", "1")
+			first.Change = func([]byte) (settings.Next, error) {
+				slow = true
+				return settings.Next{Document: []byte(`{}`)}, nil
+			}
+			second.Change = func([]byte) (settings.Next, error) {
+				if slow {
+					slow, slept = false, slept+1
+					time.Sleep(1300 * time.Millisecond) // Postgres gives up after 1 s
+				}
+				return settings.Next{Document: []byte(`{}`)}, nil
+			}
+			for i, got := range write(t, s, first, second, third) {
+				if got.Version != 1 || got.Replayed {
+					t.Errorf("write %d: %+v", i, got)
+				}
+			}
+			if slept == 0 {
+				t.Error("nothing was slow")
+			}
+			checkLog(t, connect(t, url))
+		})
+	}
 }

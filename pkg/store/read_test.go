@@ -100,7 +100,7 @@ func TestHistory(t *testing.T) {
 	s, url := open(t)
 	written := write(t, s, replace(t, "ann", "1", `{"a": "é"}`), remove("ann", "2"), restore("ann", "3", 1), replace(t, "ann", "4", `{}`))
 	conn := connect(t, url)
-	if _, err := conn.Exec(t.Context(), `update settings_log set operation = null where version = 4`); err != nil { // as of old
+	if _, err := conn.Exec(t.Context(), `update settings_log set operation = null, size = null where version in (1, 4)`); err != nil { // as of old
 		t.Fatal(err)
 	}
 	want := []store.Entry{
@@ -113,6 +113,13 @@ func TestHistory(t *testing.T) {
 		t.Errorf("the history is\n%+v, want\n%+v", got, want)
 	}
 	checkLog(t, conn)
+	exec(t, conn, `update settings_log set size = null where version = 2; update settings_log set size = 99 where version = 3`)
+	for i, size := range []int64{2, 99, 0, 11} { // known is known: the document is not looked at
+		want[i].Size = size
+	}
+	if got := read(t, s, store.Read{User: "ann", History: &store.Page{Limit: 4}})[0].Entries; !reflect.DeepEqual(got, want) {
+		t.Errorf("the history is\n%+v, want\n%+v", got, want)
+	}
 
 	// The current version is there without its row in the log, too.
 	if _, err := conn.Exec(t.Context(), `delete from settings_log where version > 1`); err != nil {

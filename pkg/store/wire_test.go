@@ -71,10 +71,15 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 		return
 	}
 	defer server.Close()
+	var losing sync.Mutex // the client learns of it when everything is done
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer client.Close()
+		defer func() {
+			losing.Lock()
+			defer losing.Unlock()
+			_ = client.Close()
+		}()
 		carry(client, server, func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -91,6 +96,8 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 		if then == nil {
 			return false
 		}
+		losing.Lock()
+		defer losing.Unlock()
 		_ = server.Close()
 		then()
 		return true

@@ -73,6 +73,10 @@ type batch struct {
 	// unknown: an attempt has ended without an answer. From then on only success
 	// tells what became of the operations.
 	unknown bool
+	// most is how many operations one transaction may apply; 0: all. What is left waits for the next
+	// one. On a slow machine so many large documents may be prepared for the second pipeline that Postgres
+	// ends the transaction meanwhile (idleTimeout): the whole batch would fail each time.
+	most int
 }
 
 func (b *batch) add(w *Write, outcome *Written) {
@@ -82,7 +86,7 @@ func (b *batch) add(w *Write, outcome *Written) {
 
 // held returns the operations that were passed over.
 func (b *batch) held() *batch {
-	rest := &batch{store: b.store, unknown: b.unknown}
+	rest := &batch{store: b.store, unknown: b.unknown, most: b.most}
 	for i, o := range b.outcomes {
 		if errors.Is(o.Err, errHeld) {
 			rest.add(b.writes[i], o)
@@ -95,8 +99,8 @@ func (b *batch) held() *batch {
 func (b *batch) halves() [2]*batch {
 	n := len(b.writes) / 2
 	return [2]*batch{
-		{store: b.store, writes: b.writes[:n], outcomes: b.outcomes[:n], unknown: b.unknown},
-		{store: b.store, writes: b.writes[n:], outcomes: b.outcomes[n:], unknown: b.unknown},
+		{store: b.store, writes: b.writes[:n], outcomes: b.outcomes[:n], unknown: b.unknown, most: b.most},
+		{store: b.store, writes: b.writes[n:], outcomes: b.outcomes[n:], unknown: b.unknown, most: b.most},
 	}
 }
 
@@ -149,7 +153,7 @@ func (b *batch) transact(ctx context.Context, p pass) error {
 	if err == nil {
 		enough := time.Now().Add(maxComputing)
 		for i, w := range b.writes {
-			if i > 0 && time.Now().After(enough) {
+			if i > 0 && time.Now().After(enough) || b.most > 0 && len(state.log) >= b.most {
 				*b.outcomes[i] = Written{Err: errHeld}
 				continue
 			}
@@ -160,7 +164,9 @@ func (b *batch) transact(ctx context.Context, p pass) error {
 			*b.outcomes[i] = o
 		}
 		if len(state.log) > 0 {
-			err = state.commit(ctx, conn)
+			if err = state.commit(ctx, conn); broken(err) {
+				b.most = max(len(state.log)/2, 1)
+			}
 		}
 	}
 	if conn.Conn().PgConn().TxStatus() != idle {

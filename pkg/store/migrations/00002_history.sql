@@ -14,7 +14,8 @@ alter table settings
 
 alter table settings_log
     add column operation text,                           -- null: replace, by a worker of 00001
-    add column created   boolean not null default false; -- a value came to be where none was
+    add column created   boolean not null default false, -- a value came to be where none was
+    add column size      integer;                        -- bytes of the document; null: not known, by a worker of 00001
 
 -- How far the walk has come in which the workers remove old rows of the log, user by user.
 create table settings_pruning (
