@@ -44,7 +44,7 @@ func newPerson() *person {
 
 // judge compares the answer with what has to come, and then is what the user has become.
 func (u *person) judge(r request, a answer) error {
-	if first, used := u.first[r.key]; used && r.key != "" && unreadable(r) == "" {
+	if first, used := u.first[r.key]; used && r.key != "" { // also if the body is wrong
 		if !first.request.same(&r) {
 			return refusal(a, http.StatusUnprocessableEntity, "idempotency-key-reused")
 		}
@@ -115,14 +115,14 @@ func (u *person) judgeRead(r request, a answer) error {
 	}
 	err := rev.state(version, a)
 	switch {
-	case r.match != nil && !r.match.has(version, rev.absent, false, false),
+	case r.match != nil && !r.match.has(version, rev.absent, false, false, false),
 		r.match == nil && !r.unmodified.IsZero() && rev.modified.After(r.unmodified):
 		err = errors.Join(err, wantStatus(a, http.StatusPreconditionFailed))
 		if r.op != "head" && r.op != "head-value" {
 			err = errors.Join(err, refusal(a, http.StatusPreconditionFailed, "precondition-failed"))
 		}
 		return err
-	case r.none != nil && r.none.has(version, rev.absent, true, false),
+	case r.none != nil && r.none.has(version, rev.absent, true, false, false),
 		r.none == nil && !r.modified.IsZero() && version > 0 && !rev.modified.After(r.modified):
 		return errors.Join(err, wantStatus(a, http.StatusNotModified), wantBody(a, ""))
 	}
@@ -188,12 +188,20 @@ func (u *person) judgeWrite(r request, a answer) error {
 	default:
 		return refusal(a, http.StatusUnprocessableEntity, kind)
 	}
-	if r.match != nil && !r.match.has(u.version, u.now.absent, false, true) ||
-		r.none != nil && r.none.has(u.version, u.now.absent, true, true) ||
+	next, c, f := u.apply(r)
+	if f != nil && f.status == http.StatusNotFound { // whatever the precondition
+		return refusal(a, f.status, f.kind)
+	}
+	missing := false
+	if r.path != nil {
+		_, ok := raw(u.now.text, r.path)
+		missing = !ok
+	}
+	if r.match != nil && !r.match.has(u.version, u.now.absent, false, true, missing) ||
+		r.none != nil && r.none.has(u.version, u.now.absent, true, true, missing) ||
 		r.match == nil && !r.unmodified.IsZero() && u.now.modified.After(r.unmodified) {
 		return u.precondition(r, a)
 	}
-	next, c, f := u.apply(r)
 	if f != nil {
 		return refusal(a, f.status, f.kind)
 	}

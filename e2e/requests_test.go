@@ -56,10 +56,10 @@ func (t *tags) String() string {
 }
 
 // has tells whether the current version is among the tags. For a writer zero is that of every document that
-// isn't there.
-func (t *tags) has(version int64, absent, weakToo, writes bool) bool {
+// isn't there. missing: a value inside the document, which the request is about, isn't there.
+func (t *tags) has(version int64, absent, weakToo, writes, missing bool) bool {
 	if t.any {
-		return !absent
+		return !absent && !missing
 	}
 	return slices.ContainsFunc(t.listed, func(one oneTag) bool {
 		return (weakToo || !one.weak) && (one.version == version || one.version == 0 && absent && writes)

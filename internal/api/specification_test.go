@@ -164,7 +164,11 @@ func (s *system) preconditions(t *testing.T) {
 		exchange{patch, lines(isPatch, `If-Match: "7"`), `[]`, 412, "", problem("precondition-failed")},
 		exchange{remove, `If-Match: "7"`, "", 412, "", problem("precondition-failed")},
 		exchange{"PUT $/settings/a/-", lines(isJSON, `If-Match: "7"`), `2`, 412, "", problem("precondition-failed")},
-		exchange{"DELETE $/settings/none", `If-Match: "7"`, "", 412, "", problem("precondition-failed")},
+		exchange{"DELETE $/settings/a", `If-Match: "7"`, "", 412, "", problem("precondition-failed")},
+		exchange{"DELETE $/settings/none", `If-Match: "7"`, "", 404, "", problem("not-found")}, // RFC 9110 section 13.2.1
+		exchange{"POST $/history/9/restore", `If-Match: "7"`, "", 404, "", problem("not-found")},
+		exchange{"PUT $/settings/a", lines(isJSON, "If-None-Match: *"), `2`, 412, "", problem("precondition-failed")}, // * is the value
+		exchange{"PUT $/settings/b", lines(isJSON, "If-Match: *"), `2`, 412, "", problem("precondition-failed")},
 		exchange{"POST $/history/1/restore", `If-Match: "7"`, "", 412, "", problem("precondition-failed")},
 		exchange{"DELETE $", `If-Match: "7"`, "", 412, "", problem("precondition-failed")},
 		exchange{"PUT $/settings/a/-", lines(isJSON, `If-Match: "7", "1"`), `2`, 201, `ETag: "2"`, ""},
@@ -176,7 +180,10 @@ func (s *system) preconditions(t *testing.T) {
 		exchange{put, lines(isJSON, "If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT"), `{}`, 412, `ETag: "2"`, problem("precondition-failed")},
 		exchange{put, lines(isJSON, "If-Unmodified-Since: Thu, 01 Jan 2015 00:00:00 GMT", `If-Match: "2"`), `{}`, 200, `ETag: "3"`, ""},
 		exchange{put, lines(isJSON, "If-Unmodified-Since: Fri, 01 Jan 2100 00:00:00 GMT"), `{}`, 200, `ETag: "4"`, ""},
-		exchange{"DELETE $", `If-Match: "4"`, "", 204, "", nothing})
+		exchange{"PUT $/settings/b", lines(isJSON, "If-None-Match: *"), `2`, 201, `ETag: "5"`, ""},
+		exchange{"PUT $/settings/b", lines(isJSON, "If-Match: *"), `3`, 200, `ETag: "6"`, ""},
+		exchange{"DELETE $/settings/b", "If-Match: *", "", 204, `ETag: "7"`, ""},
+		exchange{"DELETE $", `If-Match: "7"`, "", 204, "", nothing})
 	for name, header := range map[string]string{
 		"bare": "If-Match: 7", "unclosed": `If-Match: "7`, "no comma": `If-Match: "7" "8"`, "star in a list": `If-Match: *, "7"`,
 		"empty": "If-Match: ", "lower case w": `If-Match: w/"7"`, "space inside": `If-None-Match: "7 8"`, "too many": "If-Match: " + strings.Repeat(`"7",`, 257),
@@ -217,6 +224,11 @@ func (s *system) idempotency(t *testing.T) {
 		exchange{remove, key("k6"), "", 204, lines(`ETag: "6"`, "Idempotency-Replayed: true"), nothing},
 		exchange{post, lines(isJSON, key("k7")), `{"z":1}`, 200, lines(`ETag: "7"`, "Idempotency-Replayed: true"), ""},
 		exchange{get, "", "", 200, `ETag: "7"`, `{"z":1}`})
+	s.story(t, "what is no document has no key either",
+		exchange{put, lines(isJSON, key("k")), `{"a":`, 400, "", problem("malformed")},
+		exchange{put, lines(isJSON, key("k"), `If-Match: "9"`), `[]`, 422, "", problem("invalid-document")},
+		exchange{put, lines(isJSON, key("k")), `{"a":1}`, 200, lines(`ETag: "1"`, "Idempotency-Replayed:"), ""},
+		exchange{put, lines(isJSON, key("k")), `{"a":`, 422, "", problem("idempotency-key-reused")})
 	s.story(t, "the same key and another request are refused",
 		exchange{put, lines(isJSON, key("k")), `{"a":1}`, 200, `ETag: "1"`, ""},
 		exchange{put, lines(isJSON, key("k")), `{"a":2}`, 422, "ETag:", problem("idempotency-key-reused")},

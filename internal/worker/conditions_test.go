@@ -41,8 +41,8 @@ func TestConditions(t *testing.T) {
 	} {
 		n++
 		// A patch that doesn't apply tells that the condition held, and leaves the version as it is.
-		o := write(n, messages.ActionDeleteValue, both(value("", "nowhere"), when(c.condition)))
-		want := messages.Result{Kind: messages.KindNotFound}
+		o := write(n, messages.ActionJSONPatch, both(document(`[{"op":"test","path":"/n","value":2}]`), when(c.condition)))
+		want := messages.Result{Kind: messages.KindNotApplicable}
 		if !c.holds {
 			want = messages.Result{Kind: messages.KindPrecondition, Version: 1, Modified: at.Modified, Document: []byte(`{"n":1}`)}
 		}

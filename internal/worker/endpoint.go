@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/batch"
-	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -142,8 +141,7 @@ func (e *endpoint) prepare(t *task, i int) (settled bool) {
 	w, err := e.worker.writeOf(o)
 	if err != nil && o.Keyed {
 		// Perhaps it was applied when the limits were others: then it gets its first answer.
-		refusal := err
-		w.Change, err = func([]byte) (settings.Next, error) { return settings.Next{}, refusal }, nil
+		w.Wrong, err = err, nil
 	}
 	if err != nil {
 		*r = e.worker.failure(o, err)

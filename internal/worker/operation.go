@@ -35,6 +35,9 @@ func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	if s.Fingerprint == nil {
 		s.Fingerprint = []byte{} // none is a fingerprint like any other, and never SQL's null
 	}
+	if o.Action == messages.ActionSetValue || o.Action == messages.ActionDeleteValue {
+		s.Path = o.Path
+	}
 	var err error
 	switch o.Action {
 	case messages.ActionRestore:

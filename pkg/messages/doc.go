@@ -29,14 +29,14 @@
 // An operation that writes has an [Operation.ID] of its own. A worker judges it in this
 // order, all in the transaction that applies it:
 //
-//  1. The id. When the user's log already holds it, this is a repetition: nothing is
+//  1. The id, of a document that can't be one only if [Operation.Keyed] says so. When the user's log already holds it, this is a repetition: nothing is
 //     applied again, and the result is the first one with Replayed set, whatever has become
 //     of the document since. Ids are kept for 24 hours at least.
 //  2. The deadline ([Operation.Deadline]), and whether the user was erased since [Operation.Issued].
 //  3. The condition ([Operation.If]) against the document as it is then. If it does not
 //     hold, the result is [KindPrecondition] with the current version and document.
-//  4. What the action makes of the document. A patch that does not fit it, or a value
-//     that isn't there, changes nothing.
+//     A value or a version that isn't there is missed whether or not the condition holds.
+//  4. What the action makes of the document. A patch that does not fit it changes nothing.
 //
 // Only what was applied is in the log. What failed may be sent again with the same id, and is
 // judged afresh.

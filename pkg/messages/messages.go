@@ -73,7 +73,7 @@ type Condition struct {
 // Versions is a set of versions of a document. Zero stands for "there is no
 // document": none was ever saved, or the last was deleted.
 type Versions struct {
-	Any    bool    `cbor:"1,keyasint,omitempty"` // every version that has a document
+	Any    bool    `cbor:"1,keyasint,omitempty"` // every version that has a document, and a value at Operation.Path
 	Listed []int64 `cbor:"2,keyasint,omitempty"` // at most MaxVersions
 }
 
