@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// startOutset starts NATS, the API and workers, each as a process of its own with default settings.
+func (l *lab) startOutset(ctx context.Context, name, database string, workers int) (*side, error) {
+	ports, err := freePorts(3)
+	if err != nil {
+		return nil, err
+	}
+	s := &side{
+		name: name, base: "http://" + local(ports[0]), database: database, methods: allMethods, workers: workers,
+		monitor: "http://" + local(ports[2]) + "/varz",
+	}
+	queue := "nats://" + local(ports[1])
+	err = s.startAll(ctx, l, queue, ports)
+	return s.started(err, func() error { return countWorkers(ctx, queue, workers) })
+}
+
+// log is what the names of its log files begin with.
+func (s *side) log() string { return strings.ReplaceAll(s.name, ":", "-") }
+
+func (s *side) startAll(ctx context.Context, l *lab, queue string, ports []int) error {
+	p, err := s.run(ctx, l, "nats", s.log()+"-nats", nil, l.program("queue"), "-port", strconv.Itoa(ports[1]), "-monitor", strconv.Itoa(ports[2]))
+	if err != nil {
+		return err
+	}
+	if err := p.Until(ctx, func(ctx context.Context) error { _, err := s.messages(ctx); return err }); err != nil {
+		return err
+	}
+	common := []string{"NATS_URL=" + queue, "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn"}
+	for i := range s.workers {
+		env := append([]string{"DATABASE_URL=" + s.database}, common...)
+		if _, err := s.run(ctx, l, "worker", fmt.Sprintf("%s-worker-%d", s.log(), i), env, l.program("worker")); err != nil {
+			return err
+		}
+	}
+	env := append([]string{"HTTP_ADDR=" + local(ports[0])}, common...)
+	if p, err = s.run(ctx, l, "api", s.log()+"-api", env, l.program("api")); err != nil {
+		return err
+	}
+	return s.serves(ctx, p)
+}
+
+// countWorkers returns when that many workers have answered, and the API has had the time to count them, too.
+func countWorkers(ctx context.Context, queue string, workers int) error {
+	nc, err := nats.Connect(queue)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	inbox := nc.NewInbox()
+	pongs, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return err
+	}
+	subject, err := micro.ControlSubject(micro.PingVerb, messages.ServiceName, "")
+	if err != nil {
+		return err
+	}
+	for range 100 {
+		if err := nc.PublishRequest(subject, inbox, nil); err != nil {
+			return err
+		}
+		found := make(map[string]bool)
+		for {
+			m, err := pongs.NextMsg(300 * time.Millisecond)
+			if err != nil {
+				break // that is all of them
+			}
+			var pong micro.Ping
+			if err := json.Unmarshal(m.Data, &pong); err != nil {
+				return err
+			}
+			found[pong.ID] = true
+		}
+		if len(found) == workers {
+			select {
+			case <-time.After(2 * time.Second):
+			case <-ctx.Done():
+			}
+			return ctx.Err()
+		}
+	}
+	return fmt.Errorf("%d workers don't come up", workers)
+}
+
+// messages returns how many messages the side's NATS server has taken.
+func (s *side) messages(ctx context.Context) (int64, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.monitor, nil)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var figures struct {
+		InMsgs int64 `json:"in_msgs"`
+	}
+	return figures.InMsgs, json.NewDecoder(answer.Body).Decode(&figures)
+}
