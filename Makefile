@@ -33,12 +33,12 @@ NOT_IN_API    := github.com/jackc/pgx|database/sql$$|$(MODULE)/pkg/store|github.
 NOT_IN_WORKER := github.com/gofiber/fiber|github.com/valyala/fasthttp|github.com/nats-io/nats-server
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test browser fuzz bench lint fmt e2e up clean
+.PHONY: help run build test browser fuzz bench bench-quick bench-go lint fmt e2e up clean
 
 help: ## Print this list
 	@echo 'Outset: settings over HTTP, through a NATS queue group, by N workers, into Postgres.'
 	@echo
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Start all of it here: API, workers, NATS, Postgres (ARGS="--http 127.0.0.1:9999")
 	@[ -n "$$DATABASE_URL" ] || deploy/need-postgres.sh
@@ -75,7 +75,18 @@ fuzz: ## Fuzz each fuzz test for FUZZTIME=20s
 	done; \
 	[ $$found = 1 ] || { echo 'no fuzz test found' >&2; exit 1; }
 
-bench: ## Run the benchmarks (BENCH=pattern, PACKAGES=./..., ARGS="-count 6")
+# Results of a machine that does something else meanwhile are worth nothing. `go run ./bench/run -h` has the choices.
+bench: ## Measure it beside its peers, about 40 minutes, into bench/results (ARGS="-experiments reads,writes -rounds 5")
+	@deploy/need-postgres.sh
+	@deploy/need-bench.sh
+	go run ./bench/run $(ARGS)
+
+bench-quick: ## The same in under 3 minutes, roughly: for a first look
+	@deploy/need-postgres.sh
+	@deploy/need-bench.sh
+	go run ./bench/run -name quick -experiments reads,writes,cpu,openloop -users 50000 -duration 1s -warmup 0s $(ARGS)
+
+bench-go: ## Run the Go benchmarks of single packages (BENCH=pattern, PACKAGES=./..., ARGS="-count 6")
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(ARGS) $(PACKAGES)
 
 # Without cgo, so that a machine with no C compiler can do it.
