@@ -60,7 +60,7 @@ func newLab(ctx context.Context, o options, log *slog.Logger) (l *lab, err error
 		return l, err
 	}
 	log.Info("building")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", l.bin+"/",
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.bin+"/",
 		"./cmd/api", "./cmd/worker", "./bench/direct", "./bench/static", "./bench/queue", "./bench/openloop")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
