@@ -94,20 +94,21 @@ func (l *lab) closedLoop(ctx context.Context, s *side, j job, round int) error {
 	return ctx.Err()
 }
 
-// prepare warms a side up, and has Postgres write what others have left behind.
+// prepare has Postgres write what others have left behind, and warms a side up. After a checkpoint the first change
+// of each page is logged whole; the warm-up takes the worst of that, so without one there is no checkpoint either.
 func (l *lab) prepare(ctx context.Context, s *side, j job, w load.Workload) error {
 	warmup, key := l.warmup, s.name+" "+j.operation
 	if warmup == 0 && !l.warm[key] {
 		warmup = time.Second
 	}
 	l.warm[key] = true
+	if warmup == 0 {
+		return nil
+	}
 	if s.database != "" && j.operation != read {
 		if err := execute(ctx, s.database, "checkpoint"); err != nil {
 			return err
 		}
-	}
-	if warmup == 0 {
-		return nil
 	}
 	w.Seed++
 	_, err := w.Wrk(ctx, s.base, j.connections, warmup)
@@ -256,7 +257,7 @@ func (l *lab) openLoop(ctx context.Context, s *side, j job, round int, rate floa
 	if err != nil {
 		return err
 	}
-	const warmup = time.Second
+	warmup := min(time.Second, l.duration/4)
 	cmd := exec.CommandContext(ctx, l.program("openloop"), "-addr", strings.TrimPrefix(s.base, "http://"),
 		"-method", w.Method, "-users", strconv.Itoa(w.Users), "-seed", strconv.FormatUint(w.Seed, 10),
 		"-rate", strconv.FormatFloat(rate, 'f', 0, 64), "-connections", strconv.Itoa(j.connections),
