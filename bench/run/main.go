@@ -69,7 +69,7 @@ func parse(args []string) (o options, err error) {
 		f.Func(name, help+" (default "+value+")", read)
 	}
 	words(&o.experiments, "experiments", strings.Join(known, ","), "what to measure")
-	words(&o.sides, "sides", "outset,direct,hono,static", "who takes part; outset:N has N workers, direct:N a pool of N; ratios need direct")
+	words(&o.sides, "sides", "outset,direct,hono,static", "who takes part; outset:N has N workers, outset@DIR programs of another build, outset+NAME=VALUE a variable, direct:N a pool of N; ratios need direct")
 	numbers(&o.connections, "connections", "1,64,256", "of the load generator")
 	f.IntVar(&o.users, "users", 200_000, "users in the tables")
 	numbers(&o.sizes, "sizes", "1000,100000,10000000", "users in the tables, of the experiment users")
@@ -89,6 +89,11 @@ func parse(args []string) (o options, err error) {
 	for _, e := range o.experiments {
 		if !slices.Contains(known, e) {
 			return o, fmt.Errorf("no experiment %q; there are %s", e, strings.Join(known, ", "))
+		}
+	}
+	for _, s := range o.sides {
+		if _, err := parseSpec(s); err != nil {
+			return o, err
 		}
 	}
 	if o.rounds < 1 || o.duration < time.Second || o.users < 1 || o.workers < 1 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -46,6 +47,20 @@ func TestPlan(t *testing.T) {
 	for label, want := range map[string]int{"read": 4, "replace": 4, "patch": 2, "read, Zipf": 1, "replace, Zipf": 1} {
 		if count[label] != want {
 			t.Errorf("%s: %d times, want %d", label, count[label], want)
+		}
+	}
+}
+
+func TestParseSpec(t *testing.T) {
+	t.Parallel()
+	s, err := parseSpec("outset:2@/tmp/bin+GOGC=400+LOG_LEVEL=info")
+	want := spec{kind: "outset", number: 2, folder: "/tmp/bin", env: []string{"GOGC=400", "LOG_LEVEL=info"}, name: s.name}
+	if err != nil || !reflect.DeepEqual(s, want) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, wrong := range []string{"", "outsets", "direct:0", "direct:x"} {
+		if s, err := parseSpec(wrong); err == nil {
+			t.Errorf("%q: %+v", wrong, s)
 		}
 	}
 }

@@ -34,7 +34,7 @@ type job struct {
 
 // wants tells whether the side is of interest and can do it.
 func (j job) wants(s *side) bool {
-	return s.methods[j.operation] != "" && (j.only == "" || slices.Contains(strings.Fields(j.only), strings.Split(s.name, ":")[0]))
+	return s.methods[j.operation] != "" && (j.only == "" || slices.Contains(strings.Fields(j.only), s.kind))
 }
 
 // label is what the report calls the operation.

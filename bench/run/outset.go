@@ -1,12 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,40 +17,38 @@ import (
 )
 
 // startOutset starts NATS, the API and workers, each as a process of its own with default settings.
-func (l *lab) startOutset(ctx context.Context, name, database string, workers int) (*side, error) {
+func (l *lab) startOutset(ctx context.Context, what spec, database string) (*side, error) {
 	ports, err := freePorts(3)
 	if err != nil {
 		return nil, err
 	}
 	s := &side{
-		name: name, base: "http://" + local(ports[0]), database: database, methods: allMethods, workers: workers,
-		monitor: "http://" + local(ports[2]) + "/varz",
+		name: what.name, kind: what.kind, base: "http://" + local(ports[0]), database: database, methods: allMethods,
+		workers: what.number, monitor: "http://" + local(ports[2]) + "/varz",
 	}
 	queue := "nats://" + local(ports[1])
-	err = s.startAll(ctx, l, queue, ports)
-	return s.started(err, func() error { return countWorkers(ctx, queue, workers) })
+	err = s.startAll(ctx, l, what, queue, ports)
+	return s.started(err, func() error { return countWorkers(ctx, queue, s.workers) })
 }
 
-// log is what the names of its log files begin with.
-func (s *side) log() string { return strings.ReplaceAll(s.name, ":", "-") }
-
-func (s *side) startAll(ctx context.Context, l *lab, queue string, ports []int) error {
-	p, err := s.run(ctx, l, "nats", s.log()+"-nats", nil, l.program("queue"), "-port", strconv.Itoa(ports[1]), "-monitor", strconv.Itoa(ports[2]))
+func (s *side) startAll(ctx context.Context, l *lab, what spec, queue string, ports []int) error {
+	p, err := s.run(ctx, l, "nats", what.file()+"-nats", nil, l.program("queue"), "-port", strconv.Itoa(ports[1]), "-monitor", strconv.Itoa(ports[2]))
 	if err != nil {
 		return err
 	}
 	if err := p.Until(ctx, func(ctx context.Context) error { _, err := s.messages(ctx); return err }); err != nil {
 		return err
 	}
-	common := []string{"NATS_URL=" + queue, "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn"}
+	folder := cmp.Or(what.folder, l.bin)
+	common := append([]string{"NATS_URL=" + queue, "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn"}, what.env...)
 	for i := range s.workers {
 		env := append([]string{"DATABASE_URL=" + s.database}, common...)
-		if _, err := s.run(ctx, l, "worker", fmt.Sprintf("%s-worker-%d", s.log(), i), env, l.program("worker")); err != nil {
+		if _, err := s.run(ctx, l, "worker", fmt.Sprintf("%s-worker-%d", what.file(), i), env, filepath.Join(folder, "worker")); err != nil {
 			return err
 		}
 	}
 	env := append([]string{"HTTP_ADDR=" + local(ports[0])}, common...)
-	if p, err = s.run(ctx, l, "api", s.log()+"-api", env, l.program("api")); err != nil {
+	if p, err = s.run(ctx, l, "api", what.file()+"-api", env, filepath.Join(folder, "api")); err != nil {
 		return err
 	}
 	return s.serves(ctx, p)

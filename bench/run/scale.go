@@ -43,7 +43,7 @@ func scaleWorkers(ctx context.Context, l *lab) error {
 }
 
 func (l *lab) withWorkers(ctx context.Context, database string, workers, round int) error {
-	s, err := l.startOutset(ctx, "outset", database, workers)
+	s, err := l.startOutset(ctx, spec{name: "outset", kind: "outset", number: workers}, database)
 	if err != nil {
 		return err
 	}

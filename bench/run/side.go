@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -10,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/outset-settings/outset/bench/load"
 	"github.com/outset-settings/outset/bench/process"
@@ -19,6 +19,7 @@ import (
 // side is one of those who are compared, while it runs.
 type side struct {
 	name     string
+	kind     string // outset, direct, hono or static
 	base     string // of its URLs
 	database string // URL; empty: it has none
 	parts    []process.Part
@@ -65,36 +66,27 @@ func (s *side) serves(ctx context.Context, p *process.Process) error {
 	return p.Until(ctx, process.Serves(s.base+load.Path(0)))
 }
 
-// start starts a side on its own database with the lab's users. A number after its name is that of Outset's workers
-// or of direct's database connections, so that "direct:8,direct:32" compares the two.
+// start starts a side on its kind's database with the lab's users.
 func (l *lab) start(ctx context.Context, name string) (*side, error) {
-	kind, number, numbered := strings.Cut(name, ":")
-	if kind == "static" {
-		return l.startStatic(ctx)
-	}
-	n := l.options.workers
-	if numbered {
-		var err error
-		if n, err = strconv.Atoi(number); err != nil {
-			return nil, fmt.Errorf("the side %q: %w", name, err)
-		}
-	}
-	url, err := l.database(ctx, kind, l.users)
+	what, err := parseSpec(name)
 	if err != nil {
 		return nil, err
 	}
-	switch kind {
-	case "outset":
-		return l.startOutset(ctx, name, url, n)
-	case "direct":
-		if !numbered {
-			n = 0 // its own default
-		}
-		return l.startDirect(ctx, name, url, n)
+	if what.kind == "static" {
+		return l.startStatic(ctx)
+	}
+	url, err := l.database(ctx, what.kind, l.users)
+	if err != nil {
+		return nil, err
+	}
+	switch what.kind {
 	case "hono":
 		return l.startHono(ctx, url)
+	case "direct":
+		return l.startDirect(ctx, what, url)
 	}
-	return nil, fmt.Errorf("there is no side %q", name)
+	what.number = cmp.Or(what.number, l.options.workers)
+	return l.startOutset(ctx, what, url)
 }
 
 func (l *lab) startStatic(ctx context.Context) (*side, error) {
@@ -103,23 +95,23 @@ func (l *lab) startStatic(ctx context.Context) (*side, error) {
 		return nil, err
 	}
 	addr := local(ports[0])
-	s := &side{name: "static", base: "http://" + addr, methods: staticMethods}
+	s := &side{name: "static", kind: "static", base: "http://" + addr, methods: staticMethods}
 	p, err := s.run(ctx, l, "http", "static", nil, l.program("static"), "-http", addr)
 	return s.started(err, func() error { return s.serves(ctx, p) })
 }
 
-func (l *lab) startDirect(ctx context.Context, name, database string, pool int) (*side, error) {
+func (l *lab) startDirect(ctx context.Context, what spec, database string) (*side, error) {
 	ports, err := freePorts(1)
 	if err != nil {
 		return nil, err
 	}
 	addr := local(ports[0])
-	s := &side{name: name, base: "http://" + addr, database: database, methods: allMethods}
+	s := &side{name: what.name, kind: what.kind, base: "http://" + addr, database: database, methods: allMethods}
 	args := []string{"-http", addr, "-database", database}
-	if pool > 0 {
-		args = append(args, "-connections", strconv.Itoa(pool))
+	if what.number > 0 {
+		args = append(args, "-connections", strconv.Itoa(what.number))
 	}
-	p, err := s.run(ctx, l, "http", s.log(), nil, l.program("direct"), args...)
+	p, err := s.run(ctx, l, "http", what.file(), nil, l.program("direct"), args...)
 	return s.started(err, func() error { return s.serves(ctx, p) })
 }
 
@@ -134,7 +126,7 @@ func (l *lab) startHono(ctx context.Context, database string) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &side{name: "hono", base: "http://" + local(ports[0]), database: database, methods: honoMethods}
+	s := &side{name: "hono", kind: "hono", base: "http://" + local(ports[0]), database: database, methods: honoMethods}
 	script, err := filepath.Abs(filepath.Join(l.hono, "run.sh"))
 	if err != nil {
 		return nil, err
