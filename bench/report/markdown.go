@@ -22,7 +22,7 @@ func (r *Report) markdown(name string, plots []Plot) string {
 		fmt.Fprintf(&b, "- %s\n", note)
 	}
 	for _, table := range []func() (string, [][]string){
-		r.closed, r.cpu, r.memory, r.open, r.workers, r.users, r.batches,
+		r.goals, r.closed, r.cpu, r.memory, r.open, r.workers, r.users, r.batches,
 	} {
 		title, rows := table()
 		if len(rows) > 1 {
@@ -112,11 +112,8 @@ func (r *Report) workers() (string, [][]string) {
 		fewest := slices.Min(append(ascending(these, workersOf), 1<<30))
 		for _, n := range ascending(these, workersOf) {
 			same := where(these, workers(n))
-			linear := ratio(same, where(these, workers(fewest)), throughput)
-			scale := float64(fewest) / float64(n)
-			linear = Spread{linear.Median * scale, linear.Min * scale, linear.Max * scale}
 			rows = append(rows, []string{
-				o, fmt.Sprint(n), fmt.Sprint(same[0].Connections), spread(same, throughput).text("%.0f"), linear.text("%.2f"),
+				o, fmt.Sprint(n), fmt.Sprint(same[0].Connections), spread(same, throughput).text("%.0f"), scaling(these, fewest, n).text("%.2f"),
 				spread(same, p50).text("%.2f"),
 			})
 		}

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"image/color"
+	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,7 +18,7 @@ import (
 // Plot is a picture that was written.
 type Plot struct{ Title, File string }
 
-const width, height = 16 * vg.Centimeter, 10 * vg.Centimeter
+const width, height = 18 * vg.Centimeter, 11 * vg.Centimeter
 
 // drawer collects the pictures, and the first error.
 type drawer struct {
@@ -32,7 +34,7 @@ func (r *Report) plot(dir, name string) ([]Plot, error) {
 	for _, o := range distinct(closed, operationOf) {
 		these := where(closed, operation(o))
 		if len(distinct(these, connectionsOf)) > 1 {
-			d.lines(o+": throughput", "connections", "requests per second", false, bySide(these, connectionsOf, throughput, ""))
+			d.lines(o+": throughput", "connections", "requests per second", true, bySide(these, connectionsOf, throughput, ""))
 			d.lines(o+": latency", "connections", "milliseconds", true,
 				append(bySide(these, connectionsOf, p50, " p50"), bySide(these, connectionsOf, p99, " p99")...))
 		}
@@ -41,9 +43,13 @@ func (r *Report) plot(dir, name string) ([]Plot, error) {
 		var all []line
 		for _, o := range distinct(batches, operationOf) {
 			these := where(batches, operation(o))
-			all = append(all, lineOf(o+", NATS message", these, connectionsOf, message))
+			l := lineOf(o+", NATS message", these, connectionsOf, message)
+			l.style = len(all)
+			all = append(all, l)
 			if at := where(these, func(r *Run) bool { return r.Batch > 0 }); len(at) > 0 {
-				all = append(all, lineOf(o+", transaction", at, connectionsOf, perTransaction))
+				l := lineOf(o+", transaction", at, connectionsOf, perTransaction)
+				l.style, l.dashes = len(all)-1, 1
+				all = append(all, l)
 			}
 		}
 		d.lines("batch size", "connections", "operations", false, all)
@@ -55,7 +61,7 @@ func (r *Report) plot(dir, name string) ([]Plot, error) {
 		var all []line
 		for _, s := range distinct(runs, sideOf) {
 			for _, l := range byOperation(where(runs, side(s)), usersOf, p50) {
-				l.name = s + ", " + l.name
+				l.name, l.style = s+", "+l.name, len(all)
 				all = append(all, l)
 			}
 		}
@@ -65,9 +71,19 @@ func (r *Report) plot(dir, name string) ([]Plot, error) {
 	return d.plots, d.err
 }
 
+// palette has as many colours as there are processes and sides, each to be told from the others.
+var palette = []color.Color{
+	color.RGBA{0x1f, 0x77, 0xb4, 0xff}, color.RGBA{0xff, 0x7f, 0x0e, 0xff}, color.RGBA{0x2c, 0xa0, 0x2c, 0xff},
+	color.RGBA{0xd6, 0x27, 0x28, 0xff}, color.RGBA{0x94, 0x67, 0xbd, 0xff}, color.RGBA{0x8c, 0x56, 0x4b, 0xff},
+	color.RGBA{0xe3, 0x77, 0xc2, 0xff}, color.RGBA{0x7f, 0x7f, 0x7f, 0xff}, color.RGBA{0xbc, 0xbd, 0x22, 0xff},
+	color.RGBA{0x17, 0xbe, 0xcf, 0xff},
+}
+
 // line is a figure with its spread at each x.
 type line struct {
 	name   string
+	style  int // lines of one side have one colour
+	dashes int
 	x      []int
 	values []Spread
 }
@@ -81,15 +97,22 @@ func lineOf(name string, runs []Run, x func(*Run) int, of figure) line {
 }
 
 func bySide(runs []Run, x func(*Run) int, of figure, suffix string) (lines []line) {
-	for _, s := range slices.Sorted(slices.Values(distinct(runs, sideOf))) {
-		lines = append(lines, lineOf(s+suffix, where(runs, side(s)), x, of))
+	for i, s := range slices.Sorted(slices.Values(distinct(runs, sideOf))) {
+		l := lineOf(s+suffix, where(runs, side(s)), x, of)
+		l.style = i
+		if suffix == " p99" {
+			l.dashes = 1
+		}
+		lines = append(lines, l)
 	}
 	return lines
 }
 
 func byOperation(runs []Run, x func(*Run) int, of figure) (lines []line) {
-	for _, o := range distinct(runs, operationOf) {
-		lines = append(lines, lineOf(o, where(runs, operation(o)), x, of))
+	for i, o := range distinct(runs, operationOf) {
+		l := lineOf(o, where(runs, operation(o)), x, of)
+		l.style = i
+		lines = append(lines, l)
 	}
 	return lines
 }
@@ -107,14 +130,13 @@ func (l line) points() (plotter.XYs, plotter.YErrors) {
 
 // lines draws figures against a number that doubles and doubles.
 func (d *drawer) lines(title, x, y string, logarithmic bool, lines []line) {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
-	p.BackgroundColor = color.White
+	p := newPlot(title, y)
+	p.X.Label.Text = x
 	p.Add(plotter.NewGrid())
 	p.X.Scale = plot.LogScale{}
 	p.Y.Min = 0
-	var ticks []plot.Tick
-	for i, l := range lines {
+	ticks := make(map[int]plot.Tick)
+	for _, l := range lines {
 		places, errors := l.points()
 		curve, dots, err := plotter.NewLinePoints(places)
 		if err != nil {
@@ -129,22 +151,35 @@ func (d *drawer) lines(title, x, y string, logarithmic bool, lines []line) {
 			d.fail(err)
 			return
 		}
-		curve.Color, dots.Color, bars.Color = plotutil.Color(i), plotutil.Color(i), plotutil.Color(i)
-		curve.Dashes, dots.Shape = plotutil.Dashes(i), plotutil.Shape(i)
+		c := palette[l.style%len(palette)]
+		curve.Color, dots.Color, bars.Color = c, c, c
+		curve.Dashes, dots.Shape = plotutil.Dashes(l.dashes), plotutil.Shape(l.style)
+		curve.Width = vg.Points(1.5)
 		p.Add(curve, dots, bars)
 		p.Legend.Add(l.name, curve, dots)
 		for _, at := range l.x {
-			ticks = append(ticks, plot.Tick{Value: float64(at), Label: strconv.Itoa(at)})
+			ticks[at] = plot.Tick{Value: float64(at), Label: strconv.Itoa(at)}
 		}
 	}
-	p.X.Tick.Marker = plot.ConstantTicks(ticks)
+	p.X.Tick.Marker = plot.ConstantTicks(slices.Collect(maps.Values(ticks)))
+	// Room on the right for the legend: about a third of the width.
+	p.X.Max *= math.Pow(p.X.Max/p.X.Min, 0.45)
 	if logarithmic {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 		p.Y.Min = least(lines)
 	}
-	p.Legend.Top = true
-	p.Legend.Left = !logarithmic
 	d.save(p)
+}
+
+func newPlot(title, y string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.Y.Label.Text = title, y
+	p.Title.Padding = vg.Points(6)
+	p.BackgroundColor = color.White
+	// On the right, but with the text right of its sign: the reader's font may be wider than the one that
+	// is reckoned with here.
+	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, 0.66*width
+	return p
 }
 
 // least is the smallest value of all.
@@ -164,9 +199,7 @@ func (d *drawer) bars(title string, runs []Run) {
 	if len(names) == 0 {
 		return
 	}
-	p := plot.New()
-	p.Title.Text, p.Y.Label.Text = fmt.Sprintf("%s, %d connections", title, runs[0].Connections), "microseconds"
-	p.BackgroundColor = color.White
+	p := newPlot(fmt.Sprintf("%s, %d connections", title, runs[0].Connections), "microseconds")
 	var labels []string
 	var groups [][]Run
 	for _, o := range distinct(runs, operationOf) {
@@ -182,12 +215,12 @@ func (d *drawer) bars(title string, runs []Run) {
 		for _, g := range groups {
 			values = append(values, median(g, func(r *Run) float64 { return r.CPU[name] }))
 		}
-		bars, err := plotter.NewBarChart(values, 0.6*width/vg.Length(len(groups)+1))
+		bars, err := plotter.NewBarChart(values, 0.45*width/vg.Length(len(groups)+1))
 		if err != nil {
 			d.fail(err)
 			return
 		}
-		bars.Color, bars.LineStyle.Width = plotutil.Color(i), 0
+		bars.Color, bars.LineStyle.Width = palette[i%len(palette)], 0
 		if below != nil {
 			bars.StackOn(below)
 		}
@@ -196,7 +229,7 @@ func (d *drawer) bars(title string, runs []Run) {
 		p.Legend.Add(name, bars)
 	}
 	p.NominalX(labels...)
-	p.Legend.Top = true
+	p.X.Max += 0.4 * float64(len(groups)) // room for the legend
 	d.save(p)
 }
 

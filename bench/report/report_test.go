@@ -40,6 +40,9 @@ func TestWrite(t *testing.T) {
 	}
 	for _, want := range []string{
 		"the command", "abc1234",
+		"| read, 64 connections: requests/s × direct | ≥ 1.4 | 2.00 | yes |",
+		"| read, open loop: p99 × direct | ≤ 1 | 1.50 | no |",
+		"| read, far database: requests/s × linear with the most workers | ≥ 0.9 | 0.90 | yes |",
 		"| read | 64 | outset | 12800 | 2.00 | 0.10 | 2.00 |",
 		"| read | outset | 100 | 1.00 | 3.00 | 1.50 | 3.00 | 0.00 |",
 		"| read | 4 | 0 | 360 | 0.90 | 0.00 |",
