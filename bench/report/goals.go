@@ -25,9 +25,13 @@ func (r *Report) goals() (string, [][]string) {
 		than        string
 		wanted      float64
 	}{
-		{"read", 256, Direct, 2}, {"read", 256, "hono", 4}, {"read", 256, "static", 0.5},
-		{"replace", 256, Direct, 2}, {"replace", 256, "hono", 3.5},
-		{"read", 64, Direct, 1.4}, {"replace", 64, Direct, 1.6},
+		{"read", 256, Direct, 2},
+		{"read", 256, "hono", 4},
+		{"read", 256, "static", 0.5},
+		{"replace", 256, Direct, 2},
+		{"replace", 256, "hono", 3.5},
+		{"read", 64, Direct, 1.4},
+		{"replace", 64, Direct, 1.6},
 	} {
 		all = append(all, goal{
 			text:   fmt.Sprintf("%s, %d connections: requests/s × %s", g.operation, g.connections, g.than),
