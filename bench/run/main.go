@@ -33,6 +33,7 @@ type options struct {
 	sizes       []int
 	workers     int
 	scale       []int
+	perWorker   int
 	wait        time.Duration
 	rounds      int
 	duration    time.Duration
@@ -75,6 +76,7 @@ func parse(args []string) (o options, err error) {
 	numbers(&o.sizes, "sizes", "1000,100000,10000000", "users in the tables, of the experiment users")
 	f.IntVar(&o.workers, "workers", 1, "worker processes")
 	numbers(&o.scale, "scale", "1,2,4,8,16", "worker processes, of the experiment workers")
+	f.IntVar(&o.perWorker, "per-worker", 4, "connections for each worker, of the experiment workers")
 	f.DurationVar(&o.wait, "wait", 5*time.Millisecond, "what a round trip to the database takes more, of the experiment workers")
 	f.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
 	f.DurationVar(&o.duration, "duration", 8*time.Second, "of one run, in whole seconds")
@@ -96,7 +98,7 @@ func parse(args []string) (o options, err error) {
 			return o, err
 		}
 	}
-	if o.rounds < 1 || o.duration < time.Second || o.users < 1 || o.workers < 1 {
+	if o.rounds < 1 || o.duration < time.Second || o.users < 1 || o.workers < 1 || o.perWorker < 1 {
 		return o, errors.New("rounds, users, workers and seconds must be at least 1")
 	}
 	return o, nil

@@ -14,13 +14,10 @@ import (
 	"github.com/outset-settings/outset/bench/report"
 )
 
-// perWorker is how many connections there are for each worker: batches as large as the connections allow hide
-// any wait, so with a fixed number of connections one worker does what sixteen do. Load that
-// grows with the workers shows whether they stand in each other's way.
-const perWorker = 16
-
-// scaleWorkers measures Outset with several numbers of workers on a database that is far away. The rounds are
-// outside, so that what the machine does meanwhile meets all numbers alike.
+// scaleWorkers measures Outset with several numbers of workers on a database that is far away. There are some
+// connections for each worker: batches as large as the connections allow hide any wait, so with a fixed
+// number of connections one worker does what sixteen do. Load that grows with the workers shows whether they stand in
+// each other's way; it is small, so that the processors aren't what limits it.
 func scaleWorkers(ctx context.Context, l *lab) error {
 	database, err := l.database(ctx, "outset", l.users)
 	if err != nil {
@@ -31,7 +28,7 @@ func scaleWorkers(ctx context.Context, l *lab) error {
 		return err
 	}
 	defer stop()
-	l.note(fmt.Sprintf("The experiment with workers has %d connections for each worker, and %v more for each round trip.", perWorker, l.wait))
+	l.note(fmt.Sprintf("The experiment with workers has %d connections for each worker, and %v more for each round trip.", l.perWorker, l.wait))
 	for round := range l.rounds {
 		for _, workers := range l.scale {
 			if err := l.withWorkers(ctx, far, workers, round); err != nil {
@@ -49,7 +46,7 @@ func (l *lab) withWorkers(ctx context.Context, database string, workers, round i
 	}
 	defer s.stop()
 	for _, operation := range []string{read, replace} {
-		j := job{kind: report.Workers, operation: operation, connections: perWorker * workers, users: l.users}
+		j := job{kind: report.Workers, operation: operation, connections: l.perWorker * workers, users: l.users}
 		if err := l.closedLoop(ctx, s, j, round); err != nil {
 			return err
 		}
