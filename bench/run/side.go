@@ -139,7 +139,15 @@ func (l *lab) startHono(ctx context.Context, database string) (*side, error) {
 			{Name: "nginx", PID: p.PID(), Command: "nginx"},
 		}
 	}
-	return s.started(err, func() error { return s.serves(ctx, p) })
+	return s.started(err, func() error {
+		// The copies first: nginx asks none for ten seconds after they have refused it.
+		for _, port := range ports[1:] {
+			if err := p.Until(ctx, process.Serves("http://"+local(port)+load.Path(0))); err != nil {
+				return err
+			}
+		}
+		return s.serves(ctx, p)
+	})
 }
 
 // honoMissing says why Hono can't take part, if it can't.
