@@ -80,6 +80,8 @@ const (
 	// that keep connections get an answer that ends them. Closing at once cut requests on their way in
 	// on 14 of 64 busy connections.
 	farewell = 500 * time.Millisecond
+	// How much longer than a request may take connections may take to end.
+	stopTimeout = 5 * time.Second
 )
 
 // otherMethod stands for every method that nobody has heard of. fiber would answer them by itself, and
@@ -203,8 +205,8 @@ func (s *Server) Run(ctx context.Context) error {
 
 	s.stopping.Store(true) // from now on every answer ends its connection
 	time.Sleep(farewell)
-	// Every request ends within its own timeout, so twice that is beyond all.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.config.RequestTimeout)
+	// Every request ends soon after its own timeout, so this is beyond all.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.RequestTimeout+stopTimeout)
 	defer cancel()
 	err = s.app.ShutdownWithContext(ctx)
 	_ = s.listener.Close() // Shutdown knows it only once it is served

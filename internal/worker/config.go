@@ -64,9 +64,10 @@ func (c Config) Validate() error {
 }
 
 // Connections is how many database connections the worker uses: one for each
-// lane, one that tells whether the database is there, and one for the pruner.
+// lane, and one that tells whether the database is there and prunes the history. 16 workers
+// stay below the 100 that Postgres allows unless told otherwise.
 func (c Config) Connections() int32 {
-	return int32(c.ReadLanes + c.WriteLanes + 2) //nolint:gosec // Validate bounds them
+	return int32(c.ReadLanes + c.WriteLanes + 1) //nolint:gosec // Validate bounds them
 }
 
 func (c Config) limits() settings.Limits {

@@ -48,7 +48,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := config.Connections(); got != 2+2+2 {
+	if got := config.Connections(); got != 2+2+1 {
 		t.Errorf("%d connections", got)
 	}
 }
