@@ -34,6 +34,7 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	if err := c.Config.Validate(); err != nil {
 		return err
 	}
+	program.LazyGC(200)
 	log := c.Logger()
 	ctx, whenClosed := program.UntilClosed(ctx)
 	nc, err := c.Connect("outset api", log, whenClosed)

