@@ -16,7 +16,7 @@ import (
 // The preconditions of RFC 9110 section 13. An entity tag of ours is a version in quotes; what isn't one is
 // a tag of somebody else's, which never matches.
 
-// conditionOf returns what the request wants to be true before it writes; nil: nothing.
+// conditionOf returns what the request wants to be true before it is carried out; nil: nothing.
 func conditionOf(c *fiber.Ctx) (*messages.Condition, error) {
 	match, err := tagsOf(c, fiber.HeaderIfMatch, strong)
 	if err != nil {
@@ -49,25 +49,24 @@ func conditional(c *fiber.Ctx) bool {
 // judgeRead evaluates the preconditions of a request that reads, in the order of RFC 9110 section
 // 13.2.2. It returns 0 when the answer is to be sent, or the status of another one.
 func judgeRead(c *fiber.Ctx, r *messages.Result) (status int, err error) {
-	match, err := tagsOf(c, fiber.HeaderIfMatch, strong)
+	condition, err := conditionOf(c)
 	if err != nil {
 		return 0, err
 	}
-	noneMatch, err := tagsOf(c, fiber.HeaderIfNoneMatch, weak)
-	if err != nil {
-		return 0, err
+	if condition == nil {
+		condition = &messages.Condition{}
 	}
 	modified := time.UnixMilli(r.Modified).Truncate(time.Second)
-	switch unmodifiedSince := dateOf(c, fiber.HeaderIfUnmodifiedSince); {
-	case match != nil && !includes(match, r):
+	switch {
+	case condition.Match != nil && !includes(condition.Match, r):
 		return fiber.StatusPreconditionFailed, nil
-	case match == nil && !unmodifiedSince.IsZero() && modified.After(unmodifiedSince):
+	case condition.UnmodifiedSince != 0 && modified.Unix() > condition.UnmodifiedSince:
 		return fiber.StatusPreconditionFailed, nil
 	}
 	switch modifiedSince := dateOf(c, fiber.HeaderIfModifiedSince); {
-	case noneMatch != nil && includes(noneMatch, r):
+	case condition.NoneMatch != nil && includes(condition.NoneMatch, r):
 		return fiber.StatusNotModified, nil
-	case noneMatch == nil && !modifiedSince.IsZero() && r.Modified != 0 && !modified.After(modifiedSince):
+	case condition.NoneMatch == nil && !modifiedSince.IsZero() && r.Modified != 0 && !modified.After(modifiedSince):
 		return fiber.StatusNotModified, nil
 	}
 	return 0, nil
@@ -175,11 +174,15 @@ func dateOf(c *fiber.Ctx, header string) time.Time {
 	return date
 }
 
+// setETag sends an entity tag. Set would spell it Etag: the same to programs, not to people.
+func setETag(c *fiber.Ctx, tag string) {
+	c.Response().Header.SetCanonical([]byte(fiber.HeaderETag), []byte(tag))
+}
+
 // setState sends which version an answer is about, as a strong entity tag (RFC 9110 section 8.8.3),
 // and when that came to be.
 func setState(c *fiber.Ctx, r *messages.Result) {
-	// Set would spell it Etag: the same to programs, not to people.
-	c.Response().Header.SetCanonical([]byte(fiber.HeaderETag), []byte(`"`+strconv.FormatInt(r.Version, 10)+`"`))
+	setETag(c, `"`+strconv.FormatInt(r.Version, 10)+`"`)
 	if r.Modified != 0 {
 		// By the database's clock; but it must not be later than the answer (section 8.8.2.1). It still may
 		// be by a second: fasthttp's Date is that much behind at times, and can't be set.

@@ -27,11 +27,11 @@ var (
 	}
 	corsRequestHeaders = []string{
 		fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderIfModifiedSince,
-		fiber.HeaderIfUnmodifiedSince, "Idempotency-Key", "Prefer", fiber.HeaderXRequestID,
+		fiber.HeaderIfUnmodifiedSince, headerIdempotencyKey, headerPrefer, fiber.HeaderXRequestID,
 	}
 	corsResponseHeaders = []string{
-		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink, "Idempotency-Replayed",
-		"Preference-Applied", "Accept-Patch", fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
+		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink, headerIdempotencyReplayed,
+		headerPreferenceApplied, headerAcceptPatch, fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
 	}
 )
 
@@ -68,20 +68,20 @@ func validateOrigins(origins []string) error {
 // sameOrigin refuses what a browser sends for a page of an origin that isn't allowed. Programs send none
 // of these headers, and old browsers but the second.
 func (s *Server) sameOrigin(c *fiber.Ctx) error {
-	origin := c.Get(fiber.HeaderOrigin)
+	origin, site := c.Get(fiber.HeaderOrigin), c.Get("Sec-Fetch-Site")
 	allowed := trimmed(s.config.CORSOrigins)
-	switch site := c.Get("Sec-Fetch-Site"); {
-	case site == "same-origin" || site == "none" || slices.Contains(allowed, anyOrigin):
+	switch {
+	case site == "same-origin", site == "none", site == "" && (origin == "" || isHost(origin, c.Request().Host())):
 		return nil
-	case slices.ContainsFunc(allowed, func(o string) bool { return strings.EqualFold(o, origin) }):
-		return nil
-	case site == "" && origin == "":
-		return nil
-	}
-	if u, err := url.Parse(origin); err == nil && c.Get("Sec-Fetch-Site") == "" && u.Host == string(c.Request().Host()) {
+	case slices.ContainsFunc(allowed, func(o string) bool { return o == anyOrigin || strings.EqualFold(o, origin) }):
 		return nil
 	}
 	return problem{kind: kindCrossOrigin, detail: "CORS_ORIGINS doesn't list this page's origin"}
+}
+
+func isHost(origin string, host []byte) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host == string(host)
 }
 
 // trimmed returns the list without spaces and empty entries.

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"encoding/json"
-
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -12,10 +10,9 @@ type explanation struct {
 	Changed string
 	Do      string
 
-	detail   string
-	with     string // a header of the example
-	version  int
-	settings json.RawMessage
+	detail  string
+	with    string // a header of the example
+	current *messages.Result
 }
 
 const (
@@ -60,10 +57,9 @@ var explanations = map[messages.Kind]explanation{
 		Changed: nothing,
 		Do: freshCopy + ". This answer has both already: the document in settings (unless you sent Prefer: return=minimal), and " +
 			"its version in the ETag header and in version." + anotherKey,
-		detail:   "the current version is 7",
-		with:     `ETag: "7"`,
-		version:  7,
-		settings: json.RawMessage(`{"theme":"dark"}`),
+		detail:  "the current version is 7",
+		with:    `ETag: "7"`,
+		current: &messages.Result{Version: 7, Document: []byte(`{"theme":"dark"}`)},
 	},
 	messages.KindTooLarge: {
 		Means:   "The body is too large, or the document would be with the change that you want.",

@@ -35,12 +35,12 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	// One more than wanted tells whether there is more.
-	r, err := s.ask(c, messages.Operation{Action: messages.ActionHistory, Version: before, Limit: int(limit) + 1})
+	user, err := userOf(c)
 	if err != nil {
 		return err
 	}
-	user, err := userOf(c)
+	// One more than wanted tells whether there is more.
+	r, err := s.fetch(c, messages.Operation{Action: messages.ActionHistory, User: user, Version: before, Limit: int(limit) + 1})
 	if err != nil {
 		return err
 	}

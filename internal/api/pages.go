@@ -49,7 +49,7 @@ func (p page) send(c *fiber.Ctx) error {
 	for name, value := range p.header {
 		c.Set(name, value)
 	}
-	c.Response().Header.SetCanonical([]byte(fiber.HeaderETag), []byte(p.etag))
+	setETag(c, p.etag)
 	if p.had(c) {
 		c.Status(fiber.StatusNotModified)
 		return nil
@@ -147,17 +147,13 @@ func (p problemPage) example() (body, header string) {
 	if p.Again {
 		header += fiber.HeaderRetryAfter + ": " + retryAfter + "\n"
 	}
-	data, err := json.MarshalIndent(struct {
-		Type      string          `json:"type"`
-		Title     string          `json:"title"`
-		Status    int             `json:"status"`
-		Detail    string          `json:"detail,omitempty"`
-		RequestID string          `json:"requestId"`
-		Version   int             `json:"version,omitempty"`
-		Settings  json.RawMessage `json:"settings,omitempty"`
-	}{"/problems/" + string(p.Kind), p.Title, p.Status, p.detail, "Jd1x7RqUYGCK3yqEyA9Qkp", p.version, p.settings}, "", "  ")
+	var indented bytes.Buffer
+	compact, err := problem{p.Kind, p.detail, p.current}.body(p.Status, p.Title, "Jd1x7RqUYGCK3yqEyA9Qkp")
+	if err == nil {
+		err = json.Indent(&indented, compact, "", "  ")
+	}
 	if err != nil {
 		panic(err) // as above
 	}
-	return string(data), header
+	return indented.String(), header
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"mime"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,28 +32,25 @@ func (s *Server) getSettings(c *fiber.Ctx) error {
 
 // putSettings puts the body in the place of the user's document and answers that.
 func (s *Server) putSettings(c *fiber.Ctx) error {
-	document, err := bodyOf(c, fiber.MIMEApplicationJSON)
+	document, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
 	}
 	o := messages.Operation{Action: messages.ActionReplace, Document: document}
-	return s.write(c, o, func(c *fiber.Ctx, _ *messages.Result) error { return send(c, document) })
+	return s.write(c, o, func(c *fiber.Ctx, _ string, _ *messages.Result) error { return send(c, document) })
 }
 
 // postSettings does the same, and wraps the answer.
 func (s *Server) postSettings(c *fiber.Ctx) error {
-	document, err := bodyOf(c, fiber.MIMEApplicationJSON)
+	document, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
 	}
 	o := messages.Operation{Action: messages.ActionReplace, Document: document}
-	return s.write(c, o, func(c *fiber.Ctx, _ *messages.Result) error {
-		user, err := userOf(c)
-		if err != nil {
-			return err
-		}
+	return s.write(c, o, func(c *fiber.Ctx, user string, _ *messages.Result) error {
 		answer := append(make([]byte, 0, len(document)+len(user)+80), `{"status":"settings updated","userId":`...)
-		if answer, err = jsontext.AppendQuote(answer, user); err != nil {
+		answer, err := jsontext.AppendQuote(answer, user)
+		if err != nil {
 			return fmt.Errorf("quoting the user id: %w", err)
 		}
 		answer = append(answer, `,"settings":`...)
@@ -63,12 +61,12 @@ func (s *Server) postSettings(c *fiber.Ctx) error {
 
 // patchSettings changes parts of the user's document and answers what came of it.
 func (s *Server) patchSettings(c *fiber.Ctx) error {
-	patch, err := bodyOf(c, mimeMergePatch, mimeJSONPatch, fiber.MIMEApplicationJSON)
+	patch, mediaType, err := bodyOf(c, mimeMergePatch, mimeJSONPatch, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
 	}
 	o := messages.Operation{Action: messages.ActionMergePatch, Document: patch}
-	if mediaType, _, _ := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); mediaType == mimeJSONPatch {
+	if mediaType == mimeJSONPatch {
 		o.Action = messages.ActionJSONPatch
 	}
 	return s.write(c, o, sendDocument)
@@ -86,7 +84,11 @@ func (s *Server) deleteUser(c *fiber.Ctx) error {
 
 // read answers what an operation reads of the user of the path, if the preconditions let it.
 func (s *Server) read(c *fiber.Ctx, o messages.Operation) error {
-	r, err := s.ask(c, o)
+	var err error
+	if o.User, err = userOf(c); err != nil {
+		return err
+	}
+	r, err := s.fetch(c, o)
 	if err != nil {
 		return err
 	}
@@ -104,15 +106,6 @@ func (s *Server) read(c *fiber.Ctx, o messages.Operation) error {
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Send(r.Document)
-}
-
-// ask has an operation that reads of the user of the path done.
-func (s *Server) ask(c *fiber.Ctx, o messages.Operation) (messages.Result, error) {
-	var err error
-	if o.User, err = userOf(c); err != nil {
-		return messages.Result{}, err
-	}
-	return s.fetch(c, o)
 }
 
 // fetch has an operation that reads done.
@@ -143,25 +136,21 @@ func userOf(c *fiber.Ctx) (string, error) {
 	return id, nil
 }
 
-// bodyOf returns the request's body if it claims to be of one of the media types. Whether it is what
+// bodyOf returns the request's body, and its media type, if that is one of these. Whether it is what
 // it claims is for the worker to tell. It is not too large: that is refused before any handler.
-func bodyOf(c *fiber.Ctx, mediaTypes ...string) ([]byte, error) {
+func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, err error) {
 	mediaType, parameters, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
-	known := false
-	for _, m := range mediaTypes {
-		known = known || m == mediaType
-	}
-	if err != nil || !known {
-		return nil, problem{kind: kindUnsupportedMedia, detail: "send it with Content-Type: " + strings.Join(mediaTypes, " or ")}
+	if err != nil || !slices.Contains(mediaTypes, mediaType) {
+		return nil, "", problem{kind: kindUnsupportedMedia, detail: "send it with Content-Type: " + strings.Join(mediaTypes, " or ")}
 	}
 	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return nil, problem{kind: kindUnsupportedMedia, detail: "JSON is UTF-8 (RFC 8259 section 8.1)"}
+		return nil, "", problem{kind: kindUnsupportedMedia, detail: "JSON is UTF-8 (RFC 8259 section 8.1)"}
 	}
 	if c.Get(fiber.HeaderContentEncoding) != "" {
-		return nil, problem{kind: kindUnsupportedMedia, detail: "content encodings are not supported"}
+		return nil, "", problem{kind: kindUnsupportedMedia, detail: "content encodings are not supported"}
 	}
 	if c.Get(fiber.HeaderContentRange) != "" { // RFC 9110 section 14.5
-		return nil, problem{kind: messages.KindMalformed, detail: "a part of a document (Content-Range) can't be sent; PATCH changes parts"}
+		return nil, "", problem{kind: messages.KindMalformed, detail: "a part of a document (Content-Range) can't be sent; PATCH changes parts"}
 	}
-	return c.BodyRaw(), nil
+	return c.BodyRaw(), mediaType, nil
 }

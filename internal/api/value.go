@@ -25,16 +25,12 @@ func (s *Server) putValue(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	value, err := bodyOf(c, fiber.MIMEApplicationJSON)
+	value, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
 	}
 	o := messages.Operation{Action: messages.ActionSetValue, Path: path, Document: value}
-	user, err := userOf(c)
-	if err != nil {
-		return err
-	}
-	return s.write(c, o, func(c *fiber.Ctx, r *messages.Result) error {
+	return s.write(c, o, func(c *fiber.Ctx, user string, r *messages.Result) error {
 		if r.Created {
 			c.Status(fiber.StatusCreated)
 		}

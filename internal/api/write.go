@@ -25,9 +25,12 @@ const (
 
 const preconditionWanted = "send If-Match with the ETag that you have read, or If-None-Match: * for a document that isn't there yet"
 
+// answerer answers a write of a user that was done.
+type answerer func(c *fiber.Ctx, user string, r *messages.Result) error
+
 // write applies an operation to the user of the path and calls answer when that was done. Every
 // write comes through here: preconditions, idempotency key and preferences are the same for all.
-func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer func(*fiber.Ctx, *messages.Result) error) error {
+func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer answerer) error {
 	user, err := userOf(c)
 	if err != nil {
 		return err
@@ -64,7 +67,7 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer func(*fiber.Ct
 			c.Set(headerIdempotencyReplayed, "true")
 		}
 		setState(c, &r)
-		return answer(c, &r)
+		return answer(c, user, &r)
 	case messages.KindPrecondition:
 		setState(c, &r)
 		return problem{kind: r.Kind, detail: missed(c, &r), current: &r}
@@ -183,10 +186,10 @@ func send(c *fiber.Ctx, body []byte) error {
 }
 
 // done answers a write that leaves nothing to show.
-func done(c *fiber.Ctx, _ *messages.Result) error {
+func done(c *fiber.Ctx, _ string, _ *messages.Result) error {
 	c.Status(fiber.StatusNoContent)
 	return nil
 }
 
 // sendDocument answers with the document that a worker has made.
-func sendDocument(c *fiber.Ctx, r *messages.Result) error { return send(c, r.Document) }
+func sendDocument(c *fiber.Ctx, _ string, r *messages.Result) error { return send(c, r.Document) }
