@@ -27,7 +27,7 @@ const (
 
 // asker sends batches of operations to the workers.
 type asker struct {
-	nc      *nats.Conn
+	mail    *mailroom
 	pool    *pool
 	subject string
 	log     *slog.Logger
@@ -46,7 +46,7 @@ type asker struct {
 //     waits, and not the worker;
 //   - a result that did not fit beside the others: at once, with as many others as did;
 //   - a worker that is too old to know an action: one that does.
-func (a asker) ask(ctx context.Context, operations []messages.Operation) []messages.Result {
+func (a asker) ask(ctx context.Context, operations []*messages.Operation) []messages.Result {
 	s := newBatchState(operations)
 	subject := a.subject
 	for s.expire(time.Now()); len(s.open) > 0; s.expire(time.Now()) {
@@ -117,14 +117,12 @@ func (a asker) whole(reply messages.Reply) messages.Result {
 // request sends open operations to one worker, as many as fit in a message, and
 // waits for its reply.
 func (a asker) request(ctx context.Context, subject string, s *batchState) (messages.Reply, error) {
-	r := messages.Request{Operations: s.fitting(messages.Room(a.nc.MaxPayload()))}
+	r := messages.Request{Operations: s.fitting(messages.Room(a.mail.nc.MaxPayload()))}
 	data, err := messages.EncodeRequest(r)
 	if err != nil {
 		return messages.Reply{}, err
 	}
-	ctx, cancel := context.WithDeadline(ctx, s.patience(time.Now()))
-	defer cancel()
-	m, err := a.nc.RequestWithContext(ctx, subject, data)
+	m, err := a.mail.request(ctx, subject, data, s.patience(time.Now()))
 	if err != nil {
 		return messages.Reply{}, err
 	}

@@ -26,20 +26,19 @@ const (
 	// dead, and those behind it needn't wait until that is certain.
 	patience = 200 * time.Millisecond
 	maxLate  = 64
-	// How much longer than its deadline a request waits: more than ask takes to notice.
-	afterDeadline = 250 * time.Millisecond
 )
 
 // queue is where operations wait for a place in a NATS message.
 type queue struct {
-	reads, writes *batch.Batcher[messages.Operation, messages.Result]
+	reads, writes *batch.Batcher[*messages.Operation, messages.Result]
 }
 
 func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logger) (*queue, error) {
 	p := &pool{nc: nc, grace: config.WorkerGrace, members: make(map[string]member)}
+	mail := &mailroom{nc: nc}
 	q := &queue{
-		reads:  newBatcher(ctx, config, asker{nc, p, messages.ReadSubject, log}),
-		writes: newBatcher(ctx, config, asker{nc, p, messages.WriteSubject, log}),
+		reads:  newBatcher(ctx, config, asker{mail, p, messages.ReadSubject, log}),
+		writes: newBatcher(ctx, config, asker{mail, p, messages.WriteSubject, log}),
 	}
 	return q, p.watch(ctx, func(workers int) {
 		lanes := min(max(workers, minLanes), maxLanes)
@@ -48,34 +47,30 @@ func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logge
 	})
 }
 
-func newBatcher(ctx context.Context, config Config, a asker) *batch.Batcher[messages.Operation, messages.Result] {
-	return batch.New(ctx, batch.Options[messages.Operation]{
+func newBatcher(ctx context.Context, config Config, a asker) *batch.Batcher[*messages.Operation, messages.Result] {
+	return batch.New(ctx, batch.Options[*messages.Operation]{
 		Lanes:    minLanes,
 		Batch:    batch.Size{Count: batchOperations, Bytes: batchBytes},
 		Queue:    batch.Size{Count: config.APIQueueSize, Bytes: queueBytes},
-		Of:       func(o messages.Operation) batch.Size { return batch.Size{Count: 1, Bytes: o.Size()} },
+		Of:       func(o *messages.Operation) batch.Size { return batch.Size{Count: 1, Bytes: o.Size()} },
 		Patience: patience,
 		MaxLate:  maxLate,
+		Until:    func(o *messages.Operation) time.Time { return time.UnixMilli(o.Deadline) },
 	}, a.ask)
 }
 
-func (q *queue) read(ctx context.Context, o messages.Operation) messages.Result {
-	r := do(ctx, q.reads, o)
+func (q *queue) read(o *messages.Operation) messages.Result {
+	r := do(q.reads, o)
 	if r.Kind == messages.KindOutcomeUnknown {
 		r.Kind = messages.KindUnavailable // a read has no outcome to wonder about
 	}
 	return r
 }
 
-func (q *queue) write(ctx context.Context, o messages.Operation) messages.Result {
-	return do(ctx, q.writes, o)
-}
+func (q *queue) write(o *messages.Operation) messages.Result { return do(q.writes, o) }
 
-func do(ctx context.Context, b *batch.Batcher[messages.Operation, messages.Result], o messages.Operation) messages.Result {
-	// ask knows better what became of an operation whose time is up, so it comes first.
-	ctx, cancel := context.WithDeadline(ctx, time.UnixMilli(o.Deadline).Add(afterDeadline))
-	defer cancel()
-	r, err := b.Do(ctx, o)
+func do(b *batch.Batcher[*messages.Operation, messages.Result], o *messages.Operation) messages.Result {
+	r, err := b.Do(o)
 	switch {
 	case err == nil:
 		return r
@@ -83,9 +78,9 @@ func do(ctx context.Context, b *batch.Batcher[messages.Operation, messages.Resul
 		return messages.Result{Kind: messages.KindOverloaded, Detail: "the API's queue is full"}
 	case errors.Is(err, batch.ErrClosed):
 		return messages.Result{Kind: messages.KindUnavailable, Detail: "the API is stopping"}
-	case errors.Is(err, batch.ErrWithdrawn):
+	case errors.Is(err, batch.ErrExpired):
 		return messages.Result{Kind: messages.KindExpired, Detail: "it waited in the API's queue all the time"}
-	default: // its time is up while it is on its way
+	default: // ErrLost
 		return messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "no answer in time"}
 	}
 }

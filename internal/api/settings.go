@@ -111,7 +111,7 @@ func (s *Server) read(c *fiber.Ctx, o messages.Operation) error {
 // fetch has an operation that reads done.
 func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, error) {
 	o.RequestID, o.Deadline = requestID(c), s.deadline()
-	r := s.queue.read(c.UserContext(), o)
+	r := s.queue.read(&o)
 	if r.Kind != "" {
 		return r, problem{kind: r.Kind, detail: r.Detail}
 	}

@@ -12,7 +12,7 @@ import (
 // batchState is a batch on its way: which of its operations have no result yet, and
 // what is known of them as a whole.
 type batchState struct {
-	operations []messages.Operation
+	operations []*messages.Operation
 	results    []messages.Result
 	open       []int // places of those without a result
 	attempts   int   // that ended without an answer
@@ -28,26 +28,26 @@ type batchState struct {
 	most int
 }
 
-func newBatchState(operations []messages.Operation) *batchState {
+func newBatchState(operations []*messages.Operation) *batchState {
 	s := &batchState{
-		operations: operations, results: make([]messages.Result, len(operations)),
+		operations: operations, results: make([]messages.Result, len(operations)), open: make([]int, len(operations)),
 		refused: make(map[int]messages.Result), done: make(map[int]bool),
 	}
 	for i := range operations {
-		s.open = append(s.open, i)
+		s.open[i] = i
 	}
 	return s
 }
 
 // fitting returns the first open operations that have room in one request, one at least.
 func (s *batchState) fitting(room int) []messages.Operation {
-	var fit []messages.Operation
+	fit := make([]messages.Operation, 0, len(s.open))
 	for _, place := range s.open {
 		o := s.operations[place]
 		if room -= o.Size(); len(fit) > 0 && (room < 0 || len(fit) == s.most) {
 			break
 		}
-		fit = append(fit, o)
+		fit = append(fit, *o)
 	}
 	return fit
 }
@@ -79,7 +79,7 @@ func (s *batchState) settle(results []messages.Result) (n next) {
 	left := 0 // without room for their results
 	for i, r := range results {
 		place := s.open[i]
-		o := &s.operations[place]
+		o := s.operations[place]
 		switch {
 		case r.Kind == messages.KindAskAgain && i > 0:
 			if _, known := s.done[place]; !known && o.Action.Writes() {
@@ -138,7 +138,7 @@ func (s *batchState) anyDoubt() bool {
 
 // expire settles the operations whose time is up.
 func (s *batchState) expire(now time.Time) {
-	var open []int
+	open := s.open[:0]
 	for _, place := range s.open {
 		if !s.operations[place].Expired(now) {
 			open = append(open, place)

@@ -60,7 +60,7 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer answerer) erro
 		}
 		o.ID = id.String()
 	}
-	r := s.queue.write(c.UserContext(), o)
+	r := s.queue.write(&o)
 	switch r.Kind {
 	case "":
 		if r.Replayed && key != "" {

@@ -12,16 +12,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Why a call was not taken, or left before its turn. In each case it has not run
+// Why a call was not taken, or left before its turn. In each case but the last it has not run
 // and will not.
 var (
-	ErrFull      = errors.New("batch: the queue is full")
-	ErrClosed    = errors.New("batch: closed")
-	ErrWithdrawn = errors.New("batch: the call's context ended while it was queued")
+	ErrFull    = errors.New("batch: the queue is full")
+	ErrClosed  = errors.New("batch: closed")
+	ErrExpired = errors.New("batch: the call's time ran out while it was queued")
+	ErrLost    = errors.New("batch: the call's time ran out while it was under way")
 )
 
 // Size is what a call takes up in a batch and in the queue.
@@ -31,19 +35,23 @@ func (s Size) plus(o Size) Size   { return Size{s.Count + o.Count, s.Bytes + o.B
 func (s Size) minus(o Size) Size  { return Size{s.Count - o.Count, s.Bytes - o.Bytes} }
 func (s Size) within(l Size) bool { return s.Count <= l.Count && s.Bytes <= l.Bytes }
 
-// Options are the bounds of a [Batcher]. Every field but Patience and MaxLate is required.
+// Options are the bounds of a [Batcher]. The fields from Patience on may be left out.
 type Options[C any] struct {
 	Lanes int          // batches under way at once
 	Batch Size         // bound of one batch; a call that is larger travels alone
 	Queue Size         // bound of all calls that wait
 	Of    func(C) Size // the size of a call
 
-	// Patience is how long a batch holds its lane. One that takes longer goes on,
+	// Patience is how long a batch holds its lane, and up to a quarter more. One that takes longer goes on,
 	// but another may leave beside it, so that a peer that has died does not stop
 	// those behind it. Zero: a lane is held to the end.
 	Patience time.Duration
 	// MaxLate bounds the batches that are under way beyond the lanes.
 	MaxLate int
+	// Until is when a call that still waits is given up, with [ErrExpired]. One that is under way then is given up
+	// with [ErrLost], Patience later: run knows better what became of it. Both are noticed up to a quarter
+	// of Patience late, which must not be zero. Nil: never.
+	Until func(C) time.Time
 }
 
 // Batcher collects calls of type C and answers each with an R. Its methods are
@@ -53,21 +61,49 @@ type Batcher[C, R any] struct {
 	options Options[C]
 	ctx     context.Context // of every run; ends when Close loses its patience
 	cancel  context.CancelFunc
+	calls   sync.Pool // of Do
 
-	mu     sync.Mutex
-	queue  []*call[C, R]
-	queued Size
-	lanes  int
-	busy   int // lanes in use
-	late   int // batches that have outlived Patience and no longer count as busy
-	closed bool
-	idle   chan struct{} // closed when closed and nothing is queued or under way
+	mu       sync.Mutex
+	queue    []*call[C, R]
+	queued   Size
+	lanes    int
+	busy     int // lanes in use
+	flights  []*flight[C, R]
+	late     int  // batches that have outlived Patience and no longer count as busy
+	last     int  // calls in the batch that left last
+	watching bool // somebody looks after what takes long
+	closed   bool
+	idle     chan struct{} // closed when closed and nothing is queued or under way
+}
+
+// flight is a batch under way.
+type flight[C, R any] struct {
+	began time.Time
+	calls []*call[C, R]
+	late  bool // it has given its lane away
 }
 
 type call[C, R any] struct {
-	value C
-	size  Size
-	done  func(R, error)
+	value    C
+	size     Size
+	answered atomic.Bool
+	done     func(R, error) // of Go
+	result   R              // of Do, and
+	err      error          // there when
+	ready    chan struct{}  // has one
+}
+
+// finish answers the call, unless it was given up.
+func (c *call[C, R]) finish(r R, err error) {
+	if !c.answered.CompareAndSwap(false, true) {
+		return
+	}
+	if c.done != nil {
+		c.done(r, err)
+		return
+	}
+	c.result, c.err = r, err
+	c.ready <- struct{}{}
 }
 
 // New returns a Batcher whose lanes hand their batches to run. The result that
@@ -79,39 +115,43 @@ func New[C, R any](ctx context.Context, options Options[C], run func(context.Con
 	return &Batcher[C, R]{
 		run: run, options: options, ctx: ctx, cancel: cancel,
 		lanes: max(options.Lanes, 1), idle: make(chan struct{}),
+		calls: sync.Pool{New: func() any { return &call[C, R]{ready: make(chan struct{}, 1)} }},
 	}
 }
 
-// Do runs the call in a batch and returns its result. When ctx ends first, Do
-// returns [ErrWithdrawn] if the call had not left yet (it never will), else the
-// context's error (it has run or is running, and its result is lost).
-func (b *Batcher[C, R]) Do(ctx context.Context, value C) (R, error) {
-	type answer struct {
-		result R
-		err    error
-	}
-	answers := make(chan answer, 1)
-	c := b.newCall(value, func(r R, err error) { answers <- answer{r, err} })
-	var none R
-	if err := b.submit(c); err != nil {
-		return none, err
-	}
-	select {
-	case a := <-answers:
-		return a.result, a.err
-	case <-ctx.Done():
-		if b.withdraw(c) {
-			return none, ErrWithdrawn
+// Do runs the call in a batch and returns its result, or one of the errors above. It takes as long as the batch
+// does: to bound that is for run, and for Options.Until.
+//
+// A caller that finds a free lane carries the batch itself. To hand it to another goroutine and be woken again
+// costs an idle system more than all the rest of the batcher.
+func (b *Batcher[C, R]) Do(value C) (R, error) {
+	c, _ := b.calls.Get().(*call[C, R])
+	c.value, c.size = value, b.options.Of(value)
+	c.answered.Store(false)
+	leads, err := b.submit(c)
+	if err == nil {
+		if leads {
+			b.lane(true)
 		}
-		return none, context.Cause(ctx)
+		<-c.ready
+		err = c.err
 	}
+	result := c.result
+	if !errors.Is(err, ErrLost) { // else a lane will come back with it
+		b.calls.Put(c)
+	}
+	return result, err
 }
 
 // Go queues the call and returns. When it returns nil, done is called exactly once,
 // on a lane's goroutine, so it must not block: with the result, or with
-// [ErrClosed] when Close gave up before the call's turn.
+// [ErrClosed] when Close gave up before the call's turn, [ErrExpired] or [ErrLost].
 func (b *Batcher[C, R]) Go(value C, done func(R, error)) error {
-	return b.submit(b.newCall(value, done))
+	leads, err := b.submit(&call[C, R]{value: value, size: b.options.Of(value), done: done})
+	if leads {
+		go b.lane(false)
+	}
+	return err
 }
 
 // SetLanes changes the number of lanes. Batches under way are not disturbed.
@@ -144,63 +184,57 @@ func (b *Batcher[C, R]) Close(ctx context.Context) error {
 	b.queue, b.queued = nil, Size{}
 	b.finishIfIdle()
 	b.mu.Unlock()
-	for _, c := range given {
-		var none R
-		c.done(none, ErrClosed)
-	}
+	refuse(given, ErrClosed)
 	<-b.idle
 	return context.Cause(ctx)
 }
 
-func (b *Batcher[C, R]) newCall(value C, done func(R, error)) *call[C, R] {
-	return &call[C, R]{value: value, size: b.options.Of(value), done: done}
+func refuse[C, R any](calls []*call[C, R], why error) {
+	for _, c := range calls {
+		var none R
+		c.finish(none, why)
+	}
 }
 
-func (b *Batcher[C, R]) submit(c *call[C, R]) error {
+// submit queues a call. When it returns true a lane was free, and the caller must see to it.
+func (b *Batcher[C, R]) submit(c *call[C, R]) (leads bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return ErrClosed
+		return false, ErrClosed
 	}
 	// An empty queue takes any call, or one larger than the bound could never pass.
 	queued := b.queued.plus(c.size)
 	if len(b.queue) > 0 && !queued.within(b.options.Queue) {
-		return ErrFull
+		return false, ErrFull
 	}
 	b.queue = append(b.queue, c)
 	b.queued = queued
-	b.dispatch()
-	return nil
+	return b.open(), nil
 }
 
-// withdraw takes a call back and tells whether it was still queued.
-func (b *Batcher[C, R]) withdraw(c *call[C, R]) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for i, q := range b.queue {
-		if q == c {
-			b.queue = append(b.queue[:i], b.queue[i+1:]...)
-			b.queued = b.queued.minus(c.size)
-			b.finishIfIdle()
-			return true
-		}
-	}
-	return false
-}
-
-// dispatch opens a lane if one is free and wanted. The lane takes what is queued
+// open takes a lane if one is free and wanted. The lane takes what is queued
 // by the time it gets to run, and stays open until nothing is.
+func (b *Batcher[C, R]) open() bool {
+	if len(b.queue) == 0 || b.busy >= b.lanes {
+		return false
+	}
+	b.busy++
+	return true
+}
+
+// dispatch opens a lane on a goroutine of its own.
 func (b *Batcher[C, R]) dispatch() {
-	if len(b.queue) > 0 && b.busy < b.lanes {
-		b.busy++
-		go b.lane()
+	if b.open() {
+		go b.lane(false)
 	}
 }
 
 // lane carries one batch after the other until the queue is empty, there are
-// fewer lanes than there were, or it has been late.
-func (b *Batcher[C, R]) lane() {
-	for {
+// fewer lanes than there were, or it has been late. A caller's own goroutine carries only
+// one, and leaves what comes after to another.
+func (b *Batcher[C, R]) lane(once bool) {
+	for first := true; ; first = false {
 		b.mu.Lock()
 		if len(b.queue) == 0 || b.busy > b.lanes {
 			b.busy--
@@ -208,17 +242,37 @@ func (b *Batcher[C, R]) lane() {
 			b.mu.Unlock()
 			return
 		}
+		if !first && once {
+			b.mu.Unlock()
+			go b.lane(false)
+			return
+		}
+		if b.last > 1 {
+			// Others are about to call: they run first, and this batch is larger for it.
+			b.mu.Unlock()
+			runtime.Gosched()
+			b.mu.Lock()
+		}
 		calls := b.take()
+		if len(calls) == 0 { // another lane was faster, or they were given up
+			b.mu.Unlock()
+			continue
+		}
+		f := &flight[C, R]{began: time.Now(), calls: calls}
+		b.flights = append(b.flights, f)
+		b.watch()
 		b.dispatch() // what did not fit in this batch
 		b.mu.Unlock()
 
-		if stillMine := b.carry(calls); !stillMine {
+		b.carry(f)
+
+		if stillOurs := b.land(f); !stillOurs {
 			return
 		}
 	}
 }
 
-// take removes the next batch from the queue: as many calls as fit, one at least.
+// take removes the next batch from the queue: as many calls as fit, one at least if there is any.
 func (b *Batcher[C, R]) take() []*call[C, R] {
 	var size Size
 	n := 0
@@ -233,27 +287,13 @@ func (b *Batcher[C, R]) take() []*call[C, R] {
 	calls := b.queue[:n:n]
 	b.queue = b.queue[n:]
 	b.queued = b.queued.minus(size)
+	b.last = n
 	return calls
 }
 
-// carry runs one batch, answers its calls, and tells whether the lane is still this
-// goroutine's: a batch that outlives the patience gives its lane away.
-func (b *Batcher[C, R]) carry(calls []*call[C, R]) (stillMine bool) {
-	gaveAway := false // guarded by b.mu
-	if b.options.Patience > 0 {
-		timer := time.AfterFunc(b.options.Patience, func() {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			if calls != nil && b.late < b.options.MaxLate {
-				gaveAway = true
-				b.late++
-				b.busy--
-				b.dispatch()
-			}
-		})
-		defer timer.Stop()
-	}
-
+// carry runs one batch and answers its calls.
+func (b *Batcher[C, R]) carry(f *flight[C, R]) {
+	calls := f.calls
 	values := make([]C, len(calls))
 	for i, c := range calls {
 		values[i] = c.value
@@ -262,18 +302,97 @@ func (b *Batcher[C, R]) carry(calls []*call[C, R]) (stillMine bool) {
 	if len(results) != len(calls) {
 		panic(fmt.Sprintf("batch: run returned %d results for %d calls", len(results), len(calls)))
 	}
+	b.mu.Lock()
+	f.calls = nil // from here on they may be others' again
+	b.mu.Unlock()
 	for i, c := range calls {
-		c.done(results[i], nil)
+		c.finish(results[i], nil)
 	}
+}
 
+// land ends a flight, and tells whether its lane is still its own.
+func (b *Batcher[C, R]) land(f *flight[C, R]) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	calls = nil // from here on the timer does nothing
-	if gaveAway {
+	i := slices.Index(b.flights, f)
+	b.flights = slices.Delete(b.flights, i, i+1)
+	if f.late {
 		b.late--
 		b.finishIfIdle()
 	}
-	return !gaveAway
+	return !f.late
+}
+
+// watch has somebody look after calls that wait and batches that take long. One timer for all of them: one
+// for each was the largest part of a batch of one.
+func (b *Batcher[C, R]) watch() {
+	if b.options.Patience == 0 || b.watching {
+		return
+	}
+	b.watching = true
+	time.AfterFunc(b.options.Patience/4, b.look)
+}
+
+func (b *Batcher[C, R]) look() {
+	now := time.Now()
+	b.mu.Lock()
+	b.watching = false
+	for _, f := range b.flights {
+		if !f.late && now.Sub(f.began) >= b.options.Patience && b.late < b.options.MaxLate {
+			f.late = true
+			b.late++
+			b.busy--
+		}
+	}
+	for range b.late { // those that are new among them
+		b.dispatch()
+	}
+	expired, lost := b.expire(now), b.lose(now)
+	if b.busy > 0 || b.late > 0 {
+		b.watch()
+	}
+	b.finishIfIdle()
+	b.mu.Unlock()
+	refuse(expired, ErrExpired)
+	refuse(lost, ErrLost)
+}
+
+// lose returns the calls under way that are given up.
+func (b *Batcher[C, R]) lose(now time.Time) (lost []*call[C, R]) {
+	if b.options.Until == nil {
+		return nil
+	}
+	for _, f := range b.flights {
+		if now.Sub(f.began) < b.options.Patience {
+			continue
+		}
+		for _, c := range f.calls {
+			if !c.answered.Load() && now.After(b.options.Until(c.value).Add(b.options.Patience)) {
+				lost = append(lost, c)
+			}
+		}
+	}
+	return lost
+}
+
+// expire removes the calls that are given up from the queue.
+func (b *Batcher[C, R]) expire(now time.Time) (expired []*call[C, R]) {
+	if b.options.Until == nil {
+		return nil
+	}
+	kept := make([]*call[C, R], 0, len(b.queue))
+	for _, c := range b.queue {
+		if now.Before(b.options.Until(c.value)) {
+			kept = append(kept, c)
+			continue
+		}
+		expired = append(expired, c)
+		b.queued = b.queued.minus(c.size)
+	}
+	if len(expired) > 0 {
+		b.queue = kept
+	}
+	return expired
 }
 
 func (b *Batcher[C, R]) finishIfIdle() {

@@ -175,23 +175,34 @@ func TestRefusesWhenFull(t *testing.T) {
 	})
 }
 
-// TestWithdraw: a call whose context ends in the queue never runs, and one whose
-// context ends on its way is told apart from it.
-func TestWithdraw(t *testing.T) {
+// TestExpires: a call whose time runs out in the queue never runs, and one whose time runs out on its way is told
+// apart from it.
+func TestExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ran []int
-		b := batch.New(t.Context(), options(1, roomy, roomy), func(_ context.Context, jobs []job) []int {
+		began := time.Now()
+		o := options(1, roomy, roomy)
+		o.Patience, o.Until = 400*time.Millisecond, func(j job) time.Time { return began.Add(time.Duration(j.bytes) * time.Second) }
+		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
 			ran = append(ran, ids(jobs)...)
 			time.Sleep(time.Minute)
 			return ids(jobs)
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
 		var wg sync.WaitGroup
-		for i, want := range []error{context.DeadlineExceeded, batch.ErrWithdrawn, batch.ErrWithdrawn} {
+		for i, want := range []struct {
+			bytes int // stand for the seconds that it has
+			err   error
+			after time.Duration
+		}{
+			{100, nil, time.Minute},
+			{1, batch.ErrExpired, time.Second},
+			{1, batch.ErrExpired, time.Second},
+			{61, batch.ErrLost, 61*time.Second + 500*time.Millisecond},
+		} {
 			wg.Go(func() {
-				if _, err := b.Do(ctx, job{id: i, count: 1}); !errors.Is(err, want) {
-					t.Errorf("call %d: %v, want %v", i, err, want)
+				_, err := b.Do(job{id: i, count: 1, bytes: want.bytes})
+				if took := time.Since(began); !errors.Is(err, want.err) || took != want.after {
+					t.Errorf("call %d: %v after %v, want %v after %v", i, err, took, want.err, want.after)
 				}
 			})
 			synctest.Wait()
@@ -200,8 +211,8 @@ func TestWithdraw(t *testing.T) {
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(ran, []int{0}) {
-			t.Errorf("ran %v, want only the first", ran)
+		if !slices.Equal(ran, []int{0, 3}) {
+			t.Errorf("ran %v, want the first and the last", ran)
 		}
 	})
 }
@@ -216,7 +227,7 @@ func TestPatience(t *testing.T) {
 		o.Patience, o.MaxLate = time.Second, 2
 		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
 			started <- time.Since(start)
-			time.Sleep(10 * time.Second)
+			time.Sleep(10*time.Second + 100*time.Millisecond)
 			return ids(jobs)
 		})
 		var answered atomic.Int32
@@ -229,8 +240,8 @@ func TestPatience(t *testing.T) {
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// Two become late and give way; the third keeps the lane, since no more may be late.
-		for _, want := range []float64{0, 1, 2, 12, 13} {
+		// Two become late and give way; the third keeps the lane until one of these has ended, since no more may be late.
+		for _, want := range []float64{0, 1, 2, 10.25, 11.25} {
 			if at := <-started; at.Seconds() != want {
 				t.Errorf("a batch left after %v, want %v s", at, want)
 			}
@@ -322,7 +333,7 @@ func BenchmarkDo(bench *testing.B) {
 			bench.SetParallelism(callers)
 			bench.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if _, err := b.Do(bench.Context(), job{count: 1}); err != nil {
+					if _, err := b.Do(job{count: 1}); err != nil {
 						bench.Fatal(err)
 					}
 				}
