@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
+	"github.com/valyala/fasthttp"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -18,6 +20,9 @@ import (
 
 // conditionOf returns what the request wants to be true before it is carried out; nil: nothing.
 func conditionOf(c *fiber.Ctx) (*messages.Condition, error) {
+	if !conditional(c) {
+		return nil, nil //nolint:nilnil // no condition is no error
+	}
 	match, err := tagsOf(c, fiber.HeaderIfMatch, strong)
 	if err != nil {
 		return nil, err
@@ -38,8 +43,8 @@ func conditionOf(c *fiber.Ctx) (*messages.Condition, error) {
 
 // conditional tells whether the request has any precondition.
 func conditional(c *fiber.Ctx) bool {
-	for _, header := range []string{fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderIfModifiedSince, fiber.HeaderIfUnmodifiedSince} {
-		if c.Request().Header.Peek(header) != nil {
+	for name := range c.Request().Header.All() { // one look at each instead of one for each precondition
+		if len(name) > len("If-") && string(name[:len("If-")]) == "If-" {
 			return true
 		}
 	}
@@ -174,19 +179,14 @@ func dateOf(c *fiber.Ctx, header string) time.Time {
 	return date
 }
 
-// setETag sends an entity tag. Set would spell it Etag: the same to programs, not to people.
-func setETag(c *fiber.Ctx, tag string) {
-	c.Response().Header.SetCanonical([]byte(fiber.HeaderETag), []byte(tag))
-}
-
 // setState sends which version an answer is about, as a strong entity tag (RFC 9110 section 8.8.3),
 // and when that came to be.
 func setState(c *fiber.Ctx, r *messages.Result) {
-	setETag(c, `"`+strconv.FormatInt(r.Version, 10)+`"`)
+	set(c, fiber.HeaderETag, `"`+strconv.FormatInt(r.Version, 10)+`"`)
 	if r.Modified != 0 {
 		// By the database's clock; but it must not be later than the answer (section 8.8.2.1). It still may
 		// be by a second: fasthttp's Date is that much behind at times, and can't be set.
 		modified := time.UnixMilli(min(r.Modified, time.Now().UnixMilli()))
-		c.Set(fiber.HeaderLastModified, modified.UTC().Format(http.TimeFormat))
+		set(c, fiber.HeaderLastModified, utils.UnsafeString(fasthttp.AppendHTTPDate(nil, modified)))
 	}
 }

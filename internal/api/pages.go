@@ -49,7 +49,7 @@ func (p page) send(c *fiber.Ctx) error {
 	for name, value := range p.header {
 		c.Set(name, value)
 	}
-	setETag(c, p.etag)
+	set(c, fiber.HeaderETag, p.etag)
 	if p.had(c) {
 		c.Status(fiber.StatusNotModified)
 		return nil

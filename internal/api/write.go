@@ -47,8 +47,10 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer answerer) erro
 		return err
 	}
 	o.User, o.If, o.ID, o.Keyed = user, condition, key, key != ""
-	o.RequestID, o.Issued, o.Deadline = requestID(c), time.Now().UnixMicro(), s.deadline()
-	o.Fingerprint = fingerprint(c, user, &o)
+	o.RequestID, o.Issued, o.Deadline = requestID(c), time.Now().UnixMicro(), s.deadline(c)
+	if key != "" { // a name that is ours is given to one request only
+		o.Fingerprint = fingerprint(c, user, &o)
+	}
 	o.Quiet = preference(c) == minimal
 	if condition != nil && o.Action == messages.ActionReplace {
 		o.Action = messages.ActionReplaceIf
@@ -181,8 +183,9 @@ func send(c *fiber.Ctx, body []byte) error {
 		}
 		return nil
 	}
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Send(body)
+	c.Context().SetContentType(fiber.MIMEApplicationJSON)
+	c.Response().SetBodyRaw(body)
+	return nil
 }
 
 // done answers a write that leaves nothing to show.
