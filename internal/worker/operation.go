@@ -44,6 +44,8 @@ func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 		s.Restore = o.Version
 	case messages.ActionErase:
 		s.Erase = true
+	case messages.ActionReplace, messages.ActionReplaceIf:
+		s.Replace, err = o.Document, w.check(o.Document)
 	default:
 		s.Change, err = w.changeOf(o)
 	}
@@ -71,10 +73,14 @@ func survive(err *error) {
 	}
 }
 
+// check tells what is wrong with a document that is to replace another. It doesn't panic either.
+func (w *Worker) check(document []byte) (err error) {
+	defer survive(&err)
+	return w.limits.Check(document)
+}
+
 func (w *Worker) unguardedChange(o *messages.Operation) (settings.Change, error) {
 	switch o.Action {
-	case messages.ActionReplace, messages.ActionReplaceIf:
-		return w.limits.Replace(o.Document)
 	case messages.ActionMergePatch:
 		return w.limits.MergePatch(o.Document)
 	case messages.ActionJSONPatch:

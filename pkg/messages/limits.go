@@ -208,6 +208,9 @@ func CheckUser(id string) error {
 		return errors.New("the user id is not valid UTF-8")
 	}
 	for _, r := range id {
+		if r > ' ' && r < unicode.MaxASCII {
+			continue
+		}
 		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) {
 			return fmt.Errorf("the user id has the unprintable character %U", r)
 		}

@@ -84,6 +84,8 @@ func (r *row) erasedSince(w *Write) bool {
 // next is what the operation makes of the document.
 func (s *state) next(r *row, w *Write) (settings.Next, error) {
 	switch {
+	case w.Replace != nil:
+		return settings.Next{Document: w.Replace}, nil
 	case w.Erase:
 		return settings.Next{}, nil
 	case w.Restore != 0:

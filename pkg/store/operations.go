@@ -61,7 +61,7 @@ type Entry struct {
 	Size      int64     // bytes of the document, 0: there is none
 }
 
-// Write is one operation that changes a user's document, by exactly one of Change, Restore and Erase.
+// Write is one operation that changes a user's document, by exactly one of Replace, Change, Restore and Erase.
 type Write struct {
 	User        string
 	ID          string    // tells it from the user's other writes
@@ -76,6 +76,7 @@ type Write struct {
 	// its first answer all the same.
 	Wrong error
 
+	Replace []byte // the document that takes the place of whatever there is; nobody may write to it any more
 	Change  settings.Change
 	Restore int64 // the version to make current again, as a new one
 	Erase   bool  // remove document, history and ids; the version goes on counting

@@ -38,6 +38,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -59,6 +60,8 @@ const (
 // concurrent use.
 type Store struct {
 	pool *pgxpool.Pool
+	// Until when, in nanoseconds since 1970, replacements aren't done at once.
+	blockedUntil atomic.Int64
 }
 
 // Open returns a Store for the database at url with at most conns connections. It

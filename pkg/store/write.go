@@ -25,6 +25,9 @@ func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 	for i := range writes {
 		b.add(&writes[i], &outcomes[i])
 	}
+	if b = b.replace(ctx); len(b.writes) == 0 {
+		return outcomes
+	}
 	for i := 0; i < len(passes) && ctx.Err() == nil; i++ {
 		before := len(b.writes)
 		b.write(ctx, passes[i])
