@@ -32,6 +32,7 @@ type serve struct{}
 // Run works until ctx ends, and then finishes what it has taken.
 func (serve) Run(ctx context.Context, c *cli) error {
 	program.LazyGC(400)
+	program.OneProcessor()
 	log := c.Logger()
 	s, err := store.Open(ctx, c.DatabaseURL, c.Connections())
 	if err != nil {

@@ -2,6 +2,7 @@ package program
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -19,5 +20,13 @@ func LazyGC(percent int) {
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(gcMemory)
+	}
+}
+
+// OneProcessor runs the program's Go code on one processor at a time, unless GOMAXPROCS in the environment says
+// otherwise.
+func OneProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
 	}
 }

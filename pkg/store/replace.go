@@ -75,21 +75,21 @@ type replaced struct {
 	modified time.Time
 }
 
-const replaceRows = `
-	update settings
-	set version = settings.version + 1, document = new.document::json, updated_at = clock_timestamp(), deleted_version = null
-	from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[]) as new (user_id, operation_id, document, issued, deadline)
-	where settings.user_id = new.user_id
-	  and (settings.erased_at is null or settings.erased_at < new.issued)
-	  and clock_timestamp() < new.deadline
-	returning settings.user_id, new.operation_id, settings.version, settings.updated_at`
-
-const replaceLog = `
+// The rows are found, and locked, in the order of the users. What the log gets comes out of the update, so that no
+// row is looked up twice.
+const replaceQuery = `
+	with done as (
+		update settings
+		set version = settings.version + 1, document = new.document::json, updated_at = clock_timestamp(), deleted_version = null
+		from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::integer[], $7::timestamptz[], $8::timestamptz[])
+			as new (user_id, operation_id, fingerprint, operation, document, size, issued, deadline)
+		where settings.user_id = new.user_id
+		  and (settings.erased_at is null or settings.erased_at < new.issued)
+		  and clock_timestamp() < new.deadline
+		returning settings.user_id, settings.version, new.operation_id, new.fingerprint, new.operation, settings.document, new.size, settings.updated_at)
 	insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
-	select user_id, version, new.operation_id, new.fingerprint, new.operation, false, document, new.size, updated_at
-	from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::integer[]) as new (user_id, operation_id, fingerprint, operation, size)
-	join settings using (user_id)
-	where settings.xmin = pg_current_xact_id()::xid`
+	select user_id, version, operation_id, fingerprint, operation, false, document, size, updated_at from done
+	returning user_id, operation_id, version, applied_at`
 
 // replaceAll applies the writes at these places. What isn't in its result was not applied, unless the error leaves
 // that open.
@@ -103,26 +103,23 @@ func (s *Store) replaceAll(ctx context.Context, writes []*Write, places []int) (
 		users[i], ids[i], operations[i], documents[i], fingerprints[i] = w.User, w.ID, w.Operation, w.Replace, w.Fingerprint
 		sizes[i], issued[i], deadlines[i] = int32(len(w.Replace)), orNever(w.Issued), orNever(w.Deadline)
 	}
-	done := make(map[string]replaced, n)
-	var b pgx.Batch
-	b.Queue(replaceRows, users, ids, documents, issued, deadlines).Query(func(rows pgx.Rows) error {
-		var (
-			user string
-			r    replaced
-		)
-		_, err := pgx.ForEachRow(rows, []any{&user, &r.id, &r.version, &r.modified}, func() error {
-			done[user] = r
-			return nil
-		})
-		return err
-	})
-	b.Queue(replaceLog, users, ids, fingerprints, operations, sizes)
+	// The caller's context must not end here: it would leave the outcome unknown.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	if err := s.pool.SendBatch(ctx, &b).Close(); err != nil {
+	rows, err := s.pool.Query(ctx, replaceQuery, users, ids, fingerprints, operations, documents, sizes, issued, deadlines)
+	if err != nil {
 		return nil, err
 	}
-	return done, nil
+	done := make(map[string]replaced, n)
+	var (
+		user string
+		r    replaced
+	)
+	_, err = pgx.ForEachRow(rows, []any{&user, &r.id, &r.version, &r.modified}, func() error {
+		done[user] = r
+		return nil
+	})
+	return done, err
 }
 
 // never is later than any time that Postgres tells.
