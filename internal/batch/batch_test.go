@@ -140,6 +140,36 @@ func TestGathersWhileBusy(t *testing.T) {
 	})
 }
 
+// TestSharesLoad: a free lane is left free until what waits is its share, so that lanes carry about as much as one
+// another; what waits then is taken by the next lane that comes back.
+func TestSharesLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var batches [][]int
+		b := batch.New(t.Context(), options(3, roomy, roomy), func(_ context.Context, jobs []job) []int {
+			batches = append(batches, ids(jobs))
+			time.Sleep(time.Second)
+			return ids(jobs)
+		})
+		start := time.Now()
+		for i, count := range []int{8, 2, 2, 5, 1} {
+			if err := b.Go(job{id: i, count: count}, func(int, error) {}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// 2 are less than a third of 10; 4 are a third of 12; 5 more are less than a third of 18, and 6 of 18 are one.
+		if want := [][]int{{0}, {1, 2}, {3, 4}}; !slices.EqualFunc(batches, want, slices.Equal) {
+			t.Errorf("batches %v, want %v", batches, want)
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("took %v, want one trip", took)
+		}
+	})
+}
+
 // TestRefusesWhenFull: a call beyond the bound is refused at once, not parked.
 func TestRefusesWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
