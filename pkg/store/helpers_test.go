@@ -49,11 +49,16 @@ func connect(t testing.TB, url string) *pgx.Conn {
 
 func replace(t testing.TB, user, id, document string) store.Write {
 	t.Helper()
-	change, err := settings.DefaultLimits.Replace([]byte(document))
-	if err != nil {
+	if err := settings.DefaultLimits.Check([]byte(document)); err != nil {
 		t.Fatal(err)
 	}
-	return store.Write{User: user, ID: id, Fingerprint: []byte(document), Operation: "replace", Change: change}
+	return store.Write{User: user, ID: id, Fingerprint: []byte(document), Operation: "replace", Replace: []byte(document)}
+}
+
+// changing is a write of the user by a change of the test's own, in the place of the replacement that w is.
+func changing(w store.Write, change settings.Change) store.Write {
+	w.Replace, w.Change = nil, change
+	return w
 }
 
 // remove, restore and erase are the other kinds of writes. Their fingerprints are what they do.

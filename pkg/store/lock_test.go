@@ -140,12 +140,10 @@ func TestSlowChanges(t *testing.T) {
 	var writes []store.Write
 	for i := range n {
 		w := replace(t, "ann", fmt.Sprint(i), fmt.Sprintf(`{"n":%d}`, i))
-		change := w.Change
-		w.Change = func(current []byte) (settings.Next, error) {
+		writes = append(writes, changing(w, func([]byte) (settings.Next, error) {
 			time.Sleep(5 * time.Millisecond) // what the test is about: a change that takes its time
-			return change(current)
-		}
-		writes = append(writes, w)
+			return settings.Next{Document: w.Replace}, nil
+		}))
 	}
 	for i, w := range s.Write(t.Context(), writes) {
 		if w.Err != nil || w.Version != int64(i+1) || w.Replayed {

@@ -149,9 +149,9 @@ func TestUnknownHalf(t *testing.T) {
 	s := reopen(t, url)
 
 	bad, lost := replace(t, "bob", "1", `{}`), replace(t, "ann", "2", `{}`)
-	bad.Change = func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(`{"not json`)}, nil }
+	bad = changing(bad, func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(`{"not json`)}, nil })
 	attempts, held := 0, make(chan struct{})
-	lost.Change = func([]byte) (settings.Next, error) {
+	lost = changing(lost, func([]byte) (settings.Next, error) {
 		if attempts++; attempts == 2 { // the first was that of the whole batch
 			w.loseRequest(func() {
 				defer close(held)
@@ -161,7 +161,7 @@ func TestUnknownHalf(t *testing.T) {
 			})
 		}
 		return settings.Next{Document: []byte(`{"n":2}`)}, nil
-	}
+	})
 	written := s.Write(t.Context(), []store.Write{bad, lost})
 	if err := written[0].Err; err == nil || errors.Is(err, store.ErrOutcomeUnknown) || errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("the bad one: %v", err)

@@ -12,9 +12,9 @@ import (
 // worthwhile is how many replacements are worth a transaction of their own beside the rest of a batch.
 const worthwhile = 8
 
-// blockedFor is how long replacements aren't tried at once after they have waited in vain for a row: longer than
-// one does, so that a row that is held for minutes costs others little.
-const blockedFor = time.Second
+// blockedFor is how long replacements aren't tried at once after they have waited in vain for a row (lockTimeout): much
+// longer than that, so that a row that is held for minutes costs others little.
+const blockedFor = 5 * time.Second
 
 // replace applies, at once and in one round trip, the operations that need to know nothing of what they replace, and
 // returns the rest of the batch: what it isn't for, and what it could not do. Postgres itself counts the versions on,

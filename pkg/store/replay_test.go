@@ -51,11 +51,11 @@ func TestReplays(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	creates := replace(t, "ann", "created", " {\"b\" : 1.10} ")
-	creates.Change = func(current []byte) (settings.Next, error) {
+	creates = changing(creates, func(current []byte) (settings.Next, error) {
 		return settings.Next{Document: append([]byte(" "), current...), Created: true}, nil
-	}
+	})
 	nothing := replace(t, "ann", "nothing", "{}")
-	nothing.Change = func(current []byte) (settings.Next, error) { return settings.Next{Document: current}, nil }
+	nothing = changing(nothing, func(current []byte) (settings.Next, error) { return settings.Next{Document: current}, nil })
 	writes := []store.Write{
 		replace(t, "ann", "replaced", " {\"b\":1.10,\n\"a\":9007199254740993} "),
 		creates,

@@ -53,8 +53,7 @@ func TestRestore(t *testing.T) {
 	s, url := open(t)
 	write(t, s, replace(t, "ann", "1", `{"n": 1}`), remove("ann", "2"), replace(t, "ann", "3", `{"n": 3}`), replace(t, "bob", "1", `{"bob":1}`))
 	refused := errors.New("refused")
-	bad := replace(t, "ann", "bad", `{}`)
-	bad.Change = func([]byte) (settings.Next, error) { return settings.Next{}, refused }
+	bad := changing(replace(t, "ann", "bad", `{}`), func([]byte) (settings.Next, error) { return settings.Next{}, refused })
 	writes := []store.Write{
 		restore("ann", "4", 1),
 		restore("ann", "none", 99),

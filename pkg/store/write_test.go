@@ -80,10 +80,10 @@ func TestPausedPastDeadline(t *testing.T) {
 	s, url := open(t)
 	slow := replace(t, "ann", "1", `{"n":1}`)
 	slow.Deadline = time.Now().Add(300 * time.Millisecond)
-	slow.Change = func([]byte) (settings.Next, error) {
+	slow = changing(slow, func([]byte) (settings.Next, error) {
 		time.Sleep(time.Until(slow.Deadline) + 50*time.Millisecond)
 		return settings.Next{Document: []byte(`{"n":1}`)}, nil
-	}
+	})
 	written := s.Write(t.Context(), []store.Write{replace(t, "bob", "1", `{"n":2}`), slow})
 	if !errors.Is(written[1].Err, store.ErrExpired) {
 		t.Errorf("the slow write: %+v", written[1])
@@ -105,8 +105,8 @@ func TestNeighboursOfABadOne(t *testing.T) {
 	for i := range 20 {
 		writes = append(writes, replace(t, fmt.Sprint("user", i), "id", `{"n":1}`))
 	}
-	writes[7].Change = func([]byte) (settings.Next, error) { return settings.Next{}, refused }
-	writes[13].Change = func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(`{"not json`)}, nil }
+	writes[7] = changing(writes[7], func([]byte) (settings.Next, error) { return settings.Next{}, refused })
+	writes[13] = changing(writes[13], func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(`{"not json`)}, nil })
 	for i, w := range s.Write(t.Context(), writes) {
 		switch i {
 		case 7:

@@ -1,0 +1,151 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// transactions tells in how many transactions these operations were applied.
+func transactions(t *testing.T, url string, operations ...string) (n int) {
+	t.Helper()
+	if err := connect(t, url).QueryRow(t.Context(),
+		`select count(distinct xmin::text) from settings_log where operation_id = any($1)`, operations).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestReplaceTogether: replacements of users who are known are one transaction; whoever is new, comes twice or has
+// something else done has theirs in another, and all have what they asked for.
+func TestReplaceTogether(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	var first, second []store.Write
+	var ids []string
+	for i := range 20 {
+		first = append(first, replace(t, fmt.Sprint("user", i), "1", `{}`))
+		second = append(second, replace(t, fmt.Sprint("user", i), fmt.Sprint("2-", i), fmt.Sprintf(`{"n":%d}`, i)))
+		ids = append(ids, fmt.Sprint("2-", i))
+	}
+	write(t, s, first...)
+	twice := replace(t, "user3", "3", `{"twice":true}`)
+	others := []store.Write{twice, remove("user4", "3"), replace(t, "new", "3", `{"new":true}`)}
+	for i, w := range write(t, s, append(second, others...)...) {
+		switch {
+		case i < 20 && (w.Version != 2 || string(w.Bytes) != fmt.Sprintf(`{"n":%d}`, i) || w.Replayed || w.Created || w.Modified.IsZero()):
+			t.Errorf("replacement %d: %+v", i, w)
+		case (i == 20 || i == 21) && w.Version != 3:
+			t.Errorf("after the replacement of the same batch: %+v", w)
+		}
+	}
+	check(t, s, "user3", 3, `{"twice":true}`)
+	check(t, s, "new", 1, `{"new":true}`)
+	if n := transactions(t, url, ids...); n != 2 {
+		t.Errorf("%d transactions, want one for the users who had one write and one for the others", n)
+	}
+	checkLog(t, connect(t, url))
+}
+
+// TestReplaceJudges: what the statement itself judges is judged as in the long way: ids that the log has,
+// deadlines, erasures. Neighbours are applied.
+func TestReplaceJudges(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	users := []string{"replayed", "reused", "late", "erased", "deleted", "fine"}
+	var writes []store.Write
+	for _, user := range users {
+		writes = append(writes, replace(t, user, "1", `{"n":1}`))
+	}
+	write(t, s, writes...)
+	before := time.Now()
+	write(t, s, erase("erased", "e"), remove("deleted", "d"))
+	replayed := replace(t, "replayed", "1", `{"n":1}`)
+	reused := replace(t, "reused", "1", `{"n":2}`)
+	late := replace(t, "late", "2", `{"n":2}`)
+	late.Deadline = time.Now().Add(-time.Second)
+	erased := issued(replace(t, "erased", "2", `{"n":2}`), before)
+	deleted, fine := replace(t, "deleted", "2", `{"n":2}`), replace(t, "fine", "2", `{"n":2}`)
+	for _, others := range [][]store.Write{{replayed}, {reused}, nil} { // what fails the statement, and what it passes over
+		got := s.Write(t.Context(), append(others, late, erased))
+		for i, want := range append(make([]error, len(others)), store.ErrExpired, store.ErrUnavailable) {
+			if want != nil && !errors.Is(got[i].Err, want) {
+				t.Errorf("write %d: %+v, want %v", i, got[i], want)
+			}
+		}
+	}
+	got := s.Write(t.Context(), []store.Write{replayed, reused, late, erased, deleted, fine})
+	if w := got[0]; w.Err != nil || !w.Replayed || w.Version != 1 {
+		t.Errorf("the repetition: %+v", w)
+	}
+	if !errors.Is(got[1].Err, store.ErrIDReused) || !errors.Is(got[2].Err, store.ErrExpired) || !errors.Is(got[3].Err, store.ErrUnavailable) {
+		t.Errorf("refusals: %v, %v, %v", got[1].Err, got[2].Err, got[3].Err)
+	}
+	if got[4].Err != nil || got[4].Version != 3 || got[5].Err != nil || got[5].Version != 2 {
+		t.Errorf("neighbours: %+v, %+v", got[4], got[5])
+	}
+	check(t, s, "deleted", 3, `{"n":2}`)
+	checkLog(t, connect(t, url))
+}
+
+// TestReplaceBlocked: a row that is held costs its neighbours one wait, and not one for each batch.
+func TestReplaceBlocked(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	write(t, s, replace(t, "held", "0", `{}`), replace(t, "free", "0", `{}`))
+	holder := connect(t, url)
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), `select from settings where user_id = 'held' for update`); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		got := s.Write(t.Context(), []store.Write{replace(t, "held", fmt.Sprint("h", i), `{}`), replace(t, "free", fmt.Sprint("f", i), `{}`)})
+		if !errors.Is(got[0].Err, store.ErrBusy) || got[1].Err != nil || got[1].Version != int64(i+2) {
+			t.Errorf("held %v, free %+v", got[0].Err, got[1])
+		}
+		if !s.Blocked() {
+			t.Error("the statement that has waited in vain is tried again at once")
+		}
+	}
+	checkLog(t, connect(t, url))
+}
+
+// TestReplaceRace: two workers replace the documents of the same users in batches of their own order,
+// with ids of which half are the other's, too. Each id counts once and no version is missing.
+func TestReplaceRace(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	other := reopen(t, url)
+	const users, rounds = 24, 25
+	var wg sync.WaitGroup
+	for n, worker := range []*store.Store{s, other} {
+		wg.Go(func() {
+			for round := range rounds {
+				var writes []store.Write
+				for i := range users {
+					user := (i*7 + n*5) % users
+					id := fmt.Sprint(round, "-", n*(user%2)) // of every second user both workers write the same
+					writes = append(writes, replace(t, fmt.Sprint("user", user), id, `{}`))
+				}
+				persist(t, worker, writes)
+			}
+		})
+	}
+	wg.Wait()
+	for user := range users {
+		want := int64(rounds * (1 + user%2))
+		if d := read(t, s, current(fmt.Sprint("user", user))...)[0]; d.Version != want {
+			t.Errorf("user%d: version %d, want %d", user, d.Version, want)
+		}
+	}
+	checkLog(t, connect(t, url))
+}
