@@ -32,6 +32,7 @@ func (r *Report) goals() (string, [][]string) {
 		{"replace", 256, "hono", 3.5},
 		{"read", 64, Direct, 1.4},
 		{"replace", 64, Direct, 1.6},
+		{"patch", 256, Direct, 1.5},
 	} {
 		all = append(all, goal{
 			text:   fmt.Sprintf("%s, %d connections: requests/s × %s", g.operation, g.connections, g.than),
