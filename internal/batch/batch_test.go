@@ -3,6 +3,7 @@ package batch_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -243,6 +244,53 @@ func TestExpires(t *testing.T) {
 		}
 		if !slices.Equal(ran, []int{0, 3}) {
 			t.Errorf("ran %v, want the first and the last", ran)
+		}
+	})
+}
+
+// TestOwnResults: callers that call again and again, while batches take shorter and longer than calls have, get the
+// results of their own calls or are told that these were given up.
+func TestOwnResults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		draw := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+		o := options(2, batch.Size{Count: 8, Bytes: 1 << 20}, roomy)
+		o.Patience, o.MaxLate = 40*time.Millisecond, 3
+		start := time.Now()
+		o.Until = func(j job) time.Time { return start.Add(time.Duration(j.bytes) * time.Millisecond) }
+		var mu sync.Mutex
+		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+			mu.Lock()
+			takes := time.Duration(draw.IntN(120)) * time.Millisecond
+			mu.Unlock()
+			time.Sleep(takes)
+			return ids(jobs)
+		})
+		var answered, expired, lost atomic.Int32
+		var callers sync.WaitGroup
+		for caller := range 40 {
+			callers.Go(func() {
+				for n := range 50 {
+					id := caller*1000 + n
+					got, err := b.Do(job{id: id, count: 1, bytes: int(time.Since(start).Milliseconds()) + 60})
+					switch {
+					case err == nil && got == id:
+						answered.Add(1)
+					case errors.Is(err, batch.ErrExpired):
+						expired.Add(1)
+					case errors.Is(err, batch.ErrLost):
+						lost.Add(1)
+					default:
+						t.Errorf("call %d was answered %d, %v", id, got, err)
+					}
+				}
+			})
+		}
+		callers.Wait()
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if answered.Load() == 0 || expired.Load() == 0 || lost.Load() == 0 {
+			t.Errorf("%d were answered, %d expired, %d were lost: not what this test is for", answered.Load(), expired.Load(), lost.Load())
 		}
 	})
 }

@@ -1,8 +1,15 @@
 // Package store keeps the settings in Postgres, the only place where Outset has
-// state. Reads and writes come in batches: a batch of reads is one round trip, a
-// batch of writes two, however many operations it has.
+// state. Reads and writes come in batches: a batch of reads or replacements is one round trip, a
+// batch of other writes two, however many operations it has.
 //
-// # A batch of writes
+// # A batch of replacements
+//
+// What replaces a document whatever it is need not know it. One statement counts the versions on, writes the
+// documents and the log, and commits by itself. Rows that it must leave alone (of a new user, or after the
+// deadline) it passes over, and an operation id that the log has already fails it as a whole. All that it
+// leaves goes the long way, which finds out what to answer.
+//
+// # A batch of other writes
 //
 // One READ COMMITTED transaction, sent in two pipelines:
 //
