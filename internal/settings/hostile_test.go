@@ -280,7 +280,6 @@ func BenchmarkChange(b *testing.B) {
 		{"MergeDeep", attack{document, limits.MergePatch, `{"editor":{"size":13}}`}},
 		{"Patch", attack{document, limits.JSONPatch, `[{"op":"replace","path":"/theme","value":"light"}]`}},
 		{"Set", attack{document, setter("editor", "size"), `13`}},
-		{"Replace", attack{document, limits.Replace, document}},
 	} {
 		b.Run(c.name, func(b *testing.B) { benchmark(b, c.attack) })
 	}

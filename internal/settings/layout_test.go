@@ -69,9 +69,3 @@ func TestLayout(t *testing.T) {
 		})
 	}
 }
-
-func TestReplaceKeepsTheBytes(t *testing.T) {
-	t.Parallel()
-	document := " {\"b\":1.10,\n\"a\":9007199254740993} "
-	checkOutcome(t, limits.Replace, `{"old":true}`, document, document, nil)
-}
