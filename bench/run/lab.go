@@ -78,7 +78,8 @@ func newLab(ctx context.Context, o options, log *slog.Logger) (l *lab, err error
 	if l.postgres, err = localpg.Start(ctx, localpg.Options{Dir: data, Log: log, Settings: postgresSettings}); err != nil {
 		return l, err
 	}
-	return l, l.fillLog(ctx)
+	err = l.fillLog(ctx)
+	return l, err
 }
 
 // fillLog has Postgres make the files of its write-ahead log now. A server that has run for a while uses old ones again;

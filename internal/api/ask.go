@@ -131,9 +131,7 @@ func (a asker) request(ctx context.Context, subject string, s *batchState) (mess
 
 // notSent tells whether the request surely reached no worker.
 func notSent(err error) bool {
-	return errors.Is(err, nats.ErrNoResponders) ||
-		errors.Is(err, nats.ErrReconnectBufExceeded) || // not connected, and nothing is sent late
-		errors.Is(err, nats.ErrMaxPayload) // the server's is under MinPayload, and the API not ready
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errNotSent)
 }
 
 func unreachable(err error) string {

@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -17,8 +19,8 @@ const maxStale = 16
 type mailroom struct {
 	nc *nats.Conn
 
-	mu    sync.Mutex
-	inbox []*inbox // that nobody uses
+	mu   sync.Mutex
+	idle []*inbox
 }
 
 // inbox is where the replies to one request after the other come.
@@ -29,8 +31,12 @@ type inbox struct {
 	timer   *time.Timer
 }
 
-// request publishes data and returns the first reply. Its error is nats.ErrNoResponders, what publishing failed
-// with, nats.ErrTimeout at until, or that of the context.
+// errNotSent: NATS surely didn't get the request as a whole. What was written of it, if anything, ends with the
+// connection, and the server ignores it.
+var errNotSent = errors.New("the request was not sent")
+
+// request publishes data and returns the first reply. Its error is nats.ErrNoResponders, errNotSent, nats.ErrTimeout at
+// until, or that of the context.
 func (m *mailroom) request(ctx context.Context, subject string, data []byte, until time.Time) (*nats.Msg, error) {
 	in, err := m.take()
 	if err != nil {
@@ -48,7 +54,7 @@ func (in *inbox) request(ctx context.Context, nc *nats.Conn, subject string, dat
 		<-in.replies
 	}
 	if err := nc.PublishRequest(subject, reply, data); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}
 	in.timer.Reset(time.Until(until))
 	defer in.timer.Stop()
@@ -73,20 +79,22 @@ func (in *inbox) request(ctx context.Context, nc *nats.Conn, subject string, dat
 // take returns an inbox for the caller alone.
 func (m *mailroom) take() (*inbox, error) {
 	m.mu.Lock()
-	if n := len(m.inbox); n > 0 {
-		in := m.inbox[n-1]
-		m.inbox = m.inbox[:n-1]
+	if n := len(m.idle); n > 0 {
+		in := m.idle[n-1]
+		m.idle = m.idle[:n-1]
 		m.mu.Unlock()
 		return in, nil
 	}
 	m.mu.Unlock()
 	in := &inbox{prefix: m.nc.NewInbox() + ".", replies: make(chan *nats.Msg, 1+maxStale), timer: time.NewTimer(time.Hour)}
-	_, err := m.nc.ChanSubscribe(in.prefix+"*", in.replies)
-	return in, err
+	if _, err := m.nc.ChanSubscribe(in.prefix+"*", in.replies); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	return in, nil
 }
 
 func (m *mailroom) give(in *inbox) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.inbox = append(m.inbox, in)
+	m.idle = append(m.idle, in)
 }

@@ -31,7 +31,7 @@ func (s Size) plus(o Size) Size   { return Size{s.Count + o.Count, s.Bytes + o.B
 func (s Size) minus(o Size) Size  { return Size{s.Count - o.Count, s.Bytes - o.Bytes} }
 func (s Size) within(l Size) bool { return s.Count <= l.Count && s.Bytes <= l.Bytes }
 
-// Options are the bounds of a [Batcher]. The fields from Patience on may be left out.
+// Options are the bounds of a [Batcher]. The fields after Patience may be left out.
 type Options[C any] struct {
 	Lanes int          // batches under way at once
 	Batch Size         // bound of one batch; a call that is larger travels alone
@@ -40,13 +40,13 @@ type Options[C any] struct {
 
 	// Patience is how long a batch holds its lane, and up to a quarter more. One that takes longer goes on,
 	// but another may leave beside it, so that a peer that has died does not stop
-	// those behind it. Zero: a lane is held to the end.
+	// those behind it. From a quarter of it on a batch is slow: what waits leaves on the lanes that are free.
 	Patience time.Duration
-	// MaxLate bounds the batches that are under way beyond the lanes.
+	// MaxLate bounds the batches that are under way beyond the lanes. Zero: a lane is held to the end.
 	MaxLate int
 	// Until is when a call that still waits is given up, with [ErrExpired]. One that is under way then is given up
 	// with [ErrLost], Patience later: run knows better what became of it. Both are noticed up to a quarter
-	// of Patience late, which must not be zero. Nil: never.
+	// of Patience late. Nil: never.
 	Until func(C) time.Time
 }
 
@@ -64,7 +64,7 @@ type Batcher[C, R any] struct {
 	queued   Size
 	lanes    int
 	busy     int // lanes in use
-	carried  int // counts of the calls that they carry
+	carried  int // counts of the calls that they carry, slow ones left out
 	flights  []*flight[C, R]
 	late     int  // batches that have outlived Patience and no longer count as busy
 	last     int  // calls in the batch that left last
@@ -86,11 +86,12 @@ func New[C, R any](ctx context.Context, options Options[C], run func(context.Con
 	}
 }
 
-// Do runs the call in a batch and returns its result, or one of the errors above. It takes as long as the batch
-// does: to bound that is for run, and for Options.Until.
+// Do runs the call in a batch and returns its result, or one of the errors above. To bound how long that takes
+// is for Options.Until, and for run.
 //
-// A caller that finds a free lane carries the batch itself. To hand it to another goroutine and be woken again
-// costs an idle system more than all the rest of the batcher.
+// A caller who finds that a lane is free and its call worth it carries the batch itself, and stays with it until run
+// returns. To hand it to another goroutine and be woken again would cost an idle system more than all the rest of the
+// batcher.
 func (b *Batcher[C, R]) Do(value C) (R, error) {
 	c, _ := b.calls.Get().(*call[C, R])
 	c.value, c.size = value, b.options.Of(value)
@@ -100,7 +101,7 @@ func (b *Batcher[C, R]) Do(value C) (R, error) {
 		return none, err
 	}
 	if leads {
-		b.lane(true)
+		b.lane(c)
 	}
 	<-c.ready
 	result, err := c.result, c.err
@@ -117,7 +118,7 @@ func (b *Batcher[C, R]) Do(value C) (R, error) {
 func (b *Batcher[C, R]) Go(value C, done func(R, error)) error {
 	leads, err := b.submit(&call[C, R]{value: value, size: b.options.Of(value), done: done})
 	if leads {
-		go b.lane(false)
+		go b.lane(nil)
 	}
 	return err
 }

@@ -25,7 +25,7 @@ type job struct{ id, count, bytes int }
 func sizeOf(j job) batch.Size { return batch.Size{Count: j.count, Bytes: j.bytes} }
 
 func options(lanes int, perBatch, inQueue batch.Size) batch.Options[job] {
-	return batch.Options[job]{Lanes: lanes, Batch: perBatch, Queue: inQueue, Of: sizeOf}
+	return batch.Options[job]{Lanes: lanes, Batch: perBatch, Queue: inQueue, Of: sizeOf, Patience: time.Hour}
 }
 
 var roomy = batch.Size{Count: 1 << 20, Bytes: 1 << 20}
@@ -171,6 +171,48 @@ func TestSharesLoad(t *testing.T) {
 	})
 }
 
+// TestShareIsNotAll: what waits for its share of the load doesn't wait for batches that are slow, nor until
+// the queue is full or a batch more than full.
+func TestShareIsNotAll(t *testing.T) {
+	for name, c := range map[string]struct {
+		second job
+		batch  batch.Size
+		after  time.Duration
+	}{
+		"slow":         {job{id: 1, count: 1}, roomy, 20 * time.Millisecond},
+		"half a queue": {job{id: 1, count: 7}, roomy, 0},
+		"a full batch": {job{id: 1, count: 5}, batch.Size{Count: 4, Bytes: 100}, 0},
+		"many bytes":   {job{id: 1, count: 1, bytes: 60}, roomy, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				left := make(chan time.Duration, 2)
+				o := options(3, c.batch, batch.Size{Count: 12, Bytes: 100})
+				o.Patience = 80 * time.Millisecond
+				b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+					left <- time.Since(start)
+					time.Sleep(time.Second)
+					return ids(jobs)
+				})
+				for _, j := range []job{{id: 0, count: 100}, c.second} {
+					if err := b.Go(j, func(int, error) {}); err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+				}
+				<-left
+				if after := <-left; after != c.after {
+					t.Errorf("it left after %v, want %v", after, c.after)
+				}
+				if err := b.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
 // TestRefusesWhenFull: a call beyond the bound is refused at once, not parked.
 func TestRefusesWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -252,7 +294,7 @@ func TestExpires(t *testing.T) {
 // results of their own calls or are told that these were given up.
 func TestOwnResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		draw := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+		draw := rand.New(rand.NewPCG(1, 2))
 		o := options(2, batch.Size{Count: 8, Bytes: 1 << 20}, roomy)
 		o.Patience, o.MaxLate = 40*time.Millisecond, 3
 		start := time.Now()

@@ -6,6 +6,7 @@ import "sync/atomic"
 type call[C, R any] struct {
 	value   C
 	size    Size
+	left    bool // the queue; guarded by the batcher's lock
 	claimed atomic.Bool
 	done    func(R, error) // of Go
 	result  R              // of Do, and
@@ -32,7 +33,7 @@ func (c *call[C, R]) reset() {
 		value C
 		none  R
 	)
-	c.value, c.result, c.err = value, none, nil
+	c.value, c.result, c.err, c.left = value, none, nil, false
 	c.claimed.Store(false)
 }
 

@@ -5,27 +5,32 @@ import "time"
 // watch has somebody look after calls that wait and batches that take long: one timer for all of them, which runs only
 // while something is under way.
 func (b *Batcher[C, R]) watch() {
-	if b.options.Patience == 0 || b.watching {
+	if b.watching {
 		return
 	}
 	b.watching = true
 	time.AfterFunc(b.options.Patience/4, b.look)
 }
 
-// look gives away the lanes of batches that take too long, and gives up calls whose time has run out.
+// look no longer counts on batches that are slow, gives away the lanes of those that take too long, and gives up calls
+// whose time has run out.
 func (b *Batcher[C, R]) look() {
 	now := time.Now()
 	b.mu.Lock()
 	b.watching = false
 	for _, f := range b.flights {
-		if !f.late && now.Sub(f.began) >= b.options.Patience && b.late < b.options.MaxLate {
-			f.late = true
+		age := now.Sub(f.began)
+		if !f.slow && age >= b.options.Patience/4 {
+			f.slow = true
 			b.carried -= f.count
+		}
+		if !f.late && age >= b.options.Patience && b.late < b.options.MaxLate {
+			f.late = true
 			b.late++
 			b.busy--
 		}
 	}
-	for range b.late { // those that are new among them
+	for range b.lanes - b.busy { // where that made a lane free, or what waits worth one
 		b.dispatch()
 	}
 	expired, lost := b.expire(now), b.lose(now)
@@ -68,6 +73,7 @@ func (b *Batcher[C, R]) expire(now time.Time) (expired []*call[C, R]) {
 			kept = append(kept, c)
 			continue
 		}
+		c.left = true
 		expired = append(expired, c)
 		b.queued = b.queued.minus(c.size)
 	}

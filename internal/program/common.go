@@ -41,6 +41,7 @@ const (
 	reconnectWait = 100 * time.Millisecond
 	reconnectVary = 100 * time.Millisecond
 	dialTimeout   = 2 * time.Second
+	writeTimeout  = 2 * time.Second  // of a server that is frozen; requests wait no longer to be sent
 	repeatEvery   = 30 * time.Second // what goes on being so is logged
 )
 
@@ -63,6 +64,7 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 		// A message of ours is a batch: it leaves at once, on the goroutine that publishes it. By default another
 		// collects what is published, and is woken for each.
 		nats.WriteBufferSize(1),
+		nats.FlusherTimeout(writeTimeout),
 		nats.IgnoreAuthErrorAbort(),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPings),

@@ -13,6 +13,10 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
+// After a quarter of this a batch is slow, and what waits for a larger share no longer waits. Most take
+// some milliseconds.
+const patience = 40 * time.Millisecond
+
 // endpoint is one subject of the worker: its subscription, its batcher and its figures.
 // The figures count operations, not messages.
 type endpoint struct {
@@ -55,6 +59,8 @@ func (w *Worker) newEndpoint(ctx context.Context, name, subject string, lanes in
 		Batch: batch.Size{Count: w.config.BatchSize, Bytes: w.config.QueueBytes},
 		Queue: batch.Size{Count: w.config.QueueSize, Bytes: w.config.QueueBytes},
 		Of:    (*task).size,
+
+		Patience: patience,
 	}, run)
 	return e
 }

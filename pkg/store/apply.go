@@ -53,9 +53,7 @@ func (s *state) apply(w *Write) Written {
 	e := entry{key: k, Document: r.Document, fingerprint: w.Fingerprint, operation: w.Operation, created: next.Created}
 	s.applied[k] = e
 	s.log = append(s.log, e)
-	if !w.Deadline.IsZero() && (s.until.IsZero() || w.Deadline.Before(s.until)) {
-		s.until = w.Deadline
-	}
+	s.until = earlier(s.until, w.Deadline)
 	return Written{Document: r.Document, Created: next.Created}
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -11,7 +12,7 @@ import (
 // commit writes rows and log and commits, in one round trip.
 func (s *state) commit(ctx context.Context, conn *pgxpool.Conn) error {
 	var b pgx.Batch
-	s.queueGuard(&b)
+	queueGuard(&b, s.until)
 	s.queueErasures(&b) // before the log, whose ids and versions may come again
 	s.queueRows(&b)
 	s.queueLog(&b)
@@ -32,10 +33,18 @@ func (s *state) commit(ctx context.Context, conn *pgxpool.Conn) error {
 // queueGuard stops a worker that was paused between the two pipelines (a frozen
 // host, a suspended laptop) from applying what its asker has long given up. Only an error can stop a
 // pipeline whose commit is already sent; this one is a division by zero.
-func (s *state) queueGuard(b *pgx.Batch) {
-	if !s.until.IsZero() {
-		b.Queue(`select 1 / (clock_timestamp() < $1)::int`, s.until)
+func queueGuard(b *pgx.Batch, until time.Time) {
+	if !until.IsZero() {
+		b.Queue(`select 1 / (clock_timestamp() < $1)::int`, until)
 	}
+}
+
+// earlier is the earlier of two deadlines; zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // queueErasures removes what the log has of the users who are erased, if there are any.

@@ -1,4 +1,4 @@
 package store
 
-// Blocked tells whether replacements go the long way for now.
-func (s *Store) Blocked() bool { return s.blocked() }
+// BlockedUntil is until when replacements go the long way, in nanoseconds since 1970.
+func (s *Store) BlockedUntil() int64 { return s.blockedUntil.Load() }

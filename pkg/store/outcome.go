@@ -16,6 +16,7 @@ const (
 	deadlockDetected     = "40P01"
 	idleInTransaction    = "25P03" // for longer than idleTimeout
 	lockNotAvailable     = "55P03"
+	queryCanceled        = "57014" // after statementTimeout
 )
 
 // Attempts at one statement or batch, and the longest pause before the second. Every
@@ -64,6 +65,12 @@ func severe(e *pgconn.PgError) bool { return e.SeverityUnlocalized != "ERROR" }
 func locked(err error) bool {
 	var fromServer *pgconn.PgError
 	return errors.As(err, &fromServer) && fromServer.Code == lockNotAvailable
+}
+
+// timedOut tells whether Postgres gave up on a statement: it may have waited for one row after the other.
+func timedOut(err error) bool {
+	var fromServer *pgconn.PgError
+	return errors.As(err, &fromServer) && fromServer.Code == queryCanceled
 }
 
 // oneAtFault tells whether the error may be due to a single operation of a

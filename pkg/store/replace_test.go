@@ -107,13 +107,85 @@ func TestReplaceBlocked(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `select from settings where user_id = 'held' for update`); err != nil {
 		t.Fatal(err)
 	}
+	until := int64(0)
 	for i := range 3 {
 		got := s.Write(t.Context(), []store.Write{replace(t, "held", fmt.Sprint("h", i), `{}`), replace(t, "free", fmt.Sprint("f", i), `{}`)})
 		if !errors.Is(got[0].Err, store.ErrBusy) || got[1].Err != nil || got[1].Version != int64(i+2) {
 			t.Errorf("held %v, free %+v", got[0].Err, got[1])
 		}
-		if !s.Blocked() {
+		if i == 0 {
+			until = s.BlockedUntil()
+		}
+		if until < time.Now().UnixNano() || s.BlockedUntil() != until {
 			t.Error("the statement that has waited in vain is tried again at once")
+		}
+	}
+	checkLog(t, connect(t, url))
+}
+
+// TestReplaceTooLate: a batch that waits for a row until its deadline has passed is not applied, although Postgres has
+// sent the rows of its beginning by then: more than it keeps back until the end.
+func TestReplaceTooLate(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	const users = 256
+	var first, second []store.Write
+	deadline := time.Now().Add(2 * time.Second) // the first batch may take its time
+	for i := range users {
+		user := fmt.Sprintf("a user with a long name whose number is %03d", i)
+		first = append(first, replace(t, user, "1", `{}`))
+		w := replace(t, user, "2", `{"n":2}`)
+		w.Deadline = deadline
+		second = append(second, w)
+	}
+	write(t, s, first...)
+	holder := connect(t, url)
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `select from settings where user_id = $1 for update`, first[users-1].User); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Until(deadline.Add(-100 * time.Millisecond)))
+	written := make(chan []store.Written)
+	go func() { written <- s.Write(t.Context(), second) }()
+	time.Sleep(time.Until(deadline.Add(50 * time.Millisecond)))
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range <-written {
+		if !errors.Is(w.Err, store.ErrExpired) {
+			t.Errorf("write %d: version %d, %v", i, w.Version, w.Err)
+		}
+	}
+	check(t, s, first[0].User, 1, `{}`)
+	checkLog(t, holder)
+}
+
+// TestReplaceAnswerLost: the connection breaks when a batch of replacements is committed and before its answer
+// is here. The long way finds them in the log.
+func TestReplaceAnswerLost(t *testing.T) {
+	t.Parallel()
+	_, url := open(t)
+	w, address := onWire(t, url)
+	s, err := store.Open(t.Context(), address, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	batch := func(id string) (writes []store.Write) {
+		for i := range 20 {
+			writes = append(writes, replace(t, fmt.Sprint("user", i), id, `{}`))
+		}
+		return writes
+	}
+	write(t, s, batch("1")...)
+	write(t, s, batch("2")...) // from now on the statements are prepared
+	w.loseAnswer()
+	for i, w := range write(t, s, batch("3")...) {
+		if w.Version != 3 || !w.Replayed {
+			t.Errorf("write %d: %+v", i, w)
 		}
 	}
 	checkLog(t, connect(t, url))

@@ -17,17 +17,20 @@ func TestNoScans(t *testing.T) {
 	for batch := range 20 {
 		var (
 			writes, more []store.Write
+			plain        []store.Write // all of them replacements of users who are there
 			reads        []store.Read
 		)
 		for i := range 100 {
 			user := fmt.Sprint(batch, "/", i)
 			writes = append(writes, replace(t, user, "1", `{}`), restore(user, "2", 1))
+			plain = append(plain, replace(t, user, "plain", `{}`))
 			if i%2 == 0 { // the others keep what they have
-				more = append(more, restore(user, "3", 1), erase(user, "4"), remove(user, "5"), restore(user, "6", 5))
+				more = append(more, restore(user, "3", 1), erase(user, "4"), remove(user, "5"), restore(user, "6", 6))
 			}
 			reads = append(reads, store.Read{User: user}, store.Read{User: user, Version: 1}, store.Read{User: user, History: &store.Page{Limit: 10}})
 		}
 		write(t, s, writes...)
+		write(t, s, plain...)
 		read(t, s, reads...)
 		write(t, s, more...)
 		read(t, s, reads...)

@@ -5,9 +5,9 @@
 // # A batch of replacements
 //
 // What replaces a document whatever it is need not know it. One statement counts the versions on, writes the
-// documents and the log, and commits by itself. Rows that it must leave alone (of a new user, or after the
-// deadline) it passes over, and an operation id that the log has already fails it as a whole. All that it
-// leaves goes the long way, which finds out what to answer.
+// documents and the log, and commits by itself. What it must leave alone (a new user, an expired deadline, a
+// repetition) it passes over, or it fails as a whole. All that it leaves goes the long way, which finds out
+// what to answer.
 //
 // # A batch of other writes
 //

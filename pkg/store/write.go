@@ -11,8 +11,8 @@ import (
 // once Postgres has committed them. Operations of one user are applied in that
 // order, too. None fails because of another.
 //
-// A row that somebody else has locked is passed over at first, so that it holds
-// nobody else up. Then those that were passed over wait for their rows
+// Replacements are tried together first, see replace. Of the rest a row that somebody else has locked is passed
+// over at first, so that it holds nobody else up. Then those that were passed over wait for their rows
 // together, and at last each that is free by then is done. This goes on for as long as some are.
 //
 // Errors: ErrIDReused, ErrExpired, ErrBusy, ErrUnavailable, ErrOutcomeUnknown; those of package settings,
@@ -161,7 +161,8 @@ func (b *batch) transact(ctx context.Context, p pass) error {
 				continue
 			}
 			o := state.apply(w)
-			if b.unknown && errors.Is(o.Err, errErased) { // perhaps by that attempt's own erasure
+			// Perhaps by that attempt's own erasure, or before that attempt, which may yet have its turn at the row.
+			if b.unknown && (errors.Is(o.Err, errErased) || errors.Is(o.Err, ErrExpired)) {
 				o.Err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, o.Err)
 			}
 			*b.outcomes[i] = o
