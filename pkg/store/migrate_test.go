@@ -134,3 +134,49 @@ func TestMigrateBehindReader(t *testing.T) {
 		})
 	}
 }
+
+// TestMigrateIndex: the index of operation ids is made anew where that takes a moment, and left where it would take long.
+// Either way an operation is applied once, also by the workers of before.
+func TestMigrateIndex(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		bytes int // of the log, about
+		index string
+	}{
+		"small": {1 << 10, "settings_log_operation"},
+		"large": {20 << 20, "settings_log_user_id_operation_id_key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.ForTest(t)
+			conn := connect(t, url)
+			earlierSchema(t, conn)
+			const size = 1 << 10
+			if _, err := conn.Exec(t.Context(), `
+				insert into settings_log (user_id, version, operation_id, fingerprint, document, applied_at)
+				select 'filler', n, 'id' || n, '', ('{"n":"' || repeat('-', $2::int) || '"}')::json, now() from generate_series(1, $1::int) as n`,
+				c.bytes/size, size); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Migrate(t.Context(), url); err != nil {
+				t.Fatal(err)
+			}
+			var index string
+			if err := conn.QueryRow(t.Context(), `
+				select string_agg(indexrelid::regclass::text, ', ') from pg_index
+				where indrelid = 'settings_log'::regclass and indisunique and not indisprimary`).Scan(&index); err != nil || index != c.index {
+				t.Errorf("%v: the index is %s, want %s", err, index, c.index)
+			}
+			s := reopen(t, url)
+			write(t, s, replace(t, "ann", "1", `{"n":1}`), replace(t, "bob", "1", `{"n":1}`))
+			for i, w := range write(t, s, replace(t, "ann", "1", `{"n":1}`), replace(t, "bob", "2", `{"n":2}`)) {
+				if w.Replayed != (i == 0) || w.Version != int64(i+1) {
+					t.Errorf("write %d: %+v", i, w)
+				}
+			}
+			if version, replayed, err := earlierWrite(t.Context(), conn, "ann", "2", `{}`); err != nil || version != 2 || replayed {
+				t.Errorf("a worker of before: version %d, %v, %v", version, replayed, err)
+			}
+		})
+	}
+}
