@@ -84,7 +84,7 @@ func parse(args []string) (o options, err error) {
 	f.StringVar(&o.data, "data", "", "folder for the database, on the disk to measure (default: a new one in TMPDIR)")
 	f.StringVar(&o.results, "results", "bench/results", "folder of the results")
 	f.StringVar(&o.name, "name", time.Now().UTC().Format("2006-01-02-1504"), "of the results' files")
-	f.StringVar(&o.hono, "hono", "../shared/peers/hono", "folder of the Hono peer")
+	f.StringVar(&o.hono, "hono", "../shared/peers/hono", "folder of the Hono peer, which is not part of this repository")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
