@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"slices"
@@ -44,7 +45,7 @@ func conditionOf(c *fiber.Ctx) (*messages.Condition, error) {
 // conditional tells whether the request has any precondition.
 func conditional(c *fiber.Ctx) bool {
 	for name := range c.Request().Header.All() { // one look at each instead of one for each precondition
-		if len(name) > len("If-") && string(name[:len("If-")]) == "If-" {
+		if bytes.HasPrefix(name, []byte("If-")) {
 			return true
 		}
 	}

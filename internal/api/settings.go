@@ -91,11 +91,9 @@ func (s *Server) read(c *fiber.Ctx, o messages.Operation) error {
 	if err != nil {
 		return err
 	}
-	status := 0
-	if conditional(c) {
-		if status, err = judgeRead(c, &r); err != nil {
-			return err
-		}
+	status, err := judgeRead(c, &r)
+	if err != nil {
+		return err
 	}
 	setState(c, &r)
 	switch status {

@@ -43,7 +43,7 @@ func (b *batch) replace(ctx context.Context) *batch {
 	}
 	rest := &batch{store: b.store, unknown: b.unknown, most: b.most}
 	for i, w := range b.writes {
-		if d, ok := replaced[w.User]; ok && w.ID == d.id {
+		if d, ok := replaced[w.User]; ok { // the only one of its user
 			*b.outcomes[i] = Written{Document: newDocument(d.version, w.Replace, d.modified)}
 		} else {
 			rest.add(w, b.outcomes[i])
@@ -57,30 +57,23 @@ func (s *Store) blocked() bool { return time.Now().UnixNano() < s.blockedUntil.L
 // plain returns the places of the operations that replace whatever there is, of users who have no other in the batch,
 // in the order of the users. What has expired, even if by our clock only, is left to the long way: it would fail the others.
 func (b *batch) plain() []int {
+	writes := make(map[string]int, len(b.writes)) // by user
+	for _, w := range b.writes {
+		writes[w.User]++
+	}
 	now := time.Now()
-	places := make([]int, len(b.writes))
-	for i := range places {
-		places[i] = i
-	}
-	user := func(place int) string { return b.writes[place].User }
-	slices.SortFunc(places, func(i, j int) int { return strings.Compare(user(i), user(j)) })
-	plain := places[:0]
-	for i := 0; i < len(places); {
-		first, n := places[i], 1
-		for i+n < len(places) && user(places[i+n]) == user(first) {
-			n++
+	var plain []int
+	for i, w := range b.writes {
+		if writes[w.User] == 1 && w.Replace != nil && w.If == nil && w.Wrong == nil && now.Before(orNever(w.Deadline)) {
+			plain = append(plain, i)
 		}
-		if w := b.writes[first]; n == 1 && w.Replace != nil && w.If == nil && w.Wrong == nil && now.Before(orNever(w.Deadline)) {
-			plain = append(plain, first)
-		}
-		i += n
 	}
+	slices.SortFunc(plain, func(i, j int) int { return strings.Compare(b.writes[i].User, b.writes[j].User) })
 	return plain
 }
 
 // replaced is what became of a replacement.
 type replaced struct {
-	id       string
 	version  int64
 	modified time.Time
 }
@@ -102,7 +95,7 @@ const replaceQuery = `
 		returning settings.user_id, settings.version, new.operation_id, new.fingerprint, new.operation, settings.document, new.size, settings.updated_at)
 	insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
 	select user_id, version, operation_id, fingerprint, operation, false, document, size, updated_at from done
-	returning user_id, operation_id, version, applied_at`
+	returning user_id, version, applied_at`
 
 // replaceAll applies the writes at these places. What isn't in its result was not applied; with an error that holds for
 // all of them, unless it leaves open whether they were.
@@ -128,7 +121,7 @@ func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places
 			user string
 			r    replaced
 		)
-		_, err := pgx.ForEachRow(rows, []any{&user, &r.id, &r.version, &r.modified}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&user, &r.version, &r.modified}, func() error {
 			done[user] = r
 			return nil
 		})

@@ -1,0 +1,139 @@
+package batch_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/outset-settings/outset/internal/batch"
+)
+
+// TestExpires: a call whose time runs out in the queue never runs, and one whose time runs out on its way is told
+// apart from it.
+func TestExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ran []int
+		began := time.Now()
+		o := options(1, roomy, roomy)
+		o.Patience, o.Until = 400*time.Millisecond, func(j job) time.Time { return began.Add(time.Duration(j.bytes) * time.Second) }
+		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+			ran = append(ran, ids(jobs)...)
+			time.Sleep(time.Minute)
+			return ids(jobs)
+		})
+		var wg sync.WaitGroup
+		for i, want := range []struct {
+			bytes int // stand for the seconds that it has
+			err   error
+			after time.Duration
+		}{
+			{100, nil, time.Minute},
+			{1, batch.ErrExpired, time.Second},
+			{1, batch.ErrExpired, time.Second},
+			{61, batch.ErrLost, 61*time.Second + 500*time.Millisecond},
+		} {
+			wg.Go(func() {
+				_, err := b.Do(job{id: i, count: 1, bytes: want.bytes})
+				if took := time.Since(began); !errors.Is(err, want.err) || took != want.after {
+					t.Errorf("call %d: %v after %v, want %v after %v", i, err, took, want.err, want.after)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(ran, []int{0, 3}) {
+			t.Errorf("ran %v, want the first and the last", ran)
+		}
+	})
+}
+
+// TestOwnResults: callers that call again and again, while batches take shorter and longer than calls have, get the
+// results of their own calls or are told that these were given up.
+func TestOwnResults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		draw := rand.New(rand.NewPCG(1, 2))
+		o := options(2, batch.Size{Count: 8, Bytes: 1 << 20}, roomy)
+		o.Patience, o.MaxLate = 40*time.Millisecond, 3
+		start := time.Now()
+		o.Until = func(j job) time.Time { return start.Add(time.Duration(j.bytes) * time.Millisecond) }
+		var mu sync.Mutex
+		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+			mu.Lock()
+			takes := time.Duration(draw.IntN(120)) * time.Millisecond
+			mu.Unlock()
+			time.Sleep(takes)
+			return ids(jobs)
+		})
+		var answered, expired, lost atomic.Int32
+		var callers sync.WaitGroup
+		for caller := range 40 {
+			callers.Go(func() {
+				for n := range 50 {
+					id := caller*1000 + n
+					got, err := b.Do(job{id: id, count: 1, bytes: int(time.Since(start).Milliseconds()) + 60})
+					switch {
+					case err == nil && got == id:
+						answered.Add(1)
+					case errors.Is(err, batch.ErrExpired):
+						expired.Add(1)
+					case errors.Is(err, batch.ErrLost):
+						lost.Add(1)
+					default:
+						t.Errorf("call %d was answered %d, %v", id, got, err)
+					}
+				}
+			})
+		}
+		callers.Wait()
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if answered.Load() == 0 || expired.Load() == 0 || lost.Load() == 0 {
+			t.Errorf("%d were answered, %d expired, %d were lost: not what this test is for", answered.Load(), expired.Load(), lost.Load())
+		}
+	})
+}
+
+// TestPatience: a batch that is stuck gives its lane away after the patience, up to
+// MaxLate batches; Close waits for all of them.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		started := make(chan time.Duration, 5)
+		o := options(1, batch.Size{Count: 1, Bytes: 1}, roomy)
+		o.Patience, o.MaxLate = time.Second, 2
+		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+			started <- time.Since(start)
+			time.Sleep(10*time.Second + 100*time.Millisecond)
+			return ids(jobs)
+		})
+		var answered atomic.Int32
+		for i := range 5 {
+			if err := b.Go(job{id: i, count: 1}, func(int, error) { answered.Add(1) }); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// Two become late and give way; the third keeps the lane until one of these has ended, since no more may be late.
+		for _, want := range []float64{0, 1, 2, 10.25, 11.25} {
+			if at := <-started; at.Seconds() != want {
+				t.Errorf("a batch left after %v, want %v s", at, want)
+			}
+		}
+		if n := answered.Load(); n != 5 {
+			t.Errorf("%d answers, want 5", n)
+		}
+	})
+}
