@@ -10,6 +10,7 @@ import (
 // named are the errors that one of which every error wraps.
 var named = []error{
 	settings.ErrMalformed, settings.ErrInvalid, settings.ErrTooLarge, settings.ErrNotFound, settings.ErrNotApplicable,
+	settings.ErrSchema, settings.ErrViolation,
 }
 
 func checkNamed(t *testing.T, err error) {

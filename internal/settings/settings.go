@@ -40,6 +40,10 @@ var (
 	ErrNotApplicable = errors.New("not applicable to the current document")
 	// ErrPrecondition: what the writer wanted to be true of the current document is not.
 	ErrPrecondition = errors.New("the precondition does not hold")
+	// ErrSchema: what is to be a schema is none, or none that is taken: see [Limits.Schema].
+	ErrSchema = errors.New("not a schema")
+	// ErrViolation: the document isn't what the schema wants. A [ViolationError] says where.
+	ErrViolation = errors.New("the document breaks the schema")
 )
 
 // Next is what a change makes of a document.

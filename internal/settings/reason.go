@@ -1,0 +1,157 @@
+package settings
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// reason words a fault for a person. The library's own words are none of the document's: "minLength: got 1,000".
+func reason(of jsonschema.ErrorKind) string {
+	switch k := of.(type) {
+	case nil:
+		return "breaks the schema"
+	case *kind.Type:
+		return "must be " + withArticles(k.Want) + ", not " + withArticles([]string{k.Got})
+	case *kind.FalseSchema:
+		return "may not be here"
+	case *kind.Const:
+		return "must be " + value(k.Want)
+	case *kind.Enum:
+		return "must be one of " + listed(k.Want)
+	case *kind.Format:
+		return fmt.Sprintf("is no %q: %v", k.Want, k.Err)
+	case *kind.Not:
+		return `fits the schema of "not"`
+	case *kind.OneOf:
+		return fmt.Sprintf(`fits more than one schema of "oneOf": those at %d and %d`, k.Subschemas[0], k.Subschemas[1])
+	case *kind.RefCycle:
+		return "leads the schema back to itself without end"
+	}
+	if text := ofSize(of); text != "" {
+		return text
+	}
+	if text := ofNumber(of); text != "" {
+		return text
+	}
+	return "breaks the schema's " + strconv.Quote(strings.Join(of.KeywordPath(), "/"))
+}
+
+func ofSize(of jsonschema.ErrorKind) string {
+	switch k := of.(type) {
+	case *kind.MinLength:
+		return fmt.Sprintf("must have at least %s, not %d", count(k.Want, "character"), k.Got)
+	case *kind.MaxLength:
+		return fmt.Sprintf("must have at most %s, not %d", count(k.Want, "character"), k.Got)
+	case *kind.Pattern:
+		return "must match the pattern " + quoted(k.Want)
+	case *kind.MinItems:
+		return fmt.Sprintf("must have at least %s, not %d", count(k.Want, "item"), k.Got)
+	case *kind.MaxItems:
+		return fmt.Sprintf("must have at most %s, not %d", count(k.Want, "item"), k.Got)
+	case *kind.UniqueItems:
+		return fmt.Sprintf("has the same item twice: at %d and %d", k.Duplicates[0], k.Duplicates[1])
+	case *kind.Contains:
+		return `has no item that fits the schema of "contains"`
+	case *kind.MinContains:
+		return fmt.Sprintf(`must have at least %s that fit the schema of "contains", not %d`, count(k.Want, "item"), len(k.Got))
+	case *kind.MaxContains:
+		return fmt.Sprintf(`must have at most %s that fit the schema of "contains", not %d`, count(k.Want, "item"), len(k.Got))
+	case *kind.MinProperties:
+		return fmt.Sprintf("must have at least %s, not %d", count(k.Want, "property"), k.Got)
+	case *kind.MaxProperties:
+		return fmt.Sprintf("must have at most %s, not %d", count(k.Want, "property"), k.Got)
+	}
+	return ""
+}
+
+func ofNumber(of jsonschema.ErrorKind) string {
+	switch k := of.(type) {
+	case *kind.Minimum:
+		return "must be at least " + decimalOf(k.Want)
+	case *kind.Maximum:
+		return "must be at most " + decimalOf(k.Want)
+	case *kind.ExclusiveMinimum:
+		return "must be more than " + decimalOf(k.Want)
+	case *kind.ExclusiveMaximum:
+		return "must be less than " + decimalOf(k.Want)
+	case *kind.MultipleOf:
+		return "must be a multiple of " + decimalOf(k.Want)
+	}
+	return ""
+}
+
+func decimalOf(n *big.Rat) string {
+	f, _ := n.Float64()
+	return strconv.FormatFloat(f, 'g', -1, 64)
+}
+
+func count(n int, of string) string {
+	switch {
+	case n == 1:
+		return "1 " + of
+	case strings.HasSuffix(of, "y"):
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(of, "y"))
+	}
+	return fmt.Sprintf("%d %ss", n, of)
+}
+
+func withArticles(types []string) string {
+	var texts []string
+	for _, name := range types {
+		switch name {
+		case "null":
+			texts = append(texts, name)
+		case "array", "integer", "object":
+			texts = append(texts, "an "+name)
+		default:
+			texts = append(texts, "a "+name)
+		}
+	}
+	return strings.Join(texts, " or ")
+}
+
+func lacking(at string, names []string, words string) (all []found) {
+	for _, name := range names {
+		all = append(all, found{at, cut(strings.Replace(words, "%q", quoted(name), 1), maxReason)})
+	}
+	return all
+}
+
+// listed names as many values as there is room for.
+func listed(values []any) string {
+	var b strings.Builder
+	for i, one := range values {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if b.WriteString(value(one)); b.Len() > maxReason {
+			break
+		}
+	}
+	return b.String()
+}
+
+// value spells a value of the schema, or what it is if that may be long.
+func value(of any) string {
+	switch v := of.(type) {
+	case nil:
+		return "null"
+	case string:
+		return quoted(v)
+	case bool, json.Number:
+		return fmt.Sprint(v)
+	case []any:
+		return "a certain array"
+	default:
+		return "a certain object"
+	}
+}
+
+// quoted is for names and texts of the schema or the document.
+func quoted(text string) string { return strconv.Quote(cut(text, maxReason)) }

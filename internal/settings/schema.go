@@ -1,0 +1,72 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// Dialect is the one that a schema may name with "$schema", and has if it names none.
+const Dialect = "https://json-schema.org/draft/2020-12/schema"
+
+// schemaDepth is how deep a schema may be nested. It takes about two levels to speak of one of the document's.
+const schemaDepth = 128
+
+// Schema is a JSON Schema (2020-12) that documents are held to, compiled. It never changes and may be used
+// by several goroutines at once. A nil one is the schema that everything fits and that has no defaults.
+type Schema struct {
+	compiled *jsonschema.Schema
+	effort   *rule // what it takes to check a document
+	defaults *view // nil: there are none
+}
+
+// Schema compiles a schema. Its text is held to what holds for every body, [Limits.Bytes] included, with
+// ErrMalformed and ErrTooLarge as for documents. All else that is wrong with it wraps ErrSchema: it is no
+// object, not valid, of another dialect, refers to something outside itself (nothing is ever fetched), or
+// would be too much work. "format" is an annotation. From then on nobody may write to text.
+func (l Limits) Schema(text []byte) (*Schema, error) {
+	if err := l.schemaText(text); err != nil {
+		return nil, err
+	}
+	source, err := readSource(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := source.checkDialect(); err != nil {
+		return nil, err
+	}
+	s := &Schema{}
+	if s.compiled, err = source.compile(); err != nil {
+		return nil, err
+	}
+	if s.effort, err = source.rules(s.compiled); err != nil {
+		return nil, err
+	}
+	if s.defaults, err = source.views(s.compiled); err != nil {
+		return nil, err
+	}
+	if _, err := s.Effective([]byte(Empty), l.Bytes); err != nil {
+		return nil, notSchema(err, ErrTooLarge)
+	}
+	return s, nil
+}
+
+func (l Limits) schemaText(text []byte) error {
+	found, err := l.survey(text, schemaDepth)
+	switch {
+	case errors.Is(err, ErrInvalid): // a number
+		return notSchema(err, ErrInvalid)
+	case err != nil:
+		return err
+	case found.kind != '{':
+		return fmt.Errorf("%w: it is not an object", ErrSchema)
+	}
+	return nil
+}
+
+// notSchema makes ErrSchema of an error that wraps another.
+func notSchema(err, instead error) error {
+	return fmt.Errorf("%w: %s", ErrSchema, strings.TrimPrefix(err.Error(), instead.Error()+": "))
+}
