@@ -23,8 +23,16 @@ const (
 	ActionLimits      Action = 14 // what the worker holds documents and histories to, for no user; as JSON
 	ActionReadState   Action = 15 // ActionRead with Modified and Absent in its result, which the first workers leave out
 
+	ActionReadNumber    Action = 16 // ActionReadState without the document
+	ActionListUsers     Action = 17 // who has a document; see Operation.List
+	ActionReadEffective Action = 18 // the document laid over the schema's defaults
+	ActionReadSchema    Action = 19 // the schema that documents are held to, for no user, as are the following
+	ActionPutSchema     Action = 20 // the schema becomes Operation.Document
+	ActionDeleteSchema  Action = 21 // there is no schema any more; its version goes on counting
+	ActionTrySchema     Action = 22 // which documents of Operation.List would break the schema in Operation.Document
+
 	// LastAction is the highest action that this program knows.
-	LastAction = ActionReadState
+	LastAction = ActionTrySchema
 )
 
 // names are what people call the actions that make versions.
@@ -38,6 +46,9 @@ var names = [LastAction + 1]string{
 	ActionDeleteValue: "delete-value",
 	ActionRestore:     "restore",
 	ActionErase:       "erase",
+
+	ActionPutSchema:    "put-schema",
+	ActionDeleteSchema: "delete-schema",
 }
 
 // String is what people call an action that makes a version, and "" for all others.
@@ -66,3 +77,16 @@ func (a Action) hasPath() bool {
 
 // hasVersion tells whether the action is about one version of the past.
 func (a Action) hasVersion() bool { return a == ActionReadVersion || a == ActionRestore }
+
+// ofNobody tells whether the action is about no user.
+func (a Action) ofNobody() bool {
+	switch a {
+	case ActionLimits, ActionListUsers, ActionReadSchema, ActionPutSchema, ActionDeleteSchema, ActionTrySchema:
+		return true
+	default:
+		return false
+	}
+}
+
+// lists tells whether the action goes through the users.
+func (a Action) lists() bool { return a == ActionListUsers || a == ActionTrySchema }

@@ -29,6 +29,14 @@ func every() map[messages.Action]messages.Operation {
 		messages.ActionHistory:     {User: "42", Limit: 1},
 		messages.ActionLimits:      {},
 		messages.ActionReadState:   {User: "42"},
+
+		messages.ActionReadNumber:    {User: "42"},
+		messages.ActionListUsers:     {List: &messages.Listing{Limit: 1}},
+		messages.ActionReadEffective: {User: "42"},
+		messages.ActionReadSchema:    {},
+		messages.ActionPutSchema:     {ID: "op-1"},
+		messages.ActionDeleteSchema:  {ID: "op-1"},
+		messages.ActionTrySchema:     {List: &messages.Listing{Limit: 1}},
 	}
 	for a, o := range all {
 		o.Action = a
@@ -46,6 +54,10 @@ func TestCheckEveryAction(t *testing.T) {
 	paths := only(messages.ActionReadValue, messages.ActionSetValue, messages.ActionDeleteValue)
 	versions := only(messages.ActionReadVersion, messages.ActionRestore)
 	history := only(messages.ActionHistory)
+	listings := only(messages.ActionListUsers, messages.ActionTrySchema)
+	ofUsers := func(a messages.Action) bool {
+		return a != messages.ActionLimits && a != messages.ActionListUsers && a < messages.ActionReadSchema
+	}
 	unconditional := func(a messages.Action) bool { return !a.Writes() || a == messages.ActionReplace }
 	always := func(messages.Action) bool { return true }
 	never := func(messages.Action) bool { return false }
@@ -56,7 +68,7 @@ func TestCheckEveryAction(t *testing.T) {
 		detail  string
 	}{
 		"nothing":               {func(*messages.Operation) {}, never, ""},
-		"no user":               {func(o *messages.Operation) { o.User = "" }, func(a messages.Action) bool { return a != messages.ActionLimits }, "user id is empty"},
+		"no user":               {func(o *messages.Operation) { o.User = "" }, ofUsers, "user id is empty"},
 		"no id":                 {func(o *messages.Operation) { o.ID = "" }, messages.Action.Writes, "operation id"},
 		"no path":               {func(o *messages.Operation) { o.Path = nil }, paths, "path is empty"},
 		"a bad path":            {func(o *messages.Operation) { o.Path = []string{"a", "\x00"} }, paths, "U+0000"},
@@ -72,6 +84,10 @@ func TestCheckEveryAction(t *testing.T) {
 		"another one":           {func(o *messages.Operation) { o.If = &messages.Condition{NoneMatch: tooMany} }, always, "condition"},
 		"quiet":                 {func(o *messages.Operation) { o.Quiet = true }, never, ""},
 		"issued":                {func(o *messages.Operation) { o.Issued = -1 }, never, ""},
+		"no listing":            {func(o *messages.Operation) { o.List = nil }, listings, "from 1 to 500"},
+		"an empty listing":      {func(o *messages.Operation) { o.List = &messages.Listing{} }, listings, "from 1 to 500"},
+		"a listing too long":    {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 501} }, listings, "from 1 to 500"},
+		"a long cursor":         {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, After: strings.Repeat("a", 129)} }, always, "too long"},
 		"a request id too long": {func(o *messages.Operation) { o.RequestID = strings.Repeat("r", 65) }, always, "too long"},
 	} {
 		for action, o := range every() {

@@ -46,6 +46,17 @@
 // repetition it is what the first attempt made. [Operation.Quiet] leaves it out. A value that
 // was appended to an array, to a path with "-", comes with the [Result.Path] at which it now is.
 //
+// # Hearing of changes
+//
+// After a commit a worker publishes a [Changed] for each new version on the user's own subject, see [ChangedSubject].
+//
+// # The schema
+//
+// Documents are held to a JSON Schema, once there is one ([ActionPutSchema]): a write that would make a document that
+// breaks it fails with [KindViolation]. The schema has a version of its own, conditions, ids and repetitions, like a
+// document, and no user. Whoever is answered that it was put can be sure that every later write is held to it,
+// by whichever worker, but those of a generation that knows no schema: don't put one while they run.
+//
 // # Failing
 //
 // A failure has a [Kind], the same word from where it arises to the HTTP problem

@@ -143,6 +143,13 @@ func TestGoldenActionNames(t *testing.T) {
 		13: {"", messages.ReadSubject},
 		14: {"", messages.ReadSubject},
 		15: {"", messages.ReadSubject},
+		16: {"", messages.ReadSubject},
+		17: {"", messages.ReadSubject},
+		18: {"", messages.ReadSubject},
+		19: {"", messages.ReadSubject},
+		20: {"put-schema", messages.WriteSubject},
+		21: {"delete-schema", messages.WriteSubject},
+		22: {"", messages.ReadSubject},
 	} {
 		if action > messages.LastAction {
 			t.Errorf("action %d is gone; actions are append-only", action)
@@ -151,7 +158,7 @@ func TestGoldenActionNames(t *testing.T) {
 			t.Errorf("action %d: %q on %s, writes: %v; want %+v", action, action, action.Subject(), action.Writes(), want)
 		}
 	}
-	if messages.LastAction != 15 || messages.ActionsKey != "actions" {
+	if messages.LastAction != 22 || messages.ActionsKey != "actions" {
 		t.Errorf("%q: %d; is the new action in the table above?", messages.ActionsKey, messages.LastAction)
 	}
 }

@@ -35,6 +35,10 @@ const (
 	KindNotApplicable Kind = "patch-not-applicable"
 	// KindUnknownAction: this worker is older than the asker. Another may know the action.
 	KindUnknownAction Kind = "unknown-action"
+	// KindViolation: the document that the write would make breaks the schema. The result has the violations.
+	KindViolation Kind = "schema-violation"
+	// KindInvalidSchema: not a JSON Schema, or one that isn't taken.
+	KindInvalidSchema Kind = "invalid-schema"
 )
 
 // Definite tells whether an operation that failed with this kind was surely not
@@ -42,7 +46,8 @@ const (
 func (k Kind) Definite() bool {
 	switch k {
 	case KindMalformed, KindInvalid, KindTooLarge, KindIDReused, KindOverloaded,
-		KindUnavailable, KindExpired, KindNotFound, KindPrecondition, KindNotApplicable, KindUnknownAction:
+		KindUnavailable, KindExpired, KindNotFound, KindPrecondition, KindNotApplicable, KindUnknownAction,
+		KindViolation, KindInvalidSchema:
 		return true
 	default:
 		return false

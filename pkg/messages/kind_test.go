@@ -26,6 +26,8 @@ var definite = map[messages.Kind]bool{
 	"precondition-failed":    true,
 	"patch-not-applicable":   true,
 	"unknown-action":         true, // by this worker
+	"schema-violation":       true,
+	"invalid-schema":         true,
 
 	"outcome-unknown": false,
 	"ask-again":       false, // it was done

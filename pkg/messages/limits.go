@@ -21,6 +21,10 @@ const (
 	MaxTokens     = 128       // tokens of a path
 	MaxVersions   = 256       // listed in each part of a condition
 	MaxEntries    = 128       // of a history in one result
+	MaxUsers      = 500       // of a listing in one result
+	MaxListing    = 512 << 10 // bytes of them, as [User.Size] counts; more only for one alone
+	MaxViolations = 32        // of one document in one result
+	MaxPointer    = 512       // bytes of where a violation is, and of its reason
 
 	// MinPayload is the least max_payload that the NATS server may have: in a reply
 	// to the most operations one result with the largest document must fit.
@@ -33,13 +37,23 @@ const (
 	operationOverhead = 48
 	resultOverhead    = 48
 	entryOverhead     = 34
+	listOverhead      = 40
+	userOverhead      = 40
+	violationOverhead = 12
 	envelopeOverhead  = MaxDetail + 64
 )
 
 // Size is an upper bound of the bytes that the operation takes in a request.
 func (o *Operation) Size() int {
 	return operationOverhead + len(o.User) + len(o.RequestID) + len(o.ID) + len(o.Fingerprint) + len(o.Document) +
-		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) + sizeOfNumber(o.Issued) + 4
+		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) + sizeOfNumber(o.Issued) + 4 + o.List.size()
+}
+
+func (l *Listing) size() int {
+	if l == nil {
+		return 0
+	}
+	return listOverhead + len(l.After)
 }
 
 // Size is an upper bound of the bytes that the result takes in a reply.
@@ -48,7 +62,33 @@ func (r *Result) Size() int {
 	for i := range r.Entries {
 		size += entryOverhead + len(r.Entries[i].Operation)
 	}
+	for i := range r.Users {
+		size += r.Users[i].Size()
+	}
+	return size + sizeOfViolations(r.Violations) + sizeOfText(r.Next) + sizeOfNumber(r.Schema) + sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken)
+}
+
+// Size is an upper bound of the bytes that the user takes in a result.
+func (u *User) Size() int {
+	return userOverhead + len(u.ID) + len(u.Document) + sizeOfViolations(u.Violations)
+}
+
+func sizeOfViolations(violations []Violation) int {
+	size := 0
+	if len(violations) > 0 {
+		size = 8
+	}
+	for _, v := range violations {
+		size += violationOverhead + len(v.Pointer) + len(v.Reason)
+	}
 	return size
+}
+
+func sizeOfText(text string) int {
+	if text == "" {
+		return 0
+	}
+	return 4 + len(text)
 }
 
 func (c *Condition) size() int {
@@ -151,6 +191,10 @@ func (o *Operation) checkFields() error {
 		return errors.New("the version is negative")
 	case o.Action == ActionHistory && (o.Limit < 1 || o.Limit > MaxEntries):
 		return fmt.Errorf("the limit must be from 1 to %d", MaxEntries)
+	case o.Action.lists() && (o.List == nil || o.List.Limit < 1 || o.List.Limit > MaxUsers):
+		return fmt.Errorf("the limit must be from 1 to %d", MaxUsers)
+	case o.List != nil && len(o.List.After) > MaxUser:
+		return errors.New("the listing begins after an id that is too long")
 	case o.If != nil && (o.Action == ActionReplace || !o.Action.Writes()):
 		return errors.New("this action takes no condition")
 	}
@@ -166,7 +210,7 @@ func (o *Operation) checkFields() error {
 			}
 		}
 	}
-	if o.Action == ActionLimits {
+	if o.Action.ofNobody() {
 		return nil
 	}
 	return CheckUser(o.User)

@@ -59,6 +59,21 @@ type Operation struct {
 	// Keyed: the ID comes from further off than the asker, and the same write may have been asked for
 	// long ago. Then the log is looked at even if the document is refused.
 	Keyed bool `cbor:"14,keyasint,omitempty"`
+	// List says which users ActionListUsers and ActionTrySchema are about.
+	List *Listing `cbor:"15,keyasint,omitempty"`
+}
+
+// Listing is a part of all users who have a document, in the order of their ids as bytes.
+type Listing struct {
+	// After is where it begins: [Result.Next] of the part before, or "".
+	After string `cbor:"1,keyasint,omitempty"`
+	// Limit is how many users are wanted, from 1 to [MaxUsers]. Fewer come where they would fill more
+	// than [MaxListing] bytes, or where few of many users are wanted.
+	Limit int `cbor:"2,keyasint"`
+	// Since leaves out who was changed before, in microseconds since 1970 (UTC); zero: nobody.
+	Since int64 `cbor:"3,keyasint,omitempty"`
+	// Whole: with the documents.
+	Whole bool `cbor:"4,keyasint,omitempty"`
 }
 
 // Condition is what a writer wants to be true of the current document (RFC 9110
@@ -115,6 +130,34 @@ type Result struct {
 	Entries []Entry `cbor:"10,keyasint,omitempty"`
 	// Busy, with KindUnavailable: others were writing the same document all the time. Ask again soon.
 	Busy bool `cbor:"11,keyasint,omitempty"`
+	// Users are what ActionListUsers asked for; or, of those that ActionTrySchema asked for, some that break the schema.
+	Users []User `cbor:"12,keyasint,omitempty"`
+	// Next is where the next part of a listing begins; "": there is none.
+	Next string `cbor:"13,keyasint,omitempty"`
+	// Schema is the version of the schema whose defaults are in an effective document; 0: there never was one.
+	Schema int64 `cbor:"14,keyasint,omitempty"`
+	// Violations come with KindViolation, at most [MaxViolations].
+	Violations []Violation `cbor:"15,keyasint,omitempty"`
+	// MoreViolations: these are not all.
+	MoreViolations bool `cbor:"16,keyasint,omitempty"`
+	// Checked is how many documents ActionTrySchema looked at, and Broken how many of them break the schema.
+	Checked int64 `cbor:"17,keyasint,omitempty"`
+	Broken  int64 `cbor:"18,keyasint,omitempty"`
+}
+
+// User is one of those who have a document.
+type User struct {
+	ID         string      `cbor:"1,keyasint"`
+	Version    int64       `cbor:"2,keyasint"`
+	Modified   int64       `cbor:"3,keyasint,omitempty"` // in milliseconds since 1970 (UTC)
+	Document   []byte      `cbor:"4,keyasint,omitempty"` // with Listing.Whole
+	Violations []Violation `cbor:"5,keyasint,omitempty"` // of the schema that is tried
+}
+
+// Violation is one way in which a document breaks the schema.
+type Violation struct {
+	Pointer string `cbor:"1,keyasint"` // where, as a JSON pointer (RFC 6901)
+	Reason  string `cbor:"2,keyasint"` // in English
 }
 
 // Entry is a version in the history of a document.

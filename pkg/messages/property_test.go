@@ -62,6 +62,7 @@ func operations() *rapid.Generator[messages.Operation] {
 			Quiet:       rapid.Bool().Draw(t, "quiet"),
 			Keyed:       rapid.Bool().Draw(t, "keyed"),
 			Issued:      rapid.Int64().Draw(t, "issued"),
+			List:        rapid.Ptr(listings(), true).Draw(t, "list"),
 		}
 	})
 }
@@ -111,6 +112,30 @@ func entries() *rapid.Generator[messages.Entry] {
 	})
 }
 
+func listings() *rapid.Generator[messages.Listing] {
+	return rapid.Custom(func(t *rapid.T) messages.Listing {
+		return messages.Listing{
+			After: text(2*messages.MaxUser).Draw(t, "after"), Limit: rapid.Int().Draw(t, "limit"),
+			Since: rapid.Int64().Draw(t, "since"), Whole: rapid.Bool().Draw(t, "whole"),
+		}
+	})
+}
+
+func users() *rapid.Generator[messages.User] {
+	return rapid.Custom(func(t *rapid.T) messages.User {
+		return messages.User{
+			ID: text(2*messages.MaxUser).Draw(t, "id"), Version: rapid.Int64().Draw(t, "version"), Modified: rapid.Int64().Draw(t, "modified"),
+			Document: octets(300).Draw(t, "document"), Violations: listOf(violations(), 2).Draw(t, "violations"),
+		}
+	})
+}
+
+func violations() *rapid.Generator[messages.Violation] {
+	return rapid.Custom(func(t *rapid.T) messages.Violation {
+		return messages.Violation{Pointer: text(messages.MaxPointer).Draw(t, "pointer"), Reason: text(messages.MaxPointer).Draw(t, "reason")}
+	})
+}
+
 func results() *rapid.Generator[messages.Result] {
 	return rapid.Custom(func(t *rapid.T) messages.Result {
 		return messages.Result{
@@ -125,6 +150,14 @@ func results() *rapid.Generator[messages.Result] {
 			Path:     path().Draw(t, "path"),
 			Entries:  listOf(entries(), messages.MaxEntries).Draw(t, "entries"),
 			Busy:     rapid.Bool().Draw(t, "busy"),
+
+			Users:          listOf(users(), 5).Draw(t, "users"),
+			Next:           text(messages.MaxUser).Draw(t, "next"),
+			Schema:         rapid.Int64().Draw(t, "schema"),
+			Violations:     listOf(violations(), messages.MaxViolations).Draw(t, "violations"),
+			MoreViolations: rapid.Bool().Draw(t, "more violations"),
+			Checked:        rapid.Int64().Draw(t, "checked"),
+			Broken:         rapid.Int64().Draw(t, "broken"),
 		}
 	})
 }
@@ -184,6 +217,9 @@ func TestSizeIsAnUpperBound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := operations().Draw(t, "operation")
 		slack := 3*number + token*len(o.Path)
+		if o.List != nil {
+			slack += 40
+		}
 		if o.If != nil {
 			slack += 3 * number
 			for _, v := range []*messages.Versions{o.If.Match, o.If.NoneMatch} {
@@ -194,7 +230,12 @@ func TestSizeIsAnUpperBound(t *testing.T) {
 		}
 		check(t, o, o.Size(), slack)
 		r := results().Draw(t, "result")
-		check(t, r, r.Size(), number+token*len(r.Path)+(3*number+2*token)*len(r.Entries))
+		slack = number + token*len(r.Path) + (3*number+2*token)*len(r.Entries)
+		slack += 8 + 3*number + token*len(r.Next) + 12*len(r.Violations)
+		for _, u := range r.Users {
+			slack += 40 + 12*len(u.Violations)
+		}
+		check(t, r, r.Size(), slack)
 	})
 }
 
