@@ -87,7 +87,8 @@ func TestCheckEveryAction(t *testing.T) {
 		"no listing":            {func(o *messages.Operation) { o.List = nil }, listings, "from 1 to 500"},
 		"an empty listing":      {func(o *messages.Operation) { o.List = &messages.Listing{} }, listings, "from 1 to 500"},
 		"a listing too long":    {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 501} }, listings, "from 1 to 500"},
-		"a long cursor":         {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, After: strings.Repeat("a", 129)} }, always, "too long"},
+		"a long cursor":         {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, After: strings.Repeat("a", 129)} }, always, "no user id"},
+		"a NUL as cursor":       {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, After: "\x00"} }, always, "no user id"},
 		"a request id too long": {func(o *messages.Operation) { o.RequestID = strings.Repeat("r", 65) }, always, "too long"},
 	} {
 		for action, o := range every() {

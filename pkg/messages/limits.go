@@ -193,8 +193,8 @@ func (o *Operation) checkFields() error {
 		return fmt.Errorf("the limit must be from 1 to %d", MaxEntries)
 	case o.Action.lists() && (o.List == nil || o.List.Limit < 1 || o.List.Limit > MaxUsers):
 		return fmt.Errorf("the limit must be from 1 to %d", MaxUsers)
-	case o.List != nil && len(o.List.After) > MaxUser:
-		return errors.New("the listing begins after an id that is too long")
+	case o.List != nil && o.List.After != "" && CheckUser(o.List.After) != nil:
+		return errors.New("the listing begins after what is no user id")
 	case o.If != nil && (o.Action == ActionReplace || !o.Action.Writes()):
 		return errors.New("this action takes no condition")
 	}

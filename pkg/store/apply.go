@@ -42,6 +42,9 @@ func (s *state) apply(w *Write) Written {
 			return Written{Document: r.Document, Err: settings.ErrPrecondition}
 		}
 	}
+	if err == nil && next.Document != nil && w.User != SchemaUser {
+		err = s.schema.Check(next.Document)
+	}
 	if err != nil {
 		return Written{Err: err}
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/store"
@@ -96,4 +97,25 @@ func BenchmarkMergePatch(b *testing.B) {
 	benchWrites(b, func(user string) store.Write {
 		return store.Write{User: user, Operation: "merge-patch", Change: change}
 	})
+}
+
+// BenchmarkList is for a part of a listing and not for a user: 500 of them, with documents and without, and a part that finds
+// none who was changed of late.
+func BenchmarkList(b *testing.B) {
+	s := benchStore(b)
+	for name, l := range map[string]store.List{
+		"bare":  {Limit: 500, Bytes: 512 << 10},
+		"whole": {Limit: 500, Bytes: 512 << 10, Whole: true},
+		"since": {Limit: 500, Bytes: 512 << 10, Since: time.Now().Add(time.Hour)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				l.After = someUser()
+				if _, err := s.Read(b.Context(), []store.Read{{List: &l}}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

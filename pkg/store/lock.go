@@ -51,13 +51,15 @@ type state struct {
 	applied map[key]entry      // operations that the log has, or will have with this commit
 	earlier map[place]Document // what is to be restored, as far as the log has it
 	log     []entry            // what this transaction appends
+	schema  *Schema            // what documents are held to
 	now     time.Time          // the database's clock, read after the last lock was granted
 	until   time.Time          // the earliest deadline of what is applied; zero: none
 }
 
 // lock begins the transaction, locks the rows of all users and reads what the
 // operations need. All of it is one round trip.
-func lock(ctx context.Context, conn *pgxpool.Conn, writes []*Write, p pass) (*state, error) {
+func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, p pass) (*state, error) {
+	writes := b.writes
 	s := &state{
 		users:   make([]string, 0, len(writes)),
 		rows:    make(map[string]*row, len(writes)),
@@ -71,18 +73,18 @@ func lock(ctx context.Context, conn *pgxpool.Conn, writes []*Write, p pass) (*st
 	slices.Sort(s.users)
 	s.users = slices.Compact(s.users)
 
-	var b pgx.Batch
-	b.Queue(`begin`)
+	var q pgx.Batch
+	q.Queue(`begin`)
 	if p.setting != "" {
-		b.Queue(p.setting)
+		q.Queue(p.setting)
 	}
 	// A row that isn't there can't be locked, so new users get one first. Two workers
 	// that race for a new user meet here: the second waits for the first to commit.
-	b.Queue(`
+	q.Queue(`
 		insert into settings (user_id, version, updated_at)
 		select user_id, 0, clock_timestamp() from unnest($1::text[]) as new (user_id)
 		on conflict do nothing`, s.users)
-	b.Queue(`
+	q.Queue(`
 		select user_id, version, document, updated_at, coalesce(deleted_version = version, false),
 		       coalesce(erased_version, 0), erased_at
 		from settings
@@ -91,14 +93,15 @@ func lock(ctx context.Context, conn *pgxpool.Conn, writes []*Write, p pass) (*st
 		`+p.rows, s.users).Query(s.readRows)
 	// Statements of their own, after the locks were granted: their snapshots have what
 	// those who held them committed.
-	b.Queue(`
+	q.Queue(`
 		select user_id, operation_id, version, fingerprint, coalesce(operation, 'replace'), created, document, applied_at
 		from settings_log
 		join unnest($1::text[], $2::text[]) as asked (user_id, operation_id) using (user_id, operation_id)`,
 		owners, ids).Query(s.readLog)
-	s.queueEarlier(&b, writes)
-	b.Queue(`select clock_timestamp()`).QueryRow(func(r pgx.Row) error { return r.Scan(&s.now) })
-	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
+	s.queueEarlier(&q, writes)
+	b.store.queueSchema(&q, &s.schema)
+	q.Queue(`select clock_timestamp()`).QueryRow(func(r pgx.Row) error { return r.Scan(&s.now) })
+	if err := conn.SendBatch(ctx, &q).Close(); err != nil {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
 	s.now = s.now.UTC()

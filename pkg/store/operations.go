@@ -33,11 +33,19 @@ type Document struct {
 	Modified time.Time // when the version came to be; zero: never saved
 }
 
-// Read is one operation that only looks. Without Version and History it wants the current document.
+// Read is one operation that only looks. With the user alone it wants the current document.
 type Read struct {
 	User    string
 	Version int64 // the document as it was then; 0: not wanted
 	History *Page // the versions and what made them; nil: not wanted
+	Number  bool  // the current document without its bytes
+	Schema  bool  // the current document, and the schema that documents are held to
+	List    *List // of all users; nil: not wanted
+}
+
+// current tells whether the current document is wanted.
+func (r *Read) current() bool {
+	return r.Version == 0 && r.History == nil && !r.Number && r.List == nil
 }
 
 // Page is a part of a history, from the newest version down.
@@ -50,6 +58,8 @@ type Page struct {
 type Found struct {
 	Document
 	Entries []Entry // of the history, the newest first
+	Schema  *Schema // with Read.Schema
+	Listed  *Listed // with Read.List
 	Err     error   // wraps settings.ErrNotFound: the version is not in the history
 }
 

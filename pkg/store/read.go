@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,11 +46,20 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 		current  = currentReads{users: make([]string, 0, len(reads)), found: make([]*Found, 0, len(reads))}
 		versions versionReads
 		history  historyReads
+		numbers  currentReads
+		b        pgx.Batch
+		schema   *Schema
 	)
 	for i := range reads {
 		r, f := &reads[i], &found[i]
-		if r.Version == 0 && r.History == nil {
+		if r.current() {
 			current.add(r.User, f)
+		}
+		if r.Number {
+			numbers.add(r.User, f)
+		}
+		if r.List != nil {
+			queueList(&b, r.List, f)
 		}
 		if r.Version != 0 {
 			versions.add(r.User, r.Version, f)
@@ -58,16 +68,22 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 			history.add(r.User, r.History, f)
 		}
 	}
-	if len(current.users) == len(reads) { // nearly always: less to send and to answer than a batch
+	withSchema := slices.ContainsFunc(reads, func(r Read) bool { return r.Schema })
+	if len(current.users) == len(reads) && !withSchema { // nearly always: less to send and to answer than a batch
 		rows, err := s.pool.Query(ctx, currentQuery, current.users)
 		if err != nil {
 			return nil, err
 		}
 		return found, current.scan(rows)
 	}
-	var b pgx.Batch
 	if len(current.users) > 0 {
 		b.Queue(currentQuery, current.users).Query(current.scan)
+	}
+	if len(numbers.users) > 0 {
+		b.Queue(numbersQuery, numbers.users).Query(numbers.scan)
+	}
+	if withSchema {
+		s.queueSchema(&b, &schema)
 	}
 	if len(versions.users) > 0 {
 		b.Queue(versionsQuery, versions.users, versions.numbers).Query(versions.scan)
@@ -75,7 +91,13 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 	if len(history.users) > 0 {
 		b.Queue(historyQuery, history.users, history.below, history.limits).Query(history.scan)
 	}
-	return found, s.pool.SendBatch(ctx, &b).Close()
+	err := s.pool.SendBatch(ctx, &b).Close()
+	for i := range reads {
+		if reads[i].Schema {
+			found[i].Schema = schema
+		}
+	}
+	return found, err
 }
 
 // currentReads are those that want the document as it is now.
@@ -90,6 +112,12 @@ func (c *currentReads) add(user string, f *Found) {
 
 const currentQuery = `
 	select user_id, version, document, updated_at, coalesce(deleted_version = version, false)
+	from settings
+	where user_id = any($1) and document is not null`
+
+// numbersQuery is the same without the documents, which may be large. One that is there has the bytes {}.
+const numbersQuery = `
+	select user_id, version, '{}', updated_at, coalesce(deleted_version = version, false)
 	from settings
 	where user_id = any($1) and document is not null`
 

@@ -25,7 +25,8 @@ const blockedFor = 5 * time.Second
 // A row that somebody else has locked is waited for here, up to lockTimeout, since to pass over it costs as much again.
 // After that the long way is taken for a while, which does pass over it.
 func (b *batch) replace(ctx context.Context) *batch {
-	plain := b.plain()
+	schema := b.store.schema.Load()
+	plain := b.plain(schema)
 	if len(plain) == 0 || len(plain) < len(b.writes) && len(plain) < worthwhile || b.store.blocked() {
 		return b
 	}
@@ -33,7 +34,7 @@ func (b *batch) replace(ctx context.Context) *batch {
 	if err != nil { // so it can't be done the long way either, which says why
 		return b
 	}
-	replaced, err := replaceAll(ctx, conn, b.writes, plain)
+	replaced, err := replaceAll(ctx, conn, b.writes, plain, schema.Version)
 	conn.Release()
 	switch {
 	case locked(err) || timedOut(err):
@@ -56,7 +57,8 @@ func (s *Store) blocked() bool { return time.Now().UnixNano() < s.blockedUntil.L
 
 // plain returns the places of the operations that replace whatever there is, of users who have no other in the batch,
 // in the order of the users. What has expired, even if by our clock only, is left to the long way: it would fail the others.
-func (b *batch) plain() []int {
+// So is what breaks the schema, which may be another by now.
+func (b *batch) plain(schema *Schema) []int {
 	writes := make(map[string]int, len(b.writes)) // by user
 	for _, w := range b.writes {
 		writes[w.User]++
@@ -64,7 +66,7 @@ func (b *batch) plain() []int {
 	now := time.Now()
 	var plain []int
 	for i, w := range b.writes {
-		if writes[w.User] == 1 && w.Replace != nil && w.If == nil && w.Wrong == nil && now.Before(orNever(w.Deadline)) {
+		if writes[w.User] == 1 && w.Replace != nil && w.If == nil && w.Wrong == nil && now.Before(orNever(w.Deadline)) && schema.Check(w.Replace) == nil {
 			plain = append(plain, i)
 		}
 	}
@@ -78,6 +80,7 @@ type replaced struct {
 	modified time.Time
 }
 
+// Unless the schema is the one that the documents were held to, none is done.
 // The rows are found, and locked, in the order of the users. What the log gets comes out of the update, so that no
 // row is looked up twice. A write with a key of the client's may have been applied long ago, so the log is asked; an id
 // of the API's hardly ever was, and if it was the log's unique index fails the statement.
@@ -92,14 +95,15 @@ const replaceQuery = `
 		  and clock_timestamp() < new.deadline
 		  and (new.fingerprint = '' or not exists (
 		       select from settings_log earlier where earlier.user_id = new.user_id and earlier.operation_id = new.operation_id))
+		  and coalesce((select schema.version from settings schema where schema.user_id = $9), 0) = $10
 		returning settings.user_id, settings.version, new.operation_id, new.fingerprint, new.operation, settings.document, new.size, settings.updated_at)
 	insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
 	select user_id, version, operation_id, fingerprint, operation, false, document, size, updated_at from done
 	returning user_id, version, applied_at`
 
-// replaceAll applies the writes at these places. What isn't in its result was not applied; with an error that holds for
+// replaceAll applies the writes at these places, which are as this version of the schema wants them. What isn't in its result was not applied; with an error that holds for
 // all of them, unless it leaves open whether they were.
-func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places []int) (map[string]replaced, error) {
+func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places []int, schema int64) (map[string]replaced, error) {
 	n := len(places)
 	users, ids, operations, documents := make([]string, n), make([]string, n), make([]string, n), make([][]byte, n)
 	fingerprints, sizes := make([][]byte, n), make([]int64, n)
@@ -116,7 +120,7 @@ func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places
 	defer cancel()
 	done := make(map[string]replaced, n)
 	var b pgx.Batch
-	b.Queue(replaceQuery, users, ids, fingerprints, operations, documents, sizes, issued, deadlines).Query(func(rows pgx.Rows) error {
+	b.Queue(replaceQuery, users, ids, fingerprints, operations, documents, sizes, issued, deadlines, SchemaUser, schema).Query(func(rows pgx.Rows) error {
 		var (
 			user string
 			r    replaced

@@ -40,6 +40,12 @@
 // else that was erased finds no row: it is told by the time when it was issued, and refused.
 //
 // Prune removes from the log what need not be kept any more.
+//
+// # The schema
+//
+// What documents are held to is the document of [SchemaUser]. Every transaction that writes asks which version it has, after
+// the rows are locked, so that a schema that was put holds for all that is written from then on; the worker keeps the last that it
+// saw, and mostly that is still the one.
 package store
 
 import (
@@ -69,6 +75,8 @@ type Store struct {
 	pool *pgxpool.Pool
 	// Until when, in nanoseconds since 1970, replacements aren't done at once.
 	blockedUntil atomic.Int64
+	// The latest schema that was seen. It is no state: each transaction asks whether it still holds.
+	schema atomic.Pointer[Schema]
 }
 
 // Open returns a Store for the database at url with at most conns connections. It
@@ -109,7 +117,9 @@ func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	return &Store{pool: pool}, nil
+	s := &Store{pool: pool}
+	s.schema.Store(&Schema{})
+	return s, nil
 }
 
 // Close waits for the operations under way and closes all connections.

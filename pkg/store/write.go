@@ -152,7 +152,7 @@ func (b *batch) transact(ctx context.Context, p pass) error {
 	// rolls the transaction back, too.
 	defer conn.Release()
 
-	state, err := lock(ctx, conn, b.writes, p)
+	state, err := b.lock(ctx, conn, p)
 	if err == nil {
 		enough := time.Now().Add(maxComputing)
 		for i, w := range b.writes {

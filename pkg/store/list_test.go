@@ -1,0 +1,132 @@
+package store_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// walk goes through all parts of a listing and returns the users, with their documents if they have one, and how many parts
+// there were.
+func walk(t testing.TB, s *store.Store, l store.List) (users []string, parts int) {
+	t.Helper()
+	for {
+		parts++
+		part := read(t, s, store.Read{List: &l})[0].Listed
+		if len(part.Users) > l.Limit {
+			t.Errorf("%d users, at most %d were wanted", len(part.Users), l.Limit)
+		}
+		for _, u := range part.Users {
+			users = append(users, strings.TrimSuffix(fmt.Sprintf("%s %d %s", u.ID, u.Version, u.Bytes), " "))
+		}
+		if part.Next == "" {
+			return users, parts
+		}
+		if part.Next <= l.After {
+			t.Fatalf("after %q comes %q", l.After, part.Next)
+		}
+		l.After = part.Next
+	}
+}
+
+// TestList: who has a document, in the order of the ids as bytes, however it is cut into parts.
+func TestList(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	write(t, s,
+		replace(t, "b", "1", `{"b":1}`), replace(t, "B", "1", ` {"B":1} `), replace(t, "é", "1", `{}`), replace(t, " ", "1", `{}`),
+		replace(t, "deleted", "1", `{}`), remove("deleted", "2"), replace(t, "erased", "1", `{}`), erase("erased", "2"),
+		replace(t, "back", "1", `{}`), remove("back", "2"), replace(t, "back", "3", `{"again":true}`),
+		store.Write{User: store.SchemaUser, ID: "1", Operation: "put-schema", Fingerprint: []byte{}, Replace: []byte(`{"title":"none of them"}`)})
+	if _, err := connect(t, url).Exec(t.Context(), `insert into settings values ('seat', 0, null, now())`); err != nil {
+		t.Fatal(err)
+	}
+	whole := []string{"  1 {}", `B 1  {"B":1} `, `b 1 {"b":1}`, `back 3 {"again":true}`, "é 1 {}"}
+	whole[1] = strings.TrimSuffix(whole[1], " ")
+	bare := []string{"  1", "B 1", "b 1", "back 3", "é 1"}
+	for limit := 1; limit <= 8; limit++ {
+		for _, size := range []int{1, 100, 1 << 20} {
+			if got, _ := walk(t, s, store.List{Limit: limit, Whole: true, Bytes: size}); !slices.Equal(got, whole) {
+				t.Errorf("limits %d, %d: %q, want %q", limit, size, got, whole)
+			}
+			if got, _ := walk(t, s, store.List{Limit: limit, Bytes: size}); !slices.Equal(got, bare) {
+				t.Errorf("limits %d, %d, bare: %q, want %q", limit, size, got, bare)
+			}
+		}
+	}
+	if got, _ := walk(t, s, store.List{After: "back", Limit: 10, Bytes: 100}); !slices.Equal(got, []string{"é 1"}) {
+		t.Errorf("after back: %q", got)
+	}
+	if got, parts := walk(t, s, store.List{After: "é", Limit: 10, Bytes: 100}); got != nil || parts != 1 {
+		t.Errorf("after the last: %q in %d parts", got, parts)
+	}
+}
+
+// TestListSize: documents come as far as there is room, one at least, and what the log doesn't know it looks up.
+func TestListSize(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	document := fmt.Sprintf(`{"a":%q}`, strings.Repeat("a", 1000))
+	var writes []store.Write
+	for i := range 20 {
+		writes = append(writes, replace(t, fmt.Sprint("user ", 10+i), "1", document))
+	}
+	write(t, s, writes...)
+	if _, err := connect(t, url).Exec(t.Context(), `update settings_log set size = null where user_id < 'user 20'`); err != nil {
+		t.Fatal(err)
+	}
+	for size, want := range map[int]int{1: 20, 1100: 20, 2200: 10, 5400: 4, 1 << 20: 1} {
+		got, parts := walk(t, s, store.List{Limit: 20, Whole: true, Bytes: size})
+		if len(got) != 20 || parts != want && parts != want+1 { // the last may be empty
+			t.Errorf("%d bytes: %d users in %d parts, want %d", size, len(got), parts, want)
+		}
+	}
+}
+
+// TestListSince: only who was changed since, and a part that finds nobody still tells where to go on.
+func TestListSince(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	write(t, s, replace(t, "old", "1", `{}`), replace(t, "zoe", "1", `{}`))
+	conn := connect(t, url)
+	if _, err := conn.Exec(t.Context(), `
+		insert into settings (user_id, version, document, updated_at)
+		select 'many ' || n, 1, '{}', '2020-01-01T00:00:00.000001Z' from generate_series(1, 12000) n`); err != nil {
+		t.Fatal(err)
+	}
+	since := time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
+	if got, parts := walk(t, s, store.List{Limit: 10, Since: since, Bytes: 1000}); !slices.Equal(got, []string{"old 1", "zoe 1"}) || parts != 3 {
+		t.Errorf("%q in %d parts", got, parts)
+	}
+	exact := time.Date(2020, 1, 1, 0, 0, 0, 1000, time.UTC)
+	if got, _ := walk(t, s, store.List{Limit: 500, Since: exact, Bytes: 1 << 20}); len(got) != 12002 {
+		t.Errorf("since that moment: %d users", len(got))
+	}
+	if got, _ := walk(t, s, store.List{Limit: 500, Since: exact.Add(time.Microsecond), Bytes: 1 << 20}); len(got) != 2 {
+		t.Errorf("since the moment after: %q", got)
+	}
+}
+
+// TestNumbers: the state of a document without its bytes.
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	write(t, s, replace(t, "ann", "1", `{}`), replace(t, "ann", "2", `{"a":1}`), replace(t, "gone", "1", `{}`), remove("gone", "2"))
+	users := []string{"ann", "gone", "nobody"}
+	var numbers []store.Read
+	for _, user := range users {
+		numbers = append(numbers, store.Read{User: user, Number: true})
+	}
+	want := read(t, s, current(users...)...)
+	for i, got := range read(t, s, numbers...) {
+		want[i].Bytes, got.Bytes = nil, nil
+		if !reflect.DeepEqual(got, want[i]) {
+			t.Errorf("%s: %+v, want %+v", users[i], got, want[i])
+		}
+	}
+}
