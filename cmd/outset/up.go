@@ -179,7 +179,12 @@ func (u up) runWorker(ctx context.Context, queue program.NATS, database string, 
 		return err
 	}
 	defer nc.Close()
-	w, err := worker.New(nc, s, u.Limits, program.Version(), log)
+	changes, err := queue.Connect("outset worker, changes", log, whenClosed, worker.ChangesBuffer)
+	if err != nil {
+		return err
+	}
+	defer changes.Close()
+	w, err := worker.New(nc, changes, s, u.Limits, program.Version(), log)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,12 @@ func (serve) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer nc.Close()
-	w, err := worker.New(nc, s, c.Config, program.Version(), log)
+	changes, err := c.Connect("outset worker, changes", log, whenClosed, worker.ChangesBuffer)
+	if err != nil {
+		return err
+	}
+	defer changes.Close()
+	w, err := worker.New(nc, changes, s, c.Config, program.Version(), log)
 	if err != nil {
 		return err
 	}

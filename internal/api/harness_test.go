@@ -121,7 +121,7 @@ func (s *system) startWorker() (stop func()) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(db.Close)
-	w, err := worker.New(s.dial(), db, workerConfig, "0.0.0", s.logger())
+	w, err := worker.New(s.dial(), s.dial(), db, workerConfig, "0.0.0", s.logger())
 	if err != nil {
 		s.t.Fatal(err)
 	}

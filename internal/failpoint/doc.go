@@ -8,5 +8,6 @@
 //
 // The points, by the place where they are and what goes wrong there:
 //
+//   - worker/change-lost: a change is not told to those who watch.
 //   - worker/reply-lost: a request with writes was done and is not answered.
 package failpoint

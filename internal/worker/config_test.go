@@ -44,7 +44,7 @@ func TestConfig(t *testing.T) {
 	} {
 		c := config
 		change(&c)
-		if _, err := worker.New(nil, nil, c, "", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := worker.New(nil, nil, nil, c, "", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

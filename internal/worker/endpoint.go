@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/batch"
+	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -46,6 +47,8 @@ type task struct {
 	// of the i-th.
 	open   []int
 	writes []store.Write // for writes, in the order of open
+
+	schemas map[int]*settings.Schema // on trial, by place
 }
 
 func (t *task) size() batch.Size {
@@ -141,6 +144,8 @@ func (e *endpoint) prepare(t *task, i int) (settled bool) {
 	case o.Action == messages.ActionLimits:
 		r.Document = e.worker.described
 		return true
+	case o.Action == messages.ActionTrySchema:
+		return e.prepareTrial(t, i)
 	case !o.Action.Writes():
 		return false
 	}
@@ -154,5 +159,19 @@ func (e *endpoint) prepare(t *task, i int) (settled bool) {
 		return true
 	}
 	t.writes = append(t.writes, w)
+	return false
+}
+
+// prepareTrial compiles a schema on trial.
+func (e *endpoint) prepareTrial(t *task, i int) (settled bool) {
+	schema, err := e.worker.schema(t.operations[i].Document)
+	if err != nil {
+		t.results[i] = e.worker.failure(&t.operations[i], err)
+		return true
+	}
+	if t.schemas == nil {
+		t.schemas = make(map[int]*settings.Schema)
+	}
+	t.schemas[i] = schema
 	return false
 }

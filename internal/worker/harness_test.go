@@ -68,7 +68,7 @@ func start(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config) (w *wor
 
 func startLogging(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config, log *slog.Logger) (w *worker.Worker, stop func()) {
 	t.Helper()
-	w, err := worker.New(dial(t, nc.ConnectedUrl()), s, c, "1.2.3", log)
+	w, err := worker.New(dial(t, nc.ConnectedUrl()), dial(t, nc.ConnectedUrl()), s, c, "1.2.3", log)
 	if err != nil {
 		t.Fatal(err)
 	}

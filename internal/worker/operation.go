@@ -18,8 +18,26 @@ func readOf(o *messages.Operation) store.Read {
 		r.Version = o.Version
 	case messages.ActionHistory:
 		r.History = &store.Page{Below: o.Version, Limit: o.Limit}
+	case messages.ActionReadNumber:
+		r.Number = true
+	case messages.ActionReadEffective:
+		r.Schema = true
+	case messages.ActionReadSchema:
+		r.User = store.SchemaUser
+	case messages.ActionListUsers:
+		r.List = listOf(o.List, o.List.Whole)
+	case messages.ActionTrySchema:
+		r.List = listOf(o.List, true)
 	}
 	return r
+}
+
+func listOf(l *messages.Listing, whole bool) *store.List {
+	list := &store.List{After: l.After, Limit: l.Limit, Whole: whole, Bytes: messages.MaxListing}
+	if l.Since != 0 {
+		list.Since = time.UnixMicro(l.Since)
+	}
+	return list
 }
 
 // writeOf turns an operation that writes into what the store does. Its error is the fault
@@ -44,6 +62,11 @@ func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 		s.Restore = o.Version
 	case messages.ActionErase:
 		s.Erase = true
+	case messages.ActionPutSchema:
+		s.User = store.SchemaUser
+		s.Change, err = w.putSchema(o.Document)
+	case messages.ActionDeleteSchema:
+		s.User, s.Change = store.SchemaUser, settings.Delete
 	case messages.ActionReplace, messages.ActionReplaceIf:
 		s.Replace, err = o.Document, w.check(o.Document)
 	default:
@@ -77,6 +100,19 @@ func survive(err *error) {
 func (w *Worker) check(document []byte) (err error) {
 	defer survive(&err)
 	return w.limits.Check(document)
+}
+
+// schema compiles a schema that somebody sent. It doesn't panic either.
+func (w *Worker) schema(text []byte) (compiled *settings.Schema, err error) {
+	defer survive(&err)
+	return w.limits.Schema(text)
+}
+
+func (w *Worker) putSchema(text []byte) (settings.Change, error) {
+	if _, err := w.schema(text); err != nil {
+		return nil, err
+	}
+	return func([]byte) (settings.Next, error) { return settings.Next{Document: text}, nil }, nil
 }
 
 func (w *Worker) unguardedChange(o *messages.Operation) (settings.Change, error) {

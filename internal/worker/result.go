@@ -18,6 +18,16 @@ func (w *Worker) found(o *messages.Operation, f *store.Found) messages.Result {
 	switch o.Action {
 	case messages.ActionHistory:
 		return messages.Result{Entries: entriesOf(f.Entries)}
+	case messages.ActionListUsers:
+		return messages.Result{Users: usersOf(f.Listed.Users), Next: f.Listed.Next}
+	case messages.ActionReadNumber: // that is all
+	case messages.ActionReadEffective:
+		return w.effective(o, f)
+	case messages.ActionReadSchema:
+		if f.Absent {
+			return messages.Result{Kind: messages.KindNotFound, Detail: "there is no schema", Version: f.Version}
+		}
+		r.Document = f.Bytes
 	case messages.ActionReadValue:
 		value, err := valueOf(f.Bytes, o.Path)
 		if err != nil {
@@ -34,6 +44,14 @@ func (w *Worker) found(o *messages.Operation, f *store.Found) messages.Result {
 func valueOf(document []byte, path []string) (value []byte, err error) {
 	defer survive(&err)
 	return settings.Value(document, path)
+}
+
+func usersOf(listed []store.User) []messages.User {
+	users := make([]messages.User, len(listed))
+	for i, u := range listed {
+		users[i] = messages.User{ID: u.ID, Version: u.Version, Modified: millis(u.Modified), Document: u.Bytes}
+	}
+	return users
 }
 
 func entriesOf(found []store.Entry) []messages.Entry {
@@ -92,6 +110,10 @@ func kindOf(err error) messages.Kind {
 		return messages.KindNotApplicable
 	case errors.Is(err, settings.ErrPrecondition):
 		return messages.KindPrecondition
+	case errors.Is(err, settings.ErrViolation):
+		return messages.KindViolation
+	case errors.Is(err, settings.ErrSchema):
+		return messages.KindInvalidSchema
 	case errors.Is(err, store.ErrIDReused):
 		return messages.KindIDReused
 	case errors.Is(err, store.ErrExpired):
@@ -120,6 +142,7 @@ func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
 	r := messages.Result{Kind: kindOf(err)}
 	if !ours(r.Kind) {
 		r.Detail = messages.Detail(err.Error())
+		r.Violations, r.MoreViolations = violationsOf(err)
 		return r
 	}
 	if r.Kind == messages.KindUnavailable && errors.Is(err, store.ErrBusy) {

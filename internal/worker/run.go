@@ -30,7 +30,11 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 				t.results[i] = w.failure(&t.operations[i], err)
 				continue
 			}
-			t.results[i] = w.found(&t.operations[i], &outcomes[0])
+			if o := &t.operations[i]; o.Action == messages.ActionTrySchema && outcomes[0].Err == nil {
+				t.results[i] = w.try(o, t.schemas[i], outcomes[0].Listed)
+			} else {
+				t.results[i] = w.found(o, &outcomes[0])
+			}
 			outcomes = outcomes[1:]
 		}
 	}
@@ -46,6 +50,7 @@ func (w *Worker) write(ctx context.Context, tasks []*task) []struct{} {
 		writes = append(writes, t.writes...)
 	}
 	outcomes := w.store.Write(ctx, writes)
+	w.tell(writes, outcomes)
 	for _, t := range tasks {
 		for _, i := range t.open {
 			t.results[i] = w.written(&t.operations[i], &outcomes[0])

@@ -45,6 +45,7 @@ type Worker struct {
 	limits    settings.Limits
 	described []byte // the limits, for those who ask
 	nc        *nats.Conn
+	changes   *nats.Conn
 	store     Store
 	log       *slog.Logger
 
@@ -55,9 +56,9 @@ type Worker struct {
 	sometimes rate.Sometimes
 }
 
-// New returns a worker that will answer on nc from what is in the store. Its
-// methods may be called once Run has been.
-func New(nc *nats.Conn, s Store, config Config, version string, log *slog.Logger) (*Worker, error) {
+// New returns a worker that will answer on nc from what is in the store, and tell on changes what it has changed: a
+// connection with [ChangesBuffer]. Its methods may be called once Run has been.
+func New(nc, changes *nats.Conn, s Store, config Config, version string, log *slog.Logger) (*Worker, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func New(nc *nats.Conn, s Store, config Config, version string, log *slog.Logger
 	}
 	w := &Worker{
 		id: nuid.Next(), version: version, started: time.Now().UTC(),
-		config: config, limits: config.limits(), described: described, nc: nc, store: s,
+		config: config, limits: config.limits(), described: described, nc: nc, changes: changes, store: s,
 		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 	}
 	w.host, _ = os.Hostname() // for people only
