@@ -3,7 +3,9 @@
 package failpoint
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
@@ -11,37 +13,65 @@ import (
 )
 
 // Variable is where a program that is built with the tag is told what to do wrong:
-// names and how often, such as "worker/reply-lost=2,worker/other=1".
+// names and how often, such as "worker/reply-lost=2,worker/change-lost=30%".
 const Variable = "OUTSET_FAILPOINTS"
+
+// point is a fault, which happens the first times or at random.
+type point struct {
+	left    atomic.Int64
+	percent int64 // 0: not at random
+}
 
 var points = must(parse(os.Getenv(Variable)))
 
 // Hit tells whether the fault with this name is to happen now. It does the first times, as
-// many as the variable says, and is safe for concurrent use.
+// many as the variable says, or in so many per cent of all cases, and is safe for concurrent use.
 func Hit(name string) bool {
-	left, ok := points[name]
-	return ok && left.Add(-1) >= 0
+	p, ok := points[name]
+	switch {
+	case !ok:
+		return false
+	case p.percent > 0:
+		return rand.Int64N(100) < p.percent //nolint:gosec // a fault, not a secret
+	default:
+		return p.left.Add(-1) >= 0
+	}
 }
 
-func parse(text string) (map[string]*atomic.Int64, error) {
-	points := make(map[string]*atomic.Int64)
-	if text == "" {
+func parse(variable string) (map[string]*point, error) {
+	points := make(map[string]*point)
+	if variable == "" {
 		return points, nil
 	}
-	for point := range strings.SplitSeq(text, ",") {
-		name, times, _ := strings.Cut(point, "=")
-		n, err := strconv.ParseInt(times, 10, 32)
-		if name == "" || err != nil || n < 1 || points[name] != nil {
-			return nil, fmt.Errorf("%s: %q is not a name, = and how often, each name once", Variable, point)
+	for text := range strings.SplitSeq(variable, ",") {
+		name, often, _ := strings.Cut(text, "=")
+		p, err := parseOften(often)
+		if name == "" || err != nil || points[name] != nil {
+			return nil, fmt.Errorf("%s: %q is not a name, = and how often, each name once", Variable, text)
 		}
-		points[name] = new(atomic.Int64)
-		points[name].Store(n)
+		points[name] = p
 	}
 	return points, nil
 }
 
+// parseOften reads a number, or one with % behind it.
+func parseOften(text string) (*point, error) {
+	number, percent := strings.CutSuffix(text, "%")
+	n, err := strconv.ParseInt(number, 10, 32)
+	if err != nil || n < 1 || percent && n > 100 {
+		return nil, errors.New("not how often")
+	}
+	p := new(point)
+	if percent {
+		p.percent = n
+	} else {
+		p.left.Store(n)
+	}
+	return p, nil
+}
+
 // must panics: a test of faults that do not happen would prove nothing.
-func must(points map[string]*atomic.Int64, err error) map[string]*atomic.Int64 {
+func must(points map[string]*point, err error) map[string]*point {
 	if err != nil {
 		panic(err)
 	}
