@@ -1,0 +1,193 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/outset-settings/outset/internal/settings"
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// onlyNumbers is a schema under which every value is a number.
+const onlyNumbers = `{"additionalProperties":{"type":"number"},"properties":{"size":{"default":12}}}`
+
+func putSchema(id, schema string) store.Write {
+	return store.Write{
+		User: store.SchemaUser, ID: id, Fingerprint: []byte(schema), Operation: "put-schema",
+		Change: func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(schema)}, nil },
+	}
+}
+
+func deleteSchema(id string) store.Write {
+	return store.Write{User: store.SchemaUser, ID: id, Fingerprint: []byte{}, Operation: "delete-schema", Change: settings.Delete}
+}
+
+// isRefused fails the test unless each write breaks the schema, alone and together with others.
+func isRefused(t *testing.T, s *store.Store, writes ...store.Write) {
+	t.Helper()
+	check := func(w store.Write, got store.Written) {
+		var broken *settings.ViolationError
+		if !errors.Is(got.Err, settings.ErrViolation) || !errors.As(got.Err, &broken) {
+			t.Errorf("%s %s: %+v, want it refused", w.Operation, w.ID, got)
+		}
+	}
+	for _, w := range writes {
+		check(w, s.Write(t.Context(), []store.Write{w})[0])
+	}
+	for i, got := range s.Write(t.Context(), writes) {
+		check(writes[i], got)
+	}
+}
+
+// TestSchema: from when it is put, whatever would make a document that breaks it is refused, by a worker that
+// heard nothing of it as well, and nothing else is.
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	other := reopen(t, url)
+	write(t, other, replace(t, "ann", "1", `{"a":"text"}`), replace(t, "ann", "2", `{"a":1}`), replace(t, "bob", "1", `{"b":1}`))
+	write(t, s, putSchema("1", onlyNumbers))
+	text := func(user, id string) store.Write {
+		return changing(replace(t, user, id, `{}`), func([]byte) (settings.Next, error) {
+			return settings.Next{Document: []byte(`{"a":"text"}`)}, nil
+		})
+	}
+	for _, s := range []*store.Store{other, s, reopen(t, url)} {
+		isRefused(t, s, replace(t, "ann", "x1", `{"a":"text"}`), text("ann", "x2"), restore("ann", "x3", 1),
+			replace(t, "bob", "x1", `{"a":"text"}`), replace(t, "new", "x1", `{"a":"text"}`), text("newer", "x1"))
+	}
+	check(t, s, "ann", 2, `{"a":1}`)
+	write(t, other, replace(t, "ann", "3", `{"a":2}`), replace(t, "bob", "2", `{"b":3}`), restore("ann", "4", 2), remove("ann", "5"))
+	// What was applied before the schema stays so, and gets its first answer.
+	if again := other.Write(t.Context(), []store.Write{replace(t, "ann", "1", `{"a":"text"}`)})[0]; again.Err != nil || !again.Replayed {
+		t.Errorf("the repetition of an older write: %+v", again)
+	}
+	// Preconditions come first, deadlines and the like, too.
+	held := replace(t, "bob", "x2", `{"a":"text"}`)
+	held.If = &settings.Condition{Match: &settings.Versions{Listed: []int64{1}}}
+	if got := other.Write(t.Context(), []store.Write{held})[0]; !errors.Is(got.Err, settings.ErrPrecondition) {
+		t.Errorf("with a precondition that doesn't hold: %+v", got)
+	}
+
+	write(t, s, deleteSchema("2"))
+	for i, s := range []*store.Store{other, s} {
+		write(t, s, replace(t, "ann", fmt.Sprint("free ", i), `{"a":"text"}`), replace(t, "bob", fmt.Sprint("free ", i), `{"a":"text"}`))
+	}
+	isVersioned(t, other)
+}
+
+// isVersioned: the schema has versions, conditions and repetitions as documents have. Two versions were written.
+func isVersioned(t *testing.T, s *store.Store) {
+	t.Helper()
+	if got := read(t, s, store.Read{User: store.SchemaUser})[0]; got.Version != 2 || !got.Absent {
+		t.Errorf("the deleted schema is %+v", got)
+	}
+	if again := s.Write(t.Context(), []store.Write{putSchema("1", onlyNumbers)})[0]; again.Err != nil || !again.Replayed || again.Version != 1 {
+		t.Errorf("the repetition: %+v", again)
+	}
+	late := putSchema("3", `{}`)
+	late.If = &settings.Condition{Match: &settings.Versions{Listed: []int64{1}}}
+	if got := s.Write(t.Context(), []store.Write{late})[0]; !errors.Is(got.Err, settings.ErrPrecondition) || got.Version != 2 {
+		t.Errorf("after another: %+v", got)
+	}
+	if w := write(t, s, putSchema("4", onlyNumbers))[0]; w.Version != 3 {
+		t.Errorf("put again: %+v", w)
+	}
+}
+
+// TestReadWithSchema: a document comes with the schema of the moment, among reads of every other kind.
+func TestReadWithSchema(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	other := reopen(t, url)
+	write(t, s, replace(t, "ann", "1", `{"a":1}`))
+	effective := func(want string, version int64) {
+		t.Helper()
+		for _, s := range []*store.Store{s, other} {
+			found := read(t, s, store.Read{User: "ann", Schema: true}, store.Read{User: "ann"}, store.Read{User: "nobody", Schema: true})
+			got, err := found[0].Schema.Effective(found[0].Bytes, 1000)
+			if err != nil || string(got) != want || found[0].Schema.Version != version || found[1].Schema != nil || found[2].Schema != found[0].Schema {
+				t.Errorf("%s at %d, %v; want %s at %d", got, found[0].Schema.Version, err, want, version)
+			}
+			if found[0].Schema.Modified.IsZero() != (version == 0) {
+				t.Errorf("of %v", found[0].Schema.Modified)
+			}
+		}
+	}
+	effective(`{"a":1}`, 0)
+	write(t, s, putSchema("1", onlyNumbers))
+	effective(`{"a":1,"size":12}`, 1)
+	write(t, s, deleteSchema("2"))
+	effective(`{"a":1}`, 2)
+}
+
+// TestSchemaOfTomorrow: one that this program can't read stops writes and nothing else, until it can be read.
+func TestSchemaOfTomorrow(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	write(t, s, replace(t, "ann", "1", `{}`), putSchema("1", `{"type":"quantum"}`))
+	for _, w := range []store.Write{replace(t, "ann", "2", `{}`), replace(t, "new", "1", `{}`)} {
+		if got := s.Write(t.Context(), []store.Write{w})[0]; !errors.Is(got.Err, store.ErrUnavailable) {
+			t.Errorf("%s: %+v", w.User, got)
+		}
+	}
+	if _, err := read(t, s, store.Read{User: "ann", Schema: true})[0].Schema.Effective([]byte(`{}`), 10); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("effective: %v", err)
+	}
+	check(t, s, "ann", 1, `{}`)
+	write(t, s, remove("ann", "3"), deleteSchema("2"))
+	write(t, s, replace(t, "ann", "2", `{}`))
+}
+
+// TestSchemaHoldsAtOnce: what is written after a schema was acknowledged is held to it, however many write at that moment, through
+// however many workers.
+func TestSchemaHoldsAtOnce(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	const writers, rounds = 4, 25
+	type moment struct {
+		number int
+		strict bool // the schema was acknowledged
+		idle   bool // and is not being changed
+	}
+	var (
+		now    atomic.Pointer[moment]
+		judged = make(chan struct{}, 1)
+		all    sync.WaitGroup
+	)
+	now.Store(&moment{idle: true})
+	for n := range writers {
+		all.Go(func() {
+			s := reopen(t, url)
+			for i := 0; now.Load().number < 4*rounds && t.Context().Err() == nil; i++ {
+				before := now.Load()
+				got := s.Write(t.Context(), []store.Write{replace(t, fmt.Sprint("user ", n, i%3), fmt.Sprint(i), `{"a":"text"}`)})[0]
+				if before != now.Load() || !before.idle {
+					continue
+				}
+				if errors.Is(got.Err, settings.ErrViolation) != before.strict {
+					t.Errorf("write %d at %+v: %+v", i, before, got)
+				}
+				select {
+				case judged <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	for n := 0; n < 4*rounds; {
+		for _, w := range []store.Write{putSchema(fmt.Sprint("put ", n), onlyNumbers), deleteSchema(fmt.Sprint("delete ", n))} {
+			now.Store(&moment{number: n + 1})
+			write(t, s, w)
+			now.Store(&moment{number: n + 2, strict: w.Operation == "put-schema", idle: true})
+			if n += 2; n < 4*rounds {
+				<-judged // perhaps of the moment before
+				<-judged
+			}
+		}
+	}
+	all.Wait()
+}
