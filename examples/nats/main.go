@@ -1,0 +1,55 @@
+// Command nats changes one setting of a user and prints what has become of them, with nothing between it and the workers
+// but a NATS server. Any NATS client in any language can do the same: package messages tells the protocol.
+//
+//	go run ./examples/nats nats://127.0.0.1:4222 42 '{"theme":"dark"}'
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "nats:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 3 {
+		return errors.New("usage: nats URL USER PATCH")
+	}
+	nc, err := nats.Connect(args[0])
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	// The same id with each attempt: however often it is asked for, the patch is applied once.
+	operation := messages.Operation{Action: messages.ActionMergePatch, User: args[1], ID: nuid.Next(), Document: []byte(args[2])}
+	request, err := messages.EncodeRequest(messages.Request{Operations: []messages.Operation{operation}})
+	if err != nil {
+		return err
+	}
+	m, err := nc.Request(messages.WriteSubject, request, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	reply, err := messages.DecodeReply(m.Data, 1)
+	if err != nil {
+		return err
+	}
+	if r := reply.Results[0]; r.Kind == "" {
+		fmt.Printf("version %d: %s\n", r.Version, r.Document)
+	} else {
+		return fmt.Errorf("%s: %s", r.Kind, r.Detail)
+	}
+	return nil
+}
