@@ -64,11 +64,11 @@ func sortedKeys(object map[string]any) []string {
 // allowed is "enum", or "const".
 type allowed struct {
 	values map[string]struct{}
-	fault  func(got any) jsonschema.ErrorKind
+	wrong  func(got any) jsonschema.ErrorKind
 }
 
-func newAllowed(values []any, fault func(got any) jsonschema.ErrorKind) allowed {
-	a := allowed{make(map[string]struct{}, len(values)), fault}
+func newAllowed(values []any, wrong func(got any) jsonschema.ErrorKind) allowed {
+	a := allowed{make(map[string]struct{}, len(values)), wrong}
 	for _, value := range values {
 		a.values[string(canonical(nil, value))] = struct{}{}
 	}
@@ -79,7 +79,7 @@ func newAllowed(values []any, fault func(got any) jsonschema.ErrorKind) allowed 
 func (a allowed) Validate(context *jsonschema.ValidatorContext, value any) {
 	var buffer [64]byte
 	if _, ok := a.values[string(canonical(buffer[:0], value))]; !ok {
-		context.AddError(a.fault(value))
+		context.AddError(a.wrong(value))
 	}
 }
 
@@ -112,9 +112,9 @@ func (n names) Validate(context *jsonschema.ValidatorContext, value any) {
 		return
 	}
 	for _, key := range sortedKeys(object) {
-		var fault *jsonschema.ValidationError
-		if errors.As(n.schema.Validate(key), &fault) {
-			context.AddErrors([]*jsonschema.ValidationError{fault}, &kind.PropertyNames{Property: key})
+		var wrong *jsonschema.ValidationError
+		if errors.As(n.schema.Validate(key), &wrong) {
+			context.AddErrors([]*jsonschema.ValidationError{wrong}, &kind.PropertyNames{Property: key})
 		}
 	}
 }

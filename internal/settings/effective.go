@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -15,8 +14,6 @@ const (
 	// maxGap is the white space that an added member takes over from its neighbor.
 	maxGap = 100
 )
-
-var errLaying = errors.New("it is too much work")
 
 // Effective returns the document laid over the schema's defaults: what it lacks is added after what it has,
 // in the order of the schema's text and spelt as there; what it has stays as it is, null included. Defaults are
@@ -34,7 +31,7 @@ func (s *Schema) Effective(document []byte, most int) ([]byte, error) {
 	if d.root.object == nil {
 		return s.unchanged(document, most)
 	}
-	l := laying{room: most - len(document), steps: maxLaying}
+	l := laying{most: most, room: most - len(document), steps: maxLaying}
 	if err := l.whole(&d.root, s.defaults); err != nil {
 		return nil, err
 	}
@@ -57,7 +54,8 @@ func tooLarge(most int) error {
 
 // laying is a document that is being laid over defaults.
 type laying struct {
-	room  int // bytes
+	most  int // bytes
+	room  int // of these
 	steps int
 	added int     // members
 	path  []*view // of the values that the one in hand is in
@@ -101,7 +99,7 @@ func (l *laying) lay(object *object, v *view) error {
 	}
 	for i := range v.members {
 		if l.steps--; l.steps < 0 {
-			return fmt.Errorf("%w: %w", ErrTooLarge, errLaying)
+			return fmt.Errorf("%w: to lay the document over the schema's defaults is too much work", ErrTooLarge)
 		}
 		if err := l.member(object, &v.members[i]); err != nil {
 			return err
@@ -152,12 +150,17 @@ func (l *laying) add(object *object, name, key string, value node, bytes int) er
 	if len(object.gap) > maxGap || len(object.colon) > maxGap {
 		object.gap, object.colon = ",", ":"
 	}
+	if object.size == 0 && len(object.start) > maxGap {
+		object.emptied = true // what white space it has is not to come after the member once more
+	}
 	l.room -= len(name) + len(object.colon) + bytes
 	if object.size > 0 {
 		l.room -= len(object.gap)
+	} else if !object.emptied {
+		l.room -= len(object.start)
 	}
 	if l.room < 0 {
-		return fmt.Errorf("%w: with the schema's defaults the document would have too many bytes", ErrTooLarge)
+		return tooLarge(l.most)
 	}
 	object.add(name, key, value)
 	l.added++

@@ -24,17 +24,18 @@ func (s *source) wording(err error) string {
 	}
 	var (
 		invalid   *jsonschema.SchemaValidationError
-		fault     *jsonschema.ValidationError
+		broken    *jsonschema.ValidationError
 		outside   *jsonschema.LoadURLError
 		noAnchor  *jsonschema.AnchorNotFoundError
 		noPlace   *jsonschema.JSONPointerNotFoundError
 		noPointer *jsonschema.InvalidJsonPointerError
+		noID      *jsonschema.ParseIDError
 		sameID    *jsonschema.DuplicateIDError
 		sameName  *jsonschema.DuplicateAnchorError
 	)
 	switch {
-	case errors.As(err, &invalid) && errors.As(invalid.Err, &fault):
-		return s.firstFault(invalid.URL, fault)
+	case errors.As(err, &invalid) && errors.As(invalid.Err, &broken):
+		return s.firstFault(invalid.URL, broken)
 	case errors.As(err, &outside):
 		return s.reference(outside.URL, "leads outside the schema, and nothing is fetched")
 	case errors.As(err, &noAnchor):
@@ -43,6 +44,9 @@ func (s *source) wording(err error) string {
 		return s.reference(noPlace.URL, "leads to nothing")
 	case errors.As(err, &noPointer):
 		return s.reference(noPointer.URL, "is no JSON pointer")
+	case errors.As(err, &noID):
+		_, fragment, _ := strings.Cut(noID.URL, "#")
+		return scrub(fmt.Sprintf("%q is no URI", fragment+"/$id"))
 	case errors.As(err, &sameID):
 		return twice("$id", sameID.ID, sameID.Ptr1, sameID.Ptr2)
 	case errors.As(err, &sameName):
@@ -62,7 +66,7 @@ func scrub(text string) string {
 }
 
 // firstFault is what the metaschema has to say, of which one is enough.
-func (s *source) firstFault(at string, fault *jsonschema.ValidationError) string {
+func (s *source) firstFault(at string, broken *jsonschema.ValidationError) string {
 	base := ""
 	if _, fragment, ok := strings.Cut(at, "#"); ok {
 		base, _ = url.PathUnescape(fragment)
@@ -71,7 +75,7 @@ func (s *source) firstFault(at string, fault *jsonschema.ValidationError) string
 	if spelt == nil {
 		spelt = &s.root
 	}
-	first := violations(spelt.write(nil), fault).Violations[0]
+	first := violations(spelt.write(nil), broken).Violations[0]
 	return fmt.Sprintf("%q %s", cut(base+first.Pointer, maxPointer), first.Reason)
 }
 

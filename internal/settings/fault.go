@@ -2,139 +2,167 @@ package settings
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// found is one thing that is wrong with a document, in whole length.
-type found struct{ pointer, reason string }
+// fault is one thing that is wrong with a document. It is put into words only if these are wanted: a document
+// can have a hundred thousand.
+type fault struct {
+	path   []string
+	reason func() string
+}
 
 // faults adds what is wrong in the end: the leaves of the validator's tree. What comes of "anyOf" and
 // "oneOf" is worded by alternatives.
-func faults(to []found, e *jsonschema.ValidationError) []found {
-	at := pointer(e.InstanceLocation)
+func faults(to []fault, e *jsonschema.ValidationError) []fault {
+	at := e.InstanceLocation
 	switch k := e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
+		skip := failedInPlace(e)
 		for _, cause := range e.Causes {
-			if !follows(e, cause) {
+			if !skip || !unevaluated(cause) {
 				to = faults(to, cause)
 			}
 		}
 		return to
 	case *kind.AnyOf:
-		return append(to, alternatives(at, "anyOf", e.Causes)...)
+		return alternatives(to, e, "anyOf")
 	case *kind.OneOf:
 		if len(k.Subschemas) == 0 {
-			return append(to, alternatives(at, "oneOf", e.Causes)...)
+			return alternatives(to, e, "oneOf")
 		}
 	case *kind.Required:
-		return append(to, lacking(at, k.Missing, "is missing the property %q")...)
+		return lacking(to, at, k.Missing, "")
 	case *kind.DependentRequired:
-		return append(to, lacking(at, k.Missing, "is missing the property %q, which goes with "+quoted(k.Prop))...)
+		return lacking(to, at, k.Missing, k.Prop)
 	case *kind.Dependency:
-		return append(to, lacking(at, k.Missing, "is missing the property %q, which goes with "+quoted(k.Prop))...)
+		return lacking(to, at, k.Missing, k.Prop)
 	case *kind.AdditionalProperties:
 		for _, key := range k.Properties {
-			to = append(to, found{at + pointer([]string{key}), "is not a property that may be here"})
+			to = append(to, fault{inside(at, key), func() string { return "is not a property that may be here" }})
 		}
 		return to
 	case *kind.PropertyNames:
-		return append(to, found{at + pointer([]string{k.Property}), wrongName(e.Causes)})
+		return append(to, fault{inside(at, k.Property), func() string { return wrongName(e.Causes) }})
 	}
-	return append(to, found{at, cut(reason(e.ErrorKind), maxReason)})
+	return append(to, fault{at, func() string { return reason(e.ErrorKind) }})
 }
 
-// follows tells whether a cause only follows from another: what a schema in place would have allowed counts as
-// unevaluated when something else in it failed.
-func follows(e, cause *jsonschema.ValidationError) bool {
-	if !unevaluated(cause) {
-		return false
-	}
-	for _, other := range e.Causes {
-		if len(other.InstanceLocation) == len(e.InstanceLocation) && !unevaluated(other) {
-			return true
-		}
-		switch other.ErrorKind.(type) {
+func inside(path []string, key string) []string { return slices.Concat(path, []string{key}) }
+
+// failedInPlace tells whether something is wrong with the value itself, or in a schema that it is held to as
+// well. What that would have allowed to be in the value counts as unevaluated then, and should not be called wrong.
+func failedInPlace(e *jsonschema.ValidationError) bool {
+	return slices.ContainsFunc(e.Causes, func(cause *jsonschema.ValidationError) bool {
+		switch cause.ErrorKind.(type) {
 		case *kind.Group, *kind.Reference, *kind.AllOf, *kind.AnyOf, *kind.OneOf:
 			return true
 		}
-	}
-	return false
+		return len(cause.InstanceLocation) == len(e.InstanceLocation)
+	})
 }
 
+// unevaluated tells whether a value is wrong for having been left to "unevaluatedProperties": false, or items.
 func unevaluated(e *jsonschema.ValidationError) bool {
 	_, refused := e.ErrorKind.(*kind.FalseSchema)
 	return refused && strings.Contains(e.SchemaURL[strings.LastIndexByte(e.SchemaURL, '/')+1:], "unevaluated")
+}
+
+func lacking(to []fault, at, names []string, beside string) []fault {
+	for _, name := range names {
+		to = append(to, fault{at, func() string {
+			text := "is missing the property " + quoted(name)
+			if beside != "" {
+				text += ", which goes with " + quoted(beside)
+			}
+			return text
+		}})
+	}
+	return to
 }
 
 func wrongName(causes []*jsonschema.ValidationError) string {
 	text := "has a name that may not be here"
 	for _, cause := range causes {
 		for _, one := range faults(nil, cause)[:1] {
-			text += ": it " + one.reason
+			text += ": it " + one.reason()
 		}
 	}
-	return cut(text, maxReason)
+	return text
 }
 
-// alternatives words that a value is none of those that it may be. If it is clear which one it was meant to be,
+// alternatives adds that a value is none of those that it may be. If it is clear which one it was meant to be,
 // what is wrong is what keeps it from that.
-func alternatives(at, word string, causes []*jsonschema.ValidationError) []found {
-	var meant, own []found
-	candidates := 0
-	for _, cause := range causes {
-		all := faults(nil, cause)
-		if !another(at, cause) {
+func alternatives(to []fault, e *jsonschema.ValidationError, word string) []fault {
+	var meant *jsonschema.ValidationError
+	candidates, own := 0, true
+	for _, cause := range e.Causes {
+		if !another(e, cause) {
 			candidates++
-			meant = all
+			meant = cause
 		}
-		if len(all) == 1 && all[0].pointer == at {
-			own = append(own, all[0])
-		}
+		own = own && single(cause, len(e.InstanceLocation))
 	}
-	if candidates == 1 {
-		return meant
+	switch {
+	case candidates == 1:
+		return faults(to, meant)
+	case own:
+		return append(to, fault{e.InstanceLocation, func() string { return joined(e.Causes) }})
 	}
-	if len(own) == len(causes) {
-		return []found{{at, cut(joined(own), maxReason)}}
+	return append(to, fault{e.InstanceLocation, func() string {
+		return fmt.Sprintf("fits none of the %d schemas of %q", len(e.Causes), word)
+	}})
+}
+
+// single tells whether one thing alone is wrong, and that with the value itself, which is so deep.
+func single(e *jsonschema.ValidationError, depth int) bool {
+	switch k := e.ErrorKind.(type) {
+	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
+		return len(e.Causes) == 1 && single(e.Causes[0], depth)
+	case *kind.Required:
+		return len(k.Missing) == 1 && len(e.InstanceLocation) == depth
+	case *kind.AnyOf, *kind.DependentRequired, *kind.Dependency, *kind.AdditionalProperties, *kind.PropertyNames:
+		return false
+	case *kind.OneOf:
+		return len(k.Subschemas) > 0 && len(e.InstanceLocation) == depth
 	}
-	return []found{{at, fmt.Sprintf("fits none of the %d schemas of %q", len(causes), word)}}
+	return len(e.InstanceLocation) == depth
 }
 
 // another tells whether the value was meant to be something else than this alternative: it has another type, or
 // it, or what is directly in it, another value than the one that it must have.
-func another(at string, e *jsonschema.ValidationError) bool {
+func another(value, e *jsonschema.ValidationError) bool {
+	deeper := len(e.InstanceLocation) - len(value.InstanceLocation)
 	switch e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
-		for _, cause := range e.Causes {
-			if another(at, cause) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(e.Causes, func(cause *jsonschema.ValidationError) bool { return another(value, cause) })
 	case *kind.Type, *kind.FalseSchema:
-		return pointer(e.InstanceLocation) == at
+		return deeper == 0
 	case *kind.Const, *kind.Enum:
-		rest := strings.TrimPrefix(pointer(e.InstanceLocation), at)
-		return strings.LastIndexByte(rest, '/') <= 0
+		return deeper <= 1
 	}
 	return false
 }
 
-// joined says all reasons once.
-func joined(all []found) string {
-	var b strings.Builder
+// joined says the reasons of all, each once, as far as there is room.
+func joined(causes []*jsonschema.ValidationError) string {
+	text := ""
 	said := map[string]bool{}
-	for _, one := range all {
-		if said[one.reason] || b.Len() > maxReason {
-			continue
+	for _, cause := range causes {
+		for _, one := range faults(nil, cause) {
+			reason := one.reason()
+			if said[reason] || len(text) > maxReason {
+				continue
+			}
+			if said[reason] = true; text != "" {
+				text += ", or "
+			}
+			text += reason
 		}
-		said[one.reason] = true
-		if b.Len() > 0 {
-			b.WriteString(", or ")
-		}
-		b.WriteString(one.reason)
 	}
-	return b.String()
+	return text
 }

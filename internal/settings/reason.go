@@ -116,13 +116,6 @@ func withArticles(types []string) string {
 	return strings.Join(texts, " or ")
 }
 
-func lacking(at string, names []string, words string) (all []found) {
-	for _, name := range names {
-		all = append(all, found{at, cut(strings.Replace(words, "%q", quoted(name), 1), maxReason)})
-	}
-	return all
-}
-
 // listed names as many values as there is room for.
 func listed(values []any) string {
 	var b strings.Builder

@@ -1,12 +1,10 @@
 package settings
 
 import (
-	"fmt"
-	"math"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
 // rule is a schema, or one inside another, as far as the work is about it that a value makes for it.
@@ -25,10 +23,11 @@ type rule struct {
 	leftKeys   *rule // unevaluatedProperties
 	leftItems  *rule // unevaluatedItems
 
-	pattern *expression
-	whole   bool // the value is compared as a whole: "enum", "const", "uniqueItems"
-	upkeep  bool // "unevaluated…" is somewhere: the validator keeps lists of what has been evaluated
-	weight  int  // of one evaluation, whatever the value
+	pattern  *expression
+	measured bool // "minLength", "maxLength"
+	whole    bool // the value is compared as a whole: "enum", "const", "uniqueItems"
+	upkeep   bool // "unevaluated…" is somewhere: the validator keeps lists of what has been evaluated
+	weight   int  // of one evaluation, whatever the value
 }
 
 type patternRule struct {
@@ -40,7 +39,7 @@ type patternRule struct {
 type ruling struct {
 	source *source
 	known  map[*jsonschema.Schema]*rule
-	all    []*rule // in the order in which they were met
+	all    []*rule
 	err    error
 	upkeep bool
 
@@ -54,6 +53,7 @@ func (s *source) rules(compiled *jsonschema.Schema) (*rule, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	slices.SortFunc(r.all, func(a, b *rule) int { return strings.Compare(a.schema.Location, b.schema.Location) })
 	for _, one := range r.all {
 		one.upkeep = r.upkeep
 	}
@@ -70,17 +70,14 @@ func (r *ruling) rule(schema *jsonschema.Schema) *rule {
 	one := &rule{schema: schema, weight: 1}
 	r.known[schema] = one
 	r.all = append(r.all, one)
-	if schema.DraftVersion != jsonschemaVersion && r.err == nil {
-		r.err = fmt.Errorf("%w: part of it is of another dialect than %q", ErrSchema, Dialect)
+	if err := checkVersion(schema); err != nil {
+		r.err = err
 	}
 	r.readInPlace(one)
 	r.readChildren(one)
 	r.readWords(one)
 	return one
 }
-
-// jsonschemaVersion is what the library calls the dialect.
-const jsonschemaVersion = 2020
 
 func (r *ruling) rules(schemas []*jsonschema.Schema) (all []*rule) {
 	for _, schema := range schemas {
@@ -108,8 +105,13 @@ func (r *ruling) readInPlace(one *rule) {
 			one.inPlace = append(one.inPlace, r.rule(schema))
 		}
 	}
-	if s.DynamicRef != nil {
-		one.dynamic = r.rules(r.dynamicTargets(s.DynamicRef))
+	if s.DynamicRef == nil {
+		return
+	}
+	if targets := r.rules(r.dynamicTargets(s.DynamicRef)); len(targets) > 1 {
+		one.dynamic = targets
+	} else {
+		one.inPlace = append(one.inPlace, targets...)
 	}
 }
 
@@ -133,107 +135,4 @@ func (r *ruling) readChildren(one *rule) {
 	one.items, one.contains, one.names = r.rule(s.Items2020), r.rule(s.Contains), r.rule(s.PropertyNames)
 	one.leftKeys, one.leftItems = r.rule(s.UnevaluatedProperties), r.rule(s.UnevaluatedItems)
 	r.upkeep = r.upkeep || one.leftKeys != nil || one.leftItems != nil
-}
-
-// readWords weighs what is no schema inside this one, and replaces what is slow.
-func (r *ruling) readWords(one *rule) {
-	s := one.schema
-	one.pattern, _ = s.Pattern.(*expression)
-	one.whole = s.Enum != nil || s.Const != nil || s.UniqueItems
-	one.weight += len(s.Required) / namesOfOne
-	for _, required := range s.DependentRequired {
-		one.weight += 1 + len(required)/namesOfOne
-	}
-	for _, bound := range []bool{
-		s.Types != nil, s.Minimum != nil, s.Maximum != nil, s.ExclusiveMinimum != nil, s.ExclusiveMaximum != nil, s.MultipleOf != nil,
-	} {
-		if bound {
-			one.weight++
-		}
-	}
-	r.replace(one)
-	r.repair(one)
-}
-
-// namesOfOne is how many names are as much work as one evaluation, and take as much memory if they are missing.
-const namesOfOne = 8
-
-func (r *ruling) replace(one *rule) {
-	s := one.schema
-	if s.Const != nil {
-		want := *s.Const
-		s.Const = nil
-		s.Extensions = append(s.Extensions, newAllowed([]any{want}, func(got any) jsonschema.ErrorKind {
-			return &kind.Const{Got: got, Want: want}
-		}))
-	}
-	if s.Enum != nil {
-		want := s.Enum.Values
-		s.Enum = nil
-		s.Extensions = append(s.Extensions, newAllowed(want, func(got any) jsonschema.ErrorKind {
-			return &kind.Enum{Got: got, Want: want}
-		}))
-	}
-	if s.UniqueItems {
-		s.UniqueItems = false
-		s.Extensions = append(s.Extensions, unique{})
-	}
-	if s.PropertyNames != nil {
-		s.Extensions = append(s.Extensions, names{s.PropertyNames})
-		s.PropertyNames = nil
-	}
-}
-
-// repair sets right what the library makes of counts beyond its integers: anything at all.
-func (r *ruling) repair(one *rule) {
-	s, spelt := one.schema, r.source.find(one.schema)
-	if spelt == nil {
-		return
-	}
-	for word, count := range map[string]*int{
-		"maxLength": s.MaxLength, "minLength": s.MinLength, "maxItems": s.MaxItems, "minItems": s.MinItems,
-		"maxProperties": s.MaxProperties, "minProperties": s.MinProperties,
-		"maxContains": s.MaxContains, "minContains": s.MinContains,
-	} {
-		const exact = 18 // digits that an int64 surely has
-		if count == nil {
-			continue
-		}
-		if d := readDecimal(spelt.child(word).spelt); d.exponent.Int64() > exact {
-			*count = math.MaxInt
-		}
-	}
-}
-
-// dynamicTargets are all that a "$dynamicRef" may lead to: which one depends on where the validator comes from.
-func (r *ruling) dynamicTargets(ref *jsonschema.DynamicRef) []*jsonschema.Schema {
-	if r.anchors == nil {
-		r.readAnchors()
-	}
-	first := ref.Ref
-	if strings.HasPrefix(first.Location, Dialect[:strings.LastIndexByte(Dialect, '/')+1]) {
-		// The metaschema refers to all of itself this way.
-		if whole, err := r.source.compiler.Compile(Dialect); err == nil {
-			first = whole
-		}
-	}
-	return append([]*jsonschema.Schema{first}, r.anchors[ref.Anchor]...)
-}
-
-// readAnchors finds the schemas with a "$dynamicAnchor" in the text. Some are nowhere else.
-func (r *ruling) readAnchors() {
-	r.anchors = map[string][]*jsonschema.Schema{}
-	r.source.root.walk(nil, func(path []string, m *member) {
-		if m.key != "$dynamicAnchor" {
-			return
-		}
-		anchor, err := unquoteIfString(&m.value)
-		if err != nil {
-			return
-		}
-		// What only looks like one, say inside an enum, may not compile; nothing leads there then.
-		if schema, err := r.source.compiler.Compile(home + "#" + escapePath(path)); err == nil {
-			r.anchors[anchor] = append(r.anchors[anchor], schema)
-		}
-	})
 }

@@ -52,6 +52,12 @@ func TestSchemaRefused(t *testing.T) {
 		"to nothing":       {`{"properties":{"a":{"$ref":"#/$defs/b c"}}}`, settings.ErrSchema, `"/properties/a/$ref" leads to nothing: "#/$defs/b c"`},
 		"to no anchor":     {`{"properties":{"a":{"$ref":"#b"}}}`, settings.ErrSchema, `"/properties/a/$ref" leads to an anchor that is not there: "#b"`},
 		"to no schema":     {`{"x":{"y":5},"properties":{"a":{"$ref":"#/x/y"}}}`, settings.ErrSchema, `"/x/y" must be a boolean or an object`},
+		"unused, outside":  {`{"$defs":{"a":{"properties":{"b":{"$ref":"http://x/"}}}}}`, settings.ErrSchema, `"/$defs/a/properties/b/$ref" leads outside`},
+		"unused, older":    {`{"$defs":{"a":{"$id":"b","$schema":"http://json-schema.org/draft-07/schema"}}}`, settings.ErrSchema, `dialect`},
+		"content":          {`{"properties":{"a":{"contentSchema":{"$ref":"http://x/"}}}}`, settings.ErrSchema, `"/properties/a/contentSchema/$ref" leads outside`},
+		"no id":            {`{"properties":{"a":{"$id":":"}}}`, settings.ErrSchema, `"/properties/a/$id" is no`},
+		"dynamic itself":   {`{"$dynamicRef":"#a","$dynamicAnchor":"a"}`, settings.ErrSchema, `leads back to itself`},
+		"combinations":     {combinations(40), settings.ErrSchema, "combined"},
 		"anchor twice":     {`{"$defs":{"a":{"$anchor":"x"},"b":{"$anchor":"x"}}}`, settings.ErrSchema, `the "$anchor" "x" is given twice: at "/$defs/a" and "/$defs/b"`},
 		"id twice":         {`{"$defs":{"a":{"$id":"x"},"b":{"$id":"x"}}}`, settings.ErrSchema, `the "$id" "x" is given twice: at "/$defs/a" and "/$defs/b"`},
 		"bad pattern":      {`{"properties":{"a":{"pattern":"a("}}}`, settings.ErrSchema, `"/properties/a/pattern" is no regular expression of RE2: missing closing )`},
@@ -75,6 +81,17 @@ func TestSchemaRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// combinations has a schema for each of the last n steps from the root, in all combinations.
+func combinations(n int) string {
+	var b strings.Builder
+	b.WriteString(`{"$ref":"#/$defs/a00","$defs":{"a00":{"properties":{"a":{"allOf":[{"$ref":"#/$defs/a00"},{"$ref":"#/$defs/a01"}]},"b":{"$ref":"#/$defs/a00"}}}`)
+	for i := 1; i < n; i++ {
+		next := `{"$ref":"#/$defs/` + level(i+1) + `"}`
+		b.WriteString(`,"` + level(i) + `":{"properties":{"a":` + next + `,"b":` + next + `}}`)
+	}
+	return b.String() + `,"` + level(n) + `":{"default":1}}}`
 }
 
 func manyPatterns(n int) string {

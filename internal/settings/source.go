@@ -76,7 +76,7 @@ func (s *source) compile() (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	return compiled, nil
+	return compiled, s.compileAll()
 }
 
 // find returns the part of the text that a schema has been compiled from, or nil if it is none of it.

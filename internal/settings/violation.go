@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,46 +56,60 @@ func (s *Schema) Check(document []byte) error {
 	if !s.affordable(value) {
 		return &ViolationError{Violations: []Violation{{Reason: "is too much work to hold to the schema"}}}
 	}
-	var fault *jsonschema.ValidationError
-	if errors.As(s.compiled.Validate(value), &fault) {
-		return violations(document, fault)
+	var wrong *jsonschema.ValidationError
+	if errors.As(s.compiled.Validate(value), &wrong) {
+		return violations(document, wrong)
 	}
 	return nil
 }
 
 // violations words what the validator found in a text that has been read before.
-func violations(text []byte, fault *jsonschema.ValidationError) *ViolationError {
-	all := faults(nil, fault)
-	places := make(map[string]int, len(all))
-	for i := range all {
-		places[all[i].pointer] = 0
+func violations(text []byte, e *jsonschema.ValidationError) *ViolationError {
+	all := map[string][]fault{}
+	for _, one := range faults(nil, e) {
+		at := pointer(one.path)
+		all[at] = append(all[at], one)
 	}
-	locate(text, places)
-	slices.SortStableFunc(all, func(a, b found) int {
-		return cmp.Or(cmp.Compare(places[a.pointer], places[b.pointer]), cmp.Compare(a.reason, b.reason))
-	})
-	all = slices.Compact(all)
-	e := &ViolationError{More: len(all) > MaxViolations}
-	for _, one := range all[:min(len(all), MaxViolations)] {
-		e.Violations = append(e.Violations, Violation{cut(one.pointer, maxPointer), one.reason})
+	wrong := &ViolationError{}
+	for _, at := range inOrder(text, all) {
+		for _, reason := range reasons(all[at]) {
+			if len(wrong.Violations) == MaxViolations {
+				wrong.More = true
+				return wrong
+			}
+			wrong.Violations = append(wrong.Violations, Violation{cut(at, maxPointer), reason})
+		}
 	}
-	return e
+	return wrong
 }
 
-// locate gives each place its rank in the text.
-func locate(text []byte, places map[string]int) {
+// reasons words what is wrong with one value, in the order of these words: the validator has none.
+func reasons(all []fault) []string {
+	words := make([]string, len(all))
+	for i, one := range all {
+		words[i] = cut(one.reason(), maxReason)
+	}
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
+// inOrder returns the pointers in the order in which what they point to begins in the text, as many as can be
+// of use: each has something wrong.
+func inOrder(text []byte, wanted map[string][]fault) (pointers []string) {
 	d := newDecoder(text, jsontext.AllowDuplicateNames(true))
-	for left, rank := len(places), 1; left > 0; rank++ {
+	seen := map[string]bool{}
+	for len(pointers) < len(wanted) && len(pointers) <= MaxViolations {
 		if _, err := d.ReadToken(); err != nil {
-			return
+			return pointers
 		}
 		// A name has the pointer of its value, and the end of an object or array that of the whole.
 		at := string(d.StackPointer())
-		if known, wanted := places[at]; wanted && known == 0 {
-			places[at] = rank
-			left--
+		if wanted[at] != nil && !seen[at] {
+			seen[at] = true
+			pointers = append(pointers, at)
 		}
 	}
+	return pointers
 }
 
 // cut shortens a text to whole characters.
