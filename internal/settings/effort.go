@@ -43,11 +43,13 @@ func (e *effort) value(r *rule, value any) {
 
 func (e *effort) inPlace(r *rule, value any) {
 	e.chain++
-	for _, next := range r.inPlace {
-		e.value(next, value)
-	}
-	for _, next := range r.dynamic {
-		e.value(next, value)
+	for _, nexts := range [...][]*rule{r.inPlace, r.dynamic} {
+		for _, next := range nexts {
+			if e.left < 0 {
+				break
+			}
+			e.value(next, value)
+		}
 	}
 	e.chain--
 }
@@ -138,6 +140,9 @@ func (e *effort) member(r *rule, key string, child any) {
 		e.value(next, child)
 	}
 	for _, pattern := range r.patterns {
+		if e.left < 0 {
+			return
+		}
 		if e.match(pattern.name, key); pattern.name.MatchString(key) {
 			next = pattern.rule
 			e.value(next, child)
