@@ -28,29 +28,32 @@ const (
 	maxLate  = 64
 )
 
-// queue is where operations wait for a place in a NATS message.
+// queue is where operations wait for a place in a NATS message. Parts of listings travel alone: what they bring back fills
+// a message, and would push others out of the reply.
 type queue struct {
-	reads, writes *batch.Batcher[*messages.Operation, messages.Result]
+	reads, writes, parts *batch.Batcher[*messages.Operation, messages.Result]
 }
 
 func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logger) (*queue, error) {
 	p := &pool{nc: nc, grace: config.WorkerGrace, members: make(map[string]member)}
 	mail := &mailroom{nc: nc}
 	q := &queue{
-		reads:  newBatcher(ctx, config, asker{mail, p, messages.ReadSubject, log}),
-		writes: newBatcher(ctx, config, asker{mail, p, messages.WriteSubject, log}),
+		reads:  newBatcher(ctx, config, batchOperations, asker{mail, p, messages.ReadSubject, log}),
+		writes: newBatcher(ctx, config, batchOperations, asker{mail, p, messages.WriteSubject, log}),
+		parts:  newBatcher(ctx, config, 1, asker{mail, p, messages.ReadSubject, log}),
 	}
 	return q, p.watch(ctx, func(workers int) {
 		lanes := min(max(workers, minLanes), maxLanes)
 		q.reads.SetLanes(lanes)
 		q.writes.SetLanes(lanes)
+		q.parts.SetLanes(lanes)
 	})
 }
 
-func newBatcher(ctx context.Context, config Config, a asker) *batch.Batcher[*messages.Operation, messages.Result] {
+func newBatcher(ctx context.Context, config Config, most int, a asker) *batch.Batcher[*messages.Operation, messages.Result] {
 	return batch.New(ctx, batch.Options[*messages.Operation]{
 		Lanes:    minLanes,
-		Batch:    batch.Size{Count: batchOperations, Bytes: batchBytes},
+		Batch:    batch.Size{Count: most, Bytes: batchBytes},
 		Queue:    batch.Size{Count: config.APIQueueSize, Bytes: queueBytes},
 		Of:       func(o *messages.Operation) batch.Size { return batch.Size{Count: 1, Bytes: o.Size()} },
 		Patience: patience,
@@ -59,8 +62,12 @@ func newBatcher(ctx context.Context, config Config, a asker) *batch.Batcher[*mes
 	}, a.ask)
 }
 
-func (q *queue) read(o *messages.Operation) messages.Result {
-	r := do(q.reads, o)
+func (q *queue) read(o *messages.Operation) messages.Result { return doRead(q.reads, o) }
+
+func (q *queue) part(o *messages.Operation) messages.Result { return doRead(q.parts, o) }
+
+func doRead(b *batch.Batcher[*messages.Operation, messages.Result], o *messages.Operation) messages.Result {
+	r := do(b, o)
 	if r.Kind == messages.KindOutcomeUnknown {
 		r.Kind = messages.KindUnavailable // a read has no outcome to wonder about
 	}
@@ -86,5 +93,5 @@ func do(b *batch.Batcher[*messages.Operation, messages.Result], o *messages.Oper
 }
 
 func (q *queue) close(ctx context.Context) error {
-	return errors.Join(q.reads.Close(ctx), q.writes.Close(ctx))
+	return errors.Join(q.reads.Close(ctx), q.writes.Close(ctx), q.parts.Close(ctx))
 }
