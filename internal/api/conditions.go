@@ -16,19 +16,20 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The preconditions of RFC 9110 section 13. An entity tag of ours is a version in quotes; what isn't one is
+// The preconditions of RFC 9110 section 13. An entity tag of ours is a version in quotes, see tagOf; what isn't one is
 // a tag of somebody else's, which never matches.
 
-// conditionOf returns what the request wants to be true before it is carried out; nil: nothing.
-func conditionOf(c *fiber.Ctx) (*messages.Condition, error) {
+// conditionOf returns what the request wants to be true before it is carried out; nil: nothing. Which version a tag
+// stands for, if any, is for version to say.
+func conditionOf(c *fiber.Ctx, version func(tag string) (int64, bool)) (*messages.Condition, error) {
 	if !conditional(c) {
 		return nil, nil //nolint:nilnil // no condition is no error
 	}
-	match, err := tagsOf(c, fiber.HeaderIfMatch, strong)
+	match, err := tagsOf(c, fiber.HeaderIfMatch, strong, version)
 	if err != nil {
 		return nil, err
 	}
-	noneMatch, err := tagsOf(c, fiber.HeaderIfNoneMatch, weak)
+	noneMatch, err := tagsOf(c, fiber.HeaderIfNoneMatch, weak, version)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +55,9 @@ func conditional(c *fiber.Ctx) bool {
 
 // judgeRead evaluates the preconditions of a request that reads, in the order of RFC 9110 section
 // 13.2.2. It returns 0 when the answer is to be sent, or the status of another one.
-func judgeRead(c *fiber.Ctx, r *messages.Result) (status int, err error) {
-	condition, err := conditionOf(c)
+func judgeRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status int, err error) {
+	current := tagOf(o, r)
+	condition, err := conditionOf(c, func(tag string) (int64, bool) { return r.Version, tag == current })
 	if err != nil {
 		return 0, err
 	}
@@ -85,13 +87,18 @@ func includes(v *messages.Versions, r *messages.Result) bool {
 }
 
 // missed says what there is instead of what a precondition asks for.
-func missed(c *fiber.Ctx, r *messages.Result) string {
-	detail := fmt.Sprintf("the current version is %d", r.Version)
+func missed(c *fiber.Ctx, o *messages.Operation, r *messages.Result) string {
+	what := "document"
+	if ofSchema(o) {
+		what = "schema"
+	}
+	detail := "the current version is " + tagOf(o, r)
 	switch {
+	case o.Action == messages.ActionReadEffective:
 	case r.Absent && r.Version == 0:
-		detail = "there is no document yet"
+		detail = fmt.Sprintf("there is no %s yet", what)
 	case r.Absent:
-		detail = fmt.Sprintf("the document was deleted at version %d", r.Version)
+		detail = fmt.Sprintf("the %s was deleted at version %d", what, r.Version)
 	}
 	if strings.Contains(c.Get(fiber.HeaderIfMatch), "W/") {
 		detail += "; a weak entity tag (W/) never matches If-Match"
@@ -108,7 +115,7 @@ const (
 )
 
 // tagsOf returns the versions that a header lists, in one line or several; nil if it isn't there.
-func tagsOf(c *fiber.Ctx, header string, how comparison) (*messages.Versions, error) {
+func tagsOf(c *fiber.Ctx, header string, how comparison, version func(string) (int64, bool)) (*messages.Versions, error) {
 	lines := c.Request().Header.PeekAll(header)
 	if len(lines) == 0 {
 		return nil, nil //nolint:nilnil // no header is no error
@@ -117,7 +124,7 @@ func tagsOf(c *fiber.Ctx, header string, how comparison) (*messages.Versions, er
 	for _, line := range lines {
 		list = append(list, string(line))
 	}
-	versions, err := parseTags(strings.Join(list, ","), how)
+	versions, err := parseTags(strings.Join(list, ","), how, version)
 	if err != nil {
 		return nil, problem{kind: messages.KindMalformed, detail: header + ": " + err.Error()}
 	}
@@ -125,7 +132,7 @@ func tagsOf(c *fiber.Ctx, header string, how comparison) (*messages.Versions, er
 }
 
 // parseTags reads "*" or a list of entity tags, which may contain commas and be weak.
-func parseTags(list string, how comparison) (*messages.Versions, error) {
+func parseTags(list string, how comparison, version func(string) (int64, bool)) (*messages.Versions, error) {
 	rest := strings.Trim(list, " \t")
 	if rest == "*" {
 		return &messages.Versions{Any: true}, nil
@@ -145,8 +152,8 @@ func parseTags(list string, how comparison) (*messages.Versions, error) {
 			return nil, fmt.Errorf("more than %d entity tags", messages.MaxVersions)
 		}
 		tags++
-		if version, ok := versionOf(tag); ok && (!isWeak || how == weak) {
-			versions.Listed = append(versions.Listed, version)
+		if v, ok := version(tag); ok && (!isWeak || how == weak) {
+			versions.Listed = append(versions.Listed, v)
 		}
 		rest = after
 	}
@@ -160,6 +167,16 @@ func parseTags(list string, how comparison) (*messages.Versions, error) {
 func skipCommas(list string) string { return strings.TrimLeft(list, ", \t") }
 
 func notInTag(r rune) bool { return r <= ' ' || r == 0x7f }
+
+// tagOf is the entity tag of what an operation made or read, without its quotes: the version; of a document with the schema's
+// defaults also that of the schema, since it changes with either.
+func tagOf(o *messages.Operation, r *messages.Result) string {
+	tag := strconv.FormatInt(r.Version, 10)
+	if o.Action == messages.ActionReadEffective {
+		tag += "-" + strconv.FormatInt(r.Schema, 10)
+	}
+	return tag
+}
 
 // versionOf returns the version that a tag of ours has: a number as we write it.
 func versionOf(tag string) (int64, bool) {
@@ -182,8 +199,8 @@ func dateOf(c *fiber.Ctx, header string) time.Time {
 
 // setState sends which version an answer is about, as a strong entity tag (RFC 9110 section 8.8.3),
 // and when that came to be.
-func setState(c *fiber.Ctx, r *messages.Result) {
-	set(c, fiber.HeaderETag, `"`+strconv.FormatInt(r.Version, 10)+`"`)
+func setState(c *fiber.Ctx, o *messages.Operation, r *messages.Result) {
+	set(c, fiber.HeaderETag, `"`+tagOf(o, r)+`"`)
 	if r.Modified != 0 {
 		// By the database's clock; but it must not be later than the answer (section 8.8.2.1). It still may
 		// be by a second: fasthttp's Date is that much behind at times, and can't be set.

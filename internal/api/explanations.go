@@ -13,6 +13,8 @@ type explanation struct {
 	detail  string
 	with    string // a header of the example
 	current *messages.Result
+
+	violations []messages.Violation
 }
 
 const (
@@ -91,6 +93,22 @@ var explanations = map[messages.Kind]explanation{
 		Changed: "Not by this request. The earlier one was applied.",
 		Do:      "Take a new key, for instance a UUID, for each new request. Send the same key only to repeat the very same request.",
 		detail:  "this Idempotency-Key was used for another request of this user",
+	},
+	messages.KindViolation: {
+		Means: "The settings are held to a schema, and the document would break it with this write. The violations say where: pointer is a JSON pointer " +
+			"(RFC 6901) into the document as it would be, and \"\" is all of it. Of very many only the first are listed.",
+		Changed: nothing,
+		Do:      "Correct the values at these places. GET /schema has the rules." + anotherKey,
+		detail:  "the document breaks the schema in 1 place",
+
+		violations: []messages.Violation{{Pointer: "/theme", Reason: "must be one of \"dark\", \"light\""}},
+	},
+	messages.KindInvalidSchema: {
+		Means: "This can't be the schema that settings are held to. It must be a JSON Schema of 2020-12 that needs nothing beyond itself: each $ref leads " +
+			"to a place inside it, nothing is ever fetched.",
+		Changed: nothing,
+		Do:      "Correct the schema: the detail says what is wrong.",
+		detail:  "not a JSON Schema (2020-12): at \"/properties/age/minimum\": got string, want number",
 	},
 	kindCrossOrigin: {
 		Means:   "A browser sent this for a page of another origin, which this service has not allowed to use it.",

@@ -156,7 +156,7 @@ func TestStrictHeaders(t *testing.T) {
 		exchange{"GET $/settings/" + strings.Repeat("x", 9<<10), "", "", 431, "", problem("headers-too-large")})
 	s.story(t, "paths that lead nowhere",
 		exchange{"GET /user//settings", "", "", 404, "", problem("not-found")},
-		exchange{"GET /users", "", "", 404, "", problem("not-found")},
+		exchange{"GET /users/", "", "", 404, "", problem("not-found")},
 		exchange{"GET $/history/", "", "", 404, "", problem("not-found")},
 		exchange{"GET /User/42/settings", "", "", 404, "", problem("not-found")},
 		exchange{"GET $/Settings", "", "", 404, "", problem("not-found")})

@@ -99,7 +99,10 @@ func checkProblemExample(t *testing.T, where string, example any, seen map[strin
 	if !ok {
 		return
 	}
-	kind := strings.TrimPrefix(of, "/problems/")
+	kind, ok := strings.CutPrefix(of, "/problems/")
+	if !ok {
+		return // a schema's type
+	}
 	seen[kind] = true
 	row := api.Problems()[kind]
 	if fmt.Sprint(members["status"]) != fmt.Sprint(row.Status) || members["title"] != row.Title {

@@ -78,12 +78,27 @@ func (p *pool) knows(action messages.Action) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, m := range p.members { // in random order
-		if m.knows >= action && time.Since(m.counts) < 2*(countEvery+countWindow) {
+		if m.knows >= action && m.present() {
 			return id
 		}
 	}
 	return ""
 }
+
+// anyOlder tells whether a worker took part in the last count that doesn't know the action.
+func (p *pool) anyOlder(action messages.Action) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		if m.knows < action && m.present() {
+			return true
+		}
+	}
+	return false
+}
+
+// present tells whether the worker took part in the last count.
+func (m member) present() bool { return time.Since(m.counts) < 2*(countEvery+countWindow) }
 
 // comingBack tells whether a worker was here so recently that another, or the same one
 // restarted, can be expected. Then a request is better held than refused.

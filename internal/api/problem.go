@@ -34,6 +34,8 @@ var statuses = map[messages.Kind]struct {
 	messages.KindNotFound:      {fiber.StatusNotFound, "There is nothing here", false},
 	messages.KindPrecondition:  {fiber.StatusPreconditionFailed, "The settings are not what the request expects", false},
 	messages.KindNotApplicable: {fiber.StatusUnprocessableEntity, "The change does not fit the settings", false},
+	messages.KindViolation:     {fiber.StatusUnprocessableEntity, "The settings would break the schema", false},
+	messages.KindInvalidSchema: {fiber.StatusUnprocessableEntity, "This is not a schema that can be used", false},
 
 	messages.KindOverloaded:     {fiber.StatusServiceUnavailable, "Too many requests are waiting; nothing was changed", true},
 	messages.KindUnavailable:    {fiber.StatusServiceUnavailable, "The service can't answer now; nothing was changed", true},
@@ -57,6 +59,10 @@ type problem struct {
 	kind    messages.Kind
 	detail  string           // for the client
 	current *messages.Result // with KindPrecondition: what there is instead
+
+	ofSchema   bool                 // current is the schema's, no document's
+	violations []messages.Violation // with KindViolation
+	more       bool                 // these are not all
 }
 
 func (p problem) Error() string { return fmt.Sprintf("%s: %s", p.kind, p.detail) }
@@ -99,6 +105,12 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	return c.Status(entry.status).Send(body)
 }
 
+// violation is a violation of the schema as JSON.
+type violation struct {
+	Pointer string `json:"pointer"`
+	Reason  string `json:"reason"`
+}
+
 // body is the problem as JSON.
 func (p problem) body(status int, title, requestID string) ([]byte, error) {
 	var version *int64
@@ -106,20 +118,34 @@ func (p problem) body(status int, title, requestID string) ([]byte, error) {
 		version = &p.current.Version
 	}
 	body, err := json.Marshal(struct {
-		Type      string `json:"type"`
-		Title     string `json:"title"`
-		Status    int    `json:"status"`
-		Detail    string `json:"detail,omitempty"`
-		RequestID string `json:"requestId,omitempty"`
-		Version   *int64 `json:"version,omitempty"`
-	}{"/problems/" + string(p.kind), title, status, p.detail, requestID, version})
+		Type       string      `json:"type"`
+		Title      string      `json:"title"`
+		Status     int         `json:"status"`
+		Detail     string      `json:"detail,omitempty"`
+		RequestID  string      `json:"requestId,omitempty"`
+		Version    *int64      `json:"version,omitempty"`
+		Violations []violation `json:"violations,omitempty"`
+		Omitted    bool        `json:"violationsOmitted,omitempty"`
+	}{"/problems/" + string(p.kind), title, status, p.detail, requestID, version, violationsOf(p.violations), p.more})
 	if err != nil || p.current == nil || p.current.Document == nil {
 		return body, err
 	}
+	member := `,"settings":`
+	if p.ofSchema {
+		member = `,"schema":`
+	}
 	// Not through Marshal, which would spell the document in another way.
-	body = append(body[:len(body)-1], `,"settings":`...)
+	body = append(body[:len(body)-1], member...)
 	body = append(body, p.current.Document...)
 	return append(body, '}'), nil
+}
+
+func violationsOf(all []messages.Violation) []violation {
+	list := make([]violation, len(all))
+	for i, v := range all {
+		list[i] = violation(v)
+	}
+	return list
 }
 
 // options answers what may be done with a path that is there (RFC 9110 section 9.3.7).

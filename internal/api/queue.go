@@ -32,12 +32,14 @@ const (
 // a message, and would push others out of the reply.
 type queue struct {
 	reads, writes, parts *batch.Batcher[*messages.Operation, messages.Result]
+	pool                 *pool
 }
 
 func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logger) (*queue, error) {
 	p := &pool{nc: nc, grace: config.WorkerGrace, members: make(map[string]member)}
 	mail := &mailroom{nc: nc}
 	q := &queue{
+		pool:   p,
 		reads:  newBatcher(ctx, config, batchOperations, asker{mail, p, messages.ReadSubject, log}),
 		writes: newBatcher(ctx, config, batchOperations, asker{mail, p, messages.WriteSubject, log}),
 		parts:  newBatcher(ctx, config, 1, asker{mail, p, messages.ReadSubject, log}),

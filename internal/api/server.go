@@ -165,6 +165,10 @@ func (s *Server) routes() *fiber.App {
 	app.Get("/limits", s.getLimits)
 	s.registerPages(app)
 
+	app.Get("/users", s.getUsers)
+	app.Get("/schema", s.getSchema)
+	app.Put("/schema", s.putSchema)
+	app.Delete("/schema", s.deleteSchema)
 	app.Delete("/user/:id", s.deleteUser)
 	app.Get("/user/:id/settings", s.getSettings)
 	app.Put("/user/:id/settings", s.putSettings)

@@ -20,13 +20,32 @@ const (
 	acceptPatch    = mimeMergePatch + ", " + mimeJSONPatch + ", " + fiber.MIMEApplicationJSON
 )
 
-// getSettings answers the user's document, byte for byte as it was saved.
+// getSettings answers the user's document, byte for byte as it was saved; or, where that is asked for, with the schema's
+// defaults added.
 func (s *Server) getSettings(c *fiber.Ctx) error {
+	effective, err := truth(c, "effective")
+	if err != nil {
+		return err
+	}
 	o := messages.Operation{Action: messages.ActionRead}
-	if conditional(c) {
+	switch {
+	case effective:
+		o.Action = messages.ActionReadEffective
+	case conditional(c):
 		o.Action = messages.ActionReadState
 	}
 	return s.read(c, o)
+}
+
+// truth is the value of a parameter that is true or false. Not there, it is false.
+func truth(c *fiber.Ctx, name string) (bool, error) {
+	switch c.Query(name) {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	}
+	return false, problem{kind: messages.KindMalformed, detail: name + " must be true or false"}
 }
 
 // putSettings puts the body in the place of the user's document and answers that.
@@ -82,26 +101,30 @@ func (s *Server) deleteUser(c *fiber.Ctx) error {
 }
 
 // read answers what an operation reads of the user of the path, if the preconditions let it.
-func (s *Server) read(c *fiber.Ctx, o messages.Operation) error {
-	var err error
+func (s *Server) read(c *fiber.Ctx, o messages.Operation) (err error) {
 	if o.User, err = userOf(c); err != nil {
 		return err
 	}
+	return s.readOf(c, o)
+}
+
+// readOf does the same of the operation's user, or of the schema.
+func (s *Server) readOf(c *fiber.Ctx, o messages.Operation) error {
 	r, err := s.fetch(c, o)
 	if err != nil {
 		return err
 	}
-	status, err := judgeRead(c, &r)
+	status, err := judgeRead(c, &o, &r)
 	if err != nil {
 		return err
 	}
-	setState(c, &r)
+	setState(c, &o, &r)
 	switch status {
 	case fiber.StatusNotModified:
 		c.Status(status)
 		return nil
 	case fiber.StatusPreconditionFailed:
-		return problem{kind: messages.KindPrecondition, detail: missed(c, &r), current: &messages.Result{Version: r.Version}}
+		return problem{kind: messages.KindPrecondition, detail: missed(c, &o, &r), current: &messages.Result{Version: r.Version}}
 	}
 	c.Context().SetContentType(fiber.MIMEApplicationJSON)
 	c.Response().SetBodyRaw(r.Document) // nobody else has it

@@ -28,14 +28,19 @@ const preconditionWanted = "send If-Match with the ETag that you have read, or I
 // answerer answers a write of a user that was done.
 type answerer func(c *fiber.Ctx, user string, r *messages.Result) error
 
-// write applies an operation to the user of the path and calls answer when that was done. Every
-// write comes through here: preconditions, idempotency key and preferences are the same for all.
+// write applies an operation to the user of the path and calls answer when that was done.
 func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer answerer) error {
 	user, err := userOf(c)
 	if err != nil {
 		return err
 	}
-	condition, err := conditionOf(c)
+	return s.writeOf(c, user, o, answer)
+}
+
+// writeOf does the same for a user, or for the schema: user is "" then. Every write comes through here: preconditions,
+// idempotency key and preferences are the same for all.
+func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer answerer) error {
+	condition, err := conditionOf(c, versionOf)
 	if err != nil {
 		return err
 	}
@@ -68,15 +73,19 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer answerer) erro
 		if r.Replayed && key != "" {
 			c.Set(headerIdempotencyReplayed, "true")
 		}
-		setState(c, &r)
+		setState(c, &o, &r)
 		return answer(c, user, &r)
 	case messages.KindPrecondition:
-		setState(c, &r)
-		return problem{kind: r.Kind, detail: missed(c, &r), current: &r}
+		setState(c, &o, &r)
+		return problem{kind: r.Kind, detail: missed(c, &o, &r), current: &r, ofSchema: ofSchema(&o)}
 	case messages.KindIDReused:
-		return problem{kind: r.Kind, detail: "this Idempotency-Key was used for another request of this user"}
+		whose := "of this user"
+		if ofSchema(&o) {
+			whose = "about the schema"
+		}
+		return problem{kind: r.Kind, detail: "this Idempotency-Key was used for another request " + whose}
 	default:
-		return problem{kind: r.Kind, detail: r.Detail}
+		return problem{kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations}
 	}
 }
 

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// usersPage is how many users one answer has if the client doesn't say; messages.MaxUsers at most.
+const usersPage = 100
+
+// The parameters of a listing.
+const (
+	includeParameter = "include"
+	sinceParameter   = "updated_since"
+	withSettings     = "settings"
+)
+
+// getUsers lists the users who have a document, in the order of their ids.
+func (s *Server) getUsers(c *fiber.Ctx) error {
+	list, err := listingOf(c)
+	if err != nil {
+		return err
+	}
+	r, err := s.part(messages.Operation{Action: messages.ActionListUsers, RequestID: requestID(c), List: &list})
+	if err != nil {
+		return err
+	}
+	body := []byte(`{"users":[`)
+	for i := range r.Users {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		if body, err = appendUser(body, &r.Users[i], list.Whole); err != nil {
+			return err
+		}
+	}
+	body = append(body, ']')
+	if r.Next != "" {
+		next := nextUsers(c, r.Next, list.Limit)
+		set(c, fiber.HeaderLink, "<"+next+`>; rel="next"`) // RFC 8288
+		body = append(append(body, `,"next":"`...), next...)
+		body = append(body, '"')
+	}
+	c.Context().SetContentType(fiber.MIMEApplicationJSON)
+	c.Response().SetBodyRaw(append(body, '}'))
+	return nil
+}
+
+// listingOf is the part of all users that a request is about.
+func listingOf(c *fiber.Ctx) (list messages.Listing, err error) {
+	limit, err := numberOf("limit", c.Query("limit"), usersPage, messages.MaxUsers)
+	if err != nil {
+		return list, err
+	}
+	list.Limit = int(limit)
+	if list.After, err = cursorID(c.Query("after")); err != nil {
+		return list, err
+	}
+	if list.Since, err = sinceOf(c); err != nil {
+		return list, err
+	}
+	switch c.Query(includeParameter) {
+	case "":
+	case withSettings:
+		list.Whole = true
+	default:
+		return list, problem{kind: messages.KindMalformed, detail: `include can be "settings" only`}
+	}
+	return list, nil
+}
+
+// sinceOf reads the time from which on changes are asked for, in microseconds since 1970; zero: no matter when.
+func sinceOf(c *fiber.Ctx) (int64, error) {
+	text := c.Query(sinceParameter)
+	if text == "" {
+		return 0, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, problem{kind: messages.KindMalformed, detail: sinceParameter +
+			" must be a time as RFC 3339 has it, like 2026-11-23T15:04:05Z, percent-encoded where it has a +"}
+	}
+	return max(t.UnixMicro(), 0), nil
+}
+
+// A cursor is opaque, so that it may have something else in it some day: cursorVersion tells then.
+const cursorVersion = 1
+
+// cursorOf is the cursor that goes on after a user.
+func cursorOf(id string) string {
+	return base64.RawURLEncoding.EncodeToString(append([]byte{cursorVersion}, id...))
+}
+
+// cursorID is the user after whom a cursor goes on; "" is before all.
+func cursorID(cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	data, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(data) == 0 || cursorOf(string(data[1:])) != cursor || messages.CheckUser(string(data[1:])) != nil {
+		return "", problem{kind: messages.KindMalformed, detail: "after is no cursor that came from here; take the whole address in next"}
+	}
+	return string(data[1:]), nil
+}
+
+// nextUsers is the address of the next page: the same parameters, but from this user on.
+func nextUsers(c *fiber.Ctx, after string, limit int) string {
+	next := fmt.Sprintf("/users?after=%s&limit=%d", cursorOf(after), limit)
+	for _, name := range []string{includeParameter, sinceParameter} {
+		if value := c.Query(name); value != "" {
+			next += "&" + name + "=" + url.QueryEscape(value)
+		}
+	}
+	return next
+}
+
+// appendUser appends a user as JSON, with the document, byte for byte, as the last member if that is wanted.
+func appendUser(b []byte, u *messages.User, whole bool) ([]byte, error) {
+	b, err := jsontext.AppendQuote(append(b, `{"user":`...), u.ID)
+	if err != nil {
+		return nil, fmt.Errorf("quoting the user id: %w", err)
+	}
+	b = strconv.AppendInt(append(b, `,"version":`...), u.Version, 10)
+	b = time.UnixMilli(u.Modified).UTC().AppendFormat(append(b, `,"time":"`...), time.RFC3339Nano)
+	b = append(b, '"')
+	if whole {
+		b = append(append(b, `,"settings":`...), u.Document...)
+	}
+	return append(b, '}'), nil
+}
