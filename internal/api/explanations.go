@@ -99,16 +99,16 @@ var explanations = map[messages.Kind]explanation{
 			"(RFC 6901) into the document as it would be, and \"\" is all of it. Of very many only the first are listed.",
 		Changed: nothing,
 		Do:      "Correct the values at these places. GET /schema has the rules." + anotherKey,
-		detail:  "the document breaks the schema in 1 place",
+		detail:  `the document breaks the schema: "/theme" must be one of "dark", "light"`,
 
-		violations: []messages.Violation{{Pointer: "/theme", Reason: "must be one of \"dark\", \"light\""}},
+		violations: []messages.Violation{{Pointer: "/theme", Reason: `must be one of "dark", "light"`}},
 	},
 	messages.KindInvalidSchema: {
-		Means: "This can't be the schema that settings are held to. It must be a JSON Schema of 2020-12 that needs nothing beyond itself: each $ref leads " +
+		Means: "This can't be the schema that settings are held to. It must be a JSON Schema of 2020-12, an object, that needs nothing beyond itself: each $ref leads " +
 			"to a place inside it, nothing is ever fetched.",
 		Changed: nothing,
 		Do:      "Correct the schema: the detail says what is wrong.",
-		detail:  "not a JSON Schema (2020-12): at \"/properties/age/minimum\": got string, want number",
+		detail:  `not a schema: "/properties/age/minimum" must be a number, not a string`,
 	},
 	kindCrossOrigin: {
 		Means:   "A browser sent this for a page of another origin, which this service has not allowed to use it.",

@@ -31,7 +31,11 @@ func TestSchemaRoutes(t *testing.T) {
 		case o.ID == "used":
 			return messages.Result{Kind: messages.KindIDReused}
 		case o.If != nil && o.If.Match != nil:
-			return messages.Result{Kind: messages.KindPrecondition, Version: current.Version, Document: current.Document, Absent: current.Document == nil}
+			document := current.Document
+			if document == nil {
+				document = []byte(`{}`)
+			}
+			return messages.Result{Kind: messages.KindPrecondition, Version: current.Version, Document: document, Absent: current.Document == nil}
 		case string(o.Document) == `5`:
 			return messages.Result{Kind: messages.KindInvalidSchema, Detail: "a number"}
 		}
@@ -50,11 +54,11 @@ func TestSchemaRoutes(t *testing.T) {
 		exchange{"GET /schema", `If-None-Match: "1"`, "", 304, `ETag: "1"`, nothing},
 		exchange{"GET /schema", `If-None-Match: "1-1"`, "", 200, "", schema},
 		exchange{"GET /schema", `If-Match: "7"`, "", 412, `ETag: "1"`, problem("precondition-failed")},
-		exchange{"PUT /schema", lines(isJSON, wantLess), `true`, 204, lines(`ETag: "2"`, "Preference-Applied: return=minimal"), nothing},
+		exchange{"PUT /schema", lines(isJSON, wantLess), `{"x":1}`, 204, lines(`ETag: "2"`, "Preference-Applied: return=minimal"), nothing},
 		exchange{"PUT /schema", lines(isJSON, `If-Match: "7"`, "X-Request-ID: r"), `{}`, 412, `ETag: "2"`,
-			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":true}`},
-		exchange{"PUT /schema", lines(isJSON, "Idempotency-Key: again"), `true`, 200, `Idempotency-Replayed: true`, `true`},
-		exchange{"PUT /schema", lines(isJSON, "Idempotency-Key: used"), `true`, 422, "", problem("idempotency-key-reused")},
+			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":{"x":1}}`},
+		exchange{"PUT /schema", lines(isJSON, "Idempotency-Key: again"), `{"x":1}`, 200, `Idempotency-Replayed: true`, `{"x":1}`},
+		exchange{"PUT /schema", lines(isJSON, "Idempotency-Key: used"), `{"x":1}`, 422, "", problem("idempotency-key-reused")},
 		exchange{"PUT /schema", isJSON, `5`, 422, "ETag:", problem("invalid-schema")},
 		exchange{"PUT /schema", "Content-Type: text/plain", `{}`, 415, "Accept-Patch:", problem("unsupported-media-type")},
 		exchange{"PUT /schema", isMerge, `{}`, 415, "", problem("unsupported-media-type")},

@@ -39,10 +39,10 @@ func (s *Server) getSettings(c *fiber.Ctx) error {
 
 // truth is the value of a parameter that is true or false. Not there, it is false.
 func truth(c *fiber.Ctx, name string) (bool, error) {
-	switch c.Query(name) {
-	case "true":
+	switch value := c.Query(name); {
+	case value == "true":
 		return true, nil
-	case "", "false":
+	case value == "false", !c.Context().QueryArgs().Has(name):
 		return false, nil
 	}
 	return false, problem{kind: messages.KindMalformed, detail: name + " must be true or false"}

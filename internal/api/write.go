@@ -77,6 +77,9 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 		return answer(c, user, &r)
 	case messages.KindPrecondition:
 		setState(c, &o, &r)
+		if ofSchema(&o) && r.Absent { // it is for users that {} stands for nothing
+			r.Document = nil
+		}
 		return problem{kind: r.Kind, detail: missed(c, &o, &r), current: &r, ofSchema: ofSchema(&o)}
 	case messages.KindIDReused:
 		whose := "of this user"

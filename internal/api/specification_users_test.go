@@ -1,0 +1,93 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+)
+
+// TestUsersSpecification is how users are listed, against the running system.
+func TestUsersSpecification(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	s.startWorker()
+	s.story(t, "nobody",
+		exchange{"GET /users", "", "", 200, "Link:", `{"users":[]}`},
+		exchange{"GET /users?after=ATQy", "", "", 200, "Link:", `{"users":[]}`})
+	var want []string
+	for _, id := range []string{"B", "a", "a/b", "é", "日本", "42", "\"", "<&>", "deleted", "erased", "never", "👩‍👧", ".."} {
+		switch path := "/user/" + escape(id) + "/settings"; id {
+		case "never":
+			s.do(http.MethodGet, path, "")
+			continue
+		default:
+			s.do(http.MethodPut, path, fmt.Sprintf(`{"id": %q}`, id), isJSON)
+		case "deleted":
+			s.do(http.MethodPut, path, `{}`, isJSON)
+			s.do(http.MethodDelete, path, "")
+			continue
+		case "erased":
+			s.do(http.MethodPut, path, `{}`, isJSON)
+			s.do(http.MethodDelete, "/user/erased", "")
+			continue
+		}
+		want = append(want, id)
+	}
+	slices.Sort(want)
+	for _, limit := range []int{1, 2, len(want), 500} {
+		if got := s.listed(fmt.Sprintf("/users?include=settings&limit=%d", limit)); !slices.Equal(got, want) {
+			t.Errorf("in pages of %d: %q, want %q", limit, got, want)
+		}
+	}
+	if got := s.listed("/users"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+
+	// The time of a version is where the next look at what is new begins.
+	var page struct{ Users []struct{ Time string } }
+	s.do(http.MethodPut, "/user/new/settings", `{ "a": 1.0 }`, isJSON)
+	if err := json.Unmarshal([]byte(s.do(http.MethodGet, "/users?limit=500", "").body), &page); err != nil {
+		t.Fatal(err)
+	}
+	times := make([]string, len(page.Users))
+	for i, u := range page.Users {
+		times[i] = u.Time
+	}
+	newest := slices.Max(times)
+	a := s.do(http.MethodGet, "/users?include=settings&updated_since="+url.QueryEscape(newest), "")
+	if want := `{"users":[{"user":"new","version":1,"time":"` + newest + `","settings":{ "a": 1.0 }}]}`; a.body != want {
+		t.Errorf("since %s: %s, want %s", newest, a.body, want)
+	}
+	if a := s.do(http.MethodGet, "/users?updated_since=2999-01-01T00:00:00%2B01:00", ""); a.body != `{"users":[]}` {
+		t.Errorf("since the future: %s", a.body)
+	}
+}
+
+// listed follows a listing to its end, and returns the ids.
+func (s *system) listed(next string) []string {
+	s.t.Helper()
+	var ids []string
+	for next != "" {
+		var page struct {
+			Users []struct {
+				User     string
+				Settings *struct{ ID string }
+			}
+			Next string
+		}
+		a := s.do(http.MethodGet, next, "")
+		if err := json.Unmarshal([]byte(a.body), &page); err != nil {
+			s.t.Fatalf("%s: %v", a.body, err)
+		}
+		for _, u := range page.Users {
+			if ids = append(ids, u.User); u.Settings != nil && u.Settings.ID != u.User {
+				s.t.Errorf("%q has the settings of %q", u.User, u.Settings.ID)
+			}
+		}
+		next = page.Next
+	}
+	return ids
+}
