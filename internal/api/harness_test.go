@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // system is what a test runs: an embedded NATS server, an API that is reached over
 // HTTP, and as many workers as the test starts.
 type system struct {
-	t        *testing.T
+	t        testing.TB
 	nats     *server.Server
 	base     string // the API's URL
 	client   *http.Client
@@ -63,7 +63,7 @@ var workerConfig = worker.Config{
 }
 
 // newSystem starts NATS and the API.
-func newSystem(t *testing.T, config api.Config, change ...func(*server.Options)) *system {
+func newSystem(t testing.TB, config api.Config, change ...func(*server.Options)) *system {
 	t.Helper()
 	options := natstest.DefaultTestOptions
 	options.Port = -1
@@ -233,7 +233,7 @@ func (s *system) has(user string, version int, document string) {
 }
 
 // eventually waits for a condition, and fails the test if it takes absurdly long.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {

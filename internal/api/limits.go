@@ -24,6 +24,13 @@ type limits struct {
 		Hours    int `json:"hours"`
 		Page     int `json:"page"`
 	} `json:"history"`
+	Batch struct {
+		Operations int `json:"operations"`
+		Bytes      int `json:"bytes"`
+	} `json:"batch"`
+	Users struct {
+		Page int `json:"page"`
+	} `json:"users"`
 	Request struct {
 		UserIDBytes         int   `json:"userIdBytes"`
 		IdempotencyKeyBytes int   `json:"idempotencyKeyBytes"`
@@ -46,6 +53,9 @@ func (s *Server) getLimits(c *fiber.Ctx) error {
 	}
 	l.Document.Bytes = min(l.Document.Bytes, s.config.MaxDocument)
 	l.History.Page = maxPageSize
+	l.Batch.Operations = maxBatch
+	l.Batch.Bytes = s.batchLimit()
+	l.Users.Page = messages.MaxUsers
 	l.Request.UserIDBytes = messages.MaxUser
 	l.Request.IdempotencyKeyBytes = messages.MaxID
 	l.Request.HeaderBytes = maxHeaders

@@ -70,7 +70,7 @@ func (p problem) Error() string { return fmt.Sprintf("%s: %s", p.kind, p.detail)
 // fail answers with problem details (RFC 9457). The type is a relative reference, so that it
 // is true under whatever name the API is reached.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
-	p := s.problemOf(err)
+	p := s.problemOf(c, err)
 	if requestID(c) == "" { // refused before it came to frame, in the middle of the request
 		s.head(c)
 		if p.kind != kindTimeout { // who had time enough gets no more
@@ -160,7 +160,7 @@ func options(c *fiber.Ctx) error {
 }
 
 // problemOf finds the kind of an error, those that fiber and fasthttp raise included.
-func (s *Server) problemOf(err error) problem {
+func (s *Server) problemOf(c *fiber.Ctx, err error) problem {
 	var p problem
 	if errors.As(err, &p) {
 		return p
@@ -175,7 +175,7 @@ func (s *Server) problemOf(err error) problem {
 	case fiber.StatusMethodNotAllowed:
 		return problem{kind: kindMethodNotAllowed}
 	case fiber.StatusRequestEntityTooLarge:
-		return problem{kind: messages.KindTooLarge, detail: fmt.Sprintf("the body may have at most %d bytes", s.config.MaxDocument)}
+		return problem{kind: messages.KindTooLarge, detail: fmt.Sprintf("the body may have at most %d bytes", s.bodyLimit(&c.Request().Header))}
 	case fiber.StatusRequestHeaderFieldsTooLarge:
 		return problem{kind: kindHeadersTooLarge, detail: fmt.Sprintf("request line and headers may have at most %d bytes", maxHeaders)}
 	case fiber.StatusRequestTimeout:

@@ -46,8 +46,10 @@ func TestSchemaRoutes(t *testing.T) {
 	const isSchema = "Content-Type: application/schema+json"
 	s.story(t, "the schema",
 		exchange{"GET /schema", "", "", 404, "ETag:", problem("not-found")},
-		exchange{"PUT /schema", lines(isJSON, `If-Match: "7"`, "X-Request-ID: r"), schema, 412, `ETag: "0"`,
-			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"there is no schema yet","requestId":"r","version":0}`},
+		exchange{
+			"PUT /schema", lines(isJSON, `If-Match: "7"`, "X-Request-ID: r"), schema, 412, `ETag: "0"`,
+			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"there is no schema yet","requestId":"r","version":0}`,
+		},
 		exchange{"PUT /schema", isSchema, schema, 200, lines(`ETag: "1"`, "Content-Type: application/json", "Last-Modified: Mon, 24 Nov 2025 16:00:00 GMT"), schema},
 		exchange{"GET /schema", "", "", 200, lines(`ETag: "1"`, "Content-Type: application/json", "Last-Modified: Mon, 24 Nov 2025 16:00:00 GMT"), schema},
 		exchange{"HEAD /schema", "", "", 200, `ETag: "1"`, nothing},
@@ -55,8 +57,10 @@ func TestSchemaRoutes(t *testing.T) {
 		exchange{"GET /schema", `If-None-Match: "1-1"`, "", 200, "", schema},
 		exchange{"GET /schema", `If-Match: "7"`, "", 412, `ETag: "1"`, problem("precondition-failed")},
 		exchange{"PUT /schema", lines(isJSON, wantLess), `{"x":1}`, 204, lines(`ETag: "2"`, "Preference-Applied: return=minimal"), nothing},
-		exchange{"PUT /schema", lines(isJSON, `If-Match: "7"`, "X-Request-ID: r"), `{}`, 412, `ETag: "2"`,
-			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":{"x":1}}`},
+		exchange{
+			"PUT /schema", lines(isJSON, `If-Match: "7"`, "X-Request-ID: r"), `{}`, 412, `ETag: "2"`,
+			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":{"x":1}}`,
+		},
 		exchange{"PUT /schema", lines(isJSON, "Idempotency-Key: again"), `{"x":1}`, 200, `Idempotency-Replayed: true`, `{"x":1}`},
 		exchange{"PUT /schema", lines(isJSON, "Idempotency-Key: used"), `{"x":1}`, 422, "", problem("idempotency-key-reused")},
 		exchange{"PUT /schema", isJSON, `5`, 422, "ETag:", problem("invalid-schema")},

@@ -94,6 +94,7 @@ type Server struct {
 	nc       *nats.Conn
 	log      *slog.Logger
 	app      *fiber.App
+	handle   fasthttp.RequestHandler // the app's
 	queue    *queue
 	listener net.Listener
 	stopping atomic.Bool
@@ -148,12 +149,16 @@ func (s *Server) routes() *fiber.App {
 	})
 	app.Server().CloseOnShutdown = true // tell clients whose connections are kept that this was the last answer
 
-	handle := app.Handler()
+	app.Server().HeaderReceived = func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+		return fasthttp.RequestConfig{MaxRequestBodySize: s.bodyLimit(h)}
+	}
+
+	s.handle = app.Handler()
 	app.Server().Handler = func(c *fasthttp.RequestCtx) {
 		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
 			c.Request.Header.SetMethod(otherMethod)
 		}
-		handle(c)
+		s.handle(c)
 	}
 
 	app.Use(s.frame)
@@ -165,6 +170,7 @@ func (s *Server) routes() *fiber.App {
 	app.Get("/limits", s.getLimits)
 	s.registerPages(app)
 
+	app.Post(batchPath, s.postBatch)
 	app.Get("/users", s.getUsers)
 	app.Get("/schema", s.getSchema)
 	app.Put("/schema", s.putSchema)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
@@ -143,7 +144,11 @@ func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, err
 
 // deadline is when a request that comes now is given up, as the wire wants it.
 func (s *Server) deadline(c *fiber.Ctx) int64 {
-	return c.Context().Time().Add(s.config.RequestTimeout).UnixMilli()
+	began, ok := c.Locals(beganKey).(time.Time)
+	if !ok {
+		began = c.Context().Time()
+	}
+	return began.Add(s.config.RequestTimeout).UnixMilli()
 }
 
 // userOf returns the user id of the path. fiber gives it as it was sent, so that an

@@ -56,8 +56,10 @@ func (s *system) schemaItself(t *testing.T) {
 		exchange{putSchema, lines(isJSON, "Idempotency-Key: k"), `{}`, 422, "", problem("idempotency-key-reused")},
 		exchange{putSchema, lines("Content-Type: application/schema+json", `If-Match: "1"`, wantLess), themes, 204, `ETag: "2"`, nothing},
 		exchange{getSchema, `If-None-Match: "2"`, "", 304, `ETag: "2"`, nothing},
-		exchange{putSchema, lines(isJSON, `If-Match: "1"`, "X-Request-ID: r"), `{}`, 412, `ETag: "2"`,
-			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":` + themes + `}`},
+		exchange{
+			putSchema, lines(isJSON, `If-Match: "1"`, "X-Request-ID: r"), `{}`, 412, `ETag: "2"`,
+			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":` + themes + `}`,
+		},
 		exchange{"DELETE /schema", `If-Match: "1"`, "", 412, "", problem("precondition-failed")},
 		exchange{getSchema, "", "", 200, `ETag: "2"`, themes})
 }
@@ -136,8 +138,10 @@ func (s *system) schemaTried(t *testing.T) {
 		exchange{trySchema, isJSON, themes, 200, "ETag:", `{"checked":0,"broken":0,"examples":[]}`},
 		exchange{put, isJSON, `{"theme":"pink"}`, 200, `ETag: "1"`, ""},
 		exchange{"PUT /user/zoe/settings", isJSON, `{"theme":"dark"}`, 200, `ETag: "1"`, ""},
-		exchange{trySchema, lines(isJSON, `If-Match: "77"`), themes, 200, lines("ETag:", "Content-Type: application/json"),
-			`{"checked":2,"broken":1,"examples":[{"user":"uTestSchemaSpecification-a_trial_sets_nothing","version":1,"violations":[{"pointer":"/theme","reason":"must be one of \"dark\", \"light\""}]}]}`},
+		exchange{
+			trySchema, lines(isJSON, `If-Match: "77"`), themes, 200, lines("ETag:", "Content-Type: application/json"),
+			`{"checked":2,"broken":1,"examples":[{"user":"uTestSchemaSpecification-a_trial_sets_nothing","version":1,"violations":[{"pointer":"/theme","reason":"must be one of \"dark\", \"light\""}]}]}`,
+		},
 		exchange{getSchema, "", "", 404, "", problem("not-found")})
 	for i := range 12 {
 		s.post(fmt.Sprint("broken", i), `{"size":"large"}`)

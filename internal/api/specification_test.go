@@ -326,6 +326,7 @@ func (s *system) rest(t *testing.T) {
 		exchange{
 			"GET /limits", "", "", 200, "Content-Type: application/json",
 			`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24,"page":100},` +
+				`"batch":{"operations":100,"bytes":6963200},"users":{"page":500},` +
 				`"request":{"userIdBytes":128,"idempotencyKeyBytes":255,"headerBytes":8192,"pathBytes":4096,"entityTags":256,"timeoutMilliseconds":30000}}`,
 		})
 }

@@ -1,0 +1,210 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofiber/fiber/v2"
+)
+
+// batchOperation is a request inside a batch.
+type batchOperation struct {
+	method string
+	path   string // with the query
+	header []headerLine
+	body   []byte // as it is spelt in the batch; nil: there is none
+}
+
+type headerLine struct{ name, value string }
+
+// What an operation may say.
+var (
+	batchMethods = []string{
+		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch, fiber.MethodDelete,
+	}
+	// These are about the connection or the message, of which an operation has none of its own.
+	notInBatch = []string{
+		fiber.HeaderHost, fiber.HeaderContentLength, fiber.HeaderTransferEncoding, fiber.HeaderConnection, fiber.HeaderExpect, fiber.HeaderKeepAlive,
+		"Proxy-Connection", fiber.HeaderProxyAuthenticate, fiber.HeaderProxyAuthorization, fiber.HeaderTE, fiber.HeaderTrailer, fiber.HeaderUpgrade,
+	}
+)
+
+// batchParser reads the body of a batch. What is inside an operation's body is not its business: a worker judges that,
+// so that a key that is there twice, or bad UTF-8, fails this one operation and no other.
+type batchParser struct {
+	text []byte
+	json *jsontext.Decoder
+}
+
+// parseBatch returns the operations of a batch. Its error says what is wrong, for the client.
+func parseBatch(text []byte) (operations []batchOperation, err error) {
+	p := batchParser{text, jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
+	err = p.object(func(name string) error {
+		if name != "operations" {
+			return unknownMember(name)
+		}
+		operations, err = p.operations()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.json.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the end")
+	}
+	if len(operations) == 0 {
+		return nil, errors.New("it has no operations")
+	}
+	return operations, nil
+}
+
+func (p *batchParser) operations() (operations []batchOperation, err error) {
+	if err := p.open('[', "operations must be an array"); err != nil {
+		return nil, err
+	}
+	for p.json.PeekKind() != ']' {
+		if len(operations) == maxBatch {
+			return nil, fmt.Errorf("it has more than %d operations", maxBatch)
+		}
+		o, err := p.operation()
+		if err == nil {
+			err = o.check()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("operation %d: %w", len(operations), err)
+		}
+		operations = append(operations, o)
+	}
+	_, err = p.json.ReadToken()
+	return operations, err
+}
+
+func (p *batchParser) operation() (o batchOperation, err error) {
+	err = p.object(func(name string) error {
+		switch name {
+		case "method":
+			o.method, err = p.string("method must be a string")
+		case "path":
+			o.path, err = p.string("path must be a string")
+		case "headers":
+			o.header, err = p.header()
+		case "body":
+			o.body, err = p.value()
+		default:
+			err = unknownMember(name)
+		}
+		return err
+	})
+	return o, err
+}
+
+func (p *batchParser) header() (header []headerLine, err error) {
+	err = p.object(func(name string) error {
+		value, err := p.string("a header must be a string")
+		header = append(header, headerLine{name, strings.Trim(value, " \t")})
+		return err
+	})
+	return header, err
+}
+
+// object reads an object, and has member read the value of each member. No name may come twice.
+func (p *batchParser) object(member func(name string) error) error {
+	if err := p.open('{', "it must be an object"); err != nil {
+		return err
+	}
+	var seen []string
+	for p.json.PeekKind() != '}' {
+		name, err := p.string("")
+		switch {
+		case err != nil:
+			return err
+		case slices.Contains(seen, name):
+			return fmt.Errorf("the member %.40q is there twice", name)
+		case len(seen) == maxMembers:
+			return fmt.Errorf("it has more than %d members", maxMembers)
+		}
+		seen = append(seen, name)
+		if err := member(name); err != nil {
+			return err
+		}
+	}
+	_, err := p.json.ReadToken()
+	return err
+}
+
+// maxMembers keeps the search for names that are there twice short. It is far more than headers have room for.
+const maxMembers = 1000
+
+// open reads the beginning of an object or an array.
+func (p *batchParser) open(kind jsontext.Kind, otherwise string) error {
+	token, err := p.json.ReadToken()
+	if err == nil && token.Kind() != kind {
+		return errors.New(otherwise)
+	}
+	return err
+}
+
+func (p *batchParser) string(otherwise string) (string, error) {
+	token, err := p.json.ReadToken()
+	switch {
+	case err != nil:
+		return "", err
+	case token.Kind() != '"':
+		return "", errors.New(otherwise)
+	}
+	return token.String(), nil
+}
+
+// value returns a value as it is spelt.
+func (p *batchParser) value() ([]byte, error) {
+	value, err := p.json.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	end := p.json.InputOffset() // of the text, which nobody changes: the value is the decoder's
+	return p.text[end-int64(len(value)) : end : end], nil
+}
+
+func unknownMember(name string) error { return fmt.Errorf("the member %.40q is unknown", name) }
+
+// check tells what is wrong with an operation that could not be a request.
+func (o *batchOperation) check() error {
+	switch {
+	case o.method == "" || o.path == "":
+		return errors.New("it needs a method and a path")
+	case !slices.Contains(batchMethods, o.method):
+		return fmt.Errorf("the method must be one of %s", strings.Join(batchMethods, ", "))
+	case o.path[0] != '/':
+		return errors.New("the path must begin with a /")
+	case strings.ContainsFunc(o.path, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }):
+		return errors.New("the path must be percent-encoded, and has no fragment")
+	}
+	for _, h := range o.header {
+		if err := h.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h headerLine) check() error {
+	switch {
+	case h.name == "" || strings.ContainsFunc(h.name, notInToken):
+		return fmt.Errorf("%.40q is no name of a header", h.name)
+	case slices.ContainsFunc(notInBatch, func(name string) bool { return strings.EqualFold(name, h.name) }):
+		return fmt.Errorf("an operation has no %.40q of its own", h.name)
+	case strings.ContainsFunc(h.value, func(r rune) bool { return r < ' ' && r != '\t' || r > '~' }):
+		return fmt.Errorf("the header %.40q may have visible ASCII characters and spaces only", h.name)
+	}
+	return nil
+}
+
+// notInToken is about the tokens of RFC 9110 section 5.6.2.
+func notInToken(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}
