@@ -80,6 +80,7 @@ func TestBatchMalformed(t *testing.T) {
 		"headers no object":  one(`"path":"/user/42/settings","headers":["If-Match"]`),
 		"headers null":       one(`"path":"/user/42/settings","headers":null`),
 		"header no string":   one(`"path":"/user/42/settings","headers":{"If-Match":1}`),
+		"headers, thousands": one(`"path":"/user/42/settings","headers":{` + manyHeaders(5000) + `}`),
 		"header twice":       one(`"path":"/user/42/settings","headers":{"If-Match":"*","If-Match":"*"}`),
 		"header, empty name": one(`"path":"/user/42/settings","headers":{"":"x"}`),
 		"header, bad name":   one(`"path":"/user/42/settings","headers":{"If Match":"x"}`),
@@ -110,6 +111,14 @@ func TestBatchMalformed(t *testing.T) {
 		exchange{"GET /user/42/settings", "", "", 200, `ETag: "0"`, `{}`})
 }
 
+func manyHeaders(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf(`"X-%d":"y"`, i))
+	}
+	return strings.Join(all, ",")
+}
+
 // TestBatchSize: a batch may have a hundred of the largest documents, and not much more.
 func TestBatchSize(t *testing.T) {
 	t.Parallel()
@@ -126,6 +135,10 @@ func TestBatchSize(t *testing.T) {
 		}
 	}
 	s.has("u99", 1, largest)
+	waits := s.do(http.MethodPost, "/batch", `{"operations":[`+strings.Join(operations, ",")+`]}`, isJSON, "Expect: 100-continue") // as curl does
+	if s.has("u99", 2, largest); waits.status != http.StatusOK {
+		t.Errorf("a client that waits to be asked: %+v", waits)
+	}
 	limit := 100 * (64<<10 + 4<<10)
 	filled := func(n int) string {
 		body := `{"operations":[` + aGet + `]}`
@@ -159,6 +172,7 @@ func TestBatchResults(t *testing.T) {
 	}{
 		{`{"method":"PUT","path":"/user/42/settings","body": { "a" : 1.0 } }`, 200, ""},
 		{`{"method":"PUT","path":"/user/42/settings","headers":{"If-Match":"\"7\""},"body":{}}`, 412, "precondition-failed"},
+		{`{"method":"GET","path":"/user/42/settings","headers":{"If-Match":"\"7\"","if-match":"\"1\""}}`, 200, ""},
 		{`{"method":"PUT","path":"/user/42/settings","body":{"a":1,"a":2}}`, 400, "malformed"},
 		{`{"method":"PUT","path":"/user/42/settings","body":{"a":"\ud800"}}`, 400, "malformed"},
 		{"{\"method\":\"PUT\",\"path\":\"/user/42/settings\",\"body\":{\"a\":\"\xff\"}}", 400, "malformed"},

@@ -36,5 +36,25 @@ func Explained() []string {
 	return kinds
 }
 
+// BatchOperation is a batchOperation.
+type BatchOperation struct {
+	Method, Path string
+	Header       [][2]string
+	Body         []byte
+}
+
+// ParseBatch is parseBatch.
+func ParseBatch(text []byte) (all []BatchOperation, err error) {
+	operations, err := parseBatch(text)
+	for _, o := range operations {
+		p := BatchOperation{Method: o.method, Path: o.path, Body: o.body}
+		for _, h := range o.header {
+			p.Header = append(p.Header, [2]string{h.name, h.value})
+		}
+		all = append(all, p)
+	}
+	return all, err
+}
+
 // ValidateOrigins is validateOrigins.
 var ValidateOrigins = validateOrigins
