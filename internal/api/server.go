@@ -45,6 +45,9 @@ type Config struct {
 	MaxConnections int           `env:"MAX_CONNECTIONS" default:"16384" placeholder:"N" help:"HTTP connections at once"`
 	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" default:"2m" placeholder:"DURATION" help:"how long an idle HTTP connection is kept"`
 	ReadTimeout    time.Duration `env:"READ_TIMEOUT" default:"10s" placeholder:"DURATION" help:"how long a client may take to send a request"`
+
+	MaxWatchers     int           `env:"MAX_WATCHERS" default:"16384" placeholder:"N" help:"clients that hear of changes at once, beside the other connections; past it the answer is 503"`
+	EventsHeartbeat time.Duration `env:"EVENTS_HEARTBEAT" default:"15s" placeholder:"DURATION" help:"how often a client that hears of changes gets a sign of life, and a change is told at the latest if the word of it was lost"`
 }
 
 // Validate tells which setting makes no sense.
@@ -61,6 +64,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("WORKER_GRACE must not be negative, as %v is", c.WorkerGrace)
 	case c.APIQueueSize < 1 || c.MaxConnections < 1:
 		return errors.New("API_QUEUE_SIZE and MAX_CONNECTIONS must be at least 1")
+	case c.MaxWatchers < 1:
+		return errors.New("MAX_WATCHERS must be at least 1")
+	case c.EventsHeartbeat < minHeartbeat:
+		return fmt.Errorf("EVENTS_HEARTBEAT must be at least %v, not %v", minHeartbeat, c.EventsHeartbeat)
 	case c.Auth != "" && c.Auth != "none":
 		return fmt.Errorf("AUTH must be \"none\" or not set, not %q", c.Auth)
 	}
@@ -75,6 +82,7 @@ func (c Config) Validate() error {
 const (
 	minDocument  = 1 << 10 // that MAX_DOCUMENT_BYTES may be
 	maxHeaders   = 8 << 10 // bytes of the request line and the headers
+	minHeartbeat = 100 * time.Millisecond
 	writeTimeout = 10 * time.Second
 	// For so long an API that is stopping serves on, so that those who ask /readyz see it, and clients
 	// that keep connections get an answer that ends them. Closing at once cut requests on their way in
@@ -96,6 +104,7 @@ type Server struct {
 	app      *fiber.App
 	handle   fasthttp.RequestHandler // the app's
 	queue    *queue
+	hub      *hub
 	listener net.Listener
 	stopping atomic.Bool
 	// An outage fails thousands of requests a second, and each would say the same.
@@ -147,7 +156,8 @@ func (s *Server) routes() *fiber.App {
 		JSONEncoder:    encode,
 		RequestMethods: append(slices.Clone(fiber.DefaultMethods), otherMethod),
 	})
-	app.Server().CloseOnShutdown = true // tell clients whose connections are kept that this was the last answer
+	app.Server().CloseOnShutdown = true   // tell clients whose connections are kept that this was the last answer
+	app.Server().KeepHijackedConns = true // the hub closes them
 
 	app.Server().HeaderReceived = func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 		return fasthttp.RequestConfig{MaxRequestBodySize: s.bodyLimit(h)}
@@ -187,6 +197,7 @@ func (s *Server) routes() *fiber.App {
 	app.Get("/user/:id/history", s.getHistory)
 	app.Get("/user/:id/history/:version", s.getVersion)
 	app.Post("/user/:id/history/:version/restore", s.restoreVersion)
+	app.Get("/user/:id/events", s.getEvents)
 	return app
 }
 
@@ -200,6 +211,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("subscribing: %w", err)
 	}
 	s.queue = queue
+	s.hub = newHub(watch, s.nc, queue.reads, s.config, s.log)
+	defer s.hub.close()
 
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(s.listener) }()
@@ -215,6 +228,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	s.stopping.Store(true) // from now on every answer ends its connection
 	time.Sleep(farewell)
+	s.hub.close() // or their clients would come back only when all else is done
 	// Every request ends soon after its own timeout, so this is beyond all.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.RequestTimeout+stopTimeout)
 	defer cancel()

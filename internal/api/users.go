@@ -67,14 +67,20 @@ func listingOf(c *fiber.Ctx) (list messages.Listing, err error) {
 	if list.Since, err = sinceOf(c); err != nil {
 		return list, err
 	}
+	list.Whole, err = includesSettings(c)
+	return list, err
+}
+
+// includesSettings tells whether the client wants to see documents.
+func includesSettings(c *fiber.Ctx) (bool, error) {
 	switch c.Query(includeParameter) {
 	case "":
+		return false, nil
 	case withSettings:
-		list.Whole = true
+		return true, nil
 	default:
-		return list, problem{kind: messages.KindMalformed, detail: `include can be "settings" only`}
+		return false, problem{kind: messages.KindMalformed, detail: `include can be "settings" only`}
 	}
-	return list, nil
 }
 
 // sinceOf reads the time from which on changes are asked for, in microseconds since 1970; zero: no matter when.
