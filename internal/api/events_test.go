@@ -403,3 +403,41 @@ func TestEventsSlow(t *testing.T) {
 	}
 	t.Errorf("the last did not come: %v", scanner.Err())
 }
+
+// TestEventsOfWorkers: every kind of write is heard of, from any worker.
+func TestEventsOfWorkers(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	s.startWorker()
+	s.startWorker()
+	numbers, whole := s.watch(t, "/user/a%2Fb/events"), s.watch(t, "/user/a%2Fb/events?include=settings")
+	numbers.hears(`{"version":0}`)
+	whole.hears(`{"version":0,"settings":{}}`)
+	const path = "/user/a%2Fb/settings"
+	for i, write := range []struct{ method, path, body, header, has string }{
+		{"PUT", path, `{"a":1}`, isJSON, `"settings":{"a":1}}`},
+		{"POST", path, `{"a":2}`, isJSON, `"settings":{"a":2}}`},
+		{"PATCH", path, `{"b":1}`, isMerge, `"settings":{"a":2,"b":1}}`},
+		{"PATCH", path, `[{"op":"remove","path":"/a"}]`, isPatch, `"settings":{"b":1}}`},
+		{"PUT", path + "/c", `3`, isJSON, `"settings":{"b":1,"c":3}}`},
+		{"DELETE", path + "/b", "", "", `"settings":{"c":3}}`},
+		{"DELETE", path, "", "", `"deleted":true,"settings":{}}`},
+		{"POST", "/user/a%2Fb/history/1/restore", "", "", `"settings":{"a":1}}`},
+		{"DELETE", "/user/a%2Fb", "", "", `"deleted":true,"settings":{}}`},
+	} {
+		var header []string
+		if write.header != "" {
+			header = []string{write.header}
+		}
+		if a := s.do(write.method, write.path, write.body, header...); a.status > http.StatusNoContent && a.status != http.StatusCreated {
+			t.Fatalf("%+v: %+v", write, a)
+		}
+		id := fmt.Sprint(i + 1)
+		if e, _ := numbers.next(); e.id != id || !strings.Contains(e.data, `"time":"20`) {
+			t.Errorf("%+v: %+v", write, e)
+		}
+		if e, _ := whole.next(); e.id != id || !strings.HasSuffix(e.data, write.has) {
+			t.Errorf("%+v: %+v", write, e)
+		}
+	}
+}

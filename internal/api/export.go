@@ -1,0 +1,100 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// exportUsers answers all users and their documents, a line for each. Of what is written meanwhile it may have this or that:
+// each line is a document as it was at some time during the export.
+func (s *Server) exportUsers(c *fiber.Ctx) error {
+	release, err := s.exports.take()
+	if err != nil {
+		return err
+	}
+	e := &export{server: s, rest: messages.Operation{
+		Action: messages.ActionListUsers, RequestID: requestID(c), List: &messages.Listing{Limit: messages.MaxUsers, Whole: true},
+	}}
+	// Here, so that what goes wrong at once is an ordinary answer.
+	if e.first, err = s.part(e.rest); err != nil {
+		release()
+		return err
+	}
+	return sendLines(c, e.write, release)
+}
+
+// export is an export under way.
+type export struct {
+	server *Server
+	first  messages.Result
+	rest   messages.Operation // asks for what hasn't been written
+	users  int
+}
+
+// write writes all users. Parts that can't be had for now are asked for again.
+func (e *export) write(out *lines) error {
+	err := e.put(out, &e.first)
+	more := e.first.Next != ""
+	e.first = messages.Result{}
+	for got := time.Now(); err == nil && more; {
+		err = e.server.eachPart(e.rest, func(r *messages.Result) error {
+			got = time.Now()
+			return e.put(out, r)
+		})
+		if more = err != nil; more && e.server.mayPersist(err, got) {
+			err = nil
+			wait(context.Background(), persistencePause)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return out.add(fmt.Sprintf("{\"end\":true,\"users\":%d}\n", e.users))
+}
+
+// mayPersist tells whether to try once more after an error, when the last success was then.
+func (s *Server) mayPersist(err error, then time.Time) bool {
+	var p problem
+	return errors.As(err, &p) && p.kind.Temporary() && time.Since(then) < persistence && !s.stopping.Load()
+}
+
+// put writes a part.
+func (e *export) put(out *lines, r *messages.Result) error {
+	for i := range r.Users {
+		var err error
+		if out.pending, err = appendLine(out.pending, &r.Users[i]); err != nil {
+			return err
+		}
+		if err := out.sendIfMuch(); err != nil {
+			return err
+		}
+	}
+	e.users += len(r.Users)
+	list := *e.rest.List
+	list.After = r.Next
+	e.rest.List = &list
+	return nil
+}
+
+// appendLine appends a user's line. A document that would not fit into a line, or not come back exactly, is there as
+// text.
+func appendLine(b []byte, u *messages.User) ([]byte, error) {
+	asText := bytes.ContainsAny(u.Document, "\r\n") || len(bytes.Trim(u.Document, " \t")) < len(u.Document)
+	b, err := appendUser(b, u, !asText)
+	if err == nil && asText {
+		b = append(b[:len(b)-1], `,"text":`...) // in the place of the end
+		if b, err = jsontext.AppendQuote(b, u.Document); err != nil {
+			return nil, fmt.Errorf("quoting a document: %w", err)
+		}
+		b = append(b, '}')
+	}
+	return append(b, '\n'), err
+}
