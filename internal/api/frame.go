@@ -16,14 +16,17 @@ import (
 const requestIDKey = "request_id"
 
 // frame is around every handler: it names the request, sets the headers that all
-// answers have, and logs.
+// answers have, reads the body, and logs.
 func (s *Server) frame(c *fiber.Ctx) error {
 	s.head(c)
 	if s.stopping.Load() {
 		c.Context().SetConnectionClose()
 	}
 
-	err := c.Next()
+	err := s.readBody(c)
+	if err == nil {
+		err = c.Next()
+	}
 	if err != nil {
 		err = s.fail(c, err)
 	}

@@ -159,10 +159,7 @@ func (s *Server) routes() *fiber.App {
 	})
 	app.Server().CloseOnShutdown = true   // tell clients whose connections are kept that this was the last answer
 	app.Server().KeepHijackedConns = true // the hub closes them
-
-	app.Server().HeaderReceived = func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-		return fasthttp.RequestConfig{MaxRequestBodySize: s.bodyLimit(h)}
-	}
+	s.streamBodies(app.Server())
 
 	s.handle = app.Handler()
 	app.Server().Handler = func(c *fasthttp.RequestCtx) {

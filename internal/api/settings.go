@@ -142,11 +142,12 @@ func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, err
 	return r, nil
 }
 
-// deadline is when a request that comes now is given up, as the wire wants it.
+// deadline is when a request is given up that has come now, with all of its body, or with the others of its batch; as the
+// wire wants it.
 func (s *Server) deadline(c *fiber.Ctx) int64 {
 	began, ok := c.Locals(beganKey).(time.Time)
 	if !ok {
-		began = c.Context().Time()
+		began = time.Now()
 	}
 	return began.Add(s.config.RequestTimeout).UnixMilli()
 }
@@ -189,5 +190,5 @@ func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, 
 	if c.Get(fiber.HeaderContentRange) != "" { // RFC 9110 section 14.5
 		return nil, "", problem{kind: messages.KindMalformed, detail: "a part of a document (Content-Range) can't be sent; PATCH changes parts"}
 	}
-	return c.BodyRaw(), mediaType, nil
+	return rawBody(c), mediaType, nil
 }

@@ -1,0 +1,177 @@
+package api_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// dialRaw connects without a client's ways.
+func (s *system) dialRaw(t *testing.T) *net.TCPConn {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return conn.(*net.TCPConn) //nolint:errcheck // a panic tells as much
+}
+
+const rawPut = "PUT /user/42/settings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+// chunked is a body in chunks of so many bytes.
+func chunked(body string, size int) string {
+	var b strings.Builder
+	for len(body) > 0 {
+		n := min(size, len(body))
+		fmt.Fprintf(&b, "%x\r\n%s\r\n", n, body[:n])
+		body = body[n:]
+	}
+	return b.String() + "0\r\n\r\n"
+}
+
+// TestBodies: however a body comes, it is read whole or refused, and whoever was refused in its middle hears why.
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.ReadTimeout = time.Second
+	s := newSystem(t, config)
+	s.startWorker()
+	document := func(n int) string { return `{"x":"` + strings.Repeat("x", n-8) + `"}` }
+	withLength := func(n int, body string) string { return fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", rawPut, n, body) }
+	const inChunks = rawPut + "Transfer-Encoding: chunked\r\n\r\n"
+	for name, c := range map[string]struct {
+		request string
+		then    string // "end": the client sends no more
+		status  int
+		keeps   bool // the connection
+	}{
+		"small":                   {withLength(8, document(8)), "", 200, true},
+		"as large as may be":      {withLength(64<<10, document(64<<10)), "", 200, true},
+		"just over 8 KiB":         {withLength(8<<10+1, document(8<<10+1)), "", 200, true},
+		"8 KiB":                   {withLength(8<<10, document(8<<10)), "", 200, true},
+		"empty":                   {withLength(0, ""), "", 400, true},
+		"too large":               {withLength(64<<10+1, document(64<<10+1)), "", 413, false},
+		"too large, announced":    {withLength(1<<40, "{"), "", 413, false},
+		"chunks":                  {inChunks + chunked(document(60<<10), 1000), "", 200, true},
+		"one chunk":               {inChunks + chunked(document(64<<10), 64<<10), "", 200, true},
+		"empty chunks":            {inChunks + chunked("", 1), "", 400, true},
+		"chunks, too large":       {inChunks + chunked(document(64<<10+1), 1000), "", 413, false},
+		"chunk, too large":        {inChunks + "20000\r\n" + document(64<<10+1), "", 413, false},
+		"far too many chunks":     {inChunks + chunked(document(4<<20), 1000), "", 413, false},
+		"no chunks":               {inChunks + "xyz\r\n", "", 400, false},
+		"chunk without end":       {inChunks + "2\r\n{}xx", "", 400, false},
+		"broken off":              {withLength(100, `{"a":1`), "end", 400, false},
+		"broken off, large":       {withLength(60<<10, document(30<<10)), "end", 400, false},
+		"broken off, in a chunk":  {inChunks + "64\r\n{", "end", 400, false},
+		"broken off, chunks":      {inChunks + "2\r\n{}\r\n", "end", 400, false},
+		"too slow":                {withLength(100, `{"a":1`), "", 408, false},
+		"too slow, large":         {withLength(60<<10, document(30<<10)), "", 408, false},
+		"too slow, in a chunk":    {inChunks + "64\r\n{", "", 408, false},
+		"too slow, chunks":        {inChunks + "2\r\n{}\r\n", "", 408, false},
+		"of a GET":                {"GET /user/42/settings HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + document(10000), "", 200, true},
+		"of a GET, too large":     {fmt.Sprintf("GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1<<20) + document(1<<20), "", 413, false},
+		"nowhere":                 {"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + document(10000), "", 404, true},
+		"nowhere, too large":      {"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + document(100000), "", 413, false},
+		"of a form":               {"PUT /user/42/settings HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 10000\r\n\r\n" + document(10000), "", 415, true},
+		"of a form, too large":    {"PUT /user/42/settings HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n" + document(100000), "", 413, false},
+		"after a pause":           {rawPut + "Expect: 100-continue\r\nContent-Length: 20000\r\n\r\n", "continue", 200, true},
+		"after a pause, in parts": {rawPut + "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n", "continue", 200, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := s.dialRaw(t)
+			_, _ = io.WriteString(conn, c.request) // a server that refuses it may not read to the end
+			answers := bufio.NewReader(conn)
+			switch c.then {
+			case "end":
+				_ = conn.CloseWrite()
+			case "continue":
+				if line, err := answers.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+					t.Fatalf("%q, %v", line, err)
+				}
+				_, _ = answers.ReadString('\n')
+				body := document(20000)
+				if strings.Contains(c.request, "chunked") {
+					body = chunked(body, 999)
+				}
+				_, _ = io.WriteString(conn, body)
+			}
+			response, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(response.Body)
+			if err != nil || response.StatusCode != c.status || response.Close == c.keeps || response.Header.Get("X-Request-Id") == "" ||
+				c.status >= 400 && response.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%d %v %.200s, %v", response.StatusCode, response.Header, body, err)
+			}
+			if !c.keeps {
+				return
+			}
+			if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				t.Error(err)
+			}
+			if response, err := http.ReadResponse(answers, nil); err != nil || response.StatusCode != http.StatusOK {
+				t.Errorf("the next request: %v, %v", response, err)
+			}
+		})
+	}
+}
+
+// TestPipelined: requests that come before the answers are answered in their order, each with its own body.
+func TestPipelined(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	s.startWorker()
+	conn := s.dialRaw(t)
+	var requests strings.Builder
+	const count = 60
+	document := func(i int) string { return fmt.Sprintf(`{"i":%d,"x":"%s"}`, i, strings.Repeat("x", i*300)) }
+	for i := range count {
+		body := document(i)
+		if i%3 == 0 {
+			requests.WriteString(rawPut + "Transfer-Encoding: chunked\r\n\r\n" + chunked(body, 700))
+		} else {
+			fmt.Fprintf(&requests, "%sContent-Length: %d\r\n\r\n%s", rawPut, len(body), body)
+		}
+	}
+	go func() { _, _ = io.WriteString(conn, requests.String()) }()
+	answers := bufio.NewReader(conn)
+	for i := range count {
+		response, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(response.Body); err != nil || string(body) != document(i) || response.Header.Get("ETag") != fmt.Sprintf(`"%d"`, i+1) {
+			t.Errorf("answer %d: %d %v %.100s, %v", i, response.StatusCode, response.Header, body, err)
+		}
+	}
+	s.has("42", count, document(count-1))
+}
+
+// TestSlowBody: the time that a body takes to come is not taken from that for the request.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.RequestTimeout = 500 * time.Millisecond
+	s := newSystem(t, config)
+	s.startWorker()
+	conn := s.dialRaw(t)
+	document := `{"x":"` + strings.Repeat("x", 20_000) + `"}`
+	fmt.Fprintf(conn, "%sContent-Length: %d\r\n\r\n%s", rawPut, len(document), document[:10_000])
+	time.Sleep(config.RequestTimeout + 100*time.Millisecond) // the body's own time, not luck
+	_, _ = io.WriteString(conn, document[10_000:])
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("%v, %v", response, err)
+	}
+}
