@@ -43,15 +43,21 @@ func (s *Server) readBody(c *fiber.Ctx) error {
 	if err == nil && !brokenOff(c.Context()) {
 		return nil
 	}
-	c.Context().SetConnectionClose()
 	if timedOut(err) {
+		c.Context().SetConnectionClose()
 		return fiber.ErrRequestTimeout // who had time enough gets no more
 	}
-	linger(c.Context())
+	endAfter(c)
 	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
 		return fiber.ErrRequestEntityTooLarge
 	}
 	return fiber.ErrBadRequest
+}
+
+// endAfter has the connection end with the answer, such that a client hears it that is still sending.
+func endAfter(c *fiber.Ctx) {
+	c.Context().SetConnectionClose()
+	linger(c.Context())
 }
 
 // takeBody reads a body of at most so many bytes from the connection into the request.

@@ -27,6 +27,20 @@ func (s *system) dialRaw(t *testing.T) *net.TCPConn {
 
 const rawPut = "PUT /user/42/settings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
+// readAnswer reads the next answer on a connection, and its body.
+func readAnswer(r *bufio.Reader) (answer, error) {
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if response.Close {
+		response.Header.Set("Connection", "close") // which net/http takes away
+	}
+	return answer{response.StatusCode, response.Header, string(body)}, err
+}
+
 // chunked is a body in chunks of so many bytes.
 func chunked(body string, size int) string {
 	var b strings.Builder
@@ -105,14 +119,10 @@ func TestBodies(t *testing.T) {
 				}
 				_, _ = io.WriteString(conn, body)
 			}
-			response, err := http.ReadResponse(answers, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := io.ReadAll(response.Body)
-			if err != nil || response.StatusCode != c.status || response.Close == c.keeps || response.Header.Get("X-Request-Id") == "" ||
-				c.status >= 400 && response.Header.Get("Content-Type") != "application/problem+json" {
-				t.Errorf("%d %v %.200s, %v", response.StatusCode, response.Header, body, err)
+			a, err := readAnswer(answers)
+			if err != nil || a.status != c.status || (a.header.Get("Connection") == "close") == c.keeps || a.header.Get("X-Request-Id") == "" ||
+				c.status >= 400 && a.header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%+v, %v", a, err)
 			}
 			if !c.keeps {
 				return
@@ -120,8 +130,8 @@ func TestBodies(t *testing.T) {
 			if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 				t.Error(err)
 			}
-			if response, err := http.ReadResponse(answers, nil); err != nil || response.StatusCode != http.StatusOK {
-				t.Errorf("the next request: %v, %v", response, err)
+			if a, err := readAnswer(answers); err != nil || a.status != http.StatusOK {
+				t.Errorf("the next request: %+v, %v", a, err)
 			}
 		})
 	}
@@ -147,12 +157,9 @@ func TestPipelined(t *testing.T) {
 	go func() { _, _ = io.WriteString(conn, requests.String()) }()
 	answers := bufio.NewReader(conn)
 	for i := range count {
-		response, err := http.ReadResponse(answers, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, err := io.ReadAll(response.Body); err != nil || string(body) != document(i) || response.Header.Get("ETag") != fmt.Sprintf(`"%d"`, i+1) {
-			t.Errorf("answer %d: %d %v %.100s, %v", i, response.StatusCode, response.Header, body, err)
+		a, err := readAnswer(answers)
+		if err != nil || a.body != document(i) || a.header.Get("ETag") != fmt.Sprintf(`"%d"`, i+1) {
+			t.Fatalf("answer %d: %+v, %v", i, a, err)
 		}
 	}
 	s.has("42", count, document(count-1))
@@ -170,8 +177,7 @@ func TestSlowBody(t *testing.T) {
 	fmt.Fprintf(conn, "%sContent-Length: %d\r\n\r\n%s", rawPut, len(document), document[:10_000])
 	time.Sleep(config.RequestTimeout + 100*time.Millisecond) // the body's own time, not luck
 	_, _ = io.WriteString(conn, document[10_000:])
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Errorf("%v, %v", response, err)
+	if a, err := readAnswer(bufio.NewReader(conn)); err != nil || a.status != http.StatusOK {
+		t.Errorf("%+v, %v", a, err)
 	}
 }

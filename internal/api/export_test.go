@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -58,3 +59,15 @@ func ParseBatch(text []byte) (all []BatchOperation, err error) {
 
 // ValidateOrigins is validateOrigins.
 var ValidateOrigins = validateOrigins
+
+// ParseImportLine reads a line of an import. The kind is that of its problem, if it has one.
+func ParseImportLine(text []byte, maxDocument int) (user string, document []byte, end bool, kind string) {
+	p := lineParser{maxDocument: maxDocument}
+	l := p.parse(text, 1, 0)
+	if l.failure != nil {
+		var is problem
+		errors.As(l.failure, &is)
+		kind = string(is.kind)
+	}
+	return l.user, l.document, l.end, kind
+}

@@ -79,7 +79,11 @@ func doRead(b *batch.Batcher[*messages.Operation, messages.Result], o *messages.
 func (q *queue) write(o *messages.Operation) messages.Result { return do(q.writes, o) }
 
 func do(b *batch.Batcher[*messages.Operation, messages.Result], o *messages.Operation) messages.Result {
-	r, err := b.Do(o)
+	return resultOf(b.Do(o))
+}
+
+// resultOf is the result of a call, or what its error means.
+func resultOf(r messages.Result, err error) messages.Result {
 	switch {
 	case err == nil:
 		return r

@@ -106,6 +106,7 @@ type Server struct {
 	queue    *queue
 	hub      *hub
 	exports  slots
+	imports  slots
 	listener net.Listener
 	stopping atomic.Bool
 	// An outage fails thousands of requests a second, and each would say the same.
@@ -130,7 +131,7 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 		return nil, fmt.Errorf("HTTP_ADDR: %s can be reached from other machines and there is no authentication; "+
 			"set AUTH=none if that is what you want", config.HTTPAddr)
 	}
-	s := &Server{config: config, nc: nc, log: log, listener: lingeringListener{l}, exports: make(slots, maxExports), sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond}}
+	s := &Server{config: config, nc: nc, log: log, listener: lingeringListener{l}, exports: make(slots, maxExports), imports: make(slots, maxImports), sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond}}
 	s.app = s.routes()
 	return s, nil
 }
@@ -197,6 +198,7 @@ func (s *Server) routes() *fiber.App {
 	app.Post("/user/:id/history/:version/restore", s.restoreVersion)
 	app.Get("/user/:id/events", s.getEvents)
 	app.Get("/users/export", s.exportUsers)
+	app.Post(importPath, s.importUsers)
 	return app
 }
 

@@ -177,18 +177,26 @@ func parseMediaType(value string) (mediaType string, parameters map[string]strin
 // bodyOf returns the request's body, and its media type, if that is one of these. Whether it is what
 // it claims is for the worker to tell. It is not too large: that is refused before any handler.
 func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, err error) {
-	mediaType, parameters, err := parseMediaType(c.Get(fiber.HeaderContentType))
-	if err != nil || !slices.Contains(mediaTypes, mediaType) {
-		return nil, "", problem{kind: kindUnsupportedMedia, detail: "send it with Content-Type: " + strings.Join(mediaTypes, " or ")}
-	}
-	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return nil, "", problem{kind: kindUnsupportedMedia, detail: "JSON is UTF-8 (RFC 8259 section 8.1)"}
-	}
-	if c.Get(fiber.HeaderContentEncoding) != "" {
-		return nil, "", problem{kind: kindUnsupportedMedia, detail: "content encodings are not supported"}
-	}
-	if c.Get(fiber.HeaderContentRange) != "" { // RFC 9110 section 14.5
-		return nil, "", problem{kind: messages.KindMalformed, detail: "a part of a document (Content-Range) can't be sent; PATCH changes parts"}
+	if mediaType, err = mediaTypeOf(c, mediaTypes...); err != nil {
+		return nil, "", err
 	}
 	return rawBody(c), mediaType, nil
+}
+
+// mediaTypeOf returns the media type of the request's body, if that is one of these and nothing is done to it.
+func mediaTypeOf(c *fiber.Ctx, mediaTypes ...string) (string, error) {
+	mediaType, parameters, err := parseMediaType(c.Get(fiber.HeaderContentType))
+	if err != nil || !slices.Contains(mediaTypes, mediaType) {
+		return "", problem{kind: kindUnsupportedMedia, detail: "send it with Content-Type: " + strings.Join(mediaTypes, " or ")}
+	}
+	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return "", problem{kind: kindUnsupportedMedia, detail: "JSON is UTF-8 (RFC 8259 section 8.1)"}
+	}
+	if c.Get(fiber.HeaderContentEncoding) != "" {
+		return "", problem{kind: kindUnsupportedMedia, detail: "content encodings are not supported"}
+	}
+	if c.Get(fiber.HeaderContentRange) != "" { // RFC 9110 section 14.5
+		return "", problem{kind: messages.KindMalformed, detail: "a part of a document (Content-Range) can't be sent; PATCH changes parts"}
+	}
+	return mediaType, nil
 }

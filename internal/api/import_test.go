@@ -1,0 +1,338 @@
+package api_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+const isLines = "Content-Type: application/x-ndjson"
+
+// outcomes are the lines of an import's answer in short.
+func outcomes(t *testing.T, body string) []string {
+	t.Helper()
+	var all []string
+	for _, l := range readLines(t, body) {
+		switch {
+		case l.End:
+			all = append(all, fmt.Sprintf("end: %d = %d + %d", l.Lines, l.Applied, l.Failed))
+		case l.Error != nil && l.Line == 0:
+			all = append(all, "error "+strings.TrimPrefix(l.Error.Type, "/problems/"))
+		case l.Error != nil:
+			all = append(all, fmt.Sprintf("%d %s: %d %s", l.Line, l.User, l.Status, strings.TrimPrefix(l.Error.Type, "/problems/")))
+		default:
+			all = append(all, fmt.Sprintf("%d %s: %d version %d", l.Line, l.User, l.Status, l.Version))
+		}
+	}
+	return all
+}
+
+// TestImport: each line has its own outcome, and what is written is written exactly.
+func TestImport(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	s.startWorker()
+	large := strings.Repeat("x", 64<<10-8)
+	input := lines(
+		`{"user":"ann","settings":{ "a" : 1.10 }}`,
+		``,
+		`  `,
+		`{"version":7,"time":"x","settings":{"nested":{"user":"x"}},"user":"b\"日","z":[1]} `,
+		`{"user":"text","text":" {\n\"a\":\u0022\\u0000\"}\r"}`+"\r",
+		`{"user":"ann","settings":{"a":2}}`,
+		`{"user":"list","settings":[]}`,
+		`{"user":"text2","text":"{"}`,
+		`{"user":"twice","settings":{"a":1,"a":2}}`,
+		`{"user":"x","settings":{}} {}`,
+		`{"user":"x","settings":{}`,
+		`[]`,
+		`{"user":"x"}`,
+		`{"user":"x","settings":{},"text":"{}"}`,
+		`{"user":"x","user":"y","settings":{}}`,
+		`{"user":"","settings":{}}`,
+		`{"user":"a\u0000","settings":{}}`,
+		`{"user":7,"settings":{}}`,
+		`{"user":"x","text":{}}`,
+		`{"settings":{}}`,
+		"{\"user\":\"\xff\",\"settings\":{}}",
+		`{"user":"large","settings":{"x":"`+large+`"}}`,
+		`{"user":"larger","settings":{"x":"`+large+`x"}}`,
+		`{"user":"escaped","text":"`+strings.Repeat(`\u0020`, 64<<10-2)+`{}"}`,
+		`{"user":"longest","text":"`+strings.Repeat(`\u0020`, 70<<10)+`"}`,
+		`{"user":"ann","settings":{"a":3}}`,
+	)
+	a := s.do("POST", "/users/import", input, isLines)
+	want := []string{
+		"1 ann: 200 version 1", "4 b\"日: 200 version 1", "5 text: 200 version 1", "6 ann: 200 version 2", "7 list: 422 invalid-document",
+		"8 text2: 400 malformed", "9 : 400 malformed", "10 : 400 malformed", "11 : 400 malformed", "12 : 400 malformed", "13 x: 400 malformed",
+		"14 x: 400 malformed", "15 : 400 malformed", "16 : 400 malformed", "17 : 400 malformed", "18 : 400 malformed", "19 : 400 malformed",
+		"20 : 400 malformed", "21 : 400 malformed", "22 large: 200 version 1", "23 larger: 413 too-large", "24 escaped: 200 version 1",
+		"25 : 413 too-large", "26 ann: 200 version 3", "end: 24 = 7 + 17",
+	}
+	if got := outcomes(t, a.body); a.status != http.StatusOK || strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%d %s", a.status, strings.Join(got, "\n"))
+	}
+	s.has("ann", 3, `{"a":3}`)
+	s.has(escape(`b"日`), 1, `{"nested":{"user":"x"}}`)
+	s.has("text", 1, " {\n\"a\":\"\\u0000\"}\r")
+	s.has("large", 1, `{"x":"`+large+`"}`)
+	s.has("larger", 0, `{}`)
+	s.has("escaped", 1, strings.Repeat(" ", 64<<10-2)+"{}")
+	if a := s.do("GET", "/user/ann/history/1", ""); a.body != `{ "a" : 1.10 }` {
+		t.Errorf("the first version: %+v", a)
+	}
+	if a := s.do("GET", "/user/ann/history", ""); strings.Count(a.body, `"operation":"replace"`) != 3 {
+		t.Errorf("the history: %s", a.body)
+	}
+}
+
+// TestImportEnds: where the input ends, with and without a word.
+func TestImportEnds(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	s.startWorker()
+	const one = `{"user":"42","settings":{}}` + "\n"
+	for name, c := range map[string]struct{ input, want string }{
+		"nothing":            {"", "end: 0 = 0 + 0"},
+		"blank":              {"\n \r\n\t", "end: 0 = 0 + 0"},
+		"the end":            {`{"end":true}`, "end: 0 = 0 + 0"},
+		"as told":            {one + "\n" + one + `{"end":true,"users":2}`, "end: 2 = 2 + 0"},
+		"fewer":              {one + `{"end":true,"users":2}`, "2 : 422 invalid-document\nend: 2 = 1 + 1"},
+		"more after it":      {one + `{"end":true,"users":1}` + "\n" + one, "end: 1 = 1 + 0"},
+		"much more after it": {one + `{"end":true,"users":1}` + "\n" + strings.Repeat(one, 100_000), "end: 1 = 1 + 0"},
+		"not the end":        {`{"user":"42","settings":{},"end":false,"users":9}`, "end: 1 = 1 + 0"},
+		"a cut export":       {one + `{"error":{"type":"/problems/internal"}}`, "2 : 400 malformed\nend: 2 = 1 + 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := s.do("POST", "/users/import", c.input, isLines)
+			if got := strings.Join(outcomes(t, a.body), "\n"); !strings.HasSuffix(got, c.want) {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+	s.story(t, "no import",
+		exchange{"POST /users/import", isJSON, `{"user":"42","settings":{}}`, 415, "", problem("unsupported-media-type")},
+		exchange{"POST /users/import", lines(isLines, "Content-Encoding: gzip"), `x`, 415, "", problem("unsupported-media-type")},
+		exchange{"POST /users/import", isJSON, strings.Repeat("x", 5<<20), 415, "", problem("unsupported-media-type")},
+		exchange{"GET /users/import", "", "", 405, "Allow: POST", problem("method-not-allowed")},
+		exchange{"POST /users/export", isLines, "{}", 405, "Allow: GET, HEAD", problem("method-not-allowed")})
+}
+
+// TestImportOfExport: what one gives the other takes, and nothing is lost on the way.
+func TestImportOfExport(t *testing.T) {
+	t.Parallel()
+	from, to := newSystem(t, patient), newSystem(t, patient)
+	from.startWorker()
+	to.startWorker()
+	var input strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&input, `{"user":"u%d","settings":{"i":%d}}`+"\n", i, i)
+	}
+	input.WriteString(`{"user":"spaced","text":"\t{\r\n \"😀\" : [1E+2, \"\\ud83d\\ude00\"]}"}`)
+	if a := from.do("POST", "/users/import", input.String(), isLines); !strings.HasSuffix(a.body, `{"end":true,"lines":2001,"applied":2001,"failed":0}`+"\n") {
+		t.Fatalf("%.500s", a.body)
+	}
+	export := func(s *system) string { return s.do("GET", "/users/export", "").body }
+	first := export(from)
+	if a := to.do("POST", "/users/import", first, "Content-Type: application/x-ndjson; charset=utf-8"); !strings.HasSuffix(a.body, `{"end":true,"lines":2001,"applied":2001,"failed":0}`+"\n") {
+		t.Fatalf("%.500s", a.body)
+	}
+	second := readLines(t, export(to))
+	for i, l := range readLines(t, first) {
+		if second[i].User != l.User || second[i].document() != l.document() {
+			t.Errorf("%+v became %+v", l, second[i])
+		}
+	}
+}
+
+// TestImportOrder: lines of one user are applied in their order, however close they are.
+func TestImportOrder(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	s.startWorker()
+	var input strings.Builder
+	last, versions := make(map[string]string), make(map[string]int)
+	for i := range 3000 {
+		user := fmt.Sprintf("u%d", i*i%17*(i%5))
+		last[user] = fmt.Sprintf(`{"i":%d}`, i)
+		versions[user]++
+		fmt.Fprintf(&input, `{"user":%q,"settings":%s}`+"\n", user, last[user])
+	}
+	s.do("POST", "/users/import", input.String(), isLines)
+	for user, document := range last {
+		s.has(user, versions[user], document)
+	}
+}
+
+// TestImportDialogue: who waits for outcomes before sending more gets them.
+func TestImportDialogue(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	s.startWorker()
+	out, in := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/users/import", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	response, err := s.client.Do(r) // answers before there is anything
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answers := bufio.NewScanner(response.Body)
+	for i := 1; i <= 20; i++ {
+		fmt.Fprintf(in, `{"user":"42","settings":{"i":%d}}`+"\n", i)
+		if want := fmt.Sprintf(`{"line":%d,"user":"42","status":200,"version":%d}`, i, i); !answers.Scan() || answers.Text() != want {
+			t.Fatalf("%q, want %s: %v", answers.Text(), want, answers.Err())
+		}
+	}
+	_ = in.Close()
+	if !answers.Scan() || answers.Text() != `{"end":true,"lines":20,"applied":20,"failed":0}` || answers.Scan() {
+		t.Errorf("%q", answers.Text())
+	}
+}
+
+// TestImportBroken: a request that doesn't come to its end is told from one that does.
+func TestImportBroken(t *testing.T) {
+	t.Parallel()
+	config := patient
+	config.ReadTimeout = time.Second
+	s := newSystem(t, config)
+	s.startWorker()
+	const head = "POST /users/import HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+	const one = `{"user":"42","settings":{}}` + "\n"
+	for name, c := range map[string]struct {
+		request string
+		then    string
+		want    string
+	}{
+		"with a length":         {head + "Content-Length: 1000\r\n\r\n" + one, "end", "malformed"},
+		"a long one":            {head + "Content-Length: 1000000\r\n\r\n" + strings.Repeat(one, 1000), "end", "malformed"},
+		"in a chunk":            {head + "Transfer-Encoding: chunked\r\n\r\n100\r\n" + one, "end", "malformed"},
+		"after a chunk":         {head + "Transfer-Encoding: chunked\r\n\r\n1c\r\n" + one + "\r\n", "end", "malformed"},
+		"no chunk":              {head + "Transfer-Encoding: chunked\r\n\r\n1c\r\n" + one + "\r\nxyz\r\n", "", "malformed"},
+		"in the middle of one":  {head + "Transfer-Encoding: chunked\r\n\r\n1f\r\n" + one + "{\"u\r\n", "end", "malformed"},
+		"no more lines":         {head + "Transfer-Encoding: chunked\r\n\r\n1c\r\n" + one + "\r\n", "", "request-timeout"},
+		"a line of drops":       {head + "Content-Length: 1000000\r\n\r\n" + one, "drops", "request-timeout"},
+		"no line to begin with": {head + "Transfer-Encoding: chunked\r\n\r\n", "", "request-timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := s.dialRaw(t)
+			go func() {
+				_, _ = io.WriteString(conn, c.request)
+				for err := error(nil); err == nil && c.then == "drops"; time.Sleep(100 * time.Millisecond) {
+					_, err = io.WriteString(conn, "x")
+				}
+				if c.then == "end" {
+					_ = conn.CloseWrite()
+				}
+			}()
+			a, err := readAnswer(bufio.NewReader(conn))
+			if a.status != http.StatusOK { // what comes within the first bytes is an ordinary refusal
+				if err != nil || !strings.Contains(a.body, "/problems/"+c.want) {
+					t.Errorf("%+v, %v", a, err)
+				}
+				return
+			}
+			got := outcomes(t, a.body)
+			if err == nil || got[len(got)-1] != "error "+c.want {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestImportTrouble: what workers can't do for a moment is asked of them again, with the same ids.
+func TestImportTrouble(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	var (
+		mu   sync.Mutex
+		seen = make(map[string]int) // by id
+	)
+	s.startFake(messages.WriteSubject, func(r messages.Request) *messages.Reply {
+		mu.Lock()
+		defer mu.Unlock()
+		reply := &messages.Reply{Worker: "w"}
+		for _, o := range r.Operations {
+			result := messages.Result{Version: 1}
+			if seen[o.ID]++; seen[o.ID] < 3 {
+				result = messages.Result{Kind: []messages.Kind{messages.KindUnavailable, messages.KindOutcomeUnknown}[len(o.User)%2]}
+			}
+			reply.Results = append(reply.Results, result)
+		}
+		return reply
+	})
+	var input strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&input, `{"user":"u%d","settings":{}}`+"\n", i)
+	}
+	a := s.do("POST", "/users/import", input.String(), isLines)
+	if !strings.HasSuffix(a.body, `{"end":true,"lines":300,"applied":300,"failed":0}`+"\n") || len(seen) != 300 {
+		t.Errorf("%d ids, %.500s", len(seen), a.body)
+	}
+}
+
+// TestImportDoubt: after an attempt of which nothing is known, a refusal doesn't mean that nothing was changed.
+func TestImportDoubt(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	var asked atomic.Int32
+	s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
+		result := messages.Result{Version: 7, Replayed: true}
+		switch asked.Add(1) {
+		case 1:
+			result = messages.Result{Kind: messages.KindOutcomeUnknown}
+		case 2:
+			result = messages.Result{Kind: messages.KindMalformed}
+		}
+		return &messages.Reply{Results: []messages.Result{result}}
+	})
+	a := s.do("POST", "/users/import", `{"user":"42","settings":{}}`, isLines)
+	if got := outcomes(t, a.body); got[0] != "1 42: 200 version 7" {
+		t.Error(got)
+	}
+}
+
+// TestImportLimits: only so many at once, none where writes need preconditions, and none that outlives the API.
+func TestImportLimits(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	base, stop := s.startAPI(patient)
+	s.base = base
+	const head = "POST /users/import HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+	var open []*bufio.Reader
+	for range 8 {
+		conn := s.dialRaw(t)
+		if _, err := io.WriteString(conn, head); err != nil {
+			t.Fatal(err)
+		}
+		r := bufio.NewReader(conn)
+		if line, err := r.ReadString('\n'); err != nil || line != "HTTP/1.1 200 OK\r\n" {
+			t.Fatalf("%q, %v", line, err)
+		}
+		open = append(open, r)
+	}
+	failed(t, s.do("POST", "/users/import", "", isLines), http.StatusServiceUnavailable, "overloaded")
+	stop()
+	for _, r := range open {
+		if rest, err := io.ReadAll(r); err != nil || !strings.Contains(string(rest), `{"error":{"type":"/problems/unavailable"`) || strings.HasSuffix(string(rest), "0\r\n\r\n") {
+			t.Errorf("%s, %v", rest, err)
+		}
+	}
+
+	config := patient
+	config.RequirePrecondition = true
+	s.base, _ = s.startAPI(config)
+	s.story(t, "preconditions are required", exchange{"POST /users/import", isLines, "{}", 428, "", problem("precondition-required")})
+}
