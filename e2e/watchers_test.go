@@ -1,0 +1,257 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outset-settings/outset/bench/process"
+)
+
+const (
+	watchersVariable = "E2E_WATCHERS" // how many, if not fewWatchers
+	fewWatchers      = 1000
+	watchersOfOne    = 2 // user
+	changesPerSecond = 100
+	changesFor       = 10 * time.Second
+	heartbeat        = 2 * time.Second
+)
+
+// TestWatchers: each watcher comes to see the last version of its user and never an older one after a newer, though every third
+// notification is lost and a worker is killed. It tells what that took.
+func TestWatchers(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	s := newSystem(ctx, t)
+	n := fewWatchers
+	if text := os.Getenv(watchersVariable); text != "" {
+		var err error
+		n, err = strconv.Atoi(text)
+		s.do(err)
+	}
+	// Without the race detector, which takes most of the memory.
+	bin := t.TempDir()
+	s.do(plainBuild(ctx, "..", "-tags", "failpoint", "-o", bin, "./cmd/api", "./cmd/worker"))
+	forgetful := func() *program {
+		return s.worker(filepath.Join(bin, "worker"), "OUTSET_FAILPOINTS=worker/change-lost=30%")
+	}
+	victim, _ := forgetful(), forgetful()
+	api, base := s.api(filepath.Join(bin, "api"), "EVENTS_HEARTBEAT="+heartbeat.String(), "MAX_WATCHERS="+strconv.Itoa(n))
+
+	w := &watching{system: s, base: base, all: make([]*watcher, n), versions: make([]int64, n/watchersOfOne)}
+	before := memoryOf(t, api)
+	s.do(w.open())
+	// The first beats are over, and garbage is collected by then.
+	s.do(waitFor(ctx, "a heartbeat for all", func(context.Context) error { return w.each(func(w *watcher) bool { return w.beats > 1 }) }))
+	after := memoryOf(t, api)
+
+	time.AfterFunc(changesFor/2, victim.kill)
+	began := time.Now()
+	s.do(w.change())
+	s.do(waitFor(ctx, "all watchers to see the last versions", func(context.Context) error {
+		return w.each(func(one *watcher) bool { return one.version == w.versions[one.user] })
+	}))
+	settled := time.Since(began) - changesFor
+	w.close()
+	w.report(t)
+	t.Logf("memory: %d MiB with no watcher, %d MiB with %d idle ones (%d KiB each), %d MiB at the end; all had converged %v after the last change",
+		before>>20, after>>20, n, (after-before)/int64(n)>>10, memoryOf(t, api)>>20, settled.Round(time.Millisecond))
+	if settled > 3*heartbeat {
+		t.Errorf("it took longer than a heartbeat of %v", heartbeat)
+	}
+}
+
+// plainBuild runs go build in the tree at dir, without the race detector.
+func plainBuild(ctx context.Context, dir string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// memoryOf is the resident memory of a program in bytes.
+func memoryOf(t *testing.T, p *program) int64 {
+	t.Helper()
+	usage, err := process.Measure([]process.Part{{Name: p.name, PID: p.cmd.Process.Pid}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return usage[p.name].RSS
+}
+
+// watching is all watchers of a test, and who is watched.
+type watching struct {
+	*system
+
+	base     string
+	all      []*watcher
+	versions []int64 // of the users, as acknowledged
+}
+
+// watcher is one connection that hears of one user's changes.
+type watcher struct {
+	user int
+	conn net.Conn
+
+	mu      sync.Mutex
+	version int64
+	beats   int
+	delays  []time.Duration // from the commit, as the database's clock tells, to here
+	err     error
+}
+
+// open connects all of them and waits until each has been told where its user is.
+func (w *watching) open() error {
+	const atOnce = 32
+	var dialing sync.WaitGroup
+	places := make(chan int)
+	for range atOnce {
+		dialing.Go(func() {
+			for i := range places {
+				w.all[i] = &watcher{user: i % len(w.versions), version: -1}
+				if conn, err := net.Dial("tcp", strings.TrimPrefix(w.base, "http://")); err != nil {
+					w.all[i].err = err
+				} else {
+					w.all[i].conn = conn
+					go w.all[i].listen()
+				}
+			}
+		})
+	}
+	for i := range w.all {
+		places <- i
+	}
+	close(places)
+	dialing.Wait()
+	return waitFor(w.ctx, "all to be watching", func(context.Context) error {
+		return w.each(func(one *watcher) bool { return one.version >= 0 })
+	})
+}
+
+// listen reads the stream to its end.
+func (w *watcher) listen() {
+	_, err := fmt.Fprintf(w.conn, "GET /user/%d/events HTTP/1.1\r\nHost: test\r\n\r\n", w.user)
+	lines := bufio.NewScanner(w.conn)
+	for err == nil && lines.Scan() {
+		now := time.Now()
+		line := lines.Text()
+		data, isData := strings.CutPrefix(line, "data: ")
+		w.mu.Lock()
+		switch {
+		case isData:
+			err = w.changed(data, now)
+		case strings.HasPrefix(line, ": "):
+			w.beats++
+		}
+		w.mu.Unlock()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+}
+
+func (w *watcher) changed(data string, now time.Time) error {
+	var change struct {
+		Version int64
+		Time    time.Time
+	}
+	if err := json.Unmarshal([]byte(data), &change); err != nil {
+		return err
+	}
+	if change.Version <= w.version {
+		return fmt.Errorf("version %d after %d", change.Version, w.version)
+	}
+	if w.version >= 0 {
+		w.delays = append(w.delays, now.Sub(change.Time))
+	}
+	w.version = change.Version
+	return nil
+}
+
+// each returns an error unless the condition holds for all.
+func (w *watching) each(condition func(*watcher) bool) error {
+	left := 0
+	for i, one := range w.all {
+		one.mu.Lock()
+		err, holds := one.err, condition(one)
+		one.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("watcher %d: %w", i, err)
+		}
+		if !holds {
+			left++
+		}
+	}
+	if left > 0 {
+		return fmt.Errorf("%d of %d are not yet", left, len(w.all))
+	}
+	return nil
+}
+
+// change changes users at random, so and so often in a second.
+func (w *watching) change() error {
+	var (
+		under sync.WaitGroup
+		mu    sync.Mutex
+		first error
+	)
+	tick := time.NewTicker(time.Second / changesPerSecond)
+	defer tick.Stop()
+	for range int(changesFor.Seconds() * changesPerSecond) {
+		<-tick.C // the rate is what is tested
+		under.Go(func() {
+			user := rand.IntN(len(w.versions))
+			a, err := w.send(w.base, call{method: http.MethodPut, path: settingsOf(strconv.Itoa(user)), body: `{}`, header: []string{isJSON}})
+			version, bad := strconv.ParseInt(strings.Trim(a.header.Get("ETag"), `"`), 10, 64)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil && (a.status != http.StatusOK || bad != nil) {
+				err = fmt.Errorf("user %d: %v", user, a)
+			}
+			if err != nil && first == nil {
+				first = err
+			}
+			w.versions[user] = max(w.versions[user], version)
+		})
+	}
+	under.Wait()
+	return first
+}
+
+func (w *watching) close() {
+	for _, one := range w.all {
+		_ = one.conn.Close()
+	}
+}
+
+// report tells how long changes took to their watchers.
+func (w *watching) report(t *testing.T) {
+	t.Helper()
+	var delays []time.Duration
+	for _, one := range w.all {
+		one.mu.Lock()
+		delays = append(delays, one.delays...)
+		one.mu.Unlock()
+	}
+	slices.Sort(delays)
+	late, _ := slices.BinarySearch(delays, heartbeat/10)
+	at := func(share float64) time.Duration { return delays[int(share*float64(len(delays)-1))] }
+	t.Logf("%d events to %d watchers: p50 %v, p99 %v, at most %v; %d came only with the check (every %v), of the others p99 %v",
+		len(delays), len(w.all), at(0.5), at(0.99), at(1), len(delays)-late, heartbeat, delays[max(0, late*99/100-1)])
+}
