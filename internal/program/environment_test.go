@@ -1,6 +1,7 @@
 package program
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
@@ -16,7 +17,13 @@ type testCLI struct {
 	DatabaseURL string   `env:"DATABASE_URL" default:"postgres://default"`
 	Auth        string   `env:"AUTH"`
 	Serve       serveCLI `cmd:""`
+	Broken      broken   `cmd:""`
 }
+
+// broken is a command that was interrupted and has something to say about it.
+type broken struct{}
+
+func (broken) Run(ctx context.Context) error { return WithCode(6, ctx.Err()) }
 
 type serveCLI struct {
 	Lanes int           `env:"READ_LANES" default:"2"`
@@ -99,7 +106,7 @@ func TestVariableWithoutValue(t *testing.T) {
 func TestMisspeltVariableStopsTheProgram(t *testing.T) {
 	t.Setenv("DATABASE_ULR", "postgres://elsewhere")
 	err := run(t.Context(), "outset", "", &testCLI{}, []string{"serve"})
-	if !errors.Is(err, errUsage) || !strings.Contains(err.Error(), "did you mean DATABASE_URL?") {
+	if exitCode(err) != usage || !strings.Contains(err.Error(), "did you mean DATABASE_URL?") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -107,7 +114,7 @@ func TestMisspeltVariableStopsTheProgram(t *testing.T) {
 func TestMalformedVariableStopsTheProgram(t *testing.T) {
 	t.Setenv("READ_LANES", "two")
 	err := run(t.Context(), "outset", "", &testCLI{}, []string{"serve"})
-	if !errors.Is(err, errUsage) || !strings.Contains(err.Error(), "READ_LANES") {
+	if exitCode(err) != usage || !strings.Contains(err.Error(), "READ_LANES") {
 		t.Errorf("got %v, want READ_LANES to be named", err)
 	}
 }

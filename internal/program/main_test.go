@@ -2,7 +2,9 @@ package program
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -97,7 +99,7 @@ func TestUsageErrors(t *testing.T) {
 		"a flag of another one": {"--wait=1s"},
 	} {
 		err := run(t.Context(), "outset", "", &testCLI{}, args)
-		if !errors.Is(err, errUsage) {
+		if exitCode(err) != usage {
 			t.Errorf("%s: got %v, want a usage error", name, err)
 			continue
 		}
@@ -110,7 +112,32 @@ func TestUsageErrors(t *testing.T) {
 func TestCommandErrorIsNoUsageError(t *testing.T) {
 	t.Parallel()
 	err := run(t.Context(), "outset", "", &testCLI{}, []string{"serve", "--lanes=-1"})
-	if !errors.Is(err, errLanes) || errors.Is(err, errUsage) {
+	if !errors.Is(err, errLanes) || exitCode(err) != otherwise {
 		t.Errorf("got %v, want only the command's own", err)
+	}
+}
+
+// TestExitCodes: an error keeps its code however it is wrapped, and one with a code is never taken for a wish to stop.
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("why")
+	for name, c := range map[string]struct {
+		err  error
+		code int
+	}{
+		"none":    {nil, 0},
+		"any":     {cause, 1},
+		"usage":   {Usage(cause), 2},
+		"a code":  {WithCode(6, cause), 6},
+		"wrapped": {fmt.Errorf("and so: %w", WithCode(6, cause)), 6},
+	} {
+		if code := exitCode(c.err); code != c.code || c.err != nil && !errors.Is(c.err, cause) {
+			t.Errorf("%s: %d", name, code)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := run(ctx, "outset", "", &testCLI{}, []string{"broken"}); exitCode(err) != 6 {
+		t.Errorf("interrupted with an error of its own: %v", err)
 	}
 }

@@ -31,27 +31,19 @@ func Version() string {
 }
 
 // Main runs the command that the arguments and the environment ask for (kong calls its
-// Run method, which may take a context.Context, an io.Writer and cli), under a context that ends at SIGINT or SIGTERM, and returns the exit code. A second
+// Run method, which may take a context.Context, an io.Reader, an io.Writer and cli), under a context that ends at SIGINT or
+// SIGTERM, and returns the exit code: 0, 2 for usage that makes no sense, what WithCode says, or 1. A second
 // signal ends the program at once.
 func Main(name, description string, cli any) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // back to the default: the next signal kills
 	err := run(ctx, name, description, cli, os.Args[1:])
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, errUsage):
+	if err != nil {
 		fmt.Fprintln(os.Stderr, name+":", err)
-		return 2
-	default:
-		fmt.Fprintln(os.Stderr, name+":", err)
-		return 1
 	}
+	return exitCode(err)
 }
-
-// errUsage marks an error in the arguments or in the environment.
-var errUsage = errors.New("see --help")
 
 func run(ctx context.Context, name, description string, cli any, args []string) error {
 	parser, err := Parser(name, description, cli)
@@ -59,17 +51,18 @@ func run(ctx context.Context, name, description string, cli any, args []string) 
 		return err
 	}
 	if err := errors.Join(unknownVariable(parser.Model, os.Environ()), dropEmpty(parser.Model)); err != nil {
-		return fmt.Errorf("%w (%w)", err, errUsage)
+		return Usage(err)
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		return fmt.Errorf("%w (%w)", err, errUsage)
+		return Usage(err)
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
+	command.BindTo(os.Stdin, (*io.Reader)(nil))
 	command.BindTo(os.Stdout, (*io.Writer)(nil))
 	command.Bind(cli)
 	err = command.Run()
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if exitCode(err) == otherwise && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // asked to stop before it had begun
 	}
 	return err

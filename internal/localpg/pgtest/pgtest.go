@@ -43,8 +43,9 @@ var shared struct {
 }
 
 // Main runs the tests, stops the server, fails on goroutines that were left, and exits. It takes
-// the place of goleak.VerifyTestMain.
-func Main(m *testing.M, options ...goleak.Option) {
+// the place of goleak.VerifyTestMain. The tests are a *testing.M, or one with something around it that needs
+// databases itself.
+func Main(m interface{ Run() int }, options ...goleak.Option) {
 	os.Exit(run(m.Run, options))
 }
 
