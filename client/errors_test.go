@@ -1,0 +1,164 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/outset-settings/outset/client"
+)
+
+// TestErrors: each refusal has its name, and what the service says about it.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	c, ctx, user := to(t, service), t.Context(), someone(t)
+	if _, err := c.Put(ctx, user, raw(`{"a":1}`), client.IdempotencyKey("first")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Put(ctx, user, raw(`{"a":2}`)); err != nil {
+		t.Fatal(err)
+	}
+	put := func(document string, options ...client.WriteOption) error {
+		_, err := c.Put(ctx, user, raw(document), options...)
+		return err
+	}
+	for name, test := range map[string]struct {
+		err    error
+		is     error
+		status int
+		kind   string
+		detail string
+	}{
+		"somebody was faster": {put(`{}`, client.IfVersion(1)), client.ErrPrecondition, 412, "precondition-failed", "the current version is 2"},
+		"is there":            {put(`{}`, client.IfAbsent()), client.ErrPrecondition, 412, "precondition-failed", ""},
+		"version 0":           {put(`{}`, client.IfVersion(0)), client.ErrPrecondition, 412, "precondition-failed", ""},
+		"no JSON":             {put(`{`), client.ErrMalformed, 400, "malformed", ""},
+		"nothing":             {put(``), client.ErrMalformed, 400, "malformed", ""},
+		"no object":           {put(`[]`), client.ErrInvalid, 422, "invalid-document", "not an object"},
+		"too large":           {put(`{"a":"` + strings.Repeat("x", 64<<10) + `"}`), client.ErrTooLarge, 413, "too-large", ""},
+		"another's key":       {put(`{}`, client.IdempotencyKey("first")), client.ErrKeyReused, 422, "idempotency-key-reused", ""},
+		"impossible key":      {put(`{}`, client.IdempotencyKey("é")), client.ErrMalformed, 400, "malformed", "Idempotency-Key"},
+		"impossible tag":      {put(`{}`, client.IfMatch("7")), client.ErrMalformed, 400, "malformed", "If-Match"},
+		"no patch":            {failed(c.PatchJSON(ctx, user, raw(`{}`))), client.ErrMalformed, 400, "malformed", ""},
+		"patch doesn't fit":   {failed(c.PatchJSON(ctx, user, raw(`[{"op":"remove","path":"/b"}]`))), client.ErrNotApplicable, 422, "patch-not-applicable", `"/b"`},
+		"no value":            {failed(c.Value(ctx, user, client.Path{"b"})), client.ErrNotFound, 404, "not-found", `"/b"`},
+		"no version":          {failed(c.At(ctx, user, 99)), client.ErrNotFound, 404, "not-found", ""},
+		"impossible version":  {failed(c.Restore(ctx, user, -1)), client.ErrMalformed, 400, "malformed", "whole number"},
+		"impossible user":     {failed(c.Get(ctx, "a\x00b")), client.ErrMalformed, 400, "malformed", "U+0000"},
+		"user of other bytes": {failed(c.Get(ctx, "\xff")), client.ErrMalformed, 400, "malformed", "UTF-8"},
+		"impossible history":  {historyError(ctx, c, "\n"), client.ErrMalformed, 400, "malformed", "U+000A"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var e *client.Error
+			if !errors.Is(test.err, test.is) || !errors.As(test.err, &e) {
+				t.Fatalf("got %v, want %v", test.err, test.is)
+			}
+			if e.Status != test.status || e.Kind != test.kind || !strings.Contains(e.Detail, test.detail) || e.Title == "" || e.RequestID == "" {
+				t.Errorf("%+v", e)
+			}
+			if line := e.Error(); !strings.HasPrefix(line, "outset: "+strings.ReplaceAll(e.Kind, "-", " ")+": ") || !strings.Contains(line, e.Detail) || !strings.Contains(line, e.RequestID) || strings.Contains(line, "\n") {
+				t.Error(line)
+			}
+			if test.kind == "precondition-failed" && (e.Version != 2 || string(e.Settings) != `{"a":2}`) {
+				t.Errorf("there is %s at %d", e.Settings, e.Version)
+			}
+			for _, other := range []error{client.ErrUnavailable, client.ErrOutcomeUnknown, client.ErrInternal, nil} {
+				if errors.Is(test.err, other) {
+					t.Errorf("it is %v, too", other)
+				}
+			}
+		})
+	}
+}
+
+func failed[T any](_ T, err error) error { return err }
+
+func historyError(ctx context.Context, c *client.Client, user string) (last error) {
+	for _, err := range c.History(ctx, user) {
+		last = err
+	}
+	return last
+}
+
+// TestUnaskable: what has no address is refused before anything is sent.
+func TestUnaskable(t *testing.T) {
+	t.Parallel()
+	c := to(t, "http://127.0.0.1:1")
+	for name, err := range map[string]error{
+		"no user":            failed(c.Get(t.Context(), "")),
+		"no user to erase":   failed(c.Erase(t.Context(), "")),
+		"no path":            failed(c.Value(t.Context(), "1", nil)),
+		"no path to set":     failed(c.SetValue(t.Context(), "1", client.Path{}, raw(`{}`))),
+		"no path to delete":  failed(c.DeleteValue(t.Context(), "1", nil)),
+		"no user's history":  historyError(t.Context(), c, ""),
+		"a value's default":  failed(c.Value(t.Context(), "1", client.Path{"a"}, client.Effective())),
+		"a past default":     failed(c.At(t.Context(), "1", 1, client.Effective())),
+		"a schema's default": failed(c.Schema(t.Context(), client.Effective())),
+		"a path with a ~":    failed(client.ParsePath("a~b")),
+		"a path with a ~ at": failed(client.ParsePath("a~")),
+	} {
+		if !errors.Is(err, client.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNew(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "127.0.0.1:8080", "localhost", "ftp://a", "http://", "http://a?b=c", "http://a#b", "http://a b", ":"} {
+		if _, err := client.New(bad); err == nil || !strings.HasPrefix(err.Error(), "outset: ") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if _, err := client.New("http://ann:hush@a?x"); err == nil || strings.Contains(err.Error(), "hush") {
+		t.Errorf("a password is told: %v", err)
+	}
+}
+
+// TestSomebodyElse: an answer that isn't the service's is told as what it is.
+func TestSomebodyElse(t *testing.T) {
+	t.Parallel()
+	base := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/user/page/settings":
+			http.Error(w, "<h1>Not here</h1>", http.StatusNotFound)
+		case "/user/moved/settings":
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		case "/elsewhere":
+			t.Error("a redirect was followed")
+		case "/user/list/history":
+			_, _ = w.Write([]byte("<h1>Welcome</h1>"))
+		}
+	}))
+	c := to(t, base)
+	var e *client.Error
+	if _, err := c.Get(t.Context(), "page"); !errors.As(err, &e) || e.Status != 404 || e.Kind != "" || errors.Is(err, client.ErrNotFound) {
+		t.Errorf("%v", err)
+	} else if got := err.Error(); got != "outset: HTTP status 404: Not Found" {
+		t.Error(got)
+	}
+	if _, err := c.Put(t.Context(), "moved", raw(`{}`)); err == nil || err.Error() != "outset: HTTP status 302: Found, to /elsewhere" {
+		t.Errorf("%v", err)
+	}
+	if err := historyError(t.Context(), c, "list"); err == nil || !strings.Contains(err.Error(), "can't be understood") {
+		t.Errorf("%v", err)
+	}
+}
+
+// serve has a handler answer until the test ends.
+func serve(t *testing.T, h http.Handler) (base string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: h}
+	ended := make(chan struct{})
+	go func() { _ = server.Serve(l); close(ended) }()
+	t.Cleanup(func() { _ = server.Close(); <-ended })
+	return "http://" + l.Addr().String()
+}

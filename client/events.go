@@ -1,0 +1,93 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+)
+
+// maxEvent bounds the bytes of one event: documents have 512 KiB at most.
+const maxEvent = 1 << 20
+
+var errEventTooLarge = errors.New("an event is too large")
+
+// event is a server-sent event.
+type event struct {
+	name string
+	data []byte
+}
+
+// eventReader reads an event stream as the HTML standard has it
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+type eventReader struct {
+	from  *bufio.Reader
+	begun bool          // the first line has been read
+	cr    bool          // the line before ended with a CR, to which an LF may belong
+	retry time.Duration // what the service wants to be waited before the next connection
+}
+
+func newEventReader(r io.Reader) *eventReader { return &eventReader{from: bufio.NewReader(r)} }
+
+// next returns the next event that has data.
+func (r *eventReader) next() (event, error) {
+	var e event
+	var data []byte
+	for {
+		line, err := r.line()
+		if err != nil {
+			return event{}, err // one that is cut off is none
+		}
+		if len(line) == 0 {
+			if data != nil {
+				e.data = data[:len(data)-1] // without the last line break
+				return e, nil
+			}
+			e = event{}
+			continue
+		}
+		field, value, _ := bytes.Cut(line, []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
+		switch string(field) {
+		case "event":
+			e.name = string(value)
+		case "data":
+			data = append(append(data, value...), '\n')
+		case "retry":
+			if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil {
+				r.retry = time.Duration(ms) * time.Millisecond
+			}
+		}
+		if len(data) > maxEvent {
+			return event{}, errEventTooLarge
+		}
+	}
+}
+
+// line returns the next line, which may end with CR, LF or both, as soon as its end has come: it doesn't wait for what
+// is behind a CR.
+func (r *eventReader) line() ([]byte, error) {
+	var line []byte
+	for {
+		b, err := r.from.ReadByte()
+		if err != nil {
+			return nil, err
+		}
+		afterCR := r.cr
+		r.cr = b == '\r'
+		switch {
+		case b == '\n' && afterCR:
+			continue
+		case b == '\n' || b == '\r':
+			if !r.begun {
+				line, r.begun = bytes.TrimPrefix(line, []byte("\ufeff")), true
+			}
+			return line, nil
+		case len(line) >= maxEvent:
+			return nil, errEventTooLarge
+		}
+		line = append(line, b)
+	}
+}

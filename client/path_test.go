@@ -1,0 +1,70 @@
+package client
+
+import (
+	"encoding/json"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// tokens are keys and ids with a liking for what is special in addresses and pointers.
+func tokens() *rapid.Generator[string] {
+	return rapid.OneOf(rapid.String(), rapid.StringOfN(rapid.RuneFrom([]rune(`./~01%?#+&; "\é`)), 0, 6, -1))
+}
+
+// TestPathProperty: a path survives being a JSON pointer, with and without its first slash, and being an address.
+func TestPathProperty(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		path := Path(rapid.SliceOfN(tokens(), 1, 5).Draw(t, "path"))
+		if got, err := ParsePath(path.String()); err != nil || !reflect.DeepEqual(got, path) {
+			t.Fatalf("%q became %q, %v", path.String(), got, err)
+		}
+		if short := path.String()[1:]; short != "" && short[0] != '/' {
+			if got, err := ParsePath(short); err != nil || !reflect.DeepEqual(got, path) {
+				t.Fatalf("%q became %q, %v", short, got, err)
+			}
+		}
+		address := "http://a/user/1/settings" + path.escaped()
+		u, err := url.Parse(address)
+		if err != nil || u.RawQuery != "" || u.Fragment != "" || "http://a"+u.EscapedPath() != address {
+			t.Fatalf("%q is sent as %q, %v", address, u.EscapedPath(), err)
+		}
+		if got := pathOf(u.EscapedPath(), len(path)); !reflect.DeepEqual(got, path) {
+			t.Fatalf("%q became %q", address, got)
+		}
+	})
+}
+
+// TestOperationProperty: in a batch the body has the bytes that it has alone, but for white space around it.
+func TestOperationProperty(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		user := rapid.StringN(1, 20, -1).Draw(t, "user")
+		quoted, err := json.Marshal(tokens().Draw(t, "text"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := rapid.StringMatching(`[ \n\t]{0,2}`).Draw(t, "before") + `{"a" :` + string(quoted) + `, "n": 1.0}` + rapid.StringMatching(`[ \n]?`).Draw(t, "after")
+		o := OpPut(user, json.RawMessage(body), IdempotencyKey(rapid.StringMatching(`[ -~]+`).Draw(t, "key")))
+		var got struct {
+			Method, Path string
+			Headers      map[string]string
+			Body         json.RawMessage
+		}
+		if err := json.Unmarshal(o.json(), &got); err != nil {
+			t.Fatalf("%s: %v", o.json(), err)
+		}
+		if got.Method != o.method || got.Path != o.path || string(got.Body) != strings.TrimSpace(body) {
+			t.Fatalf("%s: %+v (%q)", o.json(), got, got.Body)
+		}
+		for name := range o.header {
+			if got.Headers[name] != o.header.Get(name) {
+				t.Fatalf("%s: %q, want %q", name, got.Headers[name], o.header.Get(name))
+			}
+		}
+	})
+}
