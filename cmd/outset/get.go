@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/outset-settings/outset/client"
+	"github.com/outset-settings/outset/internal/program"
+)
+
+// get prints settings. To a program it gives the bytes as they are.
+type get struct {
+	remote
+	User      string `arg:"" help:"the user's id"`
+	Path      string `arg:"" optional:"" help:"the value to print, like editor/font/size; all settings by default"`
+	Effective bool   `xor:"which" help:"with the defaults of the schema for what is not set"`
+	At        int64  `xor:"which" placeholder:"N" help:"as they were at this version"`
+}
+
+// Help has examples.
+func (get) Help() string {
+	return `A path is a JSON pointer whose first slash may be left out: keys and indexes with slashes between them. A slash inside a key is ~1, a tilde ~0.
+
+	outset get 42
+	outset get 42 editor/font/size
+	outset get 42 --at 7 > settings.json
+	outset get 42 theme --effective
+`
+}
+
+// Run prints the settings, or the value.
+func (g get) Run(ctx context.Context, stdout io.Writer) error {
+	path, err := client.ParsePath(g.Path)
+	if err != nil {
+		return program.Usage(plain(err))
+	}
+	return g.with(func(c *client.Client) error {
+		found, err := g.fetch(ctx, c, path)
+		if err != nil {
+			return err
+		}
+		return g.print(stdout, found)
+	})
+}
+
+func (g get) fetch(ctx context.Context, c *client.Client, path client.Path) (json.RawMessage, error) {
+	var s client.Settings
+	var err error
+	switch {
+	case g.At != 0:
+		s, err = c.At(ctx, g.User, g.At)
+	case g.Effective:
+		s, err = c.GetEffective(ctx, g.User)
+	case len(path) > 0:
+		v, err := c.Value(ctx, g.User, path)
+		return v.JSON, err
+	default:
+		s, err = c.Get(ctx, g.User)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return lookup(s.Document, path)
+}
+
+// print writes JSON: for people with line breaks, for programs byte for byte.
+func (r remote) print(w io.Writer, document json.RawMessage) error {
+	if r.json(w) {
+		_, err := w.Write(document)
+		return err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, bytes.TrimSpace(document), "", "  "); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, b.String())
+	return err
+}
+
+// lookup returns the value at a path of a document, as it is spelt there.
+func lookup(document json.RawMessage, path client.Path) (json.RawMessage, error) {
+	for i, token := range path {
+		next, ok := child(document, token)
+		if !ok {
+			return nil, fmt.Errorf("%w: there is no value at %q", client.ErrNotFound, path[:i+1].String())
+		}
+		document = next
+	}
+	return document, nil
+}
+
+func child(parent json.RawMessage, token string) (json.RawMessage, bool) {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(parent, &object) == nil {
+		value, ok := object[token]
+		return value, ok
+	}
+	var array []json.RawMessage
+	n, err := strconv.Atoi(token)
+	if err != nil || json.Unmarshal(parent, &array) != nil || n < 0 || n >= len(array) || strconv.Itoa(n) != token {
+		return nil, false
+	}
+	return array[n], true
+}

@@ -1,0 +1,147 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
+)
+
+var update = flag.Bool("update", false, "write what the sessions in testdata print instead of comparing it")
+
+// TestSessions runs what the files in testdata show: commands in a shell, what each prints, and its exit code if that
+// isn't 0. Each session has a service of its own, and an empty directory to work in.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.golden")
+	if err != nil || len(files) == 0 {
+		t.Fatal("there are no sessions", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".golden"), func(t *testing.T) {
+			t.Parallel()
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := "http://127.0.0.1:1" // where nothing listens
+			if !bytes.HasPrefix(want, []byte("# Without a service.")) {
+				p := start(t, env("DATABASE_URL="+pgtest.ForTest(t)), upArgs("--workers=1")...)
+				server = p.ready(t).http
+			}
+			got := newShell(t, server).replay(t, string(want))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			compare(t, string(want), got)
+		})
+	}
+}
+
+// compare shows the first difference, and the command that it belongs to.
+func compare(t *testing.T, want, got string) {
+	t.Helper()
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	command := ""
+	for i := range max(len(w), len(g)) {
+		var a, b string
+		if i < len(w) {
+			a = w[i]
+		}
+		if i < len(g) {
+			b = g[i]
+		}
+		if a != b {
+			t.Fatalf("%s\nprinted %q\nand not %q (-update takes it)", command, b, a)
+		}
+		if strings.HasPrefix(a, "$ ") {
+			command = a
+		}
+	}
+}
+
+// shell runs commands as a person would.
+type shell struct {
+	dir, server string
+	env         []string
+}
+
+func newShell(t *testing.T, server string) shell {
+	t.Helper()
+	bin := t.TempDir()
+	if err := os.Symlink(os.Args[0], filepath.Join(bin, "outset")); err != nil {
+		t.Fatal(err)
+	}
+	// The last of two variables of a name counts.
+	return shell{t.TempDir(), server, env("PATH="+bin+":"+os.Getenv("PATH"), "OUTSET_URL="+server, "TZ=UTC")}
+}
+
+// replay returns a session with what its commands print now.
+func (s shell) replay(t *testing.T, session string) string {
+	t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(session) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "#"), line == "":
+			b.WriteString(line + "\n")
+		case strings.HasPrefix(line, "$ "):
+			b.WriteString(line + "\n" + s.run(t, strings.TrimPrefix(line, "$ ")))
+		}
+	}
+	return b.String()
+}
+
+// run returns the standard output of a command, the lines of its standard error behind "2> ", and the exit code.
+func (s shell) run(t *testing.T, command string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	c := exec.CommandContext(t.Context(), "sh", "-c", command)
+	c.Dir, c.Env, c.Stdout, c.Stderr = s.dir, s.env, &stdout, &stderr
+	err := c.Run()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	printed := stdout.String()
+	if printed != "" && !strings.HasSuffix(printed, "\n") {
+		printed += "[no line break]\n"
+	}
+	for line := range strings.Lines(stderr.String()) {
+		printed += "2> " + strings.TrimSuffix(line, "\n") + "\n"
+	}
+	if code := c.ProcessState.ExitCode(); code != 0 {
+		printed += fmt.Sprintf("[exit %d]\n", code)
+	}
+	return s.masked(printed)
+}
+
+// masks are what differs from run to run.
+var masks = []struct {
+	find *regexp.Regexp
+	put  string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "YYYY-MM-DD hh:mm:ss"},
+	{regexp.MustCompile(`\(request [A-Za-z0-9]{22}\)`), "(request ID)"},
+}
+
+func (s shell) masked(text string) string {
+	text = strings.ReplaceAll(text, s.server, "http://SERVER")
+	for _, m := range masks {
+		text = m.find.ReplaceAllString(text, m.put)
+	}
+	return text
+}

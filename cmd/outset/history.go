@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/outset-settings/outset/client"
+)
+
+// history lists versions.
+type history struct {
+	remote
+	User  string `arg:"" help:"the user's id"`
+	Limit int    `default:"20" placeholder:"N" help:"at most so many, the newest; 0: all that are kept"`
+}
+
+// Help has examples.
+func (history) Help() string {
+	return `
+	outset history 42
+	outset history 42 --limit 0 --json
+`
+}
+
+// Run prints the versions, the newest first: a table, or a line of JSON for each.
+func (h history) Run(ctx context.Context, stdout io.Writer) error {
+	return h.with(func(c *client.Client) error {
+		t := newTable(stdout, "VERSION\tTIME\tCHANGE\tBYTES")
+		for r, err := range first(h.Limit, c.History(ctx, h.User)) {
+			if err == nil && h.json(stdout) {
+				err = printJSON(stdout, r)
+			} else if err == nil {
+				err = t.row("%d\t%s\t%s\t%d", r.Version, clock(r.Time), r.Operation, r.Size)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return t.end()
+	})
+}
+
+// first is the beginning of a sequence; limit 0 is all of it.
+func first[T any](limit int, all iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		n := 0
+		for one, err := range all {
+			if n++; !yield(one, err) || n == limit {
+				return
+			}
+		}
+	}
+}
+
+// restore makes an old version current.
+type restore struct {
+	remote
+	conditions
+	User    string `arg:"" help:"the user's id"`
+	Version int64  `arg:"" help:"the version, as history lists it"`
+}
+
+// Help has an example.
+func (restore) Help() string { return "\toutset restore 42 7\n" }
+
+// Run restores and prints the new version.
+func (r restore) Run(ctx context.Context, stdout io.Writer) error {
+	return r.write(stdout, r.User, func(c *client.Client) (int64, error) {
+		s, err := c.Restore(ctx, r.User, r.Version, r.options()...)
+		return s.Version, err
+	})
+}

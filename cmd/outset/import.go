@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+
+	"github.com/outset-settings/outset/client"
+)
+
+// importCommand sets the settings of many users.
+type importCommand struct {
+	remote
+	File string `arg:"" optional:"" default:"-" help:"the file; the standard input by default"`
+}
+
+// Help has the form of the file and examples.
+func (importCommand) Help() string {
+	return `Each line is a JSON object with a user and the user's settings, as export writes them. It replaces the settings that there are. A line that fails keeps no other from being taken; all that fail are listed, and the exit code is that of the first.
+
+	{"user":"42","settings":{"theme":"dark"}}
+
+	outset import all.ndjson
+	outset export --server http://old:8080 | outset import
+`
+}
+
+// Run imports, and says which lines were not taken.
+func (i importCommand) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+	lines, size := stdin, int64(-1)
+	if i.File != "-" {
+		file, err := os.Open(i.File)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = file.Close() }()
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		lines = file
+	}
+	return i.with(func(c *client.Client) error {
+		bar := newProgress("importing", size)
+		defer bar.end()
+		return i.report(stdout, bar, c.Import(ctx, bar.reader(lines)))
+	})
+}
+
+// report tells what became of the lines: people of those that failed, programs of all.
+func (i importCommand) report(stdout io.Writer, bar progress, outcomes iter.Seq2[client.Outcome, error]) error {
+	var done outcome
+	for o, err := range outcomes {
+		if err == nil {
+			done.add(o)
+			err = i.tell(stdout, bar, o)
+		}
+		if err != nil {
+			return fmt.Errorf("%w (until then %s)", err, done.text())
+		}
+	}
+	bar.end()
+	if done.first != nil {
+		return notTakenError{done}
+	}
+	if i.json(stdout) {
+		return nil
+	}
+	_, err := fmt.Fprintln(stdout, done.text())
+	return err
+}
+
+// outcomeRow is an outcome as JSON.
+type outcomeRow struct {
+	Line    int64  `json:"line"`
+	User    string `json:"user,omitempty"`
+	Version int64  `json:"version,omitempty"`
+	Kind    string `json:"kind,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+func (i importCommand) tell(stdout io.Writer, bar progress, o client.Outcome) error {
+	var e *client.Error
+	_ = errors.As(o.Err, &e)
+	switch {
+	case i.json(stdout) && e == nil:
+		return printJSON(stdout, outcomeRow{Line: o.Line, User: o.User, Version: o.Version})
+	case i.json(stdout):
+		return printJSON(stdout, outcomeRow{Line: o.Line, User: o.User, Kind: e.Kind, Error: explain(e).Error()})
+	case o.Err != nil:
+		bar.clear()
+		fmt.Fprintf(os.Stderr, "line %d, user %q: %v\n", o.Line, o.User, explain(o.Err))
+	}
+	return nil
+}
+
+// outcome is what became of all lines.
+type outcome struct {
+	taken, failed int64
+	first         error // why the first that failed did
+}
+
+func (d *outcome) add(o client.Outcome) {
+	if o.Err == nil {
+		d.taken++
+		return
+	}
+	if d.failed++; d.first == nil {
+		d.first = o.Err
+	}
+}
+
+func (d *outcome) text() string {
+	return fmt.Sprintf("%s imported, %d failed", count(d.taken, "line"), d.failed)
+}
+
+// notTakenError is the error of an import with lines that failed. It is of the kind of the first of them.
+type notTakenError struct{ outcome }
+
+func (n notTakenError) Error() string        { return n.text() }
+func (n notTakenError) Is(target error) bool { return errors.Is(n.first, target) }

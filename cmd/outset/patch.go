@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+
+	"github.com/outset-settings/outset/client"
+)
+
+// patch changes parts of a document.
+type patch struct {
+	remote
+	conditions
+	User  string `arg:"" help:"the user's id"`
+	Patch string `arg:"" help:"the patch; - reads it from the standard input"`
+	Type  string `enum:"auto,merge,json" default:"auto" placeholder:"TYPE" help:"merge (RFC 7396), json (RFC 6902), or auto: json if the patch is a list"`
+}
+
+// Help has examples.
+func (patch) Help() string {
+	return `
+	outset patch 42 '{"theme":null,"font":{"size":12}}'
+	outset patch 42 '[{"op":"test","path":"/theme","value":"dark"},{"op":"remove","path":"/font"}]'
+	outset patch 42 - < change.json
+`
+}
+
+// Run changes the settings and prints the version.
+func (p patch) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+	content, err := argument(p.Patch, stdin)
+	if err != nil {
+		return err
+	}
+	list := bytes.HasPrefix(bytes.TrimSpace(content), []byte("["))
+	return p.write(stdout, p.User, func(c *client.Client) (int64, error) {
+		change := c.Patch
+		if p.Type == "json" || p.Type == "auto" && list {
+			change = c.PatchJSON
+		}
+		s, err := change(ctx, p.User, content, p.options()...)
+		return s.Version, err
+	})
+}
+
+// deleteCommand removes a document, or everything.
+type deleteCommand struct {
+	remote
+	conditions
+	User string `arg:"" help:"the user's id"`
+	All  bool   `help:"erase the user: settings, history and keys. Nobody can bring them back"`
+}
+
+// Help has examples.
+func (deleteCommand) Help() string {
+	return `The history stays, and restore can bring the settings back; but not after --all.
+
+	outset delete 42
+	outset delete 42 --all
+`
+}
+
+// Run deletes and prints the version.
+func (d deleteCommand) Run(ctx context.Context, stdout io.Writer) error {
+	return d.write(stdout, d.User, func(c *client.Client) (int64, error) {
+		remove := c.Delete
+		if d.All {
+			remove = c.Erase
+		}
+		s, err := remove(ctx, d.User, d.options()...)
+		return s.Version, err
+	})
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/outset-settings/outset/client"
+	"github.com/outset-settings/outset/internal/program"
+)
+
+// remote is what all commands have that ask a service.
+type remote struct {
+	Server string `env:"OUTSET_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"where the API is"`
+	JSON   *bool  `negatable:"" help:"print JSON for programs, or text for people; by default JSON where the output is no terminal"`
+}
+
+// with calls f with a client, and makes its error one for people.
+func (r remote) with(f func(c *client.Client) error) error {
+	c, err := client.New(r.Server, client.WithHeader("User-Agent", "outset/"+program.Version()))
+	if err != nil {
+		return program.Usage(fmt.Errorf("--server, OUTSET_URL: %w", plain(err)))
+	}
+	defer c.CloseIdleConnections()
+	return explain(f(c))
+}
+
+// json tells whether to print JSON.
+func (r remote) json(stdout io.Writer) bool {
+	if r.JSON != nil {
+		return *r.JSON
+	}
+	return !isTerminal(stdout)
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// conditions are what all commands have that write.
+type conditions struct {
+	IfVersion *int64 `placeholder:"N" help:"only if this is the current version; 0: only if there are no settings"`
+	Key       string `name:"idempotency-key" placeholder:"KEY" help:"a name for this change: repeated with the same one it is made once"`
+}
+
+func (c conditions) options() (options []client.WriteOption) {
+	if c.IfVersion != nil {
+		options = append(options, client.IfVersion(*c.IfVersion))
+	}
+	if c.Key != "" {
+		options = append(options, client.IdempotencyKey(c.Key))
+	}
+	return options
+}
+
+// write has f change the user's settings, or without a user the schema, and prints the version that this led to.
+func (r remote) write(w io.Writer, user string, f func(c *client.Client) (version int64, err error)) error {
+	return r.with(func(c *client.Client) error {
+		version, err := f(c)
+		switch {
+		case err != nil:
+			return err
+		case !r.json(w):
+			_, err = fmt.Fprintf(w, "%s: version %d\n", cmp.Or(user, "schema"), version)
+			return err
+		}
+		return printJSON(w, struct {
+			User    string `json:"user,omitempty"`
+			Version int64  `json:"version"`
+		}{user, version})
+	})
+}
+
+// printJSON prints one line.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// count is a number of things for people.
+func count(n int64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
+// clock is a time for people: by their own clock.
+func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+// argument returns the text of an argument, which is "-" where it is in the standard input.
+func argument(text string, stdin io.Reader) ([]byte, error) {
+	if text != "-" {
+		return []byte(text), nil
+	}
+	all, err := io.ReadAll(stdin)
+	if err != nil {
+		return nil, fmt.Errorf("reading the standard input: %w", err)
+	}
+	return all, nil
+}
+
+// plain is an error of the client's without the name that the program prints itself.
+func plain(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "outset: ")) }

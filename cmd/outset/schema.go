@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/outset-settings/outset/client"
+)
+
+// schema has what is done with the schema.
+type schema struct {
+	Get    schemaGet    `cmd:"" help:"print the schema"`
+	Set    schemaSet    `cmd:"" help:"set the schema: from now on settings that it refuses can't be saved"`
+	Delete schemaDelete `cmd:"" help:"remove the schema: any settings can be saved"`
+	Check  schemaCheck  `cmd:"" help:"tell which of the settings that there are a schema would refuse"`
+}
+
+// Help has examples.
+func (schema) Help() string {
+	return `A schema is a JSON Schema (2020-12) with all that it refers to inside.
+
+	outset schema get > schema.json
+	outset schema check schema.json && outset schema set schema.json
+	outset schema delete
+`
+}
+
+type schemaGet struct{ remote }
+
+// Run prints the schema: to programs byte for byte.
+func (s schemaGet) Run(ctx context.Context, stdout io.Writer) error {
+	return s.with(func(c *client.Client) error {
+		got, err := c.Schema(ctx)
+		if err != nil {
+			return err
+		}
+		return s.print(stdout, got.JSON)
+	})
+}
+
+type schemaSet struct {
+	remote
+	conditions
+	File string `arg:"" help:"the file with the schema; - is the standard input"`
+}
+
+// Run sets the schema and prints its version.
+func (s schemaSet) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+	content, err := fileOr(s.File, stdin)
+	if err != nil {
+		return err
+	}
+	return s.write(stdout, "", func(c *client.Client) (int64, error) {
+		set, err := c.PutSchema(ctx, content, s.options()...)
+		return set.Version, err
+	})
+}
+
+type schemaDelete struct {
+	remote
+	conditions
+}
+
+// Run removes the schema and prints its version.
+func (s schemaDelete) Run(ctx context.Context, stdout io.Writer) error {
+	return s.write(stdout, "", func(c *client.Client) (int64, error) {
+		deleted, err := c.DeleteSchema(ctx, s.options()...)
+		return deleted.Version, err
+	})
+}
+
+type schemaCheck struct {
+	remote
+	File string `arg:"" help:"the file with the schema; - is the standard input"`
+}
+
+// brokenError is the error of a check that has found something, which is of the kind of a violation.
+type brokenError struct{ client.Check }
+
+func (b brokenError) Error() string {
+	return fmt.Sprintf("the schema would refuse the settings of %d of %s", b.Broken, count(b.Checked, "user"))
+}
+func (b brokenError) Is(target error) bool { return target == client.ErrViolation }
+
+// Run prints how many settings the schema would refuse and some of them; if there are any, that is an error.
+func (s schemaCheck) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
+	content, err := fileOr(s.File, stdin)
+	if err != nil {
+		return err
+	}
+	return s.with(func(c *client.Client) error {
+		check, err := c.CheckSchema(ctx, content)
+		if err != nil {
+			return err
+		}
+		if s.json(stdout) {
+			err = printJSON(stdout, check)
+		} else {
+			err = tellCheck(stdout, check)
+		}
+		if err == nil && check.Broken > 0 {
+			err = brokenError{check}
+		}
+		return err
+	})
+}
+
+func tellCheck(w io.Writer, check client.Check) error {
+	var err error
+	say := func(format string, v ...any) {
+		_, failed := fmt.Fprintf(w, format+"\n", v...)
+		err = errors.Join(err, failed)
+	}
+	for _, user := range check.Examples {
+		say("%s, version %d", user.User, user.Version)
+		for _, v := range user.Violations {
+			say("  %s: %s", place(v.Pointer), v.Reason)
+		}
+	}
+	if more := check.Broken - int64(len(check.Examples)); more > 0 {
+		say("and %d more", more)
+	}
+	if check.Broken == 0 {
+		say("the schema would refuse nothing in the settings of %s", count(check.Checked, "user"))
+	}
+	return err
+}
+
+// fileOr reads a file, or the standard input for "-".
+func fileOr(name string, stdin io.Reader) (json.RawMessage, error) {
+	if name == "-" {
+		return argument(name, stdin)
+	}
+	return os.ReadFile(name) //nolint:gosec // the person who runs it has chosen it
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/outset-settings/outset/client"
+)
+
+// users lists users.
+type users struct {
+	remote
+	Include bool   `help:"print the settings, too"`
+	Since   moment `name:"updated-since" placeholder:"TIME" help:"only users whose settings have changed since then: 2026-11-24T18:00:00Z, 2026-11-24, or 24h for a day ago"`
+	Limit   int    `placeholder:"N" help:"at most so many; 0: all"`
+}
+
+// Help has examples.
+func (users) Help() string {
+	return `
+	outset users
+	outset users --updated-since 24h --include --json
+`
+}
+
+// userRow is a user as JSON.
+type userRow struct {
+	User     string          `json:"user"`
+	Version  int64           `json:"version"`
+	Time     time.Time       `json:"time"`
+	Settings json.RawMessage `json:"settings,omitempty"`
+}
+
+// Run prints the users in the order of their ids: a table, or a line of JSON for each.
+func (u users) Run(ctx context.Context, stdout io.Writer) error {
+	heading, row := "USER\tVERSION\tTIME", "%s\t%d\t%s%.0s"
+	if u.Include {
+		heading, row = heading+"\tSETTINGS", "%s\t%d\t%s\t%s"
+	}
+	return u.with(func(c *client.Client) error {
+		t := newTable(stdout, heading)
+		all := c.Users(ctx, &client.UsersOptions{Include: u.Include, UpdatedSince: u.Since.Time})
+		for s, err := range first(u.Limit, all) {
+			if err == nil && u.json(stdout) {
+				err = printJSON(stdout, userRow{s.User, s.Version, s.Modified, s.Document})
+			} else if err == nil {
+				err = t.row(row, s.User, s.Version, clock(s.Modified), oneLine(s.Document))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return t.end()
+	})
+}
+
+// oneLine is a document without the line breaks and spaces between its values.
+func oneLine(document json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Compact(&b, document) != nil { // none is there
+		return ""
+	}
+	return b.String()
+}
+
+// moment is a time as people say it.
+type moment struct{ time.Time }
+
+// UnmarshalText reads a time, a day by the clock of this machine, or how long ago it was.
+func (m *moment) UnmarshalText(text []byte) error {
+	var err error
+	if m.Time, err = time.Parse(time.RFC3339, string(text)); err == nil {
+		return nil
+	}
+	if m.Time, err = time.ParseInLocation(time.DateOnly, string(text), time.Local); err == nil {
+		return nil
+	}
+	ago, err := time.ParseDuration(string(text))
+	if err != nil || ago < 0 {
+		return fmt.Errorf("%q is no time like 2026-11-24T18:00:00Z, 2026-11-24 or 24h", text)
+	}
+	m.Time = time.Now().Add(-ago)
+	return nil
+}
