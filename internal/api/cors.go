@@ -27,7 +27,7 @@ var (
 	}
 	corsRequestHeaders = []string{
 		fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderIfModifiedSince,
-		fiber.HeaderIfUnmodifiedSince, headerIdempotencyKey, headerPrefer, fiber.HeaderXRequestID,
+		fiber.HeaderIfUnmodifiedSince, headerIdempotencyKey, headerPrefer, fiber.HeaderXRequestID, headerLastEventID,
 	}
 	corsResponseHeaders = []string{
 		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink, headerIdempotencyReplayed,

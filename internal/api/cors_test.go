@@ -65,7 +65,7 @@ func TestPreflight(t *testing.T) {
 		for name, want := range map[string]string{
 			"Access-Control-Allow-Origin":  appOrigin,
 			"Access-Control-Allow-Methods": "GET,HEAD,PUT,POST,PATCH,DELETE",
-			"Access-Control-Allow-Headers": "Content-Type,If-Match,If-None-Match,If-Modified-Since,If-Unmodified-Since,Idempotency-Key,Prefer,X-Request-ID",
+			"Access-Control-Allow-Headers": "Content-Type,If-Match,If-None-Match,If-Modified-Since,If-Unmodified-Since,Idempotency-Key,Prefer,X-Request-ID,Last-Event-ID",
 			"Access-Control-Max-Age":       "600",
 		} {
 			if got := a.header.Get(name); got != want {

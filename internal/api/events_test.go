@@ -273,6 +273,20 @@ func TestEventsRequests(t *testing.T) {
 	failed(t, s.do("GET", "/user/42/events", ""), http.StatusServiceUnavailable, "unavailable")
 }
 
+// TestEventsCORS: pages that may use the API may watch, too.
+func TestEventsCORS(t *testing.T) {
+	t.Parallel()
+	config := patient
+	config.CORSOrigins = []string{appOrigin}
+	s := newSystem(t, config)
+	s.startSource()
+	st := s.watch(t, "/user/42/events", "Origin: "+appOrigin)
+	if got := st.answer.header.Get("Access-Control-Allow-Origin"); got != appOrigin {
+		t.Errorf("%q is allowed", got)
+	}
+	st.hears(`{"version":0}`)
+}
+
 // TestEventsLost: a change of which no word came is heard of with the next heartbeats.
 func TestEventsLost(t *testing.T) {
 	t.Parallel()
