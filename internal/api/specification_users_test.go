@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"testing"
+	"time"
 )
 
 // TestUsersSpecification is how users are listed, against the running system.
@@ -47,16 +48,16 @@ func TestUsersSpecification(t *testing.T) {
 	}
 
 	// The time of a version is where the next look at what is new begins.
-	var page struct{ Users []struct{ Time string } }
+	var page struct{ Users []struct{ Time time.Time } }
 	s.do(http.MethodPut, "/user/new/settings", `{ "a": 1.0 }`, isJSON)
 	if err := json.Unmarshal([]byte(s.do(http.MethodGet, "/users?limit=500", "").body), &page); err != nil {
 		t.Fatal(err)
 	}
-	times := make([]string, len(page.Users))
+	times := make([]time.Time, len(page.Users))
 	for i, u := range page.Users {
 		times[i] = u.Time
 	}
-	newest := slices.Max(times)
+	newest := slices.MaxFunc(times, time.Time.Compare).Format(time.RFC3339Nano)
 	a := s.do(http.MethodGet, "/users?include=settings&updated_since="+url.QueryEscape(newest), "")
 	if want := `{"users":[{"user":"new","version":1,"time":"` + newest + `","settings":{ "a": 1.0 }}]}`; a.body != want {
 		t.Errorf("since %s: %s, want %s", newest, a.body, want)
