@@ -296,7 +296,7 @@ func TestBigDocuments(t *testing.T) {
 	for name, most := range map[string]int32{"default": server.MAX_PAYLOAD_SIZE, "least": messages.MinPayload} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSystem(t, apiConfig, func(o *server.Options) { o.MaxPayload = most })
+			s := newSystem(t, patient, func(o *server.Options) { o.MaxPayload = most })
 			s.startWorker()
 			const users = 48
 			document := func(n int) string {
