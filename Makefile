@@ -26,7 +26,7 @@ LINT_VERSION := v2.15.0
 LINT         := bin/.tools/golangci-lint-$(LINT_VERSION)
 
 # Where Go files are; not `.`, because a data directory may lie there that only Postgres may read.
-GO_FOLDERS = $(wildcard cmd internal pkg client examples e2e bench)
+GO_FOLDERS = $(wildcard client cmd examples internal pkg e2e bench)
 
 # What the two thin programs must not link, however indirectly. The rest of the table is in .golangci.yml.
 NOT_IN_API    := github.com/jackc/pgx|database/sql$$|$(MODULE)/pkg/store|github.com/nats-io/nats-server

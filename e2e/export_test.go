@@ -28,8 +28,7 @@ const (
 
 // TestExportImport takes all users out of one system and into another, while workers are killed in the middle: the
 // documents are the same, byte for byte, and nobody's memory grows with their number. It tells what that took.
-func TestExportImport(t *testing.T) {
-	t.Parallel()
+func TestExportImport(t *testing.T) { // not beside others: it takes all of the machine
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	n := fewUsers
