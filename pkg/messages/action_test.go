@@ -88,6 +88,8 @@ func TestCheckEveryAction(t *testing.T) {
 		"an empty listing":      {func(o *messages.Operation) { o.List = &messages.Listing{} }, listings, "from 1 to 500"},
 		"a listing too long":    {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 501} }, listings, "from 1 to 500"},
 		"a long cursor":         {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, After: strings.Repeat("a", 129)} }, always, "no user id"},
+		"a time before all":     {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, Since: -1} }, always, "impossible time"},
+		"a time after all":      {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, Since: 253402300800000000} }, always, "impossible time"},
 		"a NUL as cursor":       {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, After: "\x00"} }, always, "no user id"},
 		"a request id too long": {func(o *messages.Operation) { o.RequestID = strings.Repeat("r", 65) }, always, "too long"},
 	} {

@@ -31,6 +31,9 @@ const (
 	MinPayload = 640 << 10
 )
 
+// maxTime is the last microsecond of the year 9999.
+const maxTime = 253_402_300_799_999_999
+
 // What encoding adds to the variable parts of an operation, a result, a request or
 // a reply at most: keys, lengths and numbers. A property test holds these true.
 const (
@@ -193,6 +196,8 @@ func (o *Operation) checkFields() error {
 		return fmt.Errorf("the limit must be from 1 to %d", MaxEntries)
 	case o.Action.lists() && (o.List == nil || o.List.Limit < 1 || o.List.Limit > MaxUsers):
 		return fmt.Errorf("the limit must be from 1 to %d", MaxUsers)
+	case o.List != nil && (o.List.Since < 0 || o.List.Since > maxTime):
+		return errors.New("the listing begins at an impossible time")
 	case o.List != nil && o.List.After != "" && CheckUser(o.List.After) != nil:
 		return errors.New("the listing begins after what is no user id")
 	case o.If != nil && (o.Action == ActionReplace || !o.Action.Writes()):

@@ -42,8 +42,8 @@ func (s *state) apply(w *Write) Written {
 			return Written{Document: r.Document, Err: settings.ErrPrecondition}
 		}
 	}
-	if err == nil && next.Document != nil && w.User != SchemaUser {
-		err = s.schema.Check(next.Document)
+	if err == nil && next.Document != nil {
+		err = w.judge(next.Document, s.schema)
 	}
 	if err != nil {
 		return Written{Err: err}

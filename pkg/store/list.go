@@ -50,11 +50,11 @@ const listQuery = `
 	), wanted as materialized (
 		select user_id, version from scanned where wanted order by user_id limit $4
 	), sized as (
-		select settings.user_id, case when $5 then coalesce(log.size, octet_length(settings.document::text)) else 0 end
-		       + octet_length(settings.user_id) + $6 as size
+		select settings.user_id, octet_length(settings.user_id) + $6 + case when $5 then coalesce(
+		           (select size from settings_log log where log.user_id = wanted.user_id and log.version = wanted.version),
+		           octet_length(settings.document::text)) else 0 end as size
 		from wanted
 		join settings on settings.user_id = wanted.user_id
-		left join settings_log log on $5 and log.user_id = wanted.user_id and log.version = wanted.version
 	), summed as (
 		select user_id, size, sum(size) over (order by user_id) as total from sized
 	), fitting as materialized (

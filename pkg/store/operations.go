@@ -90,6 +90,9 @@ type Write struct {
 	Change  settings.Change
 	Restore int64 // the version to make current again, as a new one
 	Erase   bool  // remove document, history and ids; the version goes on counting
+
+	judgedBy *Schema // what Replace was held to last
+	verdict  error   // and what came of it
 }
 
 // Written is the outcome of a [Write]. The document in it is what the write made, also when

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -26,15 +27,18 @@ const blockedFor = 5 * time.Second
 // After that the long way is taken for a while, which does pass over it.
 func (b *batch) replace(ctx context.Context) *batch {
 	schema := b.store.schema.Load()
-	plain := b.plain(schema)
+	plain := b.plain()
 	if len(plain) == 0 || len(plain) < len(b.writes) && len(plain) < worthwhile || b.store.blocked() {
+		return b
+	}
+	if plain = b.fitting(plain, schema); len(plain) == 0 {
 		return b
 	}
 	conn, err := b.store.pool.Acquire(ctx)
 	if err != nil { // so it can't be done the long way either, which says why
 		return b
 	}
-	replaced, err := replaceAll(ctx, conn, b.writes, plain, schema.Version)
+	replaced, err := replaceAll(ctx, conn, b.writes, plain, schema)
 	conn.Release()
 	switch {
 	case locked(err) || timedOut(err):
@@ -55,10 +59,9 @@ func (b *batch) replace(ctx context.Context) *batch {
 
 func (s *Store) blocked() bool { return time.Now().UnixNano() < s.blockedUntil.Load() }
 
-// plain returns the places of the operations that replace whatever there is, of users who have no other in the batch,
-// in the order of the users. What has expired, even if by our clock only, is left to the long way: it would fail the others.
-// So is what breaks the schema, which may be another by now.
-func (b *batch) plain(schema *Schema) []int {
+// plain returns the places of the operations that replace whatever there is, of users who have no other in the batch.
+// What has expired, even if by our clock only, is left to the long way: it would fail the others.
+func (b *batch) plain() []int {
 	writes := make(map[string]int, len(b.writes)) // by user
 	for _, w := range b.writes {
 		writes[w.User]++
@@ -66,12 +69,43 @@ func (b *batch) plain(schema *Schema) []int {
 	now := time.Now()
 	var plain []int
 	for i, w := range b.writes {
-		if writes[w.User] == 1 && w.Replace != nil && w.If == nil && w.Wrong == nil && now.Before(orNever(w.Deadline)) && schema.Check(w.Replace) == nil {
+		if writes[w.User] == 1 && w.Replace != nil && w.If == nil && w.Wrong == nil && now.Before(orNever(w.Deadline)) {
 			plain = append(plain, i)
 		}
 	}
-	slices.SortFunc(plain, func(i, j int) int { return strings.Compare(b.writes[i].User, b.writes[j].User) })
 	return plain
+}
+
+// fitting returns those of the places whose documents are as the schema wants them, in the order of the users. The others
+// go the long way, since the schema may be another by now; so do those that there was no time to look at, the
+// largest.
+func (b *batch) fitting(places []int, schema *Schema) []int {
+	slices.SortFunc(places, func(i, j int) int { return cmp.Compare(len(b.writes[i].Replace), len(b.writes[j].Replace)) })
+	fitting, enough := places[:0], time.Now().Add(maxComputing)
+	for _, i := range places {
+		if time.Now().After(enough) {
+			break
+		}
+		if b.writes[i].judge(b.writes[i].Replace, schema) == nil {
+			fitting = append(fitting, i)
+		}
+	}
+	slices.SortFunc(fitting, func(i, j int) int { return strings.Compare(b.writes[i].User, b.writes[j].User) })
+	return fitting
+}
+
+// judge holds what the operation makes to the schema. A document that it only has to replace another with is looked at once.
+func (w *Write) judge(document []byte, schema *Schema) error {
+	if w.User == SchemaUser {
+		return nil
+	}
+	if w.Replace == nil {
+		return schema.Check(document)
+	}
+	if w.judgedBy != schema {
+		w.judgedBy, w.verdict = schema, schema.Check(document)
+	}
+	return w.verdict
 }
 
 // replaced is what became of a replacement.
@@ -95,15 +129,15 @@ const replaceQuery = `
 		  and clock_timestamp() < new.deadline
 		  and (new.fingerprint = '' or not exists (
 		       select from settings_log earlier where earlier.user_id = new.user_id and earlier.operation_id = new.operation_id))
-		  and coalesce((select schema.version from settings schema where schema.user_id = $9), 0) = $10
+		  and ` + isSchema + `
 		returning settings.user_id, settings.version, new.operation_id, new.fingerprint, new.operation, settings.document, new.size, settings.updated_at)
 	insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
 	select user_id, version, operation_id, fingerprint, operation, false, document, size, updated_at from done
 	returning user_id, version, applied_at`
 
-// replaceAll applies the writes at these places, which are as this version of the schema wants them. What isn't in its result was not applied; with an error that holds for
+// replaceAll applies the writes at these places, which are as the schema wants them. What isn't in its result was not applied; with an error that holds for
 // all of them, unless it leaves open whether they were.
-func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places []int, schema int64) (map[string]replaced, error) {
+func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places []int, schema *Schema) (map[string]replaced, error) {
 	n := len(places)
 	users, ids, operations, documents := make([]string, n), make([]string, n), make([]string, n), make([][]byte, n)
 	fingerprints, sizes := make([][]byte, n), make([]int64, n)
@@ -120,7 +154,8 @@ func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places
 	defer cancel()
 	done := make(map[string]replaced, n)
 	var b pgx.Batch
-	b.Queue(replaceQuery, users, ids, fingerprints, operations, documents, sizes, issued, deadlines, SchemaUser, schema).Query(func(rows pgx.Rows) error {
+	b.Queue(replaceQuery, users, ids, fingerprints, operations, documents, sizes, issued, deadlines,
+		SchemaUser, schema.Version, schema.Modified).Query(func(rows pgx.Rows) error {
 		var (
 			user string
 			r    replaced

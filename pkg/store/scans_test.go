@@ -32,6 +32,8 @@ func TestNoScans(t *testing.T) {
 		write(t, s, writes...)
 		write(t, s, plain...)
 		read(t, s, reads...)
+		read(t, s, store.Read{User: "0/0", Schema: true}, store.Read{User: "0/0", Number: true},
+			store.Read{List: &store.List{Limit: 10, Bytes: 1000, Whole: true}}, store.Read{List: &store.List{Limit: 10, Bytes: 1000, Since: time.Now()}})
 		write(t, s, more...)
 		read(t, s, reads...)
 		prune(t, s, conn, store.Retention{})

@@ -3,9 +3,11 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/store"
@@ -190,4 +192,102 @@ func TestSchemaHoldsAtOnce(t *testing.T) {
 		}
 	}
 	all.Wait()
+}
+
+// TestSchemaRestored: the same version may be another schema, in a database that was restored while workers go on.
+func TestSchemaRestored(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	conn := connect(t, url)
+	write(t, s, putSchema("1", onlyNumbers))
+	write(t, s, putSchema("2", `{"additionalProperties":{"type":"string"}}`))
+	write(t, s, replace(t, "ann", "1", `{"a":"text"}`))
+	for _, sql := range []string{
+		`update settings set version = 1, document = (select document from settings_log where user_id = $1 and version = 1) where user_id = $1`,
+		`delete from settings_log where user_id = $1 and version = 2`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql, store.SchemaUser); err != nil {
+			t.Fatal(err)
+		}
+	}
+	isRefused(t, s, replace(t, "ann", "2", `{"a":"text"}`))
+	write(t, s, replace(t, "ann", "3", `{"a":3}`))
+	write(t, reopen(t, url), putSchema("another 2", `{"additionalProperties":{"type":"boolean"}}`))
+	isRefused(t, s, replace(t, "ann", "4", `{"a":"text"}`), replace(t, "ann", "5", `{"a":4}`))
+	write(t, s, replace(t, "ann", "6", `{"a":true}`))
+}
+
+// TestRefusedAfterLost: that a schema refuses an operation now says nothing about an attempt before that schema, which had no
+// answer and may be applied yet.
+func TestRefusedAfterLost(t *testing.T) {
+	t.Parallel()
+	direct, url := open(t)
+	w, address := onWire(t, url)
+	s, err := store.Open(t.Context(), address, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	holder := connect(t, url)
+	for attempt := 0; ; attempt++ {
+		two := func(what, document string) []store.Write {
+			id := fmt.Sprint(what, attempt)
+			return []store.Write{replace(t, "a", id, document), replace(t, "b", id, document)}
+		}
+		write(t, direct, deleteSchema(fmt.Sprint("delete ", attempt)))
+		write(t, s, two("free ", `{}`)...)
+		exec(t, holder, `begin`)
+		exec(t, holder, `select from settings where user_id = 'a' for update`)
+		results := make(chan []store.Written, 1)
+		began := time.Now()
+		go func() { results <- s.Write(t.Context(), two("lost ", `{"x":"text"}`)) }()
+		waitsForRow(t, url)
+		write(t, direct, putSchema(fmt.Sprint("put ", attempt), onlyNumbers))
+		w.cut()
+		lost := time.Since(began) < 200*time.Millisecond // before Postgres itself gave up
+		got := (<-results)[1]
+		exec(t, holder, `rollback`)
+		if !lost && attempt < 10 {
+			continue
+		}
+		if !errors.Is(got.Err, store.ErrOutcomeUnknown) || !errors.Is(got.Err, settings.ErrViolation) {
+			t.Errorf("%+v, want it to be unknown whether it was applied", got)
+		}
+		return
+	}
+}
+
+// waitsForRow waits until somebody waits for a row.
+func waitsForRow(t *testing.T, url string) {
+	t.Helper()
+	conn := connect(t, url)
+	for waiting := 0; waiting == 0 && t.Context().Err() == nil; {
+		err := conn.QueryRow(t.Context(), `select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSchemaNeighbours: documents that take long to be held to the schema don't keep small ones from being written.
+func TestSchemaNeighbours(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	write(t, s, putSchema("1", `{"additionalProperties":{"items":{"type":["string","number"],"minimum":-5}}}`))
+	var writes []store.Write
+	for i := range 120 {
+		writes = append(writes, replace(t, fmt.Sprint("user ", i), "1", `{"a":[0`+strings.Repeat(",0", 32000)+`]}`))
+	}
+	writes = append(writes, replace(t, "innocent", "1", `{}`))
+	write(t, s, writes[len(writes)-1]) // known: it can be replaced at once
+	writes[len(writes)-1] = replace(t, "innocent", "2", `{"a":[]}`)
+	got := s.Write(t.Context(), writes)
+	if last := got[len(got)-1]; last.Err != nil {
+		t.Errorf("the small one: %v", last.Err)
+	}
+	for i, w := range got {
+		if w.Err != nil && !errors.Is(w.Err, store.ErrUnavailable) {
+			t.Errorf("write %d: %v", i, w.Err)
+		}
+	}
 }

@@ -18,6 +18,8 @@ type wire struct {
 	mu     sync.Mutex
 	before func() // the next request is lost, and the connection after this was done
 	after  bool   // the next answer is lost, and the connection
+
+	clients []net.Conn
 }
 
 // onWire returns a wire to the database, and the address at its other end.
@@ -63,8 +65,21 @@ func (w *wire) loseAnswer() {
 	w.after = true
 }
 
+// cut ends all connections that there are, on the store's side only: the database goes on with what it is doing.
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.clients {
+		_ = c.Close()
+	}
+	w.clients = nil
+}
+
 func (w *wire) serve(t *testing.T, client net.Conn) {
 	defer client.Close()
+	w.mu.Lock()
+	w.clients = append(w.clients, client)
+	w.mu.Unlock()
 	server, err := net.Dial(w.network, w.address)
 	if err != nil {
 		t.Error(err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/outset-settings/outset/internal/settings"
 )
 
 // Write applies the operations and returns the outcome of each, in the order given,
@@ -38,7 +40,11 @@ func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 			i = -1
 		}
 	}
-	b.fail(ErrBusy)
+	if err := ctx.Err(); err != nil {
+		b.fail(fmt.Errorf("%w: there was no time for all of the batch: %w", ErrUnavailable, err))
+	} else {
+		b.fail(ErrBusy)
+	}
 	return outcomes
 }
 
@@ -161,8 +167,7 @@ func (b *batch) transact(ctx context.Context, p pass) error {
 				continue
 			}
 			o := state.apply(w)
-			// Perhaps by that attempt's own erasure, or before that attempt, which may yet have its turn at the row.
-			if b.unknown && (errors.Is(o.Err, errErased) || errors.Is(o.Err, ErrExpired)) {
+			if b.unknown && undecided(o.Err) {
 				o.Err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, o.Err)
 			}
 			*b.outcomes[i] = o
@@ -178,6 +183,12 @@ func (b *batch) transact(ctx context.Context, p pass) error {
 		_, _ = conn.Exec(ctx, `rollback`)
 	}
 	return err
+}
+
+// undecided tells whether a refusal says nothing about an attempt that ended without an answer. That one may have been in
+// time and yet have its turn at the row; it may have been the erasure; and it was held to an earlier schema.
+func undecided(refusal error) bool {
+	return errors.Is(refusal, ErrExpired) || errors.Is(refusal, ErrUnavailable) || errors.Is(refusal, settings.ErrViolation)
 }
 
 // idle is what Postgres reports of a connection that is in no transaction.
