@@ -31,7 +31,6 @@ func (w *Worker) drain(ctx context.Context, discovery []*nats.Subscription) erro
 		err = errors.Join(err, s.Unsubscribe())
 	}
 	err = errors.Join(err, w.nc.FlushWithContext(connected)) // the last replies
-	_ = w.changes.FlushWithContext(connected)                // who watches finds out in any case
 	if ctx.Err() == nil && (connected.Err() != nil || errors.Is(err, nats.ErrConnectionClosed)) {
 		w.log.Warn("stopped without a connection to NATS", "error", err)
 		return nil

@@ -164,7 +164,7 @@ func (e *endpoint) prepare(t *task, i int) (settled bool) {
 
 // prepareTrial compiles a schema on trial.
 func (e *endpoint) prepareTrial(t *task, i int) (settled bool) {
-	schema, err := e.worker.schema(t.operations[i].Document)
+	schema, err := e.worker.trialOf(t.operations[i].Document)
 	if err != nil {
 		t.results[i] = e.worker.failure(&t.operations[i], err)
 		return true

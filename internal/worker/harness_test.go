@@ -48,7 +48,14 @@ func dial(t *testing.T, url string) *nats.Conn {
 // open returns a store on a new database.
 func open(t *testing.T) *store.Store {
 	t.Helper()
-	url := pgtest.ForTest(t)
+	s, _ := openAt(t)
+	return s
+}
+
+// openAt returns the database's address, too.
+func openAt(t *testing.T) (s *store.Store, url string) {
+	t.Helper()
+	url = pgtest.ForTest(t)
 	if err := store.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +64,7 @@ func open(t *testing.T) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return s
+	return s, url
 }
 
 // start runs a worker beside nc until the test ends or stop is called.

@@ -50,7 +50,7 @@ func (w *Worker) write(ctx context.Context, tasks []*task) []struct{} {
 		writes = append(writes, t.writes...)
 	}
 	outcomes := w.store.Write(ctx, writes)
-	w.tell(writes, outcomes)
+	w.changed(writes, outcomes)
 	for _, t := range tasks {
 		for _, i := range t.open {
 			t.results[i] = w.written(&t.operations[i], &outcomes[0])

@@ -1,10 +1,13 @@
 package worker_test
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -71,7 +74,8 @@ func TestSchema(t *testing.T) {
 func TestTrySchema(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	start(t, nc, open(t), config)
+	db, url := openAt(t)
+	start(t, nc, db, config)
 	for i := range 30 {
 		do(t, nc, replace(fmt.Sprint("user ", 10+i), "1", fmt.Sprintf(`{"size":%d}`, 80+i)))
 	}
@@ -87,11 +91,46 @@ func TestTrySchema(t *testing.T) {
 	if r := do(t, nc, try); r.Checked != 5 || r.Broken != 5 || r.Next != "" {
 		t.Errorf("last: %s", show(r))
 	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err == nil {
+		_, err = conn.Exec(t.Context(), `update settings set document = '{"size":"\ud800"}' where user_id = 'user 39'`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if r := do(t, nc, try); r.Checked != 5 || r.Broken != 5 || r.Users[4].ID != "user 39" || r.Users[4].Violations[0].Reason == "" {
+		t.Errorf("with what SQL has put: %s", show(r))
+	}
 	try.Document = []byte(`{"$ref":"https://example.org/schema"}`)
 	if r := do(t, nc, try); r.Kind != messages.KindInvalidSchema {
 		t.Errorf("no schema: %s", show(r))
 	}
 	if r := do(t, nc, replace("ann", "1", `{"size":"large"}`)); r.Kind != "" {
 		t.Errorf("it was put: %s", show(r))
+	}
+}
+
+// TestTryingTakesTurns: a trial that takes long goes on in the next part, and lets other reads have their turn.
+func TestTryingTakesTurns(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	start(t, nc, open(t), config)
+	const users = 40
+	for i := range users {
+		do(t, nc, replace(fmt.Sprint("user ", 10+i), "1", `{"a":[0`+strings.Repeat(",0", 6000)+`]}`))
+	}
+	const slow = `{"additionalProperties":{"items":{"type":["string","number"],"anyOf":[{"minimum":-5},{"minimum":-6},{"minimum":-7}]}}}`
+	try := messages.Operation{Action: messages.ActionTrySchema, Document: []byte(slow), List: &messages.Listing{Limit: 500}}
+	parts, checked := 0, int64(0)
+	for parts == 0 || try.List.After != "" {
+		r := do(t, nc, try)
+		if r.Kind != "" || r.Checked == 0 || r.Broken != 0 || r.Next != "" && r.Next <= try.List.After {
+			t.Fatalf("after %q: %s", try.List.After, show(r))
+		}
+		parts, checked, try.List.After = parts+1, checked+r.Checked, r.Next
+	}
+	if checked != users || parts < 2 {
+		t.Errorf("%d of %d were checked, in %d parts", checked, users, parts)
 	}
 }

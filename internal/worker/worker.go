@@ -46,6 +46,8 @@ type Worker struct {
 	described []byte // the limits, for those who ask
 	nc        *nats.Conn
 	changes   *nats.Conn
+	untold    chan changes
+	tried     atomic.Pointer[trial] // last
 	store     Store
 	log       *slog.Logger
 
@@ -56,9 +58,9 @@ type Worker struct {
 	sometimes rate.Sometimes
 }
 
-// New returns a worker that will answer on nc from what is in the store, and tell on changes what it has changed: a
-// connection with [ChangesBuffer]. Its methods may be called once Run has been.
-func New(nc, changes *nats.Conn, s Store, config Config, version string, log *slog.Logger) (*Worker, error) {
+// New returns a worker that will answer on nc from what is in the store, and tell on the other connection, which has a [ChangesBuffer], what
+// it has changed. Its methods may be called once Run has been.
+func New(nc, told *nats.Conn, s Store, config Config, version string, log *slog.Logger) (*Worker, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -68,7 +70,7 @@ func New(nc, changes *nats.Conn, s Store, config Config, version string, log *sl
 	}
 	w := &Worker{
 		id: nuid.Next(), version: version, started: time.Now().UTC(),
-		config: config, limits: config.limits(), described: described, nc: nc, changes: changes, store: s,
+		config: config, limits: config.limits(), described: described, nc: nc, changes: told, untold: make(chan changes, maxUntold), store: s,
 		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 	}
 	w.host, _ = os.Hostname() // for people only
@@ -132,12 +134,14 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.log.Info("worker ready", "read_lanes", w.config.ReadLanes, "write_lanes", w.config.WriteLanes)
 	}
 	pruned := w.startPruning(ctx)
+	stopTelling := w.startTelling()
 
 	<-ctx.Done()
 	w.notReady("stopping")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.config.DrainTimeout)
 	defer cancel()
 	err = w.drain(ctx, discovery)
+	stopTelling(ctx) // nothing is written any more
 	select {
 	case <-pruned: // long since: it stopped when the drain began
 	case <-ctx.Done():
