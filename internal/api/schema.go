@@ -10,6 +10,9 @@ import (
 
 const mimeSchema = "application/schema+json"
 
+// maxTrials is how many schemas may be on trial at once: each keeps a worker at work until all documents have been looked at.
+const maxTrials = 2
+
 // maxExamples is how many documents that would break a schema a trial shows.
 const maxExamples = 10
 
@@ -61,6 +64,11 @@ type example struct {
 
 // trySchema looks at all documents, which takes its time, and changes nothing.
 func (s *Server) trySchema(c *fiber.Ctx, schema []byte) error {
+	release, err := s.trials.take()
+	if err != nil {
+		return err
+	}
+	defer release()
 	o := messages.Operation{
 		Action: messages.ActionTrySchema, Document: schema, RequestID: requestID(c), List: &messages.Listing{Limit: messages.MaxUsers},
 	}

@@ -107,6 +107,7 @@ type Server struct {
 	hub      *hub
 	exports  slots
 	imports  slots
+	trials   slots
 	listener net.Listener
 	stopping atomic.Bool
 	// An outage fails thousands of requests a second, and each would say the same.
@@ -131,7 +132,11 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 		return nil, fmt.Errorf("HTTP_ADDR: %s can be reached from other machines and there is no authentication; "+
 			"set AUTH=none if that is what you want", config.HTTPAddr)
 	}
-	s := &Server{config: config, nc: nc, log: log, listener: lingeringListener{l}, exports: make(slots, maxExports), imports: make(slots, maxImports), sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond}}
+	s := &Server{
+		config: config, nc: nc, log: log, listener: lingeringListener{l},
+		exports: make(slots, maxExports), imports: make(slots, maxImports), trials: make(slots, maxTrials),
+		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
+	}
 	s.app = s.routes()
 	return s, nil
 }
