@@ -53,6 +53,27 @@ func (s *Server) batchLimit() int { return maxBatch * (s.config.MaxDocument + ba
 // postBatch carries out the operations of a batch: those of one user one after the other, those of different users side
 // by side, so that they share messages to the workers.
 func (s *Server) postBatch(c *fiber.Ctx) error {
+	taken := room{of: s.batches}
+	err := s.takeBatch(c, &taken)
+	if err != nil {
+		taken.leave()
+	}
+	return err
+}
+
+// takeBatch reads the batch, once there is room for it and its answers, and answers it.
+func (s *Server) takeBatch(c *fiber.Ctx, room *room) error {
+	length := c.Request().Header.ContentLength()
+	if length < 0 || length > s.batchLimit() {
+		length = s.batchLimit()
+	}
+	if err := room.take(length); err != nil {
+		endAfter(c)
+		return err
+	}
+	if err := s.readBody(c); err != nil {
+		return err
+	}
 	body, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
 		return err
@@ -62,22 +83,28 @@ func (s *Server) postBatch(c *fiber.Ctx) error {
 		detail := "the batch can't be read: " + strings.TrimPrefix(err.Error(), "jsontext: ")
 		return problem{kind: messages.KindMalformed, detail: messages.Detail(detail)}
 	}
+	if err := room.take(len(operations) * s.config.MaxDocument); err != nil { // for the answers
+		return err
+	}
+	return sendResults(c, operations, s.carryOutAll(c, operations), room)
+}
+
+// carryOutAll returns the requests that were made of the operations, with their answers.
+func (s *Server) carryOutAll(c *fiber.Ctx, operations []batchOperation) []fasthttp.RequestCtx {
 	began := time.Now()
 	requests := make([]fasthttp.RequestCtx, len(operations))
-	for i := range operations {
-		operations[i].fill(&requests[i], c.Context(), batchID(requestID(c), i))
-		requests[i].SetUserValue(beganKey, began)
-	}
 	var users sync.WaitGroup
 	for _, places := range byUser(operations) {
 		users.Go(func() {
 			for _, i := range places {
+				operations[i].begin(&requests[i], c.Context(), batchID(requestID(c), i))
+				requests[i].SetUserValue(beganKey, began)
 				s.carryOut(&operations[i], &requests[i])
 			}
 		})
 	}
 	users.Wait()
-	return sendResults(c, operations, requests)
+	return requests
 }
 
 // batchID is the request id of an operation that has none of its own.
@@ -99,14 +126,19 @@ func byUser(operations []batchOperation) map[string][]int {
 	return users
 }
 
-// fill makes a request of the operation, as part of the batch that came with from.
-func (o *batchOperation) fill(r, from *fasthttp.RequestCtx, id string) {
+// begin makes a request of the operation, as part of the batch that came with from, without headers of its own and body.
+func (o *batchOperation) begin(r, from *fasthttp.RequestCtx, id string) {
 	r.Init(&fasthttp.Request{}, from.RemoteAddr(), nil)
 	h := &r.Request.Header
 	h.SetMethod(o.method)
 	h.SetRequestURI(o.path)
 	h.SetHostBytes(from.Request.Host())
 	h.Set(fiber.HeaderXRequestID, id)
+}
+
+// fill adds the headers and the body.
+func (o *batchOperation) fill(r *fasthttp.RequestCtx) {
+	h := &r.Request.Header
 	if o.body != nil {
 		h.SetContentType(fiber.MIMEApplicationJSON)
 		r.Request.SetBodyRaw(o.body)
@@ -132,6 +164,7 @@ func (s *Server) carryOut(o *batchOperation, r *fasthttp.RequestCtx) {
 	case len(o.body) > s.config.MaxDocument:
 		s.refuse(r, fiber.ErrRequestEntityTooLarge)
 	default:
+		o.fill(r)
 		s.handle(r)
 	}
 }
@@ -166,8 +199,8 @@ func (o *batchOperation) headerSize() int {
 	return size
 }
 
-// sendResults answers the batch with the answers to its operations.
-func sendResults(c *fiber.Ctx, operations []batchOperation, requests []fasthttp.RequestCtx) (err error) {
+// sendResults answers the batch with the answers to its operations, and leaves the room when that was sent.
+func sendResults(c *fiber.Ctx, operations []batchOperation, requests []fasthttp.RequestCtx, room *room) (err error) {
 	size := 0
 	for i := range requests {
 		size += 400 + len(requests[i].Response.Body())
@@ -180,9 +213,11 @@ func sendResults(c *fiber.Ctx, operations []batchOperation, requests []fasthttp.
 		if b, err = appendResult(b, operations[i].method, &requests[i].Response); err != nil {
 			return fmt.Errorf("operation %d of a batch: %w", i, err)
 		}
+		requests[i].Response.ResetBody() // one of the two is enough
 	}
+	b = append(b, ']', '}')
 	c.Context().SetContentType(fiber.MIMEApplicationJSON)
-	c.Response().SetBodyRaw(append(b, ']', '}'))
+	c.Context().SetBodyStream(&roomy{bytes.NewReader(b), room}, len(b))
 	return nil
 }
 

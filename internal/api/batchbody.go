@@ -137,8 +137,8 @@ func (p *batchParser) object(member func(name string) error) error {
 	return err
 }
 
-// maxMembers keeps the search for names that are there twice short. It is far more than headers have room for.
-const maxMembers = 1000
+// maxMembers keeps the search for names that are there twice short.
+const maxMembers = 100
 
 // open reads the beginning of an object or an array.
 func (p *batchParser) open(kind jsontext.Kind, otherwise string) error {

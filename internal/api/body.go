@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -13,11 +12,13 @@ import (
 
 // Bodies are read here and not by fasthttp, which would read those of imports, too: it reads all of them or none.
 
-// prefetched is how much of a body fasthttp has read before it calls a handler, if the length was announced.
-const prefetched = 8 << 10
-
-// importPath takes a body without end, which its handler reads.
+// importPath takes a body without end.
 const importPath = "/users/import"
+
+// readsItsBody tells of requests whose handler reads the body itself: it has no end, or must find room before.
+func readsItsBody(c *fiber.Ctx) bool {
+	return c.Method() == fiber.MethodPost && (c.Path() == importPath || c.Path() == batchPath)
+}
 
 // streamBodies has fasthttp leave bodies to readBody.
 func (s *Server) streamBodies(server *fasthttp.Server) {
@@ -36,7 +37,7 @@ func (s *Server) streamBodies(server *fasthttp.Server) {
 // other request on the connection.
 func (s *Server) readBody(c *fiber.Ctx) error {
 	stream := c.Context().RequestBodyStream()
-	if stream == nil || c.Method() == fiber.MethodPost && c.Path() == importPath {
+	if stream == nil {
 		return nil
 	}
 	err := takeBody(c.Request(), stream, s.bodyLimit(&c.Request().Header))
@@ -60,45 +61,28 @@ func endAfter(c *fiber.Ctx) {
 	linger(c.Context())
 }
 
-// takeBody reads a body of at most so many bytes from the connection into the request.
-func takeBody(r *fasthttp.Request, stream io.Reader, most int) error {
+// takeBody reads a body of at most so many bytes from the connection into the request. It stays as it is after the request, which
+// what is in fasthttp's own buffers does not.
+func takeBody(r *fasthttp.Request, stream io.Reader, most int) (err error) {
 	length := r.Header.ContentLength()
-	switch {
-	case length > most:
+	if length > most {
 		return fasthttp.ErrBodyTooLarge
-	case length >= 0 && length <= prefetched:
-		// It is in the request already. The stream is read for what fasthttp thinks of it: of one that was
-		// left unread it would make sure before the next request.
-		if _, err := io.Copy(io.Discard, stream); err != nil {
-			return err
-		}
-		return r.CloseBodyStream()
-	case length >= 0:
-		body := make([]byte, length)
-		if _, err := io.ReadFull(stream, body); err != nil {
-			return err
-		}
-		r.SetBodyRaw(body)
-		return nil
 	}
-	body, err := io.ReadAll(io.LimitReader(stream, int64(most)+1)) // in chunks
-	if err != nil {
+	var body []byte
+	if length >= 0 {
+		body = make([]byte, length)
+		_, err = io.ReadFull(stream, body)
+	} else {
+		body, err = io.ReadAll(io.LimitReader(stream, int64(most)+1)) // in chunks
+	}
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(body) > most {
+	case len(body) > most:
 		return fasthttp.ErrBodyTooLarge
 	}
 	r.SetBodyRaw(body)
 	return nil
-}
-
-// rawBody is the request's body, which stays as it is after the request.
-func rawBody(c *fiber.Ctx) []byte {
-	body := c.Request().Body()
-	if length := c.Request().Header.ContentLength(); length >= 0 && length <= prefetched {
-		return bytes.Clone(body) // fasthttp uses the buffer again
-	}
-	return body
 }
 
 // timedOut tells whether a client was too slow. In what fasthttp says of chunks the cause can only be read.

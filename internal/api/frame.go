@@ -23,7 +23,10 @@ func (s *Server) frame(c *fiber.Ctx) error {
 		c.Context().SetConnectionClose()
 	}
 
-	err := s.readBody(c)
+	var err error
+	if !readsItsBody(c) {
+		err = s.readBody(c)
+	}
 	if err == nil {
 		err = c.Next()
 	}

@@ -24,6 +24,7 @@ import (
 
 	// fiber asks for a version that lets requests be smuggled; go.mod must hold a later one.
 	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/pkg/messages"
@@ -108,6 +109,7 @@ type Server struct {
 	exports  slots
 	imports  slots
 	trials   slots
+	batches  *semaphore.Weighted // in bytes
 	listener net.Listener
 	stopping atomic.Bool
 	// An outage fails thousands of requests a second, and each would say the same.
@@ -135,6 +137,7 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		config: config, nc: nc, log: log, listener: lingeringListener{l},
 		exports: make(slots, maxExports), imports: make(slots, maxImports), trials: make(slots, maxTrials),
+		batches:   semaphore.NewWeighted(batchRoom),
 		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 	}
 	s.app = s.routes()

@@ -180,7 +180,7 @@ func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, 
 	if mediaType, err = mediaTypeOf(c, mediaTypes...); err != nil {
 		return nil, "", err
 	}
-	return rawBody(c), mediaType, nil
+	return c.Request().Body(), mediaType, nil
 }
 
 // mediaTypeOf returns the media type of the request's body, if that is one of these and nothing is done to it.
