@@ -3,9 +3,9 @@ package settings
 // effort is what it takes to check a document, in evaluations: a value held to one schema. Mostly that takes
 // 0.3 µs, and 1.5 µs with 0.7 KB when it finds something wrong.
 const (
-	// maxEffort is 0.2 s at worst, and 100 MB of garbage. Common documents take 20 to 200; one of 64 KiB that is
-	// nothing but digits has 32,768 values, and may have each held to four schemas.
-	maxEffort = 150_000
+	// maxEffort is 50 ms at worst, and 50 MB. Common documents take 20 to 200; one of 64 KiB that is nothing but
+	// digits has 32,768 values, and may have each held to two schemas.
+	maxEffort = 80_000
 	// maxNesting is how deep evaluations may be nested: some 15 MB of stack.
 	maxNesting = 10_000
 )
@@ -27,7 +27,7 @@ type effort struct {
 
 func (e *effort) value(r *rule, value any) {
 	const (
-		levelsOfOne = 8  // where the value is, is noted with each fault
+		levelsOfOne = 24 // where the value is, is noted with each fault
 		chainOfOne  = 64 // looked through for cycles
 	)
 	if e.nested++; e.nested > maxNesting {

@@ -72,6 +72,7 @@ var trials = map[string]judged{
 	"ManyFaults":       {fmt.Sprintf(wideItems, `{"type":"string"}`), wide()},
 	"ManyFaultsEach":   {fmt.Sprintf(wideItems, `{"allOf":[`+repeated("", `{"type":"string"}`, "", 3)+`]}`), wide()},
 	"DeepFaults":       {`{"additionalProperties":{"$ref":"#"},"items":{"allOf":[{"type":"string"},{"minimum":5}]}}`, deepest()},
+	"LongPaths":        {longPaths, longKeys(30, 28_000)},
 	"ManyMissing":      {fmt.Sprintf(wideItems, `{"required":[`+numbered(`"%d"`, 7000)+`]}`), fill(`{"a":[{}`, `,{}`, `]}`)},
 	"AnyOfMany":        {fmt.Sprintf(wideItems, `{"anyOf":[`+numbered(`{"const":%d}`, 6)+`]}`), fill(`{"a":[1`, `,99`, `]}`)},
 	"OneOfMany":        {`{"additionalProperties":{"oneOf":[` + numbered(`{"required":["x%d"],"properties":{"k":{"const":%[1]d}}}`, 8) + `]}}`, keys(`{"k":1}`)},
@@ -83,6 +84,15 @@ var trials = map[string]judged{
 	"Unevaluated":      {`{"allOf":[` + numbered(`{"properties":{"x%d":{}}}`, 30) + `],"unevaluatedProperties":false}`, keys("1")},
 	"UnevaluatedItems": {`{"properties":{"a":{"allOf":[` + repeated("", `{"contains":{"const":2}}`, "", 3) + `],"unevaluatedItems":{"type":"string"}}}}`, fill(`{"a":[1`, `,12`, `]}`)},
 	"Metaschema":       {`{"additionalProperties":{"$ref":"https://json-schema.org/draft/2020-12/schema"}}`, `{"a":` + nest(`{"not":`, `{}`, `}`, 29) + `,"b":{"properties":{` + numbered(`"%d":{"type":"string"}`, 300) + `}}}`},
+}
+
+// longPaths holds documents of any depth to something.
+const longPaths = `{"$ref":"#/$defs/v","$defs":{"v":{"additionalProperties":{"$ref":"#/$defs/v"},"items":{"type":"string"}}}}`
+
+// longKeys is a document of so many levels, with a list of so many wrong values in it: all paths together have
+// hundreds of megabytes.
+func longKeys(levels, n int) string {
+	return nest(`{"`+strings.Repeat("k", 250)+`":`, `[0`+strings.Repeat(",0", n-1)+`]`, `}`, levels)
 }
 
 // colliding are different values that a careless hash takes for the same.
@@ -129,9 +139,9 @@ func TestSchemaHostile(t *testing.T) {
 	}
 }
 
-// TestSchemaHostileMemory: what is wrong is worded in a bounded multiple of the limit.
+// TestSchemaHostileMemory: what is wrong is found and worded in little memory.
 func TestSchemaHostileMemory(t *testing.T) {
-	const most = 128 << 20
+	const most = 64 << 20
 	for name, j := range trials {
 		if strings.Contains(name, "Pattern") {
 			continue // the race detector makes package regexp forget what it could use again
@@ -142,6 +152,20 @@ func TestSchemaHostileMemory(t *testing.T) {
 		t.Logf("%s: %d KiB", name, got>>10)
 		if got > most {
 			t.Errorf("%s allocates %d MiB", name, got>>20)
+		}
+	}
+}
+
+// TestLongPaths: what a document's paths add up to is no memory, however deep a deployment lets it be.
+func TestLongPaths(t *testing.T) {
+	s := schema(t, longPaths)
+	for levels, n := range map[int]int{1: 32_000, 10: 31_000, 31: 28_000, 120: 4_000} {
+		document := []byte(longKeys(levels, n))
+		got := allocated(func() { _ = s.Check(document) })
+		_ = bounded(t, s, string(document))
+		t.Logf("%d levels, %d bytes: %d KiB", levels, len(document), got>>10)
+		if got > 64<<20 {
+			t.Errorf("%d levels take %d MiB", levels, got>>20)
 		}
 	}
 }

@@ -75,3 +75,5 @@ func checkVersion(schema *jsonschema.Schema) error {
 	}
 	return nil
 }
+
+func inside(path []string, key string) []string { return slices.Concat(path, []string{key}) }

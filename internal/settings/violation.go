@@ -3,7 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -45,7 +45,7 @@ func (e *ViolationError) Unwrap() error { return ErrViolation }
 // Check returns nil if the document is what the schema wants, else a *[ViolationError], or an error that wraps
 // [ErrMalformed] if it isn't even JSON. The same document always gets the same answer. One whose check would
 // take more than maxEffort is refused, too.
-func (s *Schema) Check(document []byte) error {
+func (s *Schema) Check(document []byte) (err error) {
 	if s == nil {
 		return nil
 	}
@@ -63,53 +63,71 @@ func (s *Schema) Check(document []byte) error {
 	return nil
 }
 
-// violations words what the validator found in a text that has been read before.
+// violations words what the validator found in a text that has been read before: the first ones in it.
 func violations(text []byte, e *jsonschema.ValidationError) *ViolationError {
-	all := map[string][]fault{}
-	for _, one := range faults(nil, e) {
-		at := pointer(one.path)
-		all[at] = append(all[at], one)
+	f := newFinder()
+	f.find(e)
+	c := choosing{decoder: newDecoder(text, jsontext.AllowDuplicateNames(true))}
+	c.value(f.root())
+	if len(c.chosen.Violations) == 0 {
+		c.add(sayKind(nil)) // it is not right, whatever it is
 	}
-	wrong := &ViolationError{}
-	for _, at := range inOrder(text, all) {
-		for _, reason := range reasons(all[at]) {
-			if len(wrong.Violations) == MaxViolations {
-				wrong.More = true
-				return wrong
+	return &c.chosen
+}
+
+// choosing goes through a text as far as there is something to be told of it.
+type choosing struct {
+	decoder *jsontext.Decoder
+	path    []string // of the value in hand
+	chosen  ViolationError
+}
+
+// value reads one, and returns false if no more are wanted.
+func (c *choosing) value(f *findings) bool {
+	if f == nil {
+		return c.decoder.SkipValue() == nil
+	}
+	for _, reason := range f.say() {
+		if !c.add(reason) {
+			return false
+		}
+	}
+	start := c.decoder.PeekKind()
+	if len(f.inside) == 0 || start != '{' && start != '[' {
+		return c.decoder.SkipValue() == nil
+	}
+	if _, err := c.decoder.ReadToken(); err != nil {
+		return false
+	}
+	return c.inside(f, start)
+}
+
+func (c *choosing) inside(f *findings, start jsontext.Kind) bool {
+	for i := 0; c.decoder.PeekKind() != start+2; i++ { // the bracket that closes
+		token := strconv.Itoa(i)
+		if start == '{' {
+			name, err := c.decoder.ReadToken()
+			if err != nil {
+				return false
 			}
-			wrong.Violations = append(wrong.Violations, Violation{cut(at, maxPointer), reason})
+			token = name.String()
 		}
+		c.path = append(c.path, token)
+		if !c.value(f.inside[token]) {
+			return false
+		}
+		c.path = c.path[:len(c.path)-1]
 	}
-	return wrong
+	_, err := c.decoder.ReadToken()
+	return err == nil
 }
 
-// reasons words what is wrong with one value, in the order of these words: the validator has none.
-func reasons(all []fault) []string {
-	words := make([]string, len(all))
-	for i, one := range all {
-		words[i] = cut(one.reason(), maxReason)
+func (c *choosing) add(reason string) bool {
+	if c.chosen.More = len(c.chosen.Violations) == MaxViolations; c.chosen.More {
+		return false
 	}
-	slices.Sort(words)
-	return slices.Compact(words)
-}
-
-// inOrder returns the pointers in the order in which what they point to begins in the text, as many as can be
-// of use: each has something wrong.
-func inOrder(text []byte, wanted map[string][]fault) (pointers []string) {
-	d := newDecoder(text, jsontext.AllowDuplicateNames(true))
-	seen := map[string]bool{}
-	for len(pointers) < len(wanted) && len(pointers) <= MaxViolations {
-		if _, err := d.ReadToken(); err != nil {
-			return pointers
-		}
-		// A name has the pointer of its value, and the end of an object or array that of the whole.
-		at := string(d.StackPointer())
-		if wanted[at] != nil && !seen[at] {
-			seen[at] = true
-			pointers = append(pointers, at)
-		}
-	}
-	return pointers
+	c.chosen.Violations = append(c.chosen.Violations, Violation{cut(pointer(c.path), maxPointer), reason})
+	return true
 }
 
 // cut shortens a text to whole characters.

@@ -11,8 +11,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// reason words a fault for a person. The library's own words are none of the document's: "minLength: got 1,000".
-func reason(of jsonschema.ErrorKind) string {
+// sayKind words a fault for a person. The library's own words are none of the document's: "minLength: got 1,000".
+func sayKind(of jsonschema.ErrorKind) string {
 	switch k := of.(type) {
 	case nil:
 		return "breaks the schema"
@@ -21,7 +21,7 @@ func reason(of jsonschema.ErrorKind) string {
 	case *kind.FalseSchema:
 		return "may not be here"
 	case *kind.Const:
-		return "must be " + value(k.Want)
+		return "must be " + spelling(k.Want)
 	case *kind.Enum:
 		return "must be one of " + listed(k.Want)
 	case *kind.Format:
@@ -123,15 +123,15 @@ func listed(values []any) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		if b.WriteString(value(one)); b.Len() > maxReason {
+		if b.WriteString(spelling(one)); b.Len() > maxReason {
 			break
 		}
 	}
 	return b.String()
 }
 
-// value spells a value of the schema, or what it is if that may be long.
-func value(of any) string {
+// spelling is that of a value of the schema, or what it is if that may be long.
+func spelling(of any) string {
 	switch v := of.(type) {
 	case nil:
 		return "null"
