@@ -19,8 +19,10 @@ const (
 // in the order of the schema's text and spelt as there; what it has stays as it is, null included. Defaults are
 // those that "default" says of a property, of one inside it, and of the whole, where "$ref" and "allOf" are
 // followed; the first counts. What would be a part of itself, as in a tree, is not made. If nothing is added, what
-// is returned is document itself. It fails with ErrTooLarge if that would have more than most bytes.
-func (s *Schema) Effective(document []byte, most int) ([]byte, error) {
+// is returned is document itself. It fails with ErrTooLarge if that would have more than most bytes, and doesn't
+// panic.
+func (s *Schema) Effective(document []byte, most int) (laid []byte, err error) {
+	defer survive(&err)
 	if s == nil || s.defaults == nil {
 		return s.unchanged(document, most)
 	}

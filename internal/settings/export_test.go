@@ -10,3 +10,9 @@ func Merge(target, patch string) (string, error) {
 	merge(&d.root, &parsed)
 	return string(d.next(false).Document), err
 }
+
+// Broken is a schema that nothing can be done with.
+func Broken() *Schema { return &Schema{defaults: &view{members: make([]viewMember, 1)}} }
+
+// Judge is what Check makes of the validator's error.
+func Judge(err error) error { return judge([]byte(Empty), err) }

@@ -25,8 +25,9 @@ type Schema struct {
 // Schema compiles a schema. Its text is held to what holds for every body, [Limits.Bytes] included, with
 // ErrMalformed and ErrTooLarge as for documents. All else that is wrong with it wraps ErrSchema: it is no
 // object, not valid, of another dialect, refers to something outside itself (nothing is ever fetched), or
-// would be too much work. "format" is an annotation. From then on nobody may write to text.
-func (l Limits) Schema(text []byte) (*Schema, error) {
+// would be too much work. "format" is an annotation. From then on nobody may write to text. It doesn't panic.
+func (l Limits) Schema(text []byte) (made *Schema, err error) {
+	defer survive(&err)
 	if err := l.schemaText(text); err != nil {
 		return nil, err
 	}

@@ -72,6 +72,7 @@ var trials = map[string]judged{
 	"ManyFaults":       {fmt.Sprintf(wideItems, `{"type":"string"}`), wide()},
 	"ManyFaultsEach":   {fmt.Sprintf(wideItems, `{"allOf":[`+repeated("", `{"type":"string"}`, "", 3)+`]}`), wide()},
 	"DeepFaults":       {`{"additionalProperties":{"$ref":"#"},"items":{"allOf":[{"type":"string"},{"minimum":5}]}}`, deepest()},
+	"LongKeysInEnums":  {`{"properties":{"a":{"$ref":"#/$defs/a09"}},"$defs":{` + doublings("allOf", 9, `{"enum":[1]}`) + `}}`, `{"a":{` + numbered(`"`+strings.Repeat("k", 250)+`%d":1`, 250) + `}}`},
 	"LongPaths":        {longPaths, longKeys(30, 28_000)},
 	"ManyMissing":      {fmt.Sprintf(wideItems, `{"required":[`+numbered(`"%d"`, 7000)+`]}`), fill(`{"a":[{}`, `,{}`, `]}`)},
 	"AnyOfMany":        {fmt.Sprintf(wideItems, `{"anyOf":[`+numbered(`{"const":%d}`, 6)+`]}`), fill(`{"a":[1`, `,99`, `]}`)},
@@ -93,6 +94,17 @@ const longPaths = `{"$ref":"#/$defs/v","$defs":{"v":{"additionalProperties":{"$r
 // hundreds of megabytes.
 func longKeys(levels, n int) string {
 	return nest(`{"`+strings.Repeat("k", 250)+`":`, `[0`+strings.Repeat(",0", n-1)+`]`, `}`, levels)
+}
+
+// doublings are definitions, each of which says twice what the one before does.
+func doublings(word string, n int, first string) string {
+	var b strings.Builder
+	b.WriteString(`"a00":` + first)
+	for i := range n {
+		next := `{"$ref":"#/$defs/` + level(i) + `"}`
+		b.WriteString(`,"` + level(i+1) + `":{"` + word + `":[` + next + `,` + next + `]}`)
+	}
+	return b.String()
 }
 
 // colliding are different values that a careless hash takes for the same.

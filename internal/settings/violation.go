@@ -44,8 +44,9 @@ func (e *ViolationError) Unwrap() error { return ErrViolation }
 
 // Check returns nil if the document is what the schema wants, else a *[ViolationError], or an error that wraps
 // [ErrMalformed] if it isn't even JSON. The same document always gets the same answer. One whose check would
-// take more than maxEffort is refused, too.
+// take more than maxEffort is refused, too. It doesn't panic: what goes wrong in here is another error.
 func (s *Schema) Check(document []byte) (err error) {
+	defer survive(&err)
 	if s == nil {
 		return nil
 	}
@@ -56,11 +57,18 @@ func (s *Schema) Check(document []byte) (err error) {
 	if !s.affordable(value) {
 		return &ViolationError{Violations: []Violation{{Reason: "is too much work to hold to the schema"}}}
 	}
-	var wrong *jsonschema.ValidationError
-	if errors.As(s.compiled.Validate(value), &wrong) {
+	return judge(document, s.compiled.Validate(value))
+}
+
+// judge makes our error of the validator's. One that is about something else is no proof that all is right.
+func judge(document []byte, err error) error {
+	if err == nil {
+		return nil
+	}
+	if wrong, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		return violations(document, wrong)
 	}
-	return nil
+	return fmt.Errorf("%w: %v", errValidator, err) //nolint:errorlint // it must not pass for one of ours
 }
 
 // violations words what the validator found in a text that has been read before: the first ones in it.
