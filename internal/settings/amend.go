@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"math"
 	"slices"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -25,14 +24,13 @@ func (r *ruling) readWords(one *rule) {
 			one.weight++
 		}
 	}
-	r.replace(one)
-	r.repair(one)
+	one.replace()
 }
 
 // namesOfOne is how many names are as much work as one evaluation, and take as much memory if they are missing.
 const namesOfOne = 8
 
-func (r *ruling) replace(one *rule) {
+func (one *rule) replace() {
 	s := one.schema
 	if s.Const != nil {
 		want := *s.Const
@@ -53,28 +51,7 @@ func (r *ruling) replace(one *rule) {
 		s.Extensions = append(s.Extensions, unique{})
 	}
 	if s.PropertyNames != nil {
-		s.Extensions = append(s.Extensions, names{s.PropertyNames})
+		s.Extensions = append(s.Extensions, propertyNames{s.PropertyNames})
 		s.PropertyNames = nil
-	}
-}
-
-// repair sets right what the library makes of counts beyond its integers: anything at all.
-func (r *ruling) repair(one *rule) {
-	s, spelt := one.schema, r.source.find(one.schema)
-	if spelt == nil {
-		return
-	}
-	for word, count := range map[string]*int{
-		"maxLength": s.MaxLength, "minLength": s.MinLength, "maxItems": s.MaxItems, "minItems": s.MinItems,
-		"maxProperties": s.MaxProperties, "minProperties": s.MinProperties,
-		"maxContains": s.MaxContains, "minContains": s.MinContains,
-	} {
-		const exact = 18 // digits that an int64 surely has
-		if count == nil {
-			continue
-		}
-		if d := readDecimal(spelt.child(word).spelt); d.exponent.Int64() > exact {
-			*count = math.MaxInt
-		}
 	}
 }

@@ -103,10 +103,10 @@ func (unique) Validate(context *jsonschema.ValidatorContext, value any) {
 	}
 }
 
-// names is "propertyNames". The validator's own says of a wrong name that it is anywhere but where it is.
-type names struct{ schema *jsonschema.Schema }
+// propertyNames is the word of that name. The validator's own says of a wrong name that it is anywhere but where it is.
+type propertyNames struct{ schema *jsonschema.Schema }
 
-func (n names) Validate(context *jsonschema.ValidatorContext, value any) {
+func (n propertyNames) Validate(context *jsonschema.ValidatorContext, value any) {
 	object, ok := value.(map[string]any)
 	if !ok {
 		return

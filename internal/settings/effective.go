@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// maxLaying is what may be looked for while a document is laid over defaults, 50 ns each. What is found adds
+	// maxLaying is what may be looked for while a document is laid over defaults, some 100 ns each. What is found adds
 	// bytes, and so is bounded anyway; but it need not be found.
-	maxLaying = 1_000_000
+	maxLaying = 300_000
 	// maxLevels is how deep a document may come to be: twice as deep as documents may be.
 	maxLevels = 256
 	// maxGap is the white space that an added member takes over from its neighbor.
@@ -34,7 +34,7 @@ func (s *Schema) Effective(document []byte, most int) (laid []byte, err error) {
 		return s.unchanged(document, most)
 	}
 	l := laying{most: most, room: most - len(document), steps: maxLaying}
-	if err := l.whole(&d.root, s.defaults); err != nil {
+	if err := l.whole(&d.root, layers(nil).follow(s.defaults, &l.steps)); err != nil {
 		return nil, err
 	}
 	if l.added == 0 {
@@ -59,18 +59,18 @@ type laying struct {
 	most  int // bytes
 	room  int // of these
 	steps int
-	added int     // members
-	path  []*view // of the values that the one in hand is in
+	added int      // members
+	path  []layers // of the values that the one in hand is in
 }
 
 // whole lays the document over the default of the whole as well, which no property has.
-func (l *laying) whole(document *node, v *view) error {
-	if v.value != nil && v.value.object != nil {
-		if err := l.over(document.object, v.value.object); err != nil {
+func (l *laying) whole(document *node, all layers) error {
+	if value := all.value(); value != nil && value.object != nil {
+		if err := l.over(document.object, value.object); err != nil {
 			return err
 		}
 	}
-	return l.lay(document.object, v)
+	return l.lay(document.object, all)
 }
 
 // over lays an object over a default.
@@ -93,55 +93,67 @@ func (l *laying) over(object, value *object) error {
 }
 
 // lay adds what the object lacks.
-func (l *laying) lay(object *object, v *view) error {
-	l.path = append(l.path, v)
+func (l *laying) lay(object *object, all layers) error {
+	l.path = append(l.path, all)
 	defer func() { l.path = l.path[:len(l.path)-1] }()
 	if len(l.path) > maxLevels {
 		return fmt.Errorf("%w: with the schema's defaults the document would be nested deeper than %d levels", ErrTooLarge, maxLevels)
 	}
-	for i := range v.members {
-		if l.steps--; l.steps < 0 {
-			return fmt.Errorf("%w: to lay the document over the schema's defaults is too much work", ErrTooLarge)
-		}
-		if err := l.member(object, &v.members[i]); err != nil {
+	members := all.members(&l.steps)
+	for i := range members {
+		if err := l.member(object, &members[i]); err != nil {
 			return err
 		}
+	}
+	if l.steps < 0 {
+		return fmt.Errorf("%w: to lay the document over the schema's defaults is too much work", ErrTooLarge)
 	}
 	return nil
 }
 
-func (l *laying) member(object *object, m *viewMember) error {
+func (l *laying) member(object *object, m *layeredMember) error {
 	if child := object.get(m.key); child != nil {
-		if child.object == nil || len(m.view.members) == 0 {
+		if child.object == nil || m.layers.bare() {
 			return nil
 		}
-		return l.lay(child.object, m.view)
+		return l.lay(child.object, m.layers)
 	}
-	if len(m.view.members) > 0 && slices.Contains(l.path, m.view) {
+	if !m.layers.bare() && l.inside(m.layers) {
 		return nil // it would be a part of itself
 	}
-	value, bytes, err := l.make(m.view)
+	value, bytes, err := l.make(m.layers)
 	if err != nil || value == nil {
 		return err
 	}
 	return l.add(object, m.name, m.key, *value, bytes)
 }
 
-// make returns what there is by default, nil if that is nothing, and how many of its bytes are not counted yet.
-func (l *laying) make(v *view) (made *node, bytes int, err error) {
-	switch {
-	case v.value == nil:
-		made, bytes = &node{spelt: Empty, object: newObject(nil, "")}, len(Empty)
-	case v.value.object == nil || len(v.members) == 0:
-		return &node{spelt: v.value.spelt}, len(v.value.spelt), nil
-	default:
-		copied := v.value.clone()
-		made, bytes = &copied, len(v.value.spelt)
+// inside tells whether the value in hand, or one that it is in, has the same layers.
+func (l *laying) inside(all layers) bool {
+	for _, outer := range l.path {
+		if l.steps -= 1 + min(len(all), len(outer))/comparedOfOne; slices.Equal(outer, all) {
+			return true
+		}
 	}
-	if err := l.lay(made.object, v); err != nil {
+	return false
+}
+
+// make returns what there is by default, nil if that is nothing, and how many of its bytes are not counted yet.
+func (l *laying) make(all layers) (made *node, bytes int, err error) {
+	value := all.value()
+	switch {
+	case value == nil:
+		made, bytes = &node{spelt: Empty, object: newObject(nil, "")}, len(Empty)
+	case value.object == nil || all.bare():
+		return &node{spelt: value.spelt}, len(value.spelt), nil
+	default:
+		copied := value.clone()
+		made, bytes = &copied, len(value.spelt)
+	}
+	if err := l.lay(made.object, all); err != nil {
 		return nil, 0, err
 	}
-	if v.value == nil && made.object.size == 0 {
+	if value == nil && made.object.size == 0 {
 		return nil, 0, nil
 	}
 	return made, bytes, nil

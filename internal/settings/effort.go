@@ -45,13 +45,11 @@ func (e *effort) value(r *rule, value any) {
 
 func (e *effort) inPlace(r *rule, value any) {
 	e.chain++
-	for _, nexts := range [...][]*rule{r.inPlace, r.dynamic} {
-		for _, next := range nexts {
-			if e.left < 0 {
-				break
-			}
-			e.value(next, value)
+	for _, next := range r.inPlace {
+		if e.left < 0 {
+			break
 		}
+		e.value(next, value)
 	}
 	e.chain--
 }

@@ -12,7 +12,7 @@ func Merge(target, patch string) (string, error) {
 }
 
 // Broken is a schema that nothing can be done with.
-func Broken() *Schema { return &Schema{defaults: &view{members: make([]viewMember, 1)}} }
+func Broken() *Schema { return &Schema{defaults: &layer{properties: make([]property, 1)}} }
 
 // Judge is what Check makes of the validator's error.
 func Judge(err error) error { return judge([]byte(Empty), err) }

@@ -1,12 +1,9 @@
 package settings
 
-import (
-	"github.com/santhosh-tekuri/jsonschema/v6"
-)
+import "slices"
 
-// layer is a schema as far as it is about defaults.
+// layer is a schema in the text as far as it is about defaults.
 type layer struct {
-	id         int
 	value      *node // its own "default"
 	properties []property
 	next       []*layer // what else the same value has its defaults from: "$ref", then "allOf"
@@ -19,91 +16,101 @@ type property struct {
 	layer     *layer
 }
 
-// layering makes layers of what has been compiled.
-type layering struct {
-	source *source
-	known  map[*jsonschema.Schema]*layer
-	all    []*layer
-	from   map[*layer][]*layer // those that lead to one at once
-}
-
-// layers returns the layer of the whole schema, with nothing in it that leads to no default. References out of
-// the text lead to the metaschema, which is not followed: no document's defaults are there.
-func (s *source) layers(compiled *jsonschema.Schema) *layer {
-	l := &layering{source: s, known: map[*jsonschema.Schema]*layer{}, from: map[*layer][]*layer{}}
-	root := l.layer(compiled)
-	for _, one := range l.all {
-		if one.value != nil {
-			l.mark(one)
+// defaults returns the layer of the whole schema, or nil if there are no defaults. What leads to none is dropped.
+func (s *source) defaults() *layer {
+	from := map[*layer][]*layer{} // those that lead to one at once
+	for _, one := range s.layers {
+		for _, next := range one.next {
+			from[next] = append(from[next], one)
+		}
+		for _, p := range one.properties {
+			from[p.layer] = append(from[p.layer], one)
 		}
 	}
-	for _, one := range l.all {
-		one.prune()
+	for _, one := range s.layers {
+		if one.value != nil {
+			one.mark(from)
+		}
 	}
-	return root
+	for _, one := range s.layers {
+		one.next = slices.DeleteFunc(one.next, func(next *layer) bool { return !next.leads })
+		one.properties = slices.DeleteFunc(one.properties, func(p property) bool { return !p.layer.leads })
+	}
+	if root := s.layers[""]; root.leads {
+		return root
+	}
+	return nil
 }
 
-func (l *layering) layer(schema *jsonschema.Schema) *layer {
-	if known, ok := l.known[schema]; ok {
-		return known
-	}
-	one := &layer{id: len(l.all)}
-	l.known[schema] = one
-	l.all = append(l.all, one)
-	spelt := l.source.find(schema)
-	if spelt == nil || spelt.object == nil {
-		return one
-	}
-	one.value = spelt.child("default")
-	l.readProperties(one, schema, spelt.child("properties"))
-	if schema.Ref != nil {
-		one.next = append(one.next, l.step(one, schema.Ref))
-	}
-	for _, part := range schema.AllOf {
-		one.next = append(one.next, l.step(one, part))
-	}
-	return one
-}
-
-func (l *layering) step(from *layer, to *jsonschema.Schema) *layer {
-	next := l.layer(to)
-	l.from[next] = append(l.from[next], from)
-	return next
-}
-
-// readProperties keeps the order of the text, which the compiled schema has lost.
-func (l *layering) readProperties(one *layer, schema *jsonschema.Schema, spelt *node) {
-	if len(schema.Properties) == 0 {
-		return
-	}
-	for i := range spelt.object.members {
-		m := &spelt.object.members[i]
-		one.properties = append(one.properties, property{m.name, m.key, l.step(one, schema.Properties[m.key])})
-	}
-}
-
-func (l *layering) mark(one *layer) {
+func (one *layer) mark(from map[*layer][]*layer) {
 	if one.leads {
 		return
 	}
 	one.leads = true
-	for _, from := range l.from[one] {
-		l.mark(from)
+	for _, before := range from[one] {
+		before.mark(from)
 	}
 }
 
-func (one *layer) prune() {
-	var properties []property
-	for _, p := range one.properties {
-		if p.layer.leads {
-			properties = append(properties, p)
+// comparedOfOne is how many layers are compared in one step.
+const comparedOfOne = 32
+
+// layers are those that one value has its defaults from. The first counts where they differ.
+type layers []*layer
+
+// follow adds the layer and what it refers to, each once, except those that have nothing to say: with them the
+// same would look like something else.
+func (all layers) follow(one *layer, steps *int) layers {
+	if *steps -= 1 + len(all)/comparedOfOne; *steps < 0 || slices.Contains(all, one) {
+		return all
+	}
+	if one.value != nil || len(one.properties) > 0 {
+		all = append(all, one)
+	}
+	for _, next := range one.next {
+		all = all.follow(next, steps)
+	}
+	return all
+}
+
+// value is the default, or nil.
+func (all layers) value() *node {
+	for _, one := range all {
+		if one.value != nil {
+			return one.value
 		}
 	}
-	var next []*layer
-	for _, n := range one.next {
-		if n.leads {
-			next = append(next, n)
+	return nil
+}
+
+// layeredMember is a property that may be added, with all that the layers say about it.
+type layeredMember struct {
+	name, key string
+	layers    layers
+}
+
+// members are in the order of the text.
+func (all layers) members(steps *int) []layeredMember {
+	var members []layeredMember
+	known := map[string]int{}
+	for _, one := range all {
+		for _, p := range one.properties {
+			at, ok := known[p.key]
+			if !ok {
+				at = len(members)
+				members = append(members, layeredMember{name: p.name, key: p.key})
+				if len(all) > 1 { // else there are no others of that key
+					known[p.key] = at
+				}
+			}
+			if members[at].layers = members[at].layers.follow(p.layer, steps); *steps < 0 {
+				return nil
+			}
 		}
 	}
-	one.properties, one.next = properties, next
+	return members
+}
+
+func (all layers) bare() bool {
+	return !slices.ContainsFunc(all, func(one *layer) bool { return len(one.properties) > 0 })
 }

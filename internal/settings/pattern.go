@@ -21,7 +21,6 @@ var errPattern = errors.New("it is too large")
 // patterns are the regular expressions of a schema, in RE2's syntax.
 type patterns struct {
 	known  map[string]*expression
-	faults map[string]error
 	states int
 }
 
@@ -32,7 +31,7 @@ type expression struct {
 }
 
 func newPatterns() *patterns {
-	return &patterns{known: map[string]*expression{}, faults: map[string]error{}}
+	return &patterns{known: map[string]*expression{}}
 }
 
 // compile is a [jsonschema.RegexpEngine].
@@ -42,7 +41,6 @@ func (p *patterns) compile(text string) (jsonschema.Regexp, error) {
 	}
 	e, err := p.expression(text)
 	if err != nil {
-		p.faults[text] = err
 		return nil, err
 	}
 	p.known[text] = e

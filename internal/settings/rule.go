@@ -12,7 +12,6 @@ type rule struct {
 	schema *jsonschema.Schema
 
 	inPlace    []*rule // those that the same value is held to: "allOf", "$ref" and the like
-	dynamic    []*rule // of these one, or none: "$dynamicRef"
 	properties map[string]*rule
 	patterns   []patternRule
 	prefix     []*rule
@@ -37,27 +36,20 @@ type patternRule struct {
 
 // ruling makes rules of what has been compiled, and takes over from the validator what it does too slowly.
 type ruling struct {
-	source *source
 	known  map[*jsonschema.Schema]*rule
 	all    []*rule
-	err    error
 	upkeep bool
-
-	anchors map[string][]*jsonschema.Schema // by "$dynamicAnchor"
 }
 
-// rules returns the rule of the whole schema.
-func (s *source) rules(compiled *jsonschema.Schema) (*rule, error) {
-	r := &ruling{source: s, known: map[*jsonschema.Schema]*rule{}}
+// weigh returns the rule of the whole schema.
+func weigh(compiled *jsonschema.Schema) (*rule, error) {
+	r := &ruling{known: map[*jsonschema.Schema]*rule{}}
 	root := r.rule(compiled)
-	if r.err != nil {
-		return nil, r.err
-	}
 	slices.SortFunc(r.all, func(a, b *rule) int { return strings.Compare(a.schema.Location, b.schema.Location) })
 	for _, one := range r.all {
 		one.upkeep = r.upkeep
 	}
-	return root, s.bound(r.all)
+	return root, bound(r.all)
 }
 
 func (r *ruling) rule(schema *jsonschema.Schema) *rule {
@@ -70,9 +62,6 @@ func (r *ruling) rule(schema *jsonschema.Schema) *rule {
 	one := &rule{schema: schema, weight: 1}
 	r.known[schema] = one
 	r.all = append(r.all, one)
-	if err := checkVersion(schema); err != nil {
-		r.err = err
-	}
 	r.readInPlace(one)
 	r.readChildren(one)
 	r.readWords(one)
@@ -88,7 +77,6 @@ func (r *ruling) rules(schemas []*jsonschema.Schema) (all []*rule) {
 
 func (r *ruling) readInPlace(one *rule) {
 	s := one.schema
-	s.RecursiveRef = nil // a word of an older dialect
 	for _, schema := range []*jsonschema.Schema{s.Ref, s.Not, s.If, s.Then, s.Else} {
 		if schema != nil {
 			one.inPlace = append(one.inPlace, r.rule(schema))
@@ -104,14 +92,6 @@ func (r *ruling) readInPlace(one *rule) {
 		if schema, ok := dependency.(*jsonschema.Schema); ok {
 			one.inPlace = append(one.inPlace, r.rule(schema))
 		}
-	}
-	if s.DynamicRef == nil {
-		return
-	}
-	if targets := r.rules(r.dynamicTargets(s.DynamicRef)); len(targets) > 1 {
-		one.dynamic = targets
-	} else {
-		one.inPlace = append(one.inPlace, targets...)
 	}
 }
 

@@ -18,38 +18,41 @@ const schemaDepth = 128
 // by several goroutines at once. A nil one is the schema that everything fits and that has no defaults.
 type Schema struct {
 	compiled *jsonschema.Schema
-	effort   *rule // what it takes to check a document
-	defaults *view // nil: there are none
+	effort   *rule  // what it takes to check a document
+	defaults *layer // nil: there are none
 }
 
-// Schema compiles a schema. Its text is held to what holds for every body, [Limits.Bytes] included, with
-// ErrMalformed and ErrTooLarge as for documents. All else that is wrong with it wraps ErrSchema: it is no
-// object, not valid, of another dialect, refers to something outside itself (nothing is ever fetched), or
-// would be too much work. "format" is an annotation. From then on nobody may write to text. It doesn't panic.
+// Schema compiles a schema. Its text is held to what holds for every body, [Limits.Bytes], [Limits.Keys] and
+// [MaxKey] included, with ErrMalformed and ErrTooLarge as for documents. All else that is wrong with it wraps
+// ErrSchema: it is no object, not valid, of another dialect, or would be too much work. "$ref" may lead to schemas in
+// the text by JSON pointers ("#/$defs/a"), and nowhere else: there are no anchors, no dynamic references, and no
+// "$id" but that of the whole, which means nothing. "format" is an annotation. From then on nobody may write to
+// text. It doesn't panic.
 func (l Limits) Schema(text []byte) (made *Schema, err error) {
 	defer survive(&err)
 	if err := l.schemaText(text); err != nil {
 		return nil, err
 	}
-	source, err := readSource(text)
+	_, root, _, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
-	if err := source.checkDialect(); err != nil {
+	source, err := readSource(&root)
+	if err != nil {
 		return nil, err
 	}
 	s := &Schema{}
-	if s.compiled, err = source.compile(); err != nil {
+	if s.compiled, err = source.compile(text); err != nil {
 		return nil, err
 	}
-	if s.effort, err = source.rules(s.compiled); err != nil {
+	if s.effort, err = weigh(s.compiled); err != nil {
 		return nil, err
 	}
-	if s.defaults, err = source.views(s.compiled); err != nil {
-		return nil, err
-	}
-	if _, err := s.Effective([]byte(Empty), l.Bytes); err != nil {
+	s.defaults = source.defaults()
+	if _, err := s.Effective([]byte(Empty), l.Bytes); errors.Is(err, ErrTooLarge) {
 		return nil, notSchema(err, ErrTooLarge)
+	} else if err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -63,6 +66,9 @@ func (l Limits) schemaText(text []byte) error {
 		return err
 	case found.kind != '{':
 		return fmt.Errorf("%w: it is not an object", ErrSchema)
+	}
+	if err := l.keys(found); err != nil {
+		return notSchema(err, ErrInvalid)
 	}
 	return nil
 }

@@ -12,12 +12,12 @@ import (
 func FuzzSchema(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"properties":{"a":{"default":{"b":1}},"b":{"$ref":"#"}},"default":{"a":{}}}`,
-		`{"$defs":{"x":{"$anchor":"y","properties":{"a":{"default":1}}}},"allOf":[{"$ref":"#y"}],"unevaluatedProperties":false}`,
-		`{"$id":"http://a/b","$dynamicAnchor":"n","additionalProperties":{"$dynamicRef":"#n","$id":"c"},"required":["a"],"patternProperties":{"^a":{"pattern":"x+"}}}`,
+		`{"$defs":{"x":{"properties":{"a":{"default":1}}}},"allOf":[{"$ref":"#/$defs/x"}],"unevaluatedProperties":false}`,
+		`{"$id":"http://a/b","additionalProperties":{"$ref":"#","$comment":"c"},"required":["a"],"patternProperties":{"^a":{"pattern":"x+"}}}`,
 		`{"anyOf":[{"const":1e-999},{"enum":[[1],{"a":2}]},{"not":{"type":["string","null"]}}],"propertyNames":{"maxLength":2},"items":false}`,
 		`{"if":{"minProperties":1},"then":{"dependentSchemas":{"a":{"oneOf":[{},true]}}},"else":{"dependentRequired":{"a":["b"]},"dependencies":{"a":{},"b":["c"]}}}`,
 		`{"properties":{"a":{"prefixItems":[{"multipleOf":0.1}],"contains":{"minimum":1},"uniqueItems":true,"minContains":1,"unevaluatedItems":{"$ref":"#"}}}}`,
-		`{"$ref":"https://json-schema.org/draft/2020-12/schema","$recursiveRef":"#","contentSchema":{}}`,
+		`{"not":{"$ref":"https://json-schema.org/draft/2020-12/schema"},"contentSchema":{"$dynamicRef":"#a"}}`,
 	} {
 		for _, document := range []string{`{}`, pretty, `{"a":{"a":{}},"b":{"a":1e-400}}`, `{"a":[1,"x",[1.0],1]}`, `{"type":5,"not":{"not":[]}}`, `[1]`, ``} {
 			f.Add([]byte(text), []byte(document))
