@@ -19,22 +19,19 @@ func decode(text []byte) (any, error) {
 }
 
 func decodeValue(d *jsontext.Decoder) (any, error) {
-	switch d.PeekKind() {
-	case '{':
-		return decodeObject(d)
-	case '[':
-		return decodeArray(d)
-	case '0':
-		spelt, err := d.ReadValue()
-		return number(string(spelt)), err
-	}
 	token, err := d.ReadToken()
 	if err != nil {
 		return nil, err
 	}
 	switch token.Kind() {
+	case '{':
+		return decodeObject(d)
+	case '[':
+		return decodeArray(d)
 	case '"':
 		return token.String(), nil
+	case '0':
+		return number(token.String()), nil
 	case 't', 'f':
 		return token.Bool(), nil
 	}
@@ -42,9 +39,6 @@ func decodeValue(d *jsontext.Decoder) (any, error) {
 }
 
 func decodeObject(d *jsontext.Decoder) (any, error) {
-	if _, err := d.ReadToken(); err != nil {
-		return nil, err
-	}
 	object := map[string]any{}
 	for d.PeekKind() != '}' {
 		name, err := d.ReadToken()
@@ -61,9 +55,6 @@ func decodeObject(d *jsontext.Decoder) (any, error) {
 }
 
 func decodeArray(d *jsontext.Decoder) (any, error) {
-	if _, err := d.ReadToken(); err != nil {
-		return nil, err
-	}
 	array := []any{}
 	for d.PeekKind() != ']' {
 		value, err := decodeValue(d)

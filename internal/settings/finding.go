@@ -70,10 +70,10 @@ func (f *finder) find(e *jsonschema.ValidationError) {
 	case *kind.AnyOf:
 		f.alternatives(e, "anyOf")
 	case *kind.OneOf:
-		if len(k.Subschemas) == 0 {
-			f.alternatives(e, "oneOf")
-		} else {
+		if len(k.Subschemas) > 0 {
 			f.at(at).add(finding{by: e})
+		} else {
+			f.alternatives(e, "oneOf")
 		}
 	case *kind.Required:
 		f.at(at).lack(e, k.Missing)
@@ -126,12 +126,14 @@ func unevaluated(e *jsonschema.ValidationError) bool {
 	return refused && strings.Contains(e.SchemaURL[strings.LastIndexByte(e.SchemaURL, '/')+1:], "unevaluated")
 }
 
-// alternatives adds that a value is none of those that it may be. If it is clear which one it was meant to be,
-// what is wrong is what keeps it from that.
+// alternatives adds that a value is none of those that it may be. If only one of them has its type, what is wrong
+// is what keeps it from that.
 func (f *finder) alternatives(e *jsonschema.ValidationError, word string) {
-	meant := candidates(e, otherType)
-	if len(meant) > 1 {
-		meant = candidates(e, otherValue)
+	var meant []*jsonschema.ValidationError
+	for _, cause := range e.Causes {
+		if !ofOtherType(cause, len(e.InstanceLocation)) {
+			meant = append(meant, cause)
+		}
 	}
 	if len(meant) == 1 {
 		f.find(meant[0])
@@ -140,39 +142,15 @@ func (f *finder) alternatives(e *jsonschema.ValidationError, word string) {
 	f.at(e.InstanceLocation).add(finding{by: e, word: word})
 }
 
-// candidates are the alternatives of which nothing tells that the value was meant to be something else.
-func candidates(e *jsonschema.ValidationError, tells func(kind jsonschema.ErrorKind, deeper int) bool) (meant []*jsonschema.ValidationError) {
-	for _, cause := range e.Causes {
-		if !told(cause, len(e.InstanceLocation), tells) {
-			meant = append(meant, cause)
-		}
-	}
-	return meant
-}
-
-func told(e *jsonschema.ValidationError, depth int, tells func(kind jsonschema.ErrorKind, deeper int) bool) bool {
+// ofOtherType tells whether the value, which is so deep, has not the type that it must have.
+func ofOtherType(e *jsonschema.ValidationError, depth int) bool {
 	switch e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
-		return slices.ContainsFunc(e.Causes, func(cause *jsonschema.ValidationError) bool { return told(cause, depth, tells) })
-	}
-	return tells(e.ErrorKind, len(e.InstanceLocation)-depth)
-}
-
-func otherType(of jsonschema.ErrorKind, deeper int) bool {
-	switch of.(type) {
+		return slices.ContainsFunc(e.Causes, func(cause *jsonschema.ValidationError) bool { return ofOtherType(cause, depth) })
 	case *kind.Type, *kind.FalseSchema:
-		return deeper == 0
+		return len(e.InstanceLocation) == depth
 	}
 	return false
-}
-
-// otherValue also knows by the value itself, or one directly in it, such as {"kind": "circle"}.
-func otherValue(of jsonschema.ErrorKind, deeper int) bool {
-	switch of.(type) {
-	case *kind.Const, *kind.Enum:
-		return deeper <= 1
-	}
-	return otherType(of, deeper)
 }
 
 // say words it for a person.

