@@ -93,13 +93,13 @@ type layeredMember struct {
 func (all layers) members(steps *int) []layeredMember {
 	var members []layeredMember
 	known := map[string]int{}
-	for _, one := range all {
+	for i, one := range all {
 		for _, p := range one.properties {
 			at, ok := known[p.key]
 			if !ok {
 				at = len(members)
 				members = append(members, layeredMember{name: p.name, key: p.key})
-				if len(all) > 1 { // else there are no others of that key
+				if i+1 < len(all) { // else none of that key is to come
 					known[p.key] = at
 				}
 			}
