@@ -60,6 +60,7 @@ func TestSchemaRefused(t *testing.T) {
 		"dialect inside":   {`{"$defs":{"a":{"$schema":"` + settings.Dialect + `"}}}`, settings.ErrSchema, `"/$defs/a/$schema" is not supported here`},
 		"the metaschema":   {`{"$ref":"` + settings.Dialect + `"}`, settings.ErrSchema, outside},
 		"an odd pointer":   {`{"allOf":[{}],"not":{"$ref":"#/allOf/00"}}`, settings.ErrSchema, `"/not/$ref" leads to no schema: "#/allOf/00"`},
+		"to names":         {`{"dependencies":{"a":["b"]},"not":{"$ref":"#/dependencies/a"}}`, settings.ErrSchema, `"/not/$ref" leads to no schema`},
 		"no reference":     {`{"$ref":["#"]}`, settings.ErrSchema, `"/$ref" is not`},
 		"a large count":    {`{"properties":{"a":{"maxLength":1e300}}}`, settings.ErrSchema, `"/properties/a/maxLength" is over 2147483647`},
 		"another":          {`{"not":{"minItems":2147483648}}`, settings.ErrSchema, `"/not/minItems" is over 2147483647`},

@@ -50,7 +50,7 @@ func readSource(root *node) (*source, error) {
 			return nil, refused("/$schema", fmt.Sprintf("is not %q", Dialect))
 		}
 	}
-	if err := s.read("", root); err != nil {
+	if _, err := s.read("", root); err != nil {
 		return nil, err
 	}
 	for _, r := range s.references {
@@ -80,52 +80,67 @@ func (n *node) text() (string, bool) {
 func under(at, token string) string { return at + "/" + escapes.Replace(token) }
 
 // read goes through a schema and those in it.
-func (s *source) read(at string, n *node) error {
+func (s *source) read(at string, n *node) (*layer, error) {
 	s.places += len((&url.URL{Fragment: at}).EscapedFragment())
 	if len(s.layers) == maxSchemas || s.places > maxPlaces {
-		return fmt.Errorf("%w: it has more than %d schemas, or more than %d bytes of JSON pointers to them", ErrSchema, maxSchemas, maxPlaces)
+		return nil, fmt.Errorf("%w: it has more than %d schemas, or more than %d bytes of JSON pointers to them", ErrSchema, maxSchemas, maxPlaces)
 	}
 	one := &layer{}
 	s.layers[at] = one
 	if n.object == nil {
-		return nil // true or false, or else the metaschema will say so
+		return one, nil // true or false, or else the metaschema will say so
 	}
 	for i := range n.object.members {
 		m := &n.object.members[i]
 		if err := s.word(one, at, m); err != nil {
+			return nil, err
+		}
+		if err := s.inside(one, under(at, m.key), m); err != nil {
+			return nil, err
+		}
+	}
+	return one, nil
+}
+
+// inside reads the schemas that a word leads to.
+func (s *source) inside(one *layer, at string, m *member) error {
+	switch {
+	case slices.Contains(wordsOfList, m.key) && m.value.array != nil:
+		return s.list(one, at, m)
+	case slices.Contains(wordsOfNamed, m.key) && m.value.object != nil:
+		return s.named(one, at, m)
+	case slices.Contains(wordsOfOne, m.key):
+		_, err := s.read(at, &m.value)
+		return err
+	}
+	return nil
+}
+
+func (s *source) list(one *layer, at string, m *member) error {
+	for i, element := range m.value.array.nodes() {
+		part, err := s.read(at+"/"+strconv.Itoa(i), element)
+		if err != nil {
 			return err
 		}
-		if err := s.schemas(one, at, m); err != nil {
-			return err
+		if m.key == "allOf" {
+			one.next = append(one.next, part)
 		}
 	}
 	return nil
 }
 
-// schemas reads those that a word leads to.
-func (s *source) schemas(one *layer, at string, m *member) error {
-	here := under(at, m.key)
-	switch {
-	case slices.Contains(wordsOfList, m.key) && m.value.array != nil:
-		for i, element := range m.value.array.nodes() {
-			if err := s.read(here+"/"+strconv.Itoa(i), element); err != nil {
-				return err
-			}
-			if m.key == "allOf" {
-				one.next = append(one.next, s.layers[here+"/"+strconv.Itoa(i)])
-			}
+func (s *source) named(one *layer, at string, m *member) error {
+	for i := range m.value.object.members {
+		p := &m.value.object.members[i]
+		if m.key == "dependencies" && p.value.array != nil {
+			continue // names
 		}
-	case slices.Contains(wordsOfOne, m.key):
-		return s.read(here, &m.value)
-	case slices.Contains(wordsOfNamed, m.key) && m.value.object != nil:
-		for i := range m.value.object.members {
-			named := &m.value.object.members[i]
-			if err := s.read(under(here, named.key), &named.value); err != nil {
-				return err
-			}
-			if m.key == "properties" {
-				one.properties = append(one.properties, property{named.name, named.key, s.layers[under(here, named.key)]})
-			}
+		part, err := s.read(under(at, p.key), &p.value)
+		if err != nil {
+			return err
+		}
+		if m.key == "properties" {
+			one.properties = append(one.properties, property{p.name, p.key, part})
 		}
 	}
 	return nil
