@@ -14,16 +14,16 @@ import (
 var largest = settings.Limits{Bytes: 512 << 10, Depth: 128, Keys: 50_000}
 
 var slowTexts = map[string]string{
-	"Form":          form(10, 390),
-	"EqualKeys":     `{"properties":{"` + strings.Repeat("k", 80) + `":{"properties":{` + numbered(`"%04d":{}`, 3990) + `}}}}`,
-	"References":    `{"properties":{"` + strings.Repeat("k", 80) + `":{"properties":{` + numbered(`"%04d":{"$ref":"#"}`, 3990) + `}}}}`,
-	"EscapedPlaces": `{"properties":{"` + spaces(20) + `":{"properties":{` + numbered(`"%04d":{"type":"string"}`, 3990) + `}}}}`,
+	"Form":          form(10, 290),
+	"EqualKeys":     `{"properties":{"` + strings.Repeat("k", 80) + `":{"properties":{` + numbered(`"%04d":{}`, 2990) + `}}}}`,
+	"References":    `{"properties":{"` + strings.Repeat("k", 80) + `":{"properties":{` + numbered(`"%04d":{"$ref":"#"}`, 2990) + `}}}}`,
+	"EscapedPlaces": `{"properties":{"` + spaces(20) + `":{"properties":{` + numbered(`"%04d":{"type":"string"}`, 2990) + `}}}}`,
 	"DeepPlaces":    nest(`{"not":`, `{"allOf":[`+numbered(`{"title":"%d"}`, 900)+`]}`, `}`, 120),
 	"DeepKeys":      nest(`{"properties":{"`+strings.Repeat("k", 200)+`":`, `{"properties":{`+numbered(`"%d":{}`, 4000)+`}}`, `}}`, 40),
 	"LongKey":       `{"properties":{"` + spaces(30_000) + `":{"properties":{` + numbered(`"%d":{}`, 1000) + `}}}}`,
-	"Chain":         chainOf(3990, `{"default":1}`),
-	"Wrong":         `{"properties":{` + numbered(`"k%d":{"type":"q","minLength":"x","maxLength":"a","title":1,"required":1,"not":1}`, 1990) + `}}`,
-	"WrongInAnyOf":  `{"anyOf":[` + numbered(`%d`, 3990) + `]}`,
+	"Chain":         chainOf(2990, `{"default":1}`),
+	"Wrong":         `{"properties":{` + numbered(`"k%d":{"type":"q","minLength":"x","maxLength":"a","title":1,"required":1,"not":1}`, 1490) + `}}`,
+	"WrongInAnyOf":  `{"anyOf":[` + numbered(`%d`, 2990) + `]}`,
 	"Enum":          `{"enum":[` + numbered(`%d`, 75_000) + `]}`,
 	"EnumOfZeros":   `{"enum":[0` + strings.Repeat(`,0`, 250_000) + `]}`,
 	"Default":       `{"default":[0` + strings.Repeat(`,0`, 90_000) + `]}`,
@@ -75,7 +75,7 @@ func heap() int64 {
 // TestLargeForm: what people may come to write is taken.
 func TestLargeForm(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{form(10, 50), form(10, 390), form(1, 3000)} {
+	for _, text := range []string{form(10, 50), form(10, 290), form(1, 2900)} {
 		s, err := largest.Schema([]byte(text))
 		checkError(t, err, nil)
 		got, err := s.Effective([]byte(`{}`), largest.Bytes)

@@ -67,7 +67,7 @@ func TestSchemaRefused(t *testing.T) {
 		"odd required":     {`{"required":["a",["b"]]}`, settings.ErrSchema, `"/required/1" must be a string`},
 		"odd dependent":    {`{"dependentRequired":{"x/y":[1]}}`, settings.ErrSchema, `"/dependentRequired/x~1y/0" must be a string`},
 		"a long key":       {`{"properties":{"` + strings.Repeat("k", 257) + `":{}}}`, settings.ErrSchema, "a key is over 256 bytes"},
-		"too many":         {`{"$defs":{` + numbered(`"%d":{}`, 4001) + `}}`, settings.ErrSchema, "more than 4000 schemas"},
+		"too many":         {`{"$defs":{` + numbered(`"%d":{}`, 3001) + `}}`, settings.ErrSchema, "more than 3000 schemas"},
 		"too far in":       {`{"not":` + nest(`{"properties":{"`+strings.Repeat("k", 200)+`":`, `{"properties":{`+numbered(`"%d":{}`, 500)+`}}`, `}}`, 40) + `}`, settings.ErrSchema, "JSON pointers"},
 		"bad pattern":      {`{"properties":{"a":{"pattern":"a("}}}`, settings.ErrSchema, `"/properties/a/pattern" is no regular expression of RE2: missing closing )`},
 		"bad pattern name": {`{"properties":{"a":{"patternProperties":{"a(":{}}}}}`, settings.ErrSchema, `"/properties/a/patternProperties/a(" is no regular expression`},

@@ -75,7 +75,7 @@ var trials = map[string]judged{
 	"LongPaths":        {longPaths, longKeys(30, 28_000)},
 	"ManyMissing":      {fmt.Sprintf(wideItems, `{"required":[`+numbered(`"%d"`, 7000)+`]}`), fill(`{"a":[{}`, `,{}`, `]}`)},
 	"AnyOfMany":        {fmt.Sprintf(wideItems, `{"anyOf":[`+numbered(`{"const":%d}`, 6)+`]}`), fill(`{"a":[1`, `,99`, `]}`)},
-	"OneOfMany":        {`{"additionalProperties":{"oneOf":[` + numbered(`{"required":["x%d"],"properties":{"k":{"const":%[1]d}}}`, 8) + `]}}`, keys(`{"k":1}`)},
+	"OneOfMany":        {`{"additionalProperties":{"oneOf":[` + numbered(`{"required":["x%d"],"properties":{"k":{"const":%[1]d}}}`, 6) + `]}}`, keys(`{"k":1}`)},
 	"ManyKeys":         {`{"additionalProperties":false}`, keys("1")},
 	"Names":            {`{"propertyNames":{"pattern":"^[a-z]+$","minLength":3}}`, keys("1")},
 	"ManyPatterns":     {`{"patternProperties":{` + numbered(`"%d[a-z]+x":{"type":"string"}`, 10) + `}}`, keys("1")},

@@ -10,10 +10,10 @@ import (
 
 // What a schema may have. The validator compares each schema in it with all others while it compiles them, and keeps
 // several copies of where each one is: at worst these make 0.1 s and 6 MB. A form of ten objects, each in the one
-// before, with 50 properties each is 510 schemas, 40 KB of places and 170 KB of values; one with 390 properties each
+// before, with 50 properties each is 510 schemas, 40 KB of places and 170 KB of values; one with 290 properties each
 // just fits.
 const (
-	maxSchemas = 4_000
+	maxSchemas = 3_000
 	maxPlaces  = 512 << 10 // bytes of the JSON pointers to all of them, escaped as in an address
 	maxValues  = 6 << 20   // bytes, see bulk: some 90,000 values
 )
