@@ -275,7 +275,7 @@ func TestSchemaNeighbours(t *testing.T) {
 	s, _ := open(t)
 	write(t, s, putSchema("1", `{"additionalProperties":{"items":{"type":["string","number"],"minimum":-5}}}`))
 	var writes []store.Write
-	for i := range 120 {
+	for i := range 40 {
 		writes = append(writes, replace(t, fmt.Sprint("user ", i), "1", `{"a":[0`+strings.Repeat(",0", 32000)+`]}`))
 	}
 	writes = append(writes, replace(t, "innocent", "1", `{}`))
