@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
-// maxBatch is how many operations the service takes in one request.
-const maxBatch = 100
+// What the service takes in one request.
+const (
+	maxBatch      = 100                   // operations
+	maxBatchBytes = maxBatch * (68 << 10) // as long as it has its default of MAX_DOCUMENT_BYTES
+)
 
 // Result is what became of one operation of a batch.
 type Result struct {
@@ -19,27 +24,54 @@ type Result struct {
 	Err      error // what the method of the same name would return; nil: it was done
 }
 
-// Batch carries out many operations in one request, or in one for each hundred, and returns a result for each, in their
+// Batch carries out many operations in one request, or in one for each hundred (or 6.6 MiB), and returns a result for each, in their
 // order. Those of one user are done one after the other; that one fails keeps none of the others from being done.
 //
 // The error is that of a request which got no answer as a whole; the results that it leaves open have it, too. Requests are
 // repeated as with other methods, but not single operations that found the service busy. Those can be sent
-// again as they are: an [Operation] is applied once.
+// again as they are, since an [Operation] is applied once; but one that is sent again overtakes the later ones of its user
+// that were applied already.
 func (c *Client) Batch(ctx context.Context, operations ...Operation) ([]Result, error) {
 	results := make([]Result, len(operations))
 	for i, o := range operations {
 		results[i] = Result{Settings: Settings{User: o.user}, Err: o.check()}
 	}
-	for begin := 0; begin < len(operations); begin += maxBatch {
-		end := min(begin+maxBatch, len(operations))
-		if err := c.batch(ctx, operations[begin:end], results[begin:end]); err != nil {
+	limit := maxBatch
+	for begin := 0; begin < len(operations); {
+		end := begin + together(operations[begin:], limit)
+		switch err := c.batch(ctx, operations[begin:end], results[begin:end]); {
+		case tooLarge(err) && end-begin > 1: // the one that is shall fail alone
+			limit = (end - begin) / 2
+			continue
+		case tooLarge(err):
+			fill(results[begin:end], err)
+		case err != nil:
 			fill(results[begin:end], err)
 			// What comes later would overtake operations that may have to be sent again.
-			fill(results[end:], fmt.Errorf("%w: it wasn't sent, because operations before it had no answer: %s", ErrUnavailable, err.Error()))
+			fill(results[end:], fmt.Errorf("%w: it wasn't sent, because operations before it had no answer: %s", ErrUnavailable, strings.TrimPrefix(err.Error(), "outset: ")))
 			return results, err
 		}
+		begin, limit = end, min(2*limit, maxBatch)
 	}
 	return results, nil
+}
+
+// tooLarge tells whether a request as a whole was refused for its size, by the service or by something on the way.
+func tooLarge(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusRequestEntityTooLarge && !errors.Is(err, ErrOutcomeUnknown)
+}
+
+// together is how many of the operations go into the next request.
+func together(operations []Operation, limit int) int {
+	most, size := min(len(operations), limit), 0
+	for n := range most {
+		o := &operations[n]
+		if size += len(o.path) + len(o.body) + 1<<10; size > maxBatchBytes && n > 0 { // 1 KiB: headers, which are short
+			return n
+		}
+	}
+	return most
 }
 
 // fill gives an error to those that have none yet.
@@ -51,17 +83,27 @@ func fill(results []Result, err error) {
 	}
 }
 
-// check tells why an operation can't be a part of a batch: what isn't JSON would make the whole unreadable.
+// check tells why an operation can't be a part of a batch: what the service can't read would make the whole unreadable.
 func (o *Operation) check() error {
-	if o.err == nil && o.body != nil && !json.Valid(o.body) {
+	switch {
+	case o.err != nil:
+		return o.err
+	case o.method == "" || o.path == "":
+		return fmt.Errorf("%w: the operation was made by none of the functions for that", ErrMalformed)
+	case o.body != nil && !json.Valid(slices.Concat([]byte("[[["), o.body, []byte("]]]"))): // as deep as it will be
 		return fmt.Errorf("%w: the body of %s is not JSON", ErrMalformed, o.method)
 	}
-	return o.err
+	for name, values := range o.header {
+		if strings.ContainsFunc(strings.Join(values, ""), func(r rune) bool { return r > '~' }) {
+			return fmt.Errorf("%w: in a batch the header %s may have ASCII characters only", ErrMalformed, name)
+		}
+	}
+	return nil
 }
 
 // batch sends the operations that have no error yet, and fills in their results.
 func (c *Client) batch(ctx context.Context, operations []Operation, results []Result) error {
-	request := Operation{method: http.MethodPost, path: "/batch", header: http.Header{"Content-Type": {"application/json"}}}
+	request := Operation{method: http.MethodPost, path: "/batch", answer: jsonType, header: http.Header{"Content-Type": {jsonType}}}
 	var parts [][]byte
 	var sent []*Result
 	for i := range operations {

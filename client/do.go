@@ -3,14 +3,13 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
-	"slices"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,15 +48,18 @@ func (c *Client) repeat(ctx context.Context, o *Operation, attempt func(context.
 	}
 	doubt := false // an attempt so far may have been applied
 	for n := 1; ; n++ {
+		if ctx.Err() != nil && !doubt {
+			return fmt.Errorf("outset: %w", ctx.Err())
+		}
 		err := attempt(ctx)
-		if err == nil || !temporary(err) {
+		if err == nil || settled(err) {
 			return err
 		}
-		doubt = doubt || o.write && !definite(err)
+		doubt = doubt || o.write && doubtful(err)
 		if ctx.Err() != nil && !doubt {
-			return fmt.Errorf("outset: %w", err) // the caller has given up, not the service
+			return fmt.Errorf("outset: %w", ctx.Err()) // the caller has given up, not the service
 		}
-		if ctx.Err() != nil || n >= c.retry.Attempts {
+		if ctx.Err() != nil || n >= c.retry.Attempts || !temporary(err) {
 			return giveUp(err, doubt, n)
 		}
 		if stop := sleep(ctx, c.retry.pause(n, after(err))); stop != nil {
@@ -72,14 +74,17 @@ func (c *Client) once(ctx context.Context, o *Operation) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := c.send(r)
+	response, err := c.send(r, o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, lostError{fmt.Errorf("reading the answer: %w", err)}
+		return nil, lostError{fmt.Errorf("reading the answer: %w", err), true}
+	}
+	if o.answer == jsonType && !json.Valid(body) {
+		return nil, foreign(response.StatusCode, "no JSON")
 	}
 	return &answer{response.StatusCode, response.Header, body}, nil
 }
@@ -96,13 +101,18 @@ func (c *Client) request(ctx context.Context, o *Operation, body io.Reader) (*ht
 	return r, nil
 }
 
-// send returns the answer to a request if it is a success. The caller closes its body.
-func (c *Client) send(r *http.Request) (*http.Response, error) {
-	response, err := c.http.Do(r)
+// send returns the answer to a request if it is a success of the service. The caller closes its body.
+func (c *Client) send(r *http.Request, o *Operation) (*http.Response, error) {
+	var way way
+	response, err := c.http.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), way.trace())))
 	if err != nil {
-		return nil, lostError{err}
+		return nil, lostError{err, way.taken()}
 	}
 	if response.StatusCode >= 200 && response.StatusCode < 300 {
+		if err := o.recognize(response); err != nil {
+			_ = response.Body.Close()
+			return nil, err
+		}
 		return response, nil
 	}
 	defer func() { _ = response.Body.Close() }()
@@ -111,73 +121,20 @@ func (c *Client) send(r *http.Request) (*http.Response, error) {
 	}
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, lostError{fmt.Errorf("reading the answer: %w", err)}
+		return nil, lostError{fmt.Errorf("reading the answer: %w", err), true}
 	}
 	return nil, errorOf(response.StatusCode, response.Header, body)
 }
 
-// lostError is a failure to get an answer.
-type lostError struct{ error }
+// way tells whether a request may have left. Only net/http's own transport tells when it begins to look for a connection
+// and when it has one: of any other the worst is assumed.
+type way struct{ begun, found atomic.Bool }
 
-func (l lostError) Unwrap() error { return l.error }
-
-// passing are the statuses that may be others in a moment.
-var passing = []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
-
-// temporary tells whether repeating what failed so may help.
-func temporary(err error) bool {
-	var e *Error
-	if errors.As(err, &e) {
-		return slices.Contains(passing, e.Status)
+func (w *way) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn: func(string) { w.begun.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { w.found.Store(true) },
 	}
-	var untrusted *tls.CertificateVerificationError
-	return errors.As(err, &lostError{}) && !errors.As(err, &untrusted)
 }
 
-// definite tells whether a temporary failure surely left everything as it was: the service says so, or there was
-// no connection over which the request could have gone.
-func definite(err error) bool {
-	var e *Error
-	if errors.As(err, &e) {
-		return errors.Is(e, ErrUnavailable)
-	}
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
-}
-
-// giveUp is the error of a call whose last attempt failed so.
-func giveUp(err error, doubt bool, attempts int) error {
-	kind, sentinel := kindUnavailable, ErrUnavailable
-	if doubt {
-		kind, sentinel = kindUnknown, ErrOutcomeUnknown
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return fmt.Errorf("%w after %s: %w", sentinel, times(attempts), err)
-	}
-	if errors.Is(e, sentinel) {
-		return e
-	}
-	final := *e
-	final.Kind = kind
-	if doubt && e.Kind != "" {
-		final.Detail = "an attempt before got no answer; the last one: " + e.Detail
-	}
-	return &final
-}
-
-// after is how long the service wants not to be asked again.
-func after(err error) time.Duration {
-	var e *Error
-	if errors.As(err, &e) {
-		return e.RetryAfter
-	}
-	return 0
-}
-
-func times(attempts int) string {
-	if attempts == 1 {
-		return "1 attempt"
-	}
-	return fmt.Sprintf("%d attempts", attempts)
-}
+func (w *way) taken() bool { return w.found.Load() || !w.begun.Load() }

@@ -18,7 +18,8 @@
 // What finds the service busy or away, or gets no answer, is repeated: see [Retry]. That is safe for writes too, because
 // each has an idempotency key, by which the service knows it again and applies it once. When the client gives up it says
 // what became of the write: [ErrUnavailable] means that certainly nothing was changed, [ErrOutcomeUnknown] that it may
-// have been. Give such a write an [IdempotencyKey] of your own where it must be possible to repeat it later.
+// have been: an answer got lost, or came from something between the client and the service. Give such a write an
+// [IdempotencyKey] of your own where it must be possible to repeat it later.
 // Refusals are not repeated. A call takes as long as its context lets it, and no attempt longer than [WithTimeout].
 //
 // # Errors
@@ -29,7 +30,8 @@
 // # Streams
 //
 // [Client.History], [Client.Users], [Client.Export], [Client.Import] and [Client.Watch] return iterators for range. An error is the last
-// that they yield, and leaving the loop ends the request.
+// that they yield, and leaving the loop ends the request. The service waits 10 s for an export to be taken and for the next
+// line of an import, so do what takes longer after the loop, or in another goroutine.
 //
 // The package uses nothing but the standard library.
 package client

@@ -36,7 +36,7 @@ var (
 	// ErrOutcomeUnknown: the write may have been applied, or may be applied soon. Repeating it with the same
 	// [IdempotencyKey] is safe.
 	ErrOutcomeUnknown = errors.New("outset: outcome unknown")
-	// ErrInternal: a fault of the service. A write may have been applied.
+	// ErrInternal: a fault of the service. Of a write the error is [ErrOutcomeUnknown], too.
 	ErrInternal = errors.New("outset: internal error")
 	// ErrNotModified: there is nothing newer than what [IfNoneMatch] names.
 	ErrNotModified = errors.New("outset: not modified")
@@ -72,7 +72,7 @@ var sentinels = map[string]error{
 // Error is an answer of the service that says no: a problem in the sense of RFC 9457.
 type Error struct {
 	Status    int    // of HTTP
-	Kind      string // what the service calls it, such as "precondition-failed"; "" if the answer isn't the service's
+	Kind      string // what the service calls it, such as "precondition-failed"; "" if the answer isn't the service's, whatever its status
 	Title     string // the same for each of its kind
 	Detail    string // what is wrong with this request; may be empty
 	RequestID string // names the request in the service's logs

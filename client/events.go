@@ -27,9 +27,12 @@ type eventReader struct {
 	begun bool          // the first line has been read
 	cr    bool          // the line before ended with a CR, to which an LF may belong
 	retry time.Duration // what the service wants to be waited before the next connection
+	alive func()        // called for each event and each comment
 }
 
-func newEventReader(r io.Reader) *eventReader { return &eventReader{from: bufio.NewReader(r)} }
+func newEventReader(r io.Reader) *eventReader {
+	return &eventReader{from: bufio.NewReader(r), alive: func() {}}
+}
 
 // next returns the next event that has data.
 func (r *eventReader) next() (event, error) {
@@ -42,6 +45,7 @@ func (r *eventReader) next() (event, error) {
 		}
 		if len(line) == 0 {
 			if data != nil {
+				r.alive()
 				e.data = data[:len(data)-1] // without the last line break
 				return e, nil
 			}
@@ -51,6 +55,8 @@ func (r *eventReader) next() (event, error) {
 		field, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(field) {
+		case "": // a comment, which is how a heartbeat is spelt
+			r.alive()
 		case "event":
 			e.name = string(value)
 		case "data":

@@ -20,6 +20,7 @@ type Revision struct {
 func (c *Client) History(ctx context.Context, user string) iter.Seq2[Revision, error] {
 	return func(yield func(Revision, error) bool) {
 		o := about(http.MethodGet, user, "/history?limit=100") // the most in one page
+		o.answer = jsonType
 		err := c.pages(ctx, o, func(body []byte) (bool, error) {
 			var page struct {
 				Versions []Revision `json:"versions"`

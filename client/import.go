@@ -9,7 +9,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"sync/atomic"
 )
 
 // Outcome is what became of one line of an import.
@@ -25,8 +24,11 @@ type Outcome struct {
 // of the others from being taken. The lines are read while the outcomes come; [Lines] makes them of settings.
 //
 // An error is the last that is yielded; without one each line has had its outcome. What was imported until then stays
-// so, and beginning again from the start does no harm but to count the versions on. Leaving the loop ends the import.
-// If lines is an io.Closer it is closed.
+// so, and beginning again from the start does no harm but to count the versions on. Leaving the loop ends the import,
+// but doesn't recall the lines that were sent already. The service waits 10 s (READ_TIMEOUT) for the next line: lines that
+// come slower, or a loop that pauses longer, break the import.
+//
+// If lines is an io.Closer it is closed. A Read that is in progress when the import ends may outlast it; none begins after.
 func (c *Client) Import(ctx context.Context, lines io.Reader) iter.Seq2[Outcome, error] {
 	return func(yield func(Outcome, error) bool) {
 		more := true
@@ -67,6 +69,7 @@ func (c *Client) importLines(ctx context.Context, lines io.Reader, take func(*im
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // the lines are read no further when nobody wants to know
 	source := &source{Reader: lines}
+	defer source.leave()
 	response, err := c.openImport(ctx, source)
 	if err != nil {
 		return source.because(err)
@@ -96,17 +99,18 @@ func (c *Client) importLines(ctx context.Context, lines io.Reader, take func(*im
 // openImport sends the lines and returns the answer as soon as it begins. Only what fails before the first line has
 // been read is repeated.
 func (c *Client) openImport(ctx context.Context, lines *source) (*http.Response, error) {
-	o := &Operation{method: http.MethodPost, path: "/users/import", header: http.Header{"Content-Type": {"application/x-ndjson"}}}
+	o := &Operation{
+		method: http.MethodPost, path: "/users/import", answer: linesType,
+		header: http.Header{"Content-Type": {linesType}},
+	}
 	var response *http.Response
-	err := c.repeat(ctx, o, func(ctx context.Context) error {
-		// Not to be closed by net/http: another attempt may want it.
-		r, err := c.request(ctx, o, io.NopCloser(lines))
+	err := c.repeat(ctx, o, func(ctx context.Context) (err error) {
+		response, err = c.begin(ctx, o, lines.enter()) //nolint:bodyclose // the caller does
 		if err != nil {
-			return err
+			lines.leave()
 		}
-		response, err = c.send(r) //nolint:bodyclose // the caller does
 		if err != nil && temporary(err) && lines.begun.Load() {
-			return finalError{giveUp(err, !definite(err), 1)}
+			return finalError{giveUp(err, doubtful(err), 1)}
 		}
 		return err
 	})
@@ -115,31 +119,4 @@ func (c *Client) openImport(ctx context.Context, lines *source) (*http.Response,
 		err = final.error
 	}
 	return response, err
-}
-
-// finalError hides that what is inside is temporary.
-type finalError struct{ error }
-
-// source is what an import reads its lines from.
-type source struct {
-	io.Reader
-	begun  atomic.Bool
-	failed atomic.Value // the error of the reader, when it has failed
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	s.begun.Store(true)
-	n, err := s.Reader.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.failed.Store(finalError{err})
-	}
-	return n, err
-}
-
-// because is the error of an import: that of the reader, where it is the cause.
-func (s *source) because(err error) error {
-	if failed, ok := s.failed.Load().(finalError); ok {
-		return fmt.Errorf("%w: reading the lines: %w", ErrIncomplete, failed.error)
-	}
-	return err
 }

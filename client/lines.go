@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -13,22 +12,25 @@ import (
 
 // Lines makes what [Client.Import] reads of settings, of which it takes users and documents. Where the sequence yields
 // an error the import breaks off with it.
-func Lines(all iter.Seq2[Settings, error]) io.ReadCloser {
-	next, stop := iter.Pull2(all)
-	return &lines{next: next, stop: stop}
-}
+func Lines(all iter.Seq2[Settings, error]) io.ReadCloser { return &lines{all: all} }
 
 type lines struct {
-	mu   sync.Mutex // net/http may read while the import is given up
-	next func() (Settings, error, bool)
-	stop func()
-	rest []byte // of the line that is being read
+	all  iter.Seq2[Settings, error]
+	next func() (Settings, error, bool) // nil before the first Read
+	rest []byte                         // of the line that is being read
 	err  error
+
+	mu     sync.Mutex // not held while the sequence works
+	stop   func()
+	busy   bool // a Read is in progress, and stops the sequence if it is closed meanwhile
+	closed bool
 }
 
 func (l *lines) Read(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if !l.begin() {
+		return 0, errClosed
+	}
+	defer l.end()
 	if len(l.rest) == 0 && l.err == nil {
 		l.rest, l.err = l.line()
 	}
@@ -38,6 +40,42 @@ func (l *lines) Read(p []byte) (int, error) {
 	n := copy(p, l.rest)
 	l.rest = l.rest[n:]
 	return n, nil
+}
+
+// begin tells whether a Read may go on.
+func (l *lines) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	if l.next == nil {
+		l.next, l.stop = iter.Pull2(l.all)
+	}
+	l.busy = true
+	return true
+}
+
+func (l *lines) end() {
+	l.mu.Lock()
+	l.busy = false
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		l.stop()
+	}
+}
+
+// Close doesn't wait for a Read: the sequence may be waiting for something that never comes.
+func (l *lines) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	idle := l.stop != nil && !l.busy
+	l.mu.Unlock()
+	if idle {
+		l.stop()
+	}
+	return nil
 }
 
 // line is the next line, or io.EOF when there is none.
@@ -50,14 +88,6 @@ func (l *lines) line() ([]byte, error) {
 		return nil, err
 	}
 	return s.line()
-}
-
-func (l *lines) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stop()
-	l.rest, l.err = nil, errors.New("outset: closed")
-	return nil
 }
 
 // line is a line that says that a user has a document: the document itself, if it is one line, else its text.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -18,22 +19,17 @@ type Operation struct {
 	path   string // percent-encoded, with the query
 	header http.Header
 	body   []byte
-	write  bool  // it has an idempotency key; so, repeating it is safe
-	err    error // why it can't be asked
-
-	effective bool // with defaults, which only whole documents have
+	write  bool   // it has an idempotency key; so, repeating it is safe
+	answer string // the media type of a success; "": it has a version
+	err    error  // why it can't be asked
 }
 
 // OpGet reads a document, see [Client.Get].
-func OpGet(user string, options ...ReadOption) Operation {
-	o := about(http.MethodGet, user, "/settings")
-	for _, option := range options {
-		option(&o)
-	}
-	if o.effective {
-		o.path += "?effective=true"
-	}
-	return o
+func OpGet(user string, options ...ReadOption) Operation { return read(user, "/settings", options) }
+
+// OpGetEffective reads a document with the defaults of the schema, see [Client.GetEffective].
+func OpGetEffective(user string, options ...ReadOption) Operation {
+	return read(user, "/settings?effective=true", options)
 }
 
 // OpPut replaces a document, see [Client.Put].
@@ -88,18 +84,10 @@ func OpRestore(user string, version int64, options ...WriteOption) Operation {
 
 func read(user, path string, options []ReadOption) Operation {
 	o := about(http.MethodGet, user, path)
-	o.readWith(options)
-	return o
-}
-
-// readWith applies options to what has no defaults.
-func (o *Operation) readWith(options []ReadOption) {
 	for _, option := range options {
-		option(o)
+		option(&o)
 	}
-	if o.effective && o.err == nil {
-		o.err = fmt.Errorf("%w: only a whole document can be had with the defaults of the schema", ErrMalformed)
-	}
+	return o
 }
 
 func write(method, user, path, mediaType string, body []byte, options []WriteOption) Operation {
@@ -118,6 +106,26 @@ func (o *Operation) take(mediaType string, body []byte, options []WriteOption) {
 	for _, option := range options {
 		option(o)
 	}
+}
+
+// set sets a header, if the value can be one.
+func (o *Operation) set(name, value string) {
+	if err := checkHeader(name, value); err != nil {
+		o.err = cmp.Or(o.err, err)
+		return
+	}
+	o.header.Set(name, value)
+}
+
+// checkHeader returns an error for what could not be sent: net/http would take each time that it fails for a failure of the network.
+func checkHeader(name, value string) error {
+	switch {
+	case name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }):
+		return fmt.Errorf("%w: %q is no name of a header", ErrMalformed, name)
+	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == '\x7f' }):
+		return fmt.Errorf("%w: the header %s has a control character", ErrMalformed, name)
+	}
+	return nil
 }
 
 func about(method, user, path string) Operation {

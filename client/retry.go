@@ -31,11 +31,15 @@ func (r Retry) orDefaults() Retry {
 // pause is how long to wait after so many attempts. Half of it is chance, so that clients that failed together
 // don't come back together.
 func (r Retry) pause(attempts int, retryAfter time.Duration) time.Duration {
-	d := r.MaxWait
-	if doublings := attempts - 1; doublings < 30 && r.Wait<<doublings < d {
-		d = r.Wait << doublings
+	d := min(r.Wait, r.MaxWait)
+	for ; attempts > 1 && d < r.MaxWait; attempts-- {
+		d += min(d, r.MaxWait-d) // which can't overflow
 	}
-	return max(d/2+rand.N(d/2+1), retryAfter) //nolint:gosec // nothing depends on its being hard to guess
+	random := rand.N(d/2 + 1) //nolint:gosec // nothing depends on its being hard to guess
+	if retryAfter > 0 {
+		return retryAfter + random
+	}
+	return d/2 + random
 }
 
 // sleep waits, unless ctx ends before the time would be over: then it returns at once, with an error that is

@@ -74,7 +74,15 @@ func TestGivenUp(t *testing.T) {
 		"a gateway that is busy":  {plain(503), client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
 		"cut":                     {cut, client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
 		"cut and then overloaded": {mixed(cut, problem(503, "overloaded")), client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
-		"a fault":                 {problem(500, "internal"), client.ErrInternal, client.ErrInternal, 1},
+		"a fault":                 {problem(500, "internal"), errors.Join(client.ErrInternal, client.ErrOutcomeUnknown), client.ErrInternal, 1},
+		"a gateway's fault":       {plain(500), client.ErrOutcomeUnknown, nil, 1},
+		"a gateway's refusal":     {plain(403), nil, nil, 1},
+		"cut and then refused":    {mixed(cut, plain(401)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then too large":  {mixed(cut, plain(413)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then a fault":    {mixed(cut, plain(500)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then moved":      {mixed(cut, plain(302)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then a password": {mixed(cut, plain(200)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then precise":    {mixed(cut, problem(412, "precondition-failed")), client.ErrPrecondition, client.ErrPrecondition, 2},
 		"a refusal":               {problem(412, "precondition-failed"), client.ErrPrecondition, client.ErrPrecondition, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +91,12 @@ func TestGivenUp(t *testing.T) {
 			c := to(t, base, quick)
 			_, err := c.Put(t.Context(), t.Name(), raw(`{}`))
 			only(t, err, d.write)
+			if err == nil || strings.Count(err.Error(), "outset:") != 1 {
+				t.Error(err)
+			}
+			if e := new(client.Error); errors.As(err, &e) && strings.HasPrefix(name, "a gateway") && e.Kind != "" {
+				t.Errorf("the service is said to have answered %q", e.Kind)
+			}
 			if requests.Load() != d.attempts {
 				t.Errorf("%d attempts: %v", requests.Load(), err)
 			}
@@ -161,7 +175,8 @@ func TestContextEnds(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = c.Put(ctx, "1", raw(`{}`)) // it never left
-	if !errors.Is(err, context.Canceled) {
+	only(t, err, nil)
+	if !errors.Is(err, context.Canceled) || err.Error() != "outset: context canceled" {
 		t.Error(err)
 	}
 }
@@ -215,15 +230,15 @@ func TestHeaders(t *testing.T) {
 		got <- r.Header
 		forward.ServeHTTP(w, r)
 	})
-	c := to(t, base, client.WithHeader("Authorization", "Bearer x"), client.WithHTTPClient(&http.Client{Transport: http.DefaultTransport}))
+	c := to(t, base, client.WithHeader("Authorization", "Bearer x"), client.WithHeader("User-Agent", "mine/1"), client.WithHTTPClient(&http.Client{Transport: http.DefaultTransport}))
 	if _, err := c.Put(t.Context(), someone(t), raw(`{}`), client.IfAbsent()); err != nil {
 		t.Fatal(err)
 	}
 	h := <-got
 	for name, value := range map[string]string{
-		"Authorization": "Bearer x", "User-Agent": "outset-go", "If-None-Match": "*", "Content-Type": "application/json",
+		"Authorization": "Bearer x", "User-Agent": "mine/1", "If-None-Match": "*", "Content-Type": "application/json",
 	} {
-		if h.Get(name) != value {
+		if len(h.Values(name)) != 1 || h.Get(name) != value {
 			t.Errorf("%s: %q, want %q", name, h.Get(name), value)
 		}
 	}

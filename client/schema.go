@@ -18,7 +18,9 @@ type Schema struct {
 // Schema returns the schema, or [ErrNotFound] where there is none.
 func (c *Client) Schema(ctx context.Context, options ...ReadOption) (Schema, error) {
 	o := schemaOperation(http.MethodGet)
-	o.readWith(options)
+	for _, option := range options {
+		option(&o)
+	}
 	return c.schema(ctx, &o)
 }
 
@@ -55,7 +57,7 @@ func (c *Client) CheckSchema(ctx context.Context, schema json.RawMessage) (Check
 	o := schemaOperation(http.MethodPut)
 	o.path += "?dry_run=true"
 	o.header.Set("Content-Type", "application/json")
-	o.body = schema
+	o.body, o.answer = schema, jsonType
 	var check Check
 	a, err := c.doWithin(ctx, &o, checkTimeout)
 	if err == nil {

@@ -62,10 +62,14 @@ func TestSchema(t *testing.T) {
 	if err != nil || string(effective.Document) != `{"theme":"light","font":{"size":12}}` || effective.Version != 1 || effective.Schema != 1 || effective.ETag != `"1-1"` {
 		t.Errorf("%+v (%s), %v", effective, effective.Document, err)
 	}
-	if _, err := c.GetEffective(ctx, "good", client.IfNoneMatch(effective.ETag)); !errors.Is(err, client.ErrNotModified) {
-		t.Error(err)
+	options := append(make([]client.ReadOption, 0, 2), client.IfNoneMatch(effective.ETag))
+	if _, err := c.GetEffective(ctx, "good", options...); !errors.Is(err, client.ErrNotModified) || options[:2][1] != nil {
+		t.Errorf("%v, or the caller's slice was written to", err)
 	}
-	if s, err := c.Get(ctx, "nobody", client.Effective()); err != nil || string(s.Document) != `{"theme":"dark","font":{"size":12}}` || s.Version != 0 {
+	if results, err := c.Batch(ctx, client.OpGetEffective("good")); err != nil || results[0].ETag != effective.ETag {
+		t.Errorf("%+v, %v", results, err)
+	}
+	if s, err := c.GetEffective(ctx, "nobody"); err != nil || string(s.Document) != `{"theme":"dark","font":{"size":12}}` || s.Version != 0 {
 		t.Errorf("%+v (%s), %v", s, s.Document, err)
 	}
 	if deleted, err := c.DeleteSchema(ctx, client.IfVersion(1)); err != nil || deleted.Version != 2 || deleted.JSON != nil {

@@ -15,8 +15,8 @@ type Settings struct {
 	Document json.RawMessage // byte for byte as it was saved; {} where there is none. Nil after what leaves none, and where it wasn't asked for
 	Version  int64           // 0: never saved. It grows by one with each write, deletion included
 	Modified time.Time       // zero: never saved. By the clock of the service; of answers about one user, in whole seconds
-	ETag     string          // for [IfMatch] and [IfNoneMatch]
-	Schema   int64           // with [Effective]: the version of the schema
+	ETag     string          // for [IfMatch] and [IfNoneMatch]. Of [Client.GetEffective] for the latter only: a write has [IfVersion]
+	Schema   int64           // of [Client.GetEffective]: the version of the schema
 	Replayed bool            // a write with this [IdempotencyKey] had been applied before
 }
 
@@ -27,7 +27,7 @@ func (c *Client) Get(ctx context.Context, user string, options ...ReadOption) (S
 
 // GetEffective returns the user's settings laid over the defaults of the schema.
 func (c *Client) GetEffective(ctx context.Context, user string, options ...ReadOption) (Settings, error) {
-	return c.settings(ctx, OpGet(user, append(options, Effective())...))
+	return c.settings(ctx, OpGetEffective(user, options...))
 }
 
 // Put replaces the user's document by a JSON object and returns it at its new version.

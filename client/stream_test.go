@@ -21,6 +21,10 @@ func says(t *testing.T, text string, thenCut bool) *client.Client {
 	t.Helper()
 	return to(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		if strings.HasSuffix(r.URL.Path, "port") {
+			w.Header().Set("Content-Type", "application/x-ndjson")
+		}
 		_, _ = io.WriteString(w, text)
 		_ = http.NewResponseController(w).Flush()
 		if thenCut {
@@ -192,6 +196,7 @@ func TestImportCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	c := to(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson")
 		lines := bufio.NewScanner(r.Body)
 		_ = http.NewResponseController(w).EnableFullDuplex()
 		for n := 1; lines.Scan(); n++ {

@@ -21,7 +21,7 @@ type UsersOptions struct {
 // as the loop goes; who changes meanwhile is there as of their page. An error is the last that it yields.
 func (c *Client) Users(ctx context.Context, options *UsersOptions) iter.Seq2[Settings, error] {
 	return func(yield func(Settings, error) bool) {
-		o := Operation{method: http.MethodGet, path: "/users" + options.query()}
+		o := Operation{method: http.MethodGet, path: "/users" + options.query(), answer: jsonType}
 		err := c.pages(ctx, o, func(body []byte) (bool, error) {
 			var page struct {
 				Users []line `json:"users"`

@@ -63,7 +63,8 @@ type watcher struct {
 	known   bool          // whether there is a last version
 	last    int64         // the version that was yielded last, or that the caller knew
 	wait    time.Duration // that the service wants before the connection is made again
-	failure int           // attempts in vain since the last connection
+	failure int           // attempts in vain since the last sign of life
+	silence *time.Timer   // ends the connection
 }
 
 // run connects again and again.
@@ -72,7 +73,8 @@ func (w *watcher) run(ctx context.Context) error {
 		return w.operation.err
 	}
 	w.known, w.last = w.options.After > 0, w.options.After
-	w.operation.header.Set("Accept", "text/event-stream")
+	w.operation.answer = eventsType
+	w.operation.header.Set("Accept", eventsType)
 	if w.options.Include {
 		w.operation.path += "?include=settings"
 	}
@@ -108,20 +110,15 @@ func (w *watcher) connect(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(silences*heartbeat, func() { cancel(errSilence) })
-	defer silence.Stop()
-
-	r, err := w.client.request(ctx, &w.operation, http.NoBody)
+	response, err := w.client.begin(ctx, &w.operation, http.NoBody)
 	if err != nil {
 		return err
 	}
-	response, err := w.client.send(r)
-	if err != nil {
-		return because(ctx, err)
-	}
 	defer func() { _ = response.Body.Close() }()
-	w.failure = 0
-	events := newEventReader(&tap{response.Body, func() { silence.Reset(silences * heartbeat) }})
+	w.silence = time.AfterFunc(silences*heartbeat, func() { cancel(errSilence) })
+	defer w.silence.Stop()
+	events := newEventReader(&tap{response.Body, func() { w.silence.Reset(silences * heartbeat) }})
+	events.alive = func() { w.failure = 0 }
 	for {
 		e, err := events.next()
 		w.wait = events.retry
@@ -129,11 +126,13 @@ func (w *watcher) connect(ctx context.Context) error {
 			return fmt.Errorf("outset: %w", err)
 		}
 		if err != nil {
-			return because(ctx, lostError{fmt.Errorf("the stream of events ended: %w", err)})
+			return because(ctx, lostError{fmt.Errorf("the stream of events ended: %w", err), true})
 		}
+		w.silence.Stop() // what the loop does meanwhile takes as long as it likes
 		if err := w.take(e); err != nil {
 			return err
 		}
+		w.silence.Reset(silences * heartbeat)
 	}
 }
 
@@ -154,17 +153,6 @@ func (w *watcher) take(e event) error {
 		return errEnough
 	}
 	return nil
-}
-
-// errSilence is why a connection counts as dead.
-var errSilence = errors.New("no sign of life for three heartbeats")
-
-// because is the error of a connection that we may have ended ourselves.
-func because(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errSilence) {
-		return lostError{errSilence}
-	}
-	return err
 }
 
 // tap calls a function whenever something was read.

@@ -190,3 +190,49 @@ func (s *shortLived) Flush() {
 		s.cut()
 	}
 }
+
+// TestWatchSlowLoop: a loop that works longer than the service may be silent loses nothing by that.
+func TestWatchSlowLoop(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int64
+	base := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connections.Add(1)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for n := 1; r.Context().Err() == nil; n++ {
+			_, _ = io.WriteString(w, changed(n))
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(10 * time.Millisecond)
+		}
+	}))
+	n := 0
+	for change, err := range to(t, base, quick).Watch(t.Context(), "1", &client.WatchOptions{Heartbeat: 200 * time.Millisecond}) {
+		if n++; err != nil || change.Version != int64(n) {
+			t.Fatal(change, err)
+		}
+		if n == 1 {
+			time.Sleep(time.Second)
+		}
+		if n == 150 { // what came meanwhile, and more
+			break
+		}
+	}
+	if connections.Load() != 1 {
+		t.Errorf("%d connections", connections.Load())
+	}
+}
+
+// TestWatchForEver: the waits between attempts are limited, however many there are.
+func TestWatchForEver(t *testing.T) {
+	t.Parallel()
+	c := to(t, "http://127.0.0.1:1", client.WithRetry(client.Retry{Wait: 30 * time.Second, MaxWait: time.Microsecond}))
+	ctx, cancel := context.WithCancel(t.Context())
+	lost := 0
+	err := lastError(c.Watch(ctx, "1", &client.WatchOptions{Lost: func(error) {
+		if lost++; lost == 100 {
+			cancel()
+		}
+	}}))
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
