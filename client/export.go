@@ -70,7 +70,7 @@ func (c *Client) export(ctx context.Context, take func(text []byte, l *exportLin
 			return users, fmt.Errorf("%w: a line that can't be understood: %w", ErrIncomplete, err)
 		}
 		if l.Error != nil {
-			return users, fmt.Errorf("%w: %w", ErrIncomplete, l.Error.error())
+			return users, caused(ErrIncomplete, "", l.Error.error())
 		}
 		if err := take(text, &l); err != nil {
 			return users, err
@@ -97,7 +97,7 @@ func brokenOff(err error) error {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return fmt.Errorf("%w: %w", ErrIncomplete, err)
+	return caused(ErrIncomplete, "", err)
 }
 
 // counted compares what a stream says at its end with what came.

@@ -89,7 +89,7 @@ func (c *Client) importLines(ctx context.Context, lines io.Reader, take func(*im
 		case l.End:
 			return counted(l.Lines, n)
 		case l.Line == 0 && l.Error != nil:
-			return source.because(fmt.Errorf("%w: %w", ErrIncomplete, l.Error.error()))
+			return source.because(caused(ErrIncomplete, "", l.Error.error()))
 		case !take(&l):
 			return nil
 		}

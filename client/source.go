@@ -2,7 +2,6 @@ package client
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -34,7 +33,7 @@ func (s *source) leave() {
 // because is the error of an import: that of the reader, where it is the cause.
 func (s *source) because(err error) error {
 	if failed, ok := s.failed.Load().(finalError); ok {
-		return fmt.Errorf("%w: reading the lines: %w", ErrIncomplete, failed.error)
+		return caused(ErrIncomplete, ": reading the lines", failed.error)
 	}
 	return err
 }

@@ -25,7 +25,7 @@ func (c *Client) Update(ctx context.Context, user string, change func(old json.R
 			return updated, failed
 		}
 		if n == updates {
-			return Settings{}, fmt.Errorf("outset: others were faster %d times: %w", n, failed)
+			return Settings{}, caused(ErrPrecondition, fmt.Sprintf(": others were faster %d times", n), failed)
 		}
 		if err = sleep(ctx, c.retry.pause(1, 0)/10); err == nil { // those who met are parted by chance
 			current, err = c.Get(ctx, user)

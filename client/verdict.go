@@ -69,21 +69,23 @@ func giveUp(err error, doubt bool, attempts int) error {
 		}
 		return &final
 	}
-	return &givenUpError{sentinel, attempts, err}
+	return caused(sentinel, " after "+times(attempts), err)
 }
 
-// givenUpError is why the last attempt failed, and what that means.
-type givenUpError struct {
-	sentinel error
-	attempts int
-	last     error
+// causedError is an error of this package with what led to it. Its text has the name of the package once.
+type causedError struct {
+	kind  error
+	more  string
+	cause error
 }
 
-func (g *givenUpError) Error() string {
-	return fmt.Sprintf("%s after %s: %s", g.sentinel.Error(), times(g.attempts), strings.TrimPrefix(g.last.Error(), "outset: "))
+func caused(kind error, more string, cause error) error { return &causedError{kind, more, cause} }
+
+func (c *causedError) Error() string {
+	return c.kind.Error() + c.more + ": " + strings.TrimPrefix(c.cause.Error(), "outset: ")
 }
 
-func (g *givenUpError) Unwrap() []error { return []error{g.sentinel, g.last} }
+func (c *causedError) Unwrap() []error { return []error{c.kind, c.cause} }
 
 // after is how long the service wants not to be asked again.
 func after(err error) time.Duration {
