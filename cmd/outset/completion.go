@@ -18,30 +18,31 @@ type completion struct {
 
 // Help tells where to put the script.
 func (completion) Help() string {
-	return `
+	return `Put this into a file that your shell reads when it starts:
+
 	bash:  source <(outset completion bash)       in ~/.bashrc
 	zsh:   source <(outset completion zsh)        in ~/.zshrc, after compinit
 	fish:  outset completion fish | source        in ~/.config/fish/config.fish
 `
 }
 
-// scripts ask `outset complete` for what may stand in the place of the last of the words. Where that is nothing the
+// scripts ask the outset that is being typed for what may stand in the place of the last of the words. Where that is nothing the
 // shell offers files.
 var scripts = map[string]string{
 	"bash": `_outset() {
   local IFS=$'\n'
-  COMPREPLY=($(outset complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  COMPREPLY=($("${COMP_WORDS[0]/#\~/$HOME}" complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
 }
 complete -o default -F _outset outset
 `,
 	"zsh": `_outset() {
   local -a found
-  found=("${(@f)$(outset complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  found=("${(@f)$("${words[1]/#\~/$HOME}" complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
   if [[ -n $found ]]; then compadd -a found; else _files; fi
 }
 compdef _outset outset
 `,
-	"fish": `complete -c outset -a '(outset complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+	"fish": `complete -c outset -a '(set -l w (commandline -opc); eval $w[1] complete -- (string escape -- $w[2..] (commandline -ct)) 2>/dev/null)'
 `,
 }
 
@@ -70,19 +71,48 @@ func (c complete) Run(stdout io.Writer) error {
 	return nil
 }
 
-// completions are the commands, the flags or the values of a flag that begin as the last word does.
+// completions are the commands, the flags or the values of a flag that begin as the last word does. bash makes three words
+// of --flag=value, other shells one.
 func completions(node *kong.Node, words []string) []string {
 	last := ""
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
 	}
 	if n := len(words); n > 0 {
-		words, last = words[:n-1], words[n-1]
+		words, last = words[:n-1], strings.TrimPrefix(words[n-1], "=")
 	}
-	var pending *kong.Flag // the flag whose value comes next
+	node, pending := reached(node, words)
+	if name, _, found := strings.Cut(last, "="); found && flagOf(node, name) != nil {
+		return beginning(last, prefixed(name+"=", flagOf(node, name).EnumSlice()))
+	}
+	if pending != nil {
+		return beginning(last, pending.EnumSlice())
+	}
+	if strings.HasPrefix(last, "-") {
+		var all []string
+		for _, flag := range flagsOf(node) {
+			all = append(all, namesOf(flag)...)
+		}
+		return beginning(last, all)
+	}
+	var all []string
+	for _, child := range node.Children {
+		if !child.Hidden {
+			all = append(all, child.Name)
+		}
+	}
+	for _, p := range node.Positional {
+		all = append(all, p.EnumSlice()...)
+	}
+	return beginning(last, all)
+}
+
+// reached is the command that the words lead to, and the flag whose value comes next, if any.
+func reached(node *kong.Node, words []string) (_ *kong.Node, pending *kong.Flag) {
 	for _, word := range words {
 		flag, child := flagOf(node, word), childOf(node, word)
 		switch {
+		case word == "=":
 		case pending != nil:
 			pending = nil
 		case flag != nil && !flag.IsBool():
@@ -91,25 +121,18 @@ func completions(node *kong.Node, words []string) []string {
 			node = child
 		}
 	}
-	var all []string
-	switch {
-	case pending != nil:
-		all = pending.EnumSlice()
-	case strings.HasPrefix(last, "-"):
-		for _, flag := range flagsOf(node) {
-			all = append(all, "--"+flag.Name)
-		}
-	default:
-		for _, child := range node.Children {
-			if !child.Hidden {
-				all = append(all, child.Name)
-			}
-		}
-		for _, p := range node.Positional {
-			all = append(all, p.EnumSlice()...)
-		}
+	return node, pending
+}
+
+func beginning(word string, all []string) []string {
+	return slices.DeleteFunc(all, func(one string) bool { return !strings.HasPrefix(one, word) })
+}
+
+func prefixed(prefix string, all []string) (with []string) {
+	for _, one := range all {
+		with = append(with, prefix+one)
 	}
-	return slices.DeleteFunc(all, func(word string) bool { return !strings.HasPrefix(word, last) })
+	return with
 }
 
 func childOf(node *kong.Node, name string) *kong.Node {
@@ -121,10 +144,10 @@ func childOf(node *kong.Node, name string) *kong.Node {
 	return nil
 }
 
-// flagOf returns the flag that a word is whose value is another word.
+// flagOf returns the flag that a word is.
 func flagOf(node *kong.Node, word string) *kong.Flag {
 	for _, flag := range flagsOf(node) {
-		if word == "--"+flag.Name {
+		if slices.Contains(namesOf(flag), word) {
 			return flag
 		}
 	}
@@ -132,3 +155,11 @@ func flagOf(node *kong.Node, word string) *kong.Flag {
 }
 
 func flagsOf(node *kong.Node) []*kong.Flag { return slices.Concat(node.AllFlags(true)...) }
+
+// namesOf are the ways to spell a flag: one that may be negated has two.
+func namesOf(flag *kong.Flag) []string {
+	if flag.Tag.Negatable != "" {
+		return []string{"--" + flag.Name, "--no-" + flag.Name}
+	}
+	return []string{"--" + flag.Name}
+}

@@ -3,8 +3,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,21 +21,29 @@ func TestCompletions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for words, want := range map[string]string{
-		"":                        "up workers get set unset patch delete history restore watch users import export schema completion",
-		"u":                       "up unset users",
-		"x":                       "",
-		"schema ":                 "get set delete check",
-		"schema s":                "set",
-		"completion ":             "bash zsh fish",
-		"patch --t":               "--type",
-		"patch --type ":           "auto merge json",
-		"patch --type m":          "merge",
-		"patch --type merge --if": "--if-version",
-		"get 42 --e":              "--effective",
-		"--log-f":                 "--log-format",
-		"--log-format ":           "auto text json",
-		"--log-format text wo":    "workers",
-		"import ":                 "", // a file
+		"":                         "up workers get set unset patch delete history restore watch users import export schema completion",
+		"u":                        "up unset users",
+		"x":                        "",
+		"schema ":                  "get set delete check",
+		"schema s":                 "set",
+		"completion ":              "bash zsh fish",
+		"patch --t":                "--type",
+		"patch --type ":            "auto merge json",
+		"patch --type m":           "merge",
+		"patch --type merge --if":  "--if-version",
+		"get 42 --e":               "--effective",
+		"up --log-f":               "--log-format",
+		"up --log-format ":         "auto text json",
+		"--vers":                   "--version",
+		"patch --type =":           "auto merge json", // as bash has it
+		"patch --type = m":         "merge",
+		"patch --type = m --if":    "--if-version",
+		"patch --type=":            "--type=auto --type=merge --type=json",
+		"patch --type=m":           "--type=merge",
+		"get --no":                 "--no-json",
+		"schema get --no-json --s": "--server",
+		"users --json --up":        "--updated-since",
+		"import ":                  "", // a file
 	} {
 		got := completions(parser.Model.Node, append([]string{"--"}, strings.Split(words, " ")...))
 		if strings.Join(got, " ") != want {
@@ -48,10 +59,13 @@ func TestCompletions(t *testing.T) {
 func TestCompletionScripts(t *testing.T) {
 	t.Parallel()
 	s := newShell(t, "http://127.0.0.1:1")
+	if err := errors.Join(os.Mkdir(filepath.Join(s.dir, "bin"), 0o700), os.Symlink(os.Args[0], filepath.Join(s.dir, "bin", "outset"))); err != nil {
+		t.Fatal(err)
+	}
 	for shell, command := range map[string]string{
-		"bash": `COMP_WORDS=(outset schema s) COMP_CWORD=2; _outset; printf '%s\n' "${COMPREPLY[@]}"`,
-		"zsh":  `words=(outset schema s) CURRENT=3; compadd() { eval "printf '%s\n' \${$2}"; }; _outset`,
-		"fish": `complete -C 'outset schema s'`,
+		"bash": `COMP_WORDS=(bin/outset schema s) COMP_CWORD=2; _outset; printf '%s\n' "${COMPREPLY[@]}"`,
+		"zsh":  `words=(bin/outset schema s) CURRENT=3; compadd() { eval "printf '%s\n' \${$2}"; }; _outset`,
+		"fish": `complete -C 'bin/outset schema s'`,
 	} {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +78,7 @@ func TestCompletionScripts(t *testing.T) {
 				"fish": `outset completion fish | source; %s`,
 			}[shell]
 			c := exec.CommandContext(t.Context(), shell, "-c", fmt.Sprintf(script, command))
-			c.Env = s.env
+			c.Dir, c.Env = s.dir, s.env
 			got, err := c.CombinedOutput()
 			if err != nil || strings.TrimSpace(string(got)) != "set" {
 				t.Errorf("%q, %v", got, err)

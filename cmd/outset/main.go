@@ -5,6 +5,8 @@ package main
 import (
 	"os"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/outset-settings/outset/internal/program"
 )
 
@@ -12,10 +14,10 @@ func main() { os.Exit(program.Main("outset", description, &cli{})) }
 
 const description = `Outset keeps the settings of an application's users.
 
-The exit code is 0 if all went well, 2 if the command makes no sense, 3 if there is no such thing, 4 if a precondition failed (--if-version), 5 if the document or the change is not valid, 6 if the service is not there or it isn't known whether a change was made, and 1 for anything else.`
+The exit code is 0 if all went well, 2 if the command makes no sense, 3 if there is no such thing, 4 if a precondition failed (--if-version), 5 if the document or the change is not valid or the idempotency key was used for another one, 6 if the service is not there or it isn't known whether a change was made, 130 if it was interrupted (up and watch, which end so: 0), and 1 for anything else, such as a file that can't be read.`
 
 type cli struct {
-	program.Common
+	Version kong.VersionFlag `help:"print the version and exit"`
 
 	Up      up      `cmd:"" group:"The service:" help:"run the whole system: NATS, Postgres, workers and the API"`
 	Workers workers `cmd:"" group:"The service:" help:"list the live workers"`

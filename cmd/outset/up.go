@@ -31,6 +31,8 @@ type up struct {
 	API    api.Config    `embed:""`
 	Limits worker.Config `embed:""`
 	Admin  string        `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
+
+	program.Log
 }
 
 // How long Postgres may take to start, which may mean recovering, and to stop.
@@ -41,9 +43,9 @@ const (
 
 // Run starts everything, says so, and at the end of ctx stops it in the reverse
 // order, so that nothing that was taken is dropped. When a part fails the rest stops, too.
-func (u up) Run(ctx context.Context, c *cli, stdout io.Writer) error {
+func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	start := time.Now()
-	log := c.Logger()
+	log := u.Logger()
 	if u.Workers < 1 {
 		return errors.New("--workers must be at least 1")
 	}

@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 		"no unit":               {"", []string{"up", "--request-timeout=5"}, 2, "--request-timeout"},
 		"misspelt variable":     {"DATABSE_URL=x", []string{"up"}, 2, "did you mean DATABASE_URL?"},
 		"malformed variable":    {"READ_LANES=two", []string{"up"}, 2, "READ_LANES"},
-		"malformed level":       {"LOG_LEVEL=loud", []string{"workers"}, 2, "LOG_LEVEL"},
+		"malformed level":       {"LOG_LEVEL=loud", []string{"up"}, 2, "LOG_LEVEL"},
 		"nobody is kept out":    {"", upArgs("--http=0.0.0.0:0"), 1, "AUTH=none"},
 		"impossible limit":      {"READ_LANES=0", upArgs(), 2, "READ_LANES"},
 		"impossible lanes":      {"WRITE_LANES=-30", upArgs(), 2, "WRITE_LANES"},

@@ -140,22 +140,26 @@ func WhyClosed(ctx context.Context) error {
 	return nil
 }
 
-// Common are the settings of every program.
+// Common are the settings of every program that serves.
 type Common struct {
 	Version kong.VersionFlag `help:"print the version and exit"`
+	Log
+}
 
+// Log is what is logged, and how.
+type Log struct {
 	Level  slog.Level `name:"log-level" env:"LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error; debug has a line for every request"`
 	Format string     `name:"log-format" env:"LOG_FORMAT" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"text, json, or auto: text on a terminal and json elsewhere"`
 }
 
 // Logger returns the program's logger, which writes to standard error.
-func (c Common) Logger() *slog.Logger {
-	return slog.New(c.handler(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))))
+func (l Log) Logger() *slog.Logger {
+	return slog.New(l.handler(os.Stderr, term.IsTerminal(int(os.Stderr.Fd()))))
 }
 
-func (c Common) handler(w io.Writer, terminal bool) slog.Handler {
-	options := &slog.HandlerOptions{Level: c.Level}
-	if c.Format == "text" || c.Format == "auto" && terminal {
+func (l Log) handler(w io.Writer, terminal bool) slog.Handler {
+	options := &slog.HandlerOptions{Level: l.Level}
+	if l.Format == "text" || l.Format == "auto" && terminal {
 		return slog.NewTextHandler(w, options)
 	}
 	return slog.NewJSONHandler(w, options)

@@ -64,7 +64,7 @@ func TestLogHandler(t *testing.T) {
 		{"json", false, json},
 	} {
 		var b bytes.Buffer
-		log := slog.New(Common{Format: c.format}.handler(&b, c.terminal))
+		log := slog.New(Log{Format: c.format}.handler(&b, c.terminal))
 		log.Debug("not at this level")
 		log.Info("hello", "n", 1)
 		if got := b.String(); !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 {
@@ -76,7 +76,7 @@ func TestLogHandler(t *testing.T) {
 func TestLogLevel(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	log := slog.New(Common{Format: "text", Level: slog.LevelWarn}.handler(&b, false))
+	log := slog.New(Log{Format: "text", Level: slog.LevelWarn}.handler(&b, false))
 	log.Info("quiet")
 	log.Warn("loud")
 	if got := b.String(); strings.Contains(got, "quiet") || !strings.Contains(got, "loud") {

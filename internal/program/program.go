@@ -31,11 +31,15 @@ func Version() string {
 }
 
 // Main runs the command that the arguments and the environment ask for (kong calls its
-// Run method, which may take a context.Context, an io.Reader, an io.Writer and cli), under a context that ends at SIGINT or
-// SIGTERM, and returns the exit code: 0, 2 for usage that makes no sense, what WithCode says, or 1. A second
+// Run method, which may take a context.Context, an io.Reader, an io.Writer and cli), under a context that ends at SIGINT, SIGTERM or
+// SIGHUP (but for nohup), and returns the exit code: 0, 2 for usage that makes no sense, what WithCode says, or 1. A second
 // signal ends the program at once.
 func Main(name, description string, cli any) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP) // the terminal is gone
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // back to the default: the next signal kills
 	err := run(ctx, name, description, cli, os.Args[1:])
