@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/outset-settings/outset/client"
 )
@@ -15,12 +11,14 @@ import (
 // export saves the settings of all users.
 type export struct {
 	remote
-	File string `arg:"" optional:"" default:"-" help:"the file, which is there only once it has all users; the standard output by default"`
+	File string `arg:"" optional:"" default:"-" help:"the file, which is replaced only by one with all users; the standard output by default"`
 }
 
 // Help has examples.
 func (export) Help() string {
 	return `Each line is a JSON object with a user, the user's settings, their version and their time; import takes it. The last line is {"end":true,"users":N}: what doesn't end with it is not all.
+
+A new file can be read by its owner only (0600); one that is there keeps its mode. What is no regular file, a pipe for instance, is written to as the users come. The service gives each piece 10 s to be taken: where what reads them pauses for longer, the export breaks off.
 
 	outset export all.ndjson
 	outset export | gzip > all.ndjson.gz
@@ -37,7 +35,7 @@ func (e export) Run(ctx context.Context, stdout io.Writer) error {
 			return err
 		}
 		var n int64
-		err := replaceFile(e.File, func(w io.Writer) (err error) {
+		err := saveTo(e.File, func(w io.Writer) (err error) {
 			n, err = c.ExportTo(ctx, bar.writer(w))
 			return err
 		})
@@ -53,27 +51,4 @@ func (e export) Run(ctx context.Context, stdout io.Writer) error {
 		_, err = fmt.Fprintln(stdout, count(n, "user"), "exported")
 		return err
 	})
-}
-
-// replaceFile puts a file at a path when write has written all of it, and leaves what is there as it is otherwise.
-func replaceFile(path string, write func(io.Writer) error) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	var why *fs.PathError
-	if errors.As(err, &why) {
-		return fmt.Errorf("writing %s: %w", path, why.Err) // not its name of the moment
-	}
-	if err != nil {
-		return err
-	}
-	err = write(file)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return nil
 }
