@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io/fs"
 	"strings"
 
 	"github.com/outset-settings/outset/client"
@@ -15,6 +17,7 @@ const (
 	exitPrecondition = 4
 	exitInvalid      = 5
 	exitUnavailable  = 6
+	exitInterrupted  = 130 // as shells have it for Ctrl-C
 )
 
 // exits has the code of each kind of error; the first that fits counts.
@@ -22,6 +25,7 @@ var exits = []struct {
 	err  error
 	code int
 }{
+	{context.Canceled, exitInterrupted}, // of which nothing else makes any
 	{client.ErrNotFound, exitNotFound},
 	{client.ErrPrecondition, exitPrecondition},
 	{client.ErrPreconditionRequired, exitPrecondition},
@@ -31,6 +35,7 @@ var exits = []struct {
 	{client.ErrInvalidSchema, exitInvalid},
 	{client.ErrTooLarge, exitInvalid},
 	{client.ErrNotApplicable, exitInvalid},
+	{client.ErrKeyReused, exitInvalid},
 	{client.ErrOutcomeUnknown, exitUnavailable},
 	{client.ErrUnavailable, exitUnavailable},
 	{client.ErrIncomplete, exitUnavailable},
@@ -44,7 +49,7 @@ func explain(err error) error {
 	code := exitFor(err)
 	var e *client.Error
 	switch {
-	case code == exitUnavailable && errors.Is(err, client.ErrOutcomeUnknown):
+	case errors.Is(err, client.ErrOutcomeUnknown):
 		return program.WithCode(code, errors.New(plain(err).Error()+inDoubt))
 	case errors.As(err, &e) && len(e.Violations) > 0:
 		return program.WithCode(code, violated(e))
@@ -55,6 +60,9 @@ func explain(err error) error {
 const inDoubt = "\nThe change may have been made, or may be made soon: look before you repeat it."
 
 func exitFor(err error) int {
+	if errors.As(err, new(*fs.PathError)) { // a file here, whatever became of the request
+		return exitOther
+	}
 	for _, e := range exits {
 		if errors.Is(err, e.err) {
 			return e.code
@@ -71,7 +79,7 @@ func violated(e *client.Error) error {
 		b.WriteString(" (request " + e.RequestID + ")")
 	}
 	for _, v := range e.Violations {
-		b.WriteString("\n  " + place(v.Pointer) + ": " + v.Reason)
+		b.WriteString("\n  " + place(v.Pointer) + ": " + visible(v.Reason))
 	}
 	if e.ViolationsOmitted {
 		b.WriteString("\n  and more")
@@ -84,5 +92,5 @@ func place(pointer string) string {
 	if pointer == "" {
 		return "the document"
 	}
-	return pointer
+	return visible(pointer)
 }

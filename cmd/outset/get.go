@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -18,7 +19,7 @@ type get struct {
 	User      string `arg:"" help:"the user's id"`
 	Path      string `arg:"" optional:"" help:"the value to print, like editor/font/size; all settings by default"`
 	Effective bool   `xor:"which" help:"with the defaults of the schema for what is not set"`
-	At        int64  `xor:"which" placeholder:"N" help:"as they were at this version"`
+	At        *int64 `xor:"which" placeholder:"N" help:"as they were at this version"`
 }
 
 // Help has examples.
@@ -38,6 +39,9 @@ func (g get) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return program.Usage(plain(err))
 	}
+	if g.At != nil && *g.At < 1 {
+		return program.Usage(errors.New("--at: versions begin with 1"))
+	}
 	return g.with(func(c *client.Client) error {
 		found, err := g.fetch(ctx, c, path)
 		if err != nil {
@@ -51,8 +55,8 @@ func (g get) fetch(ctx context.Context, c *client.Client, path client.Path) (jso
 	var s client.Settings
 	var err error
 	switch {
-	case g.At != 0:
-		s, err = c.At(ctx, g.User, g.At)
+	case g.At != nil:
+		s, err = c.At(ctx, g.User, *g.At)
 	case g.Effective:
 		s, err = c.GetEffective(ctx, g.User)
 	case len(path) > 0:
@@ -77,7 +81,7 @@ func (r remote) print(w io.Writer, document json.RawMessage) error {
 	if err := json.Indent(&b, bytes.TrimSpace(document), "", "  "); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, b.String())
+	_, err := fmt.Fprintln(w, visible(b.String()))
 	return err
 }
 

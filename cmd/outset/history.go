@@ -17,7 +17,8 @@ type history struct {
 
 // Help has examples.
 func (history) Help() string {
-	return `
+	return `The newest version comes first. restore makes one current again, and get --at prints it.
+
 	outset history 42
 	outset history 42 --limit 0 --json
 `
@@ -37,7 +38,10 @@ func (h history) Run(ctx context.Context, stdout io.Writer) error {
 				return err
 			}
 		}
-		return t.end()
+		if h.json(stdout) {
+			return nil
+		}
+		return t.end("no versions")
 	})
 }
 
@@ -62,7 +66,12 @@ type restore struct {
 }
 
 // Help has an example.
-func (restore) Help() string { return "\toutset restore 42 7\n" }
+func (restore) Help() string {
+	return `It becomes a new version; the history stays as it is.
+
+	outset restore 42 7
+`
+}
 
 // Run restores and prints the new version.
 func (r restore) Run(ctx context.Context, stdout io.Writer) error {

@@ -19,7 +19,9 @@ type importCommand struct {
 
 // Help has the form of the file and examples.
 func (importCommand) Help() string {
-	return `Each line is a JSON object with a user and the user's settings, as export writes them. It replaces the settings that there are. A line that fails keeps no other from being taken; all that fail are listed, and the exit code is that of the first.
+	return `Each line is a JSON object with a user and the user's settings, as export writes them. It replaces the settings that there are. A line that fails keeps no other from being taken; all that fail are listed, and the exit code is that of the first. Ctrl-C ends it, but lines that were sent are taken.
+
+The service waits 10 s (READ_TIMEOUT) for the next line: what brings the lines must not pause for longer.
 
 	{"user":"42","settings":{"theme":"dark"}}
 

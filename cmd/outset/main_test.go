@@ -70,10 +70,15 @@ func env(more ...string) []string {
 // start runs outset. At the end of the test it is stopped, if it still runs.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return startIn(t, "", env, args...)
+}
+
+func startIn(t *testing.T, dir string, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{ended: make(chan struct{}), started: time.Now()}
 	// Not CommandContext: when it ends is for the test to say.
 	p.cmd = exec.Command(os.Args[0], args...)
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, &p.stdout, &p.stderr
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,8 @@ type patch struct {
 
 // Help has examples.
 func (patch) Help() string {
-	return `
+	return `What a patch doesn't touch keeps its bytes.
+
 	outset patch 42 '{"theme":null,"font":{"size":12}}'
 	outset patch 42 '[{"op":"test","path":"/theme","value":"dark"},{"op":"remove","path":"/font"}]'
 	outset patch 42 - < change.json
@@ -28,7 +29,7 @@ func (patch) Help() string {
 
 // Run changes the settings and prints the version.
 func (p patch) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	content, err := argument(p.Patch, stdin)
+	content, err := argument(ctx, p.Patch, stdin)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func isTerminal(stream any) bool {
 
 // conditions are what all commands have that write.
 type conditions struct {
-	IfVersion *int64 `placeholder:"N" help:"only if this is the current version; 0: only if there are no settings"`
+	IfVersion *int64 `placeholder:"N" help:"only if this is the current version; 0: only if there is nothing yet"`
 	Key       string `name:"idempotency-key" placeholder:"KEY" help:"a name for this change: repeated with the same one it is made once"`
 }
 
@@ -69,7 +70,7 @@ func (r remote) write(w io.Writer, user string, f func(c *client.Client) (versio
 		case err != nil:
 			return err
 		case !r.json(w):
-			_, err = fmt.Fprintf(w, "%s: version %d\n", cmp.Or(user, "schema"), version)
+			_, err = fmt.Fprintf(w, "%s: version %d\n", visible(cmp.Or(user, "schema")), version)
 			return err
 		}
 		return printJSON(w, struct {
@@ -97,17 +98,29 @@ func count(n int64, thing string) string {
 // clock is a time for people: by their own clock.
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-// argument returns the text of an argument, which is "-" where it is in the standard input.
-func argument(text string, stdin io.Reader) ([]byte, error) {
+// argument returns the text of an argument, which is "-" where it is in the standard input. It doesn't wait for a person
+// who would rather stop.
+func argument(ctx context.Context, text string, stdin io.Reader) ([]byte, error) {
 	if text != "-" {
 		return []byte(text), nil
 	}
-	all, err := io.ReadAll(stdin)
-	if err != nil {
-		return nil, fmt.Errorf("reading the standard input: %w", err)
+	var all []byte
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		all, err = io.ReadAll(stdin)
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		if err != nil {
+			return nil, fmt.Errorf("reading the standard input: %w", err)
+		}
+		return all, nil
+	case <-ctx.Done():
+		return nil, program.WithCode(exitInterrupted, errors.New("interrupted, and nothing was sent"))
 	}
-	return all, nil
 }
 
 // plain is an error of the client's without the name that the program prints itself.
-func plain(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "outset: ")) }
+func plain(err error) error { return errors.New(visible(strings.TrimPrefix(err.Error(), "outset: "))) }

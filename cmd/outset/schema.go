@@ -50,7 +50,7 @@ type schemaSet struct {
 
 // Run sets the schema and prints its version.
 func (s schemaSet) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	content, err := fileOr(s.File, stdin)
+	content, err := fileOr(ctx, s.File, stdin)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (b brokenError) Is(target error) bool { return target == client.ErrViolatio
 
 // Run prints how many settings the schema would refuse and some of them; if there are any, that is an error.
 func (s schemaCheck) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	content, err := fileOr(s.File, stdin)
+	content, err := fileOr(ctx, s.File, stdin)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (s schemaCheck) Run(ctx context.Context, stdin io.Reader, stdout io.Writer)
 func tellCheck(w io.Writer, check client.Check) error {
 	var err error
 	say := func(format string, v ...any) {
-		_, failed := fmt.Fprintf(w, format+"\n", v...)
+		_, failed := io.WriteString(w, visible(fmt.Sprintf(format+"\n", v...)))
 		err = errors.Join(err, failed)
 	}
 	for _, user := range check.Examples {
@@ -131,9 +131,9 @@ func tellCheck(w io.Writer, check client.Check) error {
 }
 
 // fileOr reads a file, or the standard input for "-".
-func fileOr(name string, stdin io.Reader) (json.RawMessage, error) {
+func fileOr(ctx context.Context, name string, stdin io.Reader) (json.RawMessage, error) {
 	if name == "-" {
-		return argument(name, stdin)
+		return argument(ctx, name, stdin)
 	}
 	return os.ReadFile(name) //nolint:gosec // the person who runs it has chosen it
 }

@@ -45,7 +45,7 @@ func (s set) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	text, err := argument(*s.Second, stdin)
+	text, err := argument(ctx, *s.Second, stdin)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (s set) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 
 // all replaces the whole document, whose bytes are kept.
 func (s set) all(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	document, err := argument(s.First, stdin)
+	document, err := argument(ctx, s.First, stdin)
 	switch {
 	case err != nil:
 		return err
@@ -108,7 +108,12 @@ type unset struct {
 }
 
 // Help has an example.
-func (unset) Help() string { return "\toutset unset 42 editor/font\n" }
+func (unset) Help() string {
+	return `All that is inside the value goes with it.
+
+	outset unset 42 editor/font
+`
+}
 
 // Run removes the value and prints the version.
 func (u unset) Run(ctx context.Context, stdout io.Writer) error {

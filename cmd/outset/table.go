@@ -3,13 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 )
 
 // rowsAtOnce are rows whose columns are as wide as the widest of them: a long table is not kept until its end.
 const rowsAtOnce = 100
 
-// table prints rows in columns. Without rows it prints nothing.
+// table prints rows in columns.
 type table struct {
 	heading string
 	rows    int
@@ -26,12 +27,17 @@ func (t *table) row(format string, columns ...any) error {
 		fmt.Fprintln(t.w, t.heading)
 	}
 	t.rows++
-	fmt.Fprintf(t.w, format+"\n", columns...)
+	fmt.Fprint(t.w, visible(fmt.Sprintf(format+"\n", columns...)))
 	if t.rows%rowsAtOnce == 0 {
 		return t.w.Flush()
 	}
 	return nil
 }
 
-// end prints what is left.
-func (t *table) end() error { return t.w.Flush() }
+// end prints what is left. If there was no row it says so, beside the output.
+func (t *table) end(none string) error {
+	if t.rows == 0 {
+		fmt.Fprintln(os.Stderr, none)
+	}
+	return t.w.Flush()
+}

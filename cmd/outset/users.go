@@ -21,7 +21,8 @@ type users struct {
 
 // Help has examples.
 func (users) Help() string {
-	return `
+	return `They come in the order of their ids.
+
 	outset users
 	outset users --updated-since 24h --include --json
 `
@@ -54,7 +55,10 @@ func (u users) Run(ctx context.Context, stdout io.Writer) error {
 				return err
 			}
 		}
-		return t.end()
+		if u.json(stdout) {
+			return nil
+		}
+		return t.end("no users")
 	})
 }
 

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestInterruptedInput: whoever has begun to type settings may stop. Nothing is asked then.
+func TestInterruptedInput(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"set 42 -", "set 42 theme -", "patch 42 -", "schema set -", "schema check -"} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _, _ = r.Close(), w.Close() }()
+			var stderr notebook
+			c := exec.CommandContext(t.Context(), os.Args[0], strings.Fields(args)...)
+			c.Env, c.Stdin, c.Stderr = env("OUTSET_URL=http://127.0.0.1:1"), r, &stderr
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(w, "{")
+			eventually(t, "it has read what was typed", func() bool {
+				n, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ)
+				return err == nil && n == 0
+			})
+			_ = c.Process.Signal(os.Interrupt)
+			if err := c.Wait(); c.ProcessState.ExitCode() != exitInterrupted {
+				t.Errorf("%v: %s", err, &stderr)
+			}
+			if line := complaint(t, stderr.String()); !strings.Contains(line, "interrupted") {
+				t.Error(line)
+			}
+		})
+	}
+}
+
+// TestInterrupted: what was under way ends, with nothing left of it, and says what it means for a write.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/users/export" {
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			_, _ = io.WriteString(w, `{"user":"1","version":1,"settings":{}}`+"\n")
+			_ = http.NewResponseController(w).Flush()
+		}
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	s := newShell(t, server.URL)
+	for _, c := range []struct {
+		args   string
+		signal syscall.Signal
+		code   int
+		want   string
+	}{
+		{"get 42", syscall.SIGINT, exitInterrupted, "context canceled"},
+		{"export all.ndjson", syscall.SIGHUP, exitInterrupted, "incomplete: "},
+		{"set 42 a 1", syscall.SIGTERM, exitInterrupted, strings.TrimSpace(inDoubt)},
+		{"watch 42", syscall.SIGINT, 0, ""},
+	} {
+		p := startIn(t, s.dir, s.env, strings.Fields(c.args)...)
+		<-asked
+		p.signal(c.signal)
+		if code := p.wait(t); code != c.code || !strings.Contains(p.stderr.String(), c.want) {
+			t.Errorf("%s: exit code %d: %s", c.args, code, &p.stderr)
+		}
+	}
+	if left, err := os.ReadDir(s.dir); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
