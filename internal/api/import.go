@@ -94,9 +94,6 @@ func (i *importing) apply(out *lines, window []importLine) error {
 	results := i.server.writeAll(operations)
 	var gaveUp error
 	for n, l := range window {
-		if l.end && l.failure == nil {
-			continue
-		}
 		r := results[n]
 		if l.failure == nil && r.Kind != "" {
 			l.failure = problem{kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations}
@@ -115,7 +112,7 @@ func (i *importing) apply(out *lines, window []importLine) error {
 func (i *importing) operations(window []importLine) ([]*messages.Operation, error) {
 	operations := make([]*messages.Operation, len(window))
 	for n, l := range window {
-		if l.failure != nil || l.end {
+		if l.failure != nil {
 			continue
 		}
 		id, err := uuid.NewV7()

@@ -20,7 +20,7 @@ type importLine struct {
 	user     string
 	document []byte
 	failure  error // a problem: there is nothing to apply
-	end      bool  // the input ends here
+	end      bool  // there is nothing to apply: an export ends here
 }
 
 // size is about what the line takes while it is held.
@@ -33,7 +33,8 @@ type lineParser struct {
 	decoder     jsontext.Decoder
 }
 
-// parse reads a line: the number'th of the input, before which there were so many that weren't blank. The text isn't kept.
+// parse reads a line: the number'th of the input. In the export that it belongs to so many were before it, blank ones not
+// counted. The text isn't kept.
 func (p *lineParser) parse(text []byte, number, before int) importLine {
 	p.text.Reset(text)
 	p.decoder.Reset(&p.text)

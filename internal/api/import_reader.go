@@ -37,6 +37,7 @@ type importReader struct {
 	most    int // bytes of a line
 	long    []byte
 	came    bool // a line, since the deadline was last set
+	before  int  // lines since the beginning, or the last end, without blank ones
 
 	reading sync.WaitGroup
 	news    chan struct{} // there may be lines
@@ -96,7 +97,6 @@ func (r *importReader) run() {
 
 // readAll reads and puts all lines. It returns nil at their end.
 func (r *importReader) readAll() error {
-	count := 0
 	for number := 1; ; number++ {
 		text, size, err := r.readLine()
 		last := errors.Is(err, io.EOF)
@@ -106,10 +106,8 @@ func (r *importReader) readAll() error {
 		case err != nil && !last:
 			return err
 		}
-		if l, ok := r.lineOf(text, size, number, count); ok {
-			if count++; !r.put(l) || l.end {
-				return nil
-			}
+		if l, ok := r.lineOf(text, size, number); ok && !r.put(l) {
+			return nil
 		}
 		if last {
 			return nil
@@ -117,15 +115,21 @@ func (r *importReader) readAll() error {
 	}
 }
 
-// lineOf makes a line of its text, unless that is blank.
-func (r *importReader) lineOf(text []byte, size, number, before int) (importLine, bool) {
+// lineOf makes a line of its text, unless there is nothing to answer: it is blank, or the end of an export as it should be.
+// After an end the lines are counted anew, so that exports can be sent one after the other.
+func (r *importReader) lineOf(text []byte, size, number int) (l importLine, ok bool) {
 	if size > r.most {
+		r.before++
 		return importLine{number: number, failure: tooLarge("a line", r.most)}, true
 	}
 	if text = bytes.Trim(text, " \t\r\n"); len(text) == 0 {
 		return importLine{}, false
 	}
-	return r.parser.parse(text, number, before), true
+	l = r.parser.parse(text, number, r.before)
+	if r.before++; l.end {
+		r.before = 0
+	}
+	return l, !l.end || l.failure != nil
 }
 
 // readLine returns the next line and its size. Of one that is too long there is no text.

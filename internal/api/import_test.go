@@ -94,7 +94,7 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// TestImportEnds: where the input ends, with and without a word.
+// TestImportEnds: where an export ends in the input, with and without a word, and what follows it.
 func TestImportEnds(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)
@@ -106,8 +106,11 @@ func TestImportEnds(t *testing.T) {
 		"the end":            {`{"end":true}`, "end: 0 = 0 + 0"},
 		"as told":            {one + "\n" + one + `{"end":true,"users":2}`, "end: 2 = 2 + 0"},
 		"fewer":              {one + `{"end":true,"users":2}`, "2 : 422 invalid-document\nend: 2 = 1 + 1"},
-		"more after it":      {one + `{"end":true,"users":1}` + "\n" + one, "end: 1 = 1 + 0"},
-		"much more after it": {one + `{"end":true,"users":1}` + "\n" + strings.Repeat(one, 100_000), "end: 1 = 1 + 0"},
+		"more after it":      {one + `{"end":true,"users":1}` + "\n" + one, "end: 2 = 2 + 0"},
+		"two exports":        {one + `{"end":true,"users":1}` + "\n\n" + one + one + `{"end":true,"users":2}` + "\n", "end: 3 = 3 + 0"},
+		"more after fewer":   {one + `{"end":true,"users":2}` + "\n" + one + `{"end":true,"users":1}`, "\nend: 3 = 2 + 1"},
+		"of all":             {one + `{"end":true,"users":1}` + "\n" + one + `{"end":true,"users":2}`, "4 : 422 invalid-document\nend: 3 = 2 + 1"},
+		"ends and ends":      {strings.Repeat(`{"end":true,"users":0}`+"\n", 1000) + one, "end: 1 = 1 + 0"},
 		"not the end":        {`{"user":"42","settings":{},"end":false,"users":9}`, "end: 1 = 1 + 0"},
 		"a cut export":       {one + `{"error":{"type":"/problems/internal"}}`, "2 : 400 malformed\nend: 2 = 1 + 1"},
 	} {
@@ -144,6 +147,9 @@ func TestImportOfExport(t *testing.T) {
 	first := export(from)
 	if a := to.do("POST", "/users/import", first, "Content-Type: application/x-ndjson; charset=utf-8"); !strings.HasSuffix(a.body, `{"end":true,"lines":2001,"applied":2001,"failed":0}`+"\n") {
 		t.Fatalf("%.500s", a.body)
+	}
+	if a := to.do("POST", "/users/import", first+first, isLines); !strings.HasSuffix(a.body, `{"end":true,"lines":4002,"applied":4002,"failed":0}`+"\n") {
+		t.Fatalf("twice: %.500s", a.body)
 	}
 	second := readLines(t, export(to))
 	for i, l := range readLines(t, first) {
