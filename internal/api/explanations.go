@@ -128,6 +128,12 @@ var explanations = map[messages.Kind]explanation{
 		Do:      "Send fewer or shorter headers, or a shorter path. Often it is cookies, which this API has no use for.",
 		detail:  "request line and headers may have at most 8192 bytes",
 	},
+	kindHTTPVersion: {
+		Means:   "The answer has no length that is known when it begins, and comes in chunks, which HTTP/1.0 doesn't have.",
+		Changed: nothing,
+		Do:      "Send the request as HTTP/1.1. If a proxy is in between, see which version it speaks to the service.",
+		detail:  "exports and imports need HTTP/1.1",
+	},
 	messages.KindInternal: {
 		Means:   "A fault of ours. The log has the cause, under the request's id.",
 		Changed: "That can't be told from this answer. A read never changes anything.",

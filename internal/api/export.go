@@ -16,6 +16,9 @@ import (
 // exportUsers answers all users and their documents, a line for each. Of what is written meanwhile it may have this or that:
 // each line is a document as it was at some time during the export.
 func (s *Server) exportUsers(c *fiber.Ctx) error {
+	if err := needChunks(c); err != nil {
+		return err
+	}
 	release, err := s.exports.take()
 	if err != nil {
 		return err

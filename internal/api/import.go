@@ -41,6 +41,9 @@ func (s *Server) importUsers(c *fiber.Ctx) error {
 
 // mayImport tells what is in the way of an import before its body is looked at.
 func (s *Server) mayImport(c *fiber.Ctx) (release func(), err error) {
+	if err := needChunks(c); err != nil {
+		return nil, err
+	}
 	if _, err := mediaTypeOf(c, mimeLines, mimeLinesShort); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ const (
 	kindTimeout              messages.Kind = "request-timeout"
 	kindPreconditionRequired messages.Kind = "precondition-required"
 	kindCrossOrigin          messages.Kind = "cross-origin"
+	kindHTTPVersion          messages.Kind = "http-version"
 )
 
 // statuses is the one table from a failure's kind to what HTTP says.
@@ -49,6 +50,7 @@ var statuses = map[messages.Kind]struct {
 	kindTimeout:              {fiber.StatusRequestTimeout, "The request took too long to arrive", true},
 	kindCrossOrigin:          {fiber.StatusForbidden, "Pages of other origins may not do this", false},
 	kindPreconditionRequired: {fiber.StatusPreconditionRequired, "Writes need a precondition here", false},
+	kindHTTPVersion:          {fiber.StatusHTTPVersionNotSupported, "This needs a later version of HTTP", false},
 }
 
 // retryAfter is the Retry-After of what may go better soon, in seconds.

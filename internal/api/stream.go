@@ -43,6 +43,15 @@ func (s slots) take() (release func(), err error) {
 	}
 }
 
+// needChunks refuses a client that would take the chunks of an endless body for the body, and an answer that was cut for
+// the whole.
+func needChunks(c *fiber.Ctx) error {
+	if !c.Request().Header.IsHTTP11() {
+		return problem{kind: kindHTTPVersion, detail: "exports and imports need HTTP/1.1"}
+	}
+	return nil
+}
+
 // lines is a response body that is written line by line while it is made, on the connection's own goroutine. fasthttp
 // calls WriteTo, which may take as long as it takes, and then Close.
 type lines struct {
