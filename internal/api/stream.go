@@ -21,6 +21,10 @@ const (
 	chunkSize = 32 << 10
 	// maxExports bounds what is held for exports: each has a part of the users, about 1 MiB.
 	maxExports = 32
+	// streamTimeout is how long a client may take for what is sent at once. A kernel makes room for more only when much of its
+	// buffer is free: who reads 30 KB a second and has some MB of it reads steadily and takes nothing for 20 seconds or more.
+	// What is held meanwhile is bounded by the number of streams.
+	streamTimeout = time.Minute
 	// persistence is how long a stream tries to get on before it gives up, and persistencePause how long it waits in between.
 	persistence      = 30 * time.Second
 	persistencePause = 200 * time.Millisecond
@@ -113,9 +117,9 @@ func (l *lines) sendIfMuch() error {
 	return l.flush()
 }
 
-// flush sends what has come together. Each time the client has writeTimeout to take it.
+// flush sends what has come together. Each time the client has streamTimeout to take it.
 func (l *lines) flush() error {
-	if err := l.ctx.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := l.ctx.SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
 		return err
 	}
 	_, err := l.w.Write(l.pending)

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // TestStreamsHTTP10: a client that doesn't know chunks isn't sent any.
@@ -36,5 +39,39 @@ func TestStreamsHTTP10(t *testing.T) {
 			!head && !strings.Contains(string(body), `"/problems/http-version"`) {
 			t.Errorf("%q: %d %v %s, %v", request, response.StatusCode, response.TransferEncoding, body, err)
 		}
+	}
+}
+
+// startLarge is a worker with so many users, each with a document of 60 KiB.
+func (s *system) startLarge(users int) {
+	document := []byte(`{"a":"` + strings.Repeat("x", 60<<10) + `"}`)
+	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
+		list := *r.Operations[0].List
+		list.Limit = 10
+		part := partOf(&list, users)
+		for i := range part.Users {
+			part.Users[i].Document = document
+		}
+		return &messages.Reply{Results: []messages.Result{part}}
+	})
+}
+
+// TestExportSlow: a client may take nothing for longer than it may with other answers.
+func TestExportSlow(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	const users = 400 // far more than the buffers between the two take
+	s.startLarge(users)
+	conn := s.dialRaw(t)
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET /users/export HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(12 * time.Second) // WriteTimeout is 10
+	a, err := readAnswer(bufio.NewReader(conn))
+	if err != nil || !strings.HasSuffix(a.body, fmt.Sprintf("{\"end\":true,\"users\":%d}\n", users)) {
+		t.Errorf("%d bytes, %v", len(a.body), err)
 	}
 }
