@@ -66,14 +66,14 @@ func (l *lines) end() {
 	}
 }
 
-// Close doesn't wait for a Read: the sequence may be waiting for something that never comes.
+// Close waits neither for a Read nor for the end of the sequence, which may be waiting for something that never comes.
 func (l *lines) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	idle := l.stop != nil && !l.busy
 	l.mu.Unlock()
 	if idle {
-		l.stop()
+		go l.stop()
 	}
 	return nil
 }

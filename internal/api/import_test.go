@@ -101,18 +101,18 @@ func TestImportEnds(t *testing.T) {
 	s.startWorker()
 	const one = `{"user":"42","settings":{}}` + "\n"
 	for name, c := range map[string]struct{ input, want string }{
-		"nothing":            {"", "end: 0 = 0 + 0"},
-		"blank":              {"\n \r\n\t", "end: 0 = 0 + 0"},
-		"the end":            {`{"end":true}`, "end: 0 = 0 + 0"},
-		"as told":            {one + "\n" + one + `{"end":true,"users":2}`, "end: 2 = 2 + 0"},
-		"fewer":              {one + `{"end":true,"users":2}`, "2 : 422 invalid-document\nend: 2 = 1 + 1"},
-		"more after it":      {one + `{"end":true,"users":1}` + "\n" + one, "end: 2 = 2 + 0"},
-		"two exports":        {one + `{"end":true,"users":1}` + "\n\n" + one + one + `{"end":true,"users":2}` + "\n", "end: 3 = 3 + 0"},
-		"more after fewer":   {one + `{"end":true,"users":2}` + "\n" + one + `{"end":true,"users":1}`, "\nend: 3 = 2 + 1"},
-		"of all":             {one + `{"end":true,"users":1}` + "\n" + one + `{"end":true,"users":2}`, "4 : 422 invalid-document\nend: 3 = 2 + 1"},
-		"ends and ends":      {strings.Repeat(`{"end":true,"users":0}`+"\n", 1000) + one, "end: 1 = 1 + 0"},
-		"not the end":        {`{"user":"42","settings":{},"end":false,"users":9}`, "end: 1 = 1 + 0"},
-		"a cut export":       {one + `{"error":{"type":"/problems/internal"}}`, "2 : 400 malformed\nend: 2 = 1 + 1"},
+		"nothing":          {"", "end: 0 = 0 + 0"},
+		"blank":            {"\n \r\n\t", "end: 0 = 0 + 0"},
+		"the end":          {`{"end":true}`, "end: 0 = 0 + 0"},
+		"as told":          {one + "\n" + one + `{"end":true,"users":2}`, "end: 2 = 2 + 0"},
+		"fewer":            {one + `{"end":true,"users":2}`, "2 : 422 invalid-document\nend: 2 = 1 + 1"},
+		"more after it":    {one + `{"end":true,"users":1}` + "\n" + one, "end: 2 = 2 + 0"},
+		"two exports":      {one + `{"end":true,"users":1}` + "\n\n" + one + one + `{"end":true,"users":2}` + "\n", "end: 3 = 3 + 0"},
+		"more after fewer": {one + `{"end":true,"users":2}` + "\n" + one + `{"end":true,"users":1}`, "\nend: 3 = 2 + 1"},
+		"of all":           {one + `{"end":true,"users":1}` + "\n" + one + `{"end":true,"users":2}`, "4 : 422 invalid-document\nend: 3 = 2 + 1"},
+		"ends and ends":    {strings.Repeat(`{"end":true,"users":0}`+"\n", 1000) + one, "end: 1 = 1 + 0"},
+		"not the end":      {`{"user":"42","settings":{},"end":false,"users":9}`, "end: 1 = 1 + 0"},
+		"a cut export":     {one + `{"error":{"type":"/problems/internal"}}`, "2 : 400 malformed\nend: 2 = 1 + 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := s.do("POST", "/users/import", c.input, isLines)
