@@ -48,15 +48,16 @@ func isStatus(err error, status int) bool {
 // TestBatchOfLarge: operations that are too large for one request together go in several.
 func TestBatchOfLarge(t *testing.T) {
 	t.Parallel()
-	c, user := to(t, service), someone(t)
+	base, requests := between(t, 0, nil)
+	c, user := to(t, base), someone(t)
 	var operations []client.Operation
 	for range 100 {
 		operations = append(operations, client.OpPut(user, raw(`{"a":"`+strings.Repeat("x", 65_000)+`"}`)))
 	}
 	operations[1] = client.OpPut(user, raw(`{"a":"`+strings.Repeat("x", 700_000)+`"}`))
 	results, err := c.Batch(t.Context(), operations...)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || requests.Load() != 2 {
+		t.Fatal(err, requests.Load())
 	}
 	for i, r := range results {
 		if errors.Is(r.Err, client.ErrTooLarge) != (i == 1) || i != 1 && r.Err != nil {

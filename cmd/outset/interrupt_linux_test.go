@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -82,5 +83,30 @@ func TestInterrupted(t *testing.T) {
 	}
 	if left, err := os.ReadDir(s.dir); err != nil || len(left) != 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestNohup: who has it ignore that the terminal is gone is obeyed.
+func TestNohup(t *testing.T) {
+	t.Parallel()
+	asked, hung := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-hung
+		w.Header().Set("ETag", `"1"`)
+		_, _ = io.WriteString(w, "{}")
+	}))
+	t.Cleanup(server.Close)
+	s := newShell(t, server.URL)
+	c := exec.CommandContext(t.Context(), "sh", "-c", `trap "" HUP; exec outset get 42`)
+	c.Env = s.env
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	_ = c.Process.Signal(syscall.SIGHUP)
+	time.AfterFunc(100*time.Millisecond, func() { close(hung) }) // one that obeys the signal is faster
+	if err := c.Wait(); err != nil {
+		t.Error(err)
 	}
 }

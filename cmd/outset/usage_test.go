@@ -97,6 +97,9 @@ func TestEverythingIsExplained(t *testing.T) {
 			if v.Help == "" {
 				t.Errorf("outset %s has no help text", v.Name)
 			}
+			if strings.TrimSpace(v.Detail) != "" && strings.ContainsAny(v.Detail[:1], "\n\t") {
+				t.Errorf("the help text of outset %s begins with examples, which lose their indentation", v.Name)
+			}
 		case *kong.Flag:
 			if v.Help == "" {
 				t.Errorf("--%s has no help text", v.Name)

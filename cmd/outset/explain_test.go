@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/outset-settings/outset/client"
+)
+
+// TestExits: each error has the exit code that --help lists, and a write in doubt is told as such.
+func TestExits(t *testing.T) {
+	t.Parallel()
+	file := &fs.PathError{Op: "read", Path: "a", Err: errors.New("torn")}
+	for _, c := range []struct {
+		err   error
+		code  int
+		doubt bool
+	}{
+		{errors.New("any"), exitOther, false},
+		{client.ErrNotFound, exitNotFound, false},
+		{client.ErrPrecondition, exitPrecondition, false},
+		{client.ErrKeyReused, exitInvalid, false},
+		{client.ErrUnavailable, exitUnavailable, false},
+		{client.ErrInternal, exitOther, false},
+		{errors.Join(client.ErrInternal, client.ErrOutcomeUnknown), exitUnavailable, true},
+		{fmt.Errorf("%w: %w", client.ErrIncomplete, file), exitOther, false},
+		{fmt.Errorf("%w: %w", client.ErrIncomplete, context.Canceled), exitInterrupted, false},
+		{fmt.Errorf("%w: %w", client.ErrOutcomeUnknown, context.Canceled), exitInterrupted, true},
+	} {
+		if code, text := exitFor(c.err), explain(c.err).Error(); code != c.code || strings.Contains(text, inDoubt) != c.doubt {
+			t.Errorf("%v: exit code %d, %q", c.err, code, text)
+		}
+	}
+}
