@@ -30,8 +30,8 @@
 // # Streams
 //
 // [Client.History], [Client.Users], [Client.Export], [Client.Import] and [Client.Watch] return iterators for range. An error is the last
-// that they yield, and leaving the loop ends the request. The service waits 10 s for an export to be taken and for the next
-// line of an import, so do what takes longer after the loop, or in another goroutine.
+// that they yield, and leaving the loop ends the request. The service waits a minute for what it sends to be taken, and
+// 10 s for the next line of an import, so do what takes longer after the loop, or in another goroutine.
 //
 // The package uses nothing but the standard library.
 package client

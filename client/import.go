@@ -25,8 +25,8 @@ type Outcome struct {
 //
 // An error is the last that is yielded; without one each line has had its outcome. What was imported until then stays
 // so, and beginning again from the start does no harm but to count the versions on. Leaving the loop ends the import,
-// but doesn't recall the lines that were sent already. The service waits 10 s (READ_TIMEOUT) for the next line: lines that
-// come slower, or a loop that pauses longer, break the import.
+// but doesn't recall the lines that were sent already. The service waits 10 s (READ_TIMEOUT) for the next line and a minute
+// for its outcomes to be taken: lines that come slower, or a loop that pauses longer, may break the import.
 //
 // If lines is an io.Closer it is closed. A Read that is in progress when the import ends may outlast it; none begins after.
 func (c *Client) Import(ctx context.Context, lines io.Reader) iter.Seq2[Outcome, error] {

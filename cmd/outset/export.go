@@ -18,7 +18,7 @@ type export struct {
 func (export) Help() string {
 	return `Each line is a JSON object with a user, the user's settings, their version and their time; import takes it. The last line is {"end":true,"users":N}: what doesn't end with it is not all.
 
-A new file can be read by its owner only (0600); one that is there keeps its mode. What is no regular file, a pipe for instance, is written to as the users come. The service gives each piece 10 s to be taken: where what reads them pauses for longer, the export breaks off.
+A new file can be read by its owner only (0600); one that is there keeps its mode. What is no regular file, a pipe for instance, is written to as the users come. The service gives each piece a minute to be taken: where what reads them pauses for longer, the export breaks off.
 
 	outset export all.ndjson
 	outset export | gzip > all.ndjson.gz
