@@ -31,7 +31,7 @@ func (s *Server) exportUsers(c *fiber.Ctx) error {
 		release()
 		return err
 	}
-	return sendLines(c, e.write, release)
+	return s.sendLines(c, e.write, release)
 }
 
 // export is an export under way.

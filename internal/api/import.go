@@ -33,7 +33,7 @@ func (s *Server) importUsers(c *fiber.Ctx) error {
 	}
 	i := &importing{server: s, request: requestID(c), reader: newImportReader(c.Context(), s.config)}
 	c.Response().ImmediateHeaderFlush = true // there are clients that wait for it before they send
-	return sendLines(c, i.write, func() {
+	return s.sendLines(c, i.write, func() {
 		i.reader.close()
 		release()
 	})

@@ -106,6 +106,7 @@ type Server struct {
 	handle   fasthttp.RequestHandler // the app's
 	queue    *queue
 	hub      *hub
+	streams  streams
 	exports  slots
 	imports  slots
 	trials   slots
@@ -238,14 +239,32 @@ func (s *Server) Run(ctx context.Context) error {
 	s.stopping.Store(true) // from now on every answer ends its connection
 	time.Sleep(farewell)
 	s.hub.close() // or their clients would come back only when all else is done
-	// Every request ends soon after its own timeout, so this is beyond all.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.RequestTimeout+stopTimeout)
-	defer cancel()
-	err = s.app.ShutdownWithContext(ctx)
-	_ = s.listener.Close() // Shutdown knows it only once it is served
-	err = errors.Join(err, <-served, queue.close(ctx))
+	s.streams.stop()
+	err = s.shutdown(context.WithoutCancel(ctx))
+	err = errors.Join(err, <-served, s.closeQueue(context.WithoutCancel(ctx)))
 	s.log.Info("api stopped")
 	return err
+}
+
+// shutdown waits for the requests under way. A client that is slow to take its answer is not waited for, and no failure.
+func (s *Server) shutdown(ctx context.Context) error {
+	// Every request ends soon after its own timeout, so this is beyond all.
+	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout+stopTimeout)
+	defer cancel()
+	err := s.app.ShutdownWithContext(ctx)
+	_ = s.listener.Close() // Shutdown knows it only once it is served
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("clients that had not taken their answers were not waited for")
+		return nil
+	}
+	return err
+}
+
+// closeQueue gives what is in the queue a time of its own, however long the connections took.
+func (s *Server) closeQueue(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	return s.queue.close(ctx)
 }
 
 // Ready returns nil if requests can be served: NATS is connected and a worker answers.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -59,20 +58,26 @@ func needChunks(c *fiber.Ctx) error {
 // lines is a response body that is written line by line while it is made, on the connection's own goroutine. fasthttp
 // calls WriteTo, which may take as long as it takes, and then Close.
 type lines struct {
-	ctx     *fasthttp.RequestCtx
 	request string // its id
 	write   func(*lines) error
 	close   func()
 
-	w       io.Writer
-	pending []byte
+	deadline deadline
+	w        io.Writer
+	pending  []byte
 }
 
 // sendLines answers with the lines that write writes. When write fails the last line tells the problem, and the
 // connection is cut. closing is called at the end in any case.
-func sendLines(c *fiber.Ctx, write func(*lines) error, closing func()) error {
+func (s *Server) sendLines(c *fiber.Ctx, write func(*lines) error, closing func()) error {
 	c.Context().SetContentType(mimeLines)
-	c.Context().SetBodyStream(&lines{ctx: c.Context(), request: requestID(c), write: write, close: sync.OnceFunc(closing)}, -1)
+	l := &lines{request: requestID(c), write: write, deadline: deadline{set: c.Context().SetWriteDeadline}}
+	l.close = sync.OnceFunc(func() {
+		s.streams.remove(l)
+		closing()
+	})
+	s.streams.add(l)
+	c.Context().SetBodyStream(l, -1)
 	return nil
 }
 
@@ -117,9 +122,9 @@ func (l *lines) sendIfMuch() error {
 	return l.flush()
 }
 
-// flush sends what has come together. Each time the client has streamTimeout to take it.
+// flush sends what has come together. Each time the client has streamTimeout to take it, or less when the API stops.
 func (l *lines) flush() error {
-	if err := l.ctx.SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
+	if err := l.deadline.next(); err != nil {
 		return err
 	}
 	_, err := l.w.Write(l.pending)

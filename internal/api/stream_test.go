@@ -75,3 +75,42 @@ func TestExportSlow(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(a.body), err)
 	}
 }
+
+// TestStreamsStop: clients that take nothing don't keep an API from stopping in time, and without an error.
+func TestStreamsStop(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	s.startLarge(400)
+	config := patient
+	config.RequestTimeout = time.Second
+	for name, request := range map[string]string{
+		"export": "GET /users/export HTTP/1.1\r\nHost: x\r\n\r\n",
+		"import": "POST /users/import HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			chunked(strings.Repeat(`{"user":""}`+"\n", 300_000), 1<<20), // the outcomes are far more than the buffers take
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base, stop := s.startAPI(config)
+			conn := (&system{base: base}).dialRaw(t)
+			if err := conn.SetReadBuffer(4 << 10); err != nil {
+				t.Fatal(err)
+			}
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				_, _ = io.WriteString(conn, request)
+			}()
+			if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second) // the buffers fill
+			began := time.Now()
+			stop()
+			if took := time.Since(began); took > 5500*time.Millisecond || strings.Contains(s.log.String(), "not waited for") {
+				t.Errorf("it took %v", took)
+			}
+			_ = conn.Close()
+			<-sent
+		})
+	}
+}
