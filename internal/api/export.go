@@ -66,7 +66,7 @@ func (e *export) write(out *lines) error {
 // mayPersist tells whether to try once more after an error, when the last success was then.
 func (s *Server) mayPersist(err error, then time.Time) bool {
 	var p problem
-	return errors.As(err, &p) && p.kind.Temporary() && time.Since(then) < persistence && !s.stopping.Load()
+	return errors.As(err, &p) && p.kind.Temporary() && time.Since(then) < s.persists && !s.stopping.Load()
 }
 
 // put writes a part.

@@ -4,12 +4,16 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
 
 // App is what serves the requests, with its routes.
 func (s *Server) App() *fiber.App { return s.app }
+
+// Persist sets how long streams try to get on.
+func (s *Server) Persist(d time.Duration) { s.persists = d }
 
 // ProblemRow is a row of statuses.
 type ProblemRow struct {

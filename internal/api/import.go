@@ -87,28 +87,35 @@ func (i *importing) finish(out *lines, err error) error {
 	return out.add(fmt.Sprintf("{\"end\":true,\"lines\":%d,\"applied\":%d,\"failed\":%d}\n", i.applied+i.failed, i.applied, i.failed))
 }
 
-// apply does what the lines of a window ask for, side by side, and writes the outcomes in the order of the lines. What
-// could not be done for long is an error, and then there is no use in going on.
+// apply does what the lines of a window ask for, side by side, and writes the outcomes in the order of the lines. That
+// for long none of it could be done is an error, and then there is no use in going on. Of an API that stops take tells.
 func (i *importing) apply(out *lines, window []importLine) error {
 	operations, err := i.operations(window)
 	if err != nil {
 		return err
 	}
 	results := i.server.writeAll(operations)
-	var gaveUp error
+	decided, undecided := 0, 0
 	for n, l := range window {
 		r := results[n]
+		switch {
+		case operations[n] == nil:
+		case mayGoBetter(r.Kind):
+			undecided++
+		default:
+			decided++
+		}
 		if l.failure == nil && r.Kind != "" {
 			l.failure = problem{kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations}
-			if mayGoBetter(r.Kind) {
-				gaveUp = problem{kind: messages.KindUnavailable, detail: "for too long nothing could be written"}
-			}
 		}
 		if err := i.outcome(out, &l, r.Version); err != nil {
 			return err
 		}
 	}
-	return gaveUp
+	if undecided > 0 && decided == 0 && !i.server.stopping.Load() {
+		return problem{kind: messages.KindUnavailable, detail: "for too long nothing could be written"}
+	}
+	return nil
 }
 
 // operations are what the lines ask for; nil where that is nothing.
@@ -168,7 +175,7 @@ func (s *Server) writeAll(operations []*messages.Operation) []messages.Result {
 	for began := time.Now(); ; wait(context.Background(), persistencePause) {
 		s.writeOnce(operations, open, results)
 		open = slices.DeleteFunc(open, func(n int) bool { return !mayGoBetter(results[n].Kind) })
-		if len(open) == 0 || s.stopping.Load() || time.Since(began) > persistence {
+		if len(open) == 0 || s.stopping.Load() || time.Since(began) > s.persists {
 			return results
 		}
 	}

@@ -36,7 +36,7 @@ type importReader struct {
 	parser  lineParser
 	most    int // bytes of a line
 	long    []byte
-	came    bool // a line, since the deadline was last set
+	came    bool // a line with an outcome, since the deadline was last set
 	before  int  // lines since the beginning, or the last end, without blank ones
 
 	reading sync.WaitGroup
@@ -106,8 +106,10 @@ func (r *importReader) readAll() error {
 		case err != nil && !last:
 			return err
 		}
-		if l, ok := r.lineOf(text, size, number); ok && !r.put(l) {
-			return nil
+		if l, ok := r.lineOf(text, size, number); ok {
+			if r.came = true; !r.put(l) {
+				return nil
+			}
 		}
 		if last {
 			return nil
@@ -141,13 +143,13 @@ func (r *importReader) readLine() (text []byte, size int, err error) {
 			r.long = append(r.long, part...)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
-			r.came = true
 			return r.long, size, err
 		}
 	}
 }
 
-// Read reads from the body. Whenever a line has come there is time for the next.
+// Read reads from the body. Whenever a line has come there is time for the next. Those that ask for nothing
+// give no time, or they would keep the place of an import for ever.
 func (r *importReader) Read(p []byte) (int, error) {
 	if r.came {
 		r.came = false

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outset-settings/outset/internal/api"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -228,7 +229,9 @@ func TestImportBroken(t *testing.T) {
 		"no chunk":              {head + "Transfer-Encoding: chunked\r\n\r\n1c\r\n" + one + "\r\nxyz\r\n", "", "malformed"},
 		"in the middle of one":  {head + "Transfer-Encoding: chunked\r\n\r\n1f\r\n" + one + "{\"u\r\n", "end", "malformed"},
 		"no more lines":         {head + "Transfer-Encoding: chunked\r\n\r\n1c\r\n" + one + "\r\n", "", "request-timeout"},
-		"a line of drops":       {head + "Content-Length: 1000000\r\n\r\n" + one, "drops", "request-timeout"},
+		"a line of drops":       {head + "Content-Length: 1000000\r\n\r\n" + one, "x", "request-timeout"},
+		"blank lines":           {head + "Content-Length: 1000000\r\n\r\n" + one, "\n", "request-timeout"},
+		"ends":                  {head + "Content-Length: 1000000\r\n\r\n" + one, `{"end":true}` + "\n", "request-timeout"},
 		"no line to begin with": {head + "Transfer-Encoding: chunked\r\n\r\n", "", "request-timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -236,11 +239,12 @@ func TestImportBroken(t *testing.T) {
 			conn := s.dialRaw(t)
 			go func() {
 				_, _ = io.WriteString(conn, c.request)
-				for err := error(nil); err == nil && c.then == "drops"; time.Sleep(100 * time.Millisecond) {
-					_, err = io.WriteString(conn, "x")
-				}
 				if c.then == "end" {
 					_ = conn.CloseWrite()
+					return
+				}
+				for err := error(nil); err == nil && c.then != ""; time.Sleep(100 * time.Millisecond) { // in drops
+					_, err = io.WriteString(conn, c.then)
 				}
 			}()
 			a, err := readAnswer(bufio.NewReader(conn))
@@ -287,6 +291,72 @@ func TestImportTrouble(t *testing.T) {
 	if !strings.HasSuffix(a.body, `{"end":true,"lines":300,"applied":300,"failed":0}`+"\n") || len(seen) != 300 {
 		t.Errorf("%d ids, %.500s", len(seen), a.body)
 	}
+}
+
+// startImpatient runs an API whose streams give up soon.
+func (s *system) startImpatient(config api.Config) (stop func()) {
+	a, err := api.Listen(s.dial(), config, s.logger())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a.Persist(time.Second)
+	s.base = "http://" + a.Addr()
+	return s.run(a.Run)
+}
+
+// TestImportStuck: what can't be written for long is the failure of its lines. Only where that is all, the import ends.
+func TestImportStuck(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	s.startImpatient(patient)
+	s.startStuck()
+	a := s.do("POST", "/users/import", lines(`{"user":"a","settings":{}}`, `{"user":"stuck","settings":{}}`, `{"user":"b","settings":{}}`), isLines)
+	if got := outcomes(t, a.body); strings.Join(got, "\n") != "1 a: 200 version 1\n2 stuck: 503 unavailable\n3 b: 200 version 1\nend: 3 = 2 + 1" {
+		t.Error(got)
+	}
+	a = s.cutOff("POST", "/users/import", lines(`{"user":"stuck","settings":{}}`, `[]`), isLines)
+	if got := outcomes(t, a.body); len(got) < 2 || got[0] != "1 stuck: 503 unavailable" || got[len(got)-1] != "error unavailable" || !strings.Contains(a.body, "nothing could be written") {
+		t.Error(got)
+	}
+}
+
+// startStuck is a worker that can't write for one user.
+func (s *system) startStuck() (asked chan struct{}) {
+	asked = make(chan struct{}, 1000)
+	s.startFake(messages.WriteSubject, func(r messages.Request) *messages.Reply {
+		reply := &messages.Reply{Worker: "w"}
+		for _, o := range r.Operations {
+			result := messages.Result{Version: 1}
+			if o.User == "stuck" {
+				result = messages.Result{Kind: messages.KindUnavailable}
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+			}
+			reply.Results = append(reply.Results, result)
+		}
+		return reply
+	})
+	return asked
+}
+
+// TestImportStuckStop: whoever is waiting for a write when the API stops hears that it does.
+func TestImportStuckStop(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, patient)
+	asked := s.startStuck()
+	base, stop := s.startAPI(patient)
+	s.base = base
+	go func() {
+		<-asked
+		stop()
+	}()
+	a := s.cutOff("POST", "/users/import", `{"user":"stuck","settings":{}}`, isLines)
+	if got := readLines(t, a.body); len(got) != 2 || got[1].Error == nil || got[1].Error.Detail != "the API is stopping" {
+		t.Errorf("%+v", got)
+	}
+	stop()
 }
 
 // TestImportDoubt: after an attempt of which nothing is known, a refusal doesn't mean that nothing was changed.

@@ -107,6 +107,7 @@ type Server struct {
 	queue    *queue
 	hub      *hub
 	streams  streams
+	persists time.Duration // how long streams try to get on: persistence but in tests
 	exports  slots
 	imports  slots
 	trials   slots
@@ -136,7 +137,7 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 			"set AUTH=none if that is what you want", config.HTTPAddr)
 	}
 	s := &Server{
-		config: config, nc: nc, log: log, listener: lingeringListener{l},
+		config: config, nc: nc, log: log, listener: lingeringListener{l}, persists: persistence,
 		exports: make(slots, maxExports), imports: make(slots, maxImports), trials: make(slots, maxTrials),
 		batches:   semaphore.NewWeighted(batchRoom),
 		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
