@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"time"
@@ -14,8 +16,10 @@ import (
 const (
 	mimeEvents        = "text/event-stream" // HTML, section 9.2
 	headerLastEventID = "Last-Event-ID"
-	// retryLine tells clients how long to wait, in milliseconds, before they connect again.
-	retryLine = "retry: 1000\n\n"
+	// Clients are told to wait between so long and so long, in milliseconds, before they connect again. Each is told another
+	// time, so that not all are there in the same moment when an API has stopped.
+	minRetry = 1000
+	maxRetry = 3000
 )
 
 // getEvents tells of the user's changes for as long as the client stays. The state is read here, so that what goes wrong
@@ -57,8 +61,8 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 
 // watch has the hub take over the request's connection.
 func (s *Server) watch(c *fiber.Ctx, w *watcher, r *messages.Result) {
-	c.Response().Header.SetContentLength(-2) // neither a length nor chunks: it ends with the connection
-	greeting := append(bytes.Clone(c.Response().Header.Header()), retryLine...)
+	c.Response().Header.SetContentLength(-2)                                                                                     // neither a length nor chunks: it ends with the connection
+	greeting := fmt.Appendf(bytes.Clone(c.Response().Header.Header()), "retry: %d\n\n", minRetry+rand.IntN(maxRetry-minRetry+1)) //nolint:gosec // no secret
 	state := stateOf(r)
 	if c.Get(headerLastEventID) != strconv.FormatInt(r.Version, 10) {
 		var document []byte

@@ -218,9 +218,18 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if one.answer.body != "retry: 1000\n" {
-		t.Errorf("it begins with %q", one.answer.body)
+	retry := func(st *stream) (ms int) {
+		if _, err := fmt.Sscanf(st.answer.body, "retry: %d\n", &ms); err != nil || ms < 1000 || ms > 3000 {
+			t.Errorf("it begins with %q, %v", st.answer.body, err)
+		}
+		return ms
 	}
+	first := retry(one)
+	eventually(t, "another is told another time", func() bool {
+		st := s.watch(t, "/user/retry/events")
+		defer st.stop()
+		return retry(st) != first
+	})
 	one.hears(`{"version":0}`)
 	src.tell("42", src.set("42", 1, `{"a":1}`))
 	one.hears(at(1, ""))
@@ -343,6 +352,26 @@ func TestEventsAfterTrouble(t *testing.T) {
 	eventually(t, "the test has NATS back", src.nc.IsConnected)
 	src.tell("42", src.set("42", 3, `{"a":3}`))
 	whole.hears(at(3, `,"settings":{"a":3}`))
+}
+
+// TestEventsRepeat: what could not be read is read again long before the next heartbeat.
+func TestEventsRepeat(t *testing.T) {
+	t.Parallel()
+	config := patient
+	config.EventsHeartbeat = 2 * time.Minute
+	s := newSystem(t, config)
+	src := s.startSource()
+	whole := s.watch(t, "/user/42/events?include=settings")
+	whole.hears(`{"version":0,"settings":{}}`)
+	src.mu.Lock()
+	src.down = true
+	src.mu.Unlock()
+	src.tell("42", src.set("42", 1, `{"a":1}`))
+	eventually(t, "the document was asked for", func() bool { return src.asked(messages.ActionReadState) > 1 })
+	src.mu.Lock()
+	src.down = false
+	src.mu.Unlock()
+	whole.hears(at(1, `,"settings":{"a":1}`))
 }
 
 // TestEventsLimit: one more than there may be is refused, and has room when another leaves, which a heartbeat finds.

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"maps"
+	"net"
 	"slices"
 	"time"
 
@@ -14,6 +15,9 @@ func (s *Server) App() *fiber.App { return s.app }
 
 // Persist sets how long streams try to get on.
 func (s *Server) Persist(d time.Duration) { s.persists = d }
+
+// GiveUpAfter is giveUpAfter, of a connection as the API accepts it.
+func GiveUpAfter(conn net.Conn, d time.Duration) { giveUpAfter(&lingeringConn{Conn: conn}, d) }
 
 // ProblemRow is a row of statuses.
 type ProblemRow struct {

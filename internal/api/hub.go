@@ -23,6 +23,9 @@ const (
 	changesWaiting = 8192
 	// hurry is the pause between two phases when all users are checked at once.
 	hurry = 25 * time.Millisecond
+	// maxFailed bounds how many users are checked again in the next phase. During an outage all checks fail; the others wait for
+	// their own phase.
+	maxFailed = 256
 )
 
 // hub tells watchers of their users' changes. Workers publish these, and the hub subscribes to those of each user who is
@@ -46,6 +49,7 @@ type hub struct {
 	mu       sync.Mutex
 	closed   bool
 	users    map[string]*watched // by the subject of their changes
+	failed   []*watched          // to be checked again in the next phase
 	wheel    [phases][]*watched
 	watchers int
 }
@@ -157,6 +161,7 @@ func (h *hub) start(w *watcher, greeting []byte, told messages.Changed) {
 		_ = w.conn.Close()
 		return
 	}
+	giveUpAfter(w.conn, max(2*h.heartbeat, writeTimeout))
 	w.started, w.greeting, w.sent = true, greeting, told.Version
 	w.user.note(told)
 	h.spread(w.user)

@@ -25,6 +25,7 @@ type watched struct {
 
 	reading bool // the document, for watchers that want it
 	again   bool // it has changed meanwhile
+	failed  bool // it is among the hub's failed
 }
 
 // newest is the highest version that is known of, or -1.
@@ -61,11 +62,40 @@ func (h *hub) spread(u *watched) {
 
 // read fetches the document for all watchers who want it, in one read for all. While one is under way the next waits.
 func (h *hub) read(u *watched) {
-	if u.again = u.reading; u.reading || h.closed {
+	if u.reading {
+		u.again = true
+		return
+	}
+	u.again = false
+	if h.closed {
 		return
 	}
 	o := h.question(messages.ActionReadState, u)
-	u.reading = h.reads.Go(&o, func(r messages.Result, err error) { h.wasRead(u, &r, err) }) == nil // else at the next check
+	if h.reads.Go(&o, func(r messages.Result, err error) { h.wasRead(u, &r, err) }) != nil {
+		h.fail(u)
+		return
+	}
+	u.reading = true
+}
+
+// fail has a user checked again in the next phase, if there is room: a read has failed.
+func (h *hub) fail(u *watched) {
+	if !u.failed && len(h.failed) < maxFailed {
+		u.failed = true
+		h.failed = append(h.failed, u)
+	}
+}
+
+// takeFailed returns those whose reads have failed, and who still have watchers.
+func (h *hub) takeFailed() []*watched {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	users := h.failed
+	h.failed = nil
+	for _, u := range users {
+		u.failed = false
+	}
+	return slices.DeleteFunc(users, func(u *watched) bool { return len(u.watchers) == 0 })
 }
 
 // wasRead hands a document that was read to those who want it.
@@ -74,7 +104,8 @@ func (h *hub) wasRead(u *watched, r *messages.Result, err error) {
 	defer h.mu.Unlock()
 	u.reading = false
 	if err != nil || r.Kind != "" {
-		return // at the next check
+		h.fail(u)
+		return
 	}
 	told := stateOf(r)
 	document := &documentEvent{told.Version, appendEvent(nil, told, documentOf(r))}
@@ -109,11 +140,11 @@ func (h *hub) turn(ctx context.Context) {
 			return
 		}
 		h.beat(phase)
-		h.check(phase)
+		h.check(append(h.takeFailed(), h.inPhase(phase)...))
 		if n := h.nc.Stats().Reconnects; n != connections { // what was published meanwhile is lost
 			connections = n
 			for phase := range phases {
-				h.check(phase)
+				h.check(h.inPhase(phase))
 				wait(ctx, hurry)
 			}
 		}
@@ -136,25 +167,31 @@ func (h *hub) beat(phase int) {
 	}
 }
 
-// check asks for the versions of all users of a phase.
-func (h *hub) check(phase int) {
+func (h *hub) inPhase(phase int) []*watched {
 	h.mu.Lock()
-	users := slices.Clone(h.wheel[phase])
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.wheel[phase])
+}
+
+// check asks for the versions of users.
+func (h *hub) check(users []*watched) {
 	for _, u := range users {
 		o := h.question(messages.ActionReadNumber, u)
-		_ = h.reads.Go(&o, func(r messages.Result, err error) { // a queue that is full has room another time
-			if err == nil && r.Kind == "" {
-				h.checked(u, stateOf(&r))
-			}
-		})
+		done := func(r messages.Result, err error) { h.checked(u, &r, err) }
+		if err := h.reads.Go(&o, done); err != nil {
+			done(messages.Result{}, err)
+		}
 	}
 }
 
-func (h *hub) checked(u *watched, c messages.Changed) {
+func (h *hub) checked(u *watched, r *messages.Result, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	u.note(c)
+	if err != nil || r.Kind != "" {
+		h.fail(u)
+		return
+	}
+	u.note(stateOf(r))
 	h.spread(u) // a read for it may have failed before
 }
 

@@ -104,6 +104,19 @@ func writeInTime(conn net.Conn, text []byte) error {
 	return err
 }
 
+// giveUpAfter has the kernel end a connection when nothing of what was sent has been acknowledged for so long, as from a
+// machine that is gone. By itself it would try for a quarter of an hour, and the watcher keep its place.
+func giveUpAfter(conn net.Conn, d time.Duration) {
+	if lingering, ok := conn.(*lingeringConn); ok {
+		conn = lingering.Conn
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			setUserTimeout(raw, d)
+		}
+	}
+}
+
 // hungUp tells whether the client has ended the connection. The first write after that would still be taken. What a client
 // sends is of no interest.
 func hungUp(conn net.Conn) bool {

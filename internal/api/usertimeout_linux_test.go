@@ -1,0 +1,39 @@
+package api_test
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/outset-settings/outset/internal/api"
+)
+
+// TestGiveUpAfter: the kernel is told how long to try.
+func TestGiveUpAfter(t *testing.T) {
+	t.Parallel()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	api.GiveUpAfter(conn, 30*time.Second)
+	raw, err := conn.(*net.TCPConn).SyscallConn() //nolint:errcheck // a panic tells as much
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) {
+		ms, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
+		if err != nil || ms != 30_000 {
+			t.Errorf("%d ms, %v", ms, err)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+}
