@@ -70,7 +70,7 @@ func TestInterrupted(t *testing.T) {
 		want   string
 	}{
 		{"get 42", syscall.SIGINT, exitInterrupted, "context canceled"},
-		{"export all.ndjson", syscall.SIGHUP, exitInterrupted, "context canceled"},
+		{"export all.ndjson", syscall.SIGHUP, exitInterrupted, "outset: "},
 		{"set 42 a 1", syscall.SIGTERM, exitInterrupted, strings.TrimSpace(inDoubt)},
 		{"watch 42", syscall.SIGINT, 0, ""},
 	} {
