@@ -82,11 +82,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if p.kind == kindMethodNotAllowed && c.Method() == fiber.MethodOptions {
 		return options(c)
 	}
-	entry, ok := statuses[p.kind]
-	if !ok {
-		// A kind from a newer worker, or an error without one: ours, and nothing to show.
-		p, entry = problem{kind: messages.KindInternal}, statuses[messages.KindInternal]
-	}
+	p = p.known()
+	entry := statuses[p.kind]
 	if entry.status >= fiber.StatusInternalServerError {
 		s.sometimes.Do(func() {
 			s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
@@ -105,6 +102,15 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	}
 	c.Set(fiber.HeaderContentType, "application/problem+json")
 	return c.Status(entry.status).Send(body)
+}
+
+// known is the problem, if its kind is one that we know. Else it is from a newer worker, or of an error without one: ours, and
+// nothing to show.
+func (p problem) known() problem {
+	if _, ok := statuses[p.kind]; !ok {
+		return problem{kind: messages.KindInternal}
+	}
+	return p
 }
 
 // violation is a violation of the schema as JSON.

@@ -137,13 +137,9 @@ func (l *lines) flush() error {
 // object is an error as a problem object, and its status.
 func object(err error, requestID string) (object []byte, status int, _ error) {
 	var p problem
-	if !errors.As(err, &p) {
-		p.kind = messages.KindInternal
-	}
-	entry, ok := statuses[p.kind]
-	if !ok {
-		p, entry = problem{kind: messages.KindInternal}, statuses[messages.KindInternal]
-	}
+	_ = errors.As(err, &p)
+	p = p.known()
+	entry := statuses[p.kind]
 	object, err = p.body(entry.status, entry.title, requestID)
 	return object, entry.status, err
 }

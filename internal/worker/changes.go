@@ -18,7 +18,7 @@ var ChangesBuffer = nats.WriteBufferSize(32 << 10)
 // those who watch, and they find out by themselves.
 const maxUntold = 64
 
-// changes are what a batch has changed: versions by the subjects on which they are told.
+// changes are what a batch has changed.
 type changes []change
 
 type change struct {

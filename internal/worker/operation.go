@@ -102,14 +102,8 @@ func (w *Worker) check(document []byte) (err error) {
 	return w.limits.Check(document)
 }
 
-// schema compiles a schema that somebody sent. It doesn't panic either.
-func (w *Worker) schema(text []byte) (compiled *settings.Schema, err error) {
-	defer survive(&err)
-	return w.limits.Schema(text)
-}
-
 func (w *Worker) putSchema(text []byte) (settings.Change, error) {
-	if _, err := w.schema(text); err != nil {
+	if _, err := w.limits.Schema(text); err != nil {
 		return nil, err
 	}
 	return func([]byte) (settings.Next, error) { return settings.Next{Document: text}, nil }, nil

@@ -31,7 +31,7 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 				continue
 			}
 			if o := &t.operations[i]; o.Action == messages.ActionTrySchema && outcomes[0].Err == nil {
-				t.results[i] = w.try(o, t.schemas[i], outcomes[0].Listed)
+				t.results[i] = try(t.schemas[i], outcomes[0].Listed)
 			} else {
 				t.results[i] = w.found(o, &outcomes[0])
 			}

@@ -30,7 +30,7 @@ func (w *Worker) trialOf(text []byte) (*settings.Schema, error) {
 	if last := w.tried.Load(); last != nil && bytes.Equal(last.text, text) {
 		return last.compiled, nil
 	}
-	compiled, err := w.schema(text)
+	compiled, err := w.limits.Schema(text)
 	if err == nil {
 		w.tried.Store(&trial{text, compiled})
 	}
@@ -39,7 +39,7 @@ func (w *Worker) trialOf(text []byte) (*settings.Schema, error) {
 
 // effective is the document laid over the schema's defaults.
 func (w *Worker) effective(o *messages.Operation, f *store.Found) messages.Result {
-	document, err := effectiveOf(f)
+	document, err := f.Schema.Effective(f.Bytes, messages.MaxDocument)
 	if err != nil {
 		return w.failure(o, err)
 	}
@@ -49,15 +49,9 @@ func (w *Worker) effective(o *messages.Operation, f *store.Found) messages.Resul
 	return r
 }
 
-// effectiveOf doesn't panic.
-func effectiveOf(f *store.Found) (document []byte, err error) {
-	defer survive(&err)
-	return f.Schema.Effective(f.Bytes, messages.MaxDocument)
-}
-
 // try tells how many of the documents break a schema that isn't in use, with examples. It takes no longer than maxTrial and the
 // document at hand: other reads wait for it. The rest is for the next part.
-func (w *Worker) try(o *messages.Operation, schema *settings.Schema, l *store.Listed) messages.Result {
+func try(schema *settings.Schema, l *store.Listed) messages.Result {
 	r := messages.Result{Next: l.Next}
 	enough := time.Now().Add(maxTrial)
 	for _, u := range l.Users {
@@ -65,7 +59,7 @@ func (w *Worker) try(o *messages.Operation, schema *settings.Schema, l *store.Li
 			break
 		}
 		r.Checked++
-		if err := broken(schema, u.Bytes); err != nil {
+		if err := schema.Check(u.Bytes); err != nil {
 			r.Broken++
 			if len(r.Users) < maxExamples {
 				r.Users = append(r.Users, exampleOf(u, err))
@@ -88,12 +82,6 @@ func exampleOf(u store.User, err error) messages.User {
 	return messages.User{
 		ID: u.ID, Version: u.Version, Modified: millis(u.Modified), Violations: violations[:min(len(violations), violationsPerExample)],
 	}
-}
-
-// broken doesn't panic.
-func broken(schema *settings.Schema, document []byte) (err error) {
-	defer survive(&err)
-	return schema.Check(document)
 }
 
 // violationsOf returns what an error has of them, if it is about any.
