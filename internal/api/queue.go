@@ -13,10 +13,10 @@ import (
 )
 
 // The bounds of the API's batches. Lanes follow the number of live workers: with one
-// worker, one or two lanes make the largest batches and the best throughput (of 1, 2, 3 and 4 lanes 2 served most with 256
-// connections, 4 a tenth less); with many, fewer lanes than workers would leave some without work.
+// worker, a few lanes make large batches and leave no processor idle (MINLANES); with many, fewer lanes than workers
+// would leave some without work.
 const (
-	minLanes        = 2
+	minLanes        = 3
 	maxLanes        = 64
 	batchOperations = 256
 	batchBytes      = 1<<20 - 4<<10 // what fits into NATS's default max_payload; ask splits what is more
