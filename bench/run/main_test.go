@@ -1,8 +1,10 @@
 package main
 
 import (
+	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +49,25 @@ func TestPlan(t *testing.T) {
 	for label, want := range map[string]int{"read": 4, "replace": 4, "patch": 2, "read, Zipf": 1, "replace, Zipf": 1} {
 		if count[label] != want {
 			t.Errorf("%s: %d times, want %d", label, count[label], want)
+		}
+	}
+}
+
+// TestAsDeployed: what is measured has the settings that are shipped.
+func TestAsDeployed(t *testing.T) {
+	t.Parallel()
+	for file, wants := range map[string][]string{
+		"../../deploy/Dockerfile": {"ENV " + wakeful + "\nCOPY", "AS worker\nENV " + wakeful},
+		"../../compose.yaml":      {strings.Replace(wakeful, "=", ": ", 1), "GOMAXPROCS: ${NATS_PROCESSORS:-" + strings.TrimPrefix(oneProcessor, "GOMAXPROCS=") + "}"},
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range wants {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%s has no %q", file, want)
+			}
 		}
 	}
 }

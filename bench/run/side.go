@@ -96,7 +96,7 @@ func (l *lab) startStatic(ctx context.Context) (*side, error) {
 	}
 	addr := local(ports[0])
 	s := &side{name: "static", kind: "static", base: "http://" + addr, methods: staticMethods}
-	p, err := s.run(ctx, l, "http", "static", nil, l.program("static"), "-http", addr)
+	p, err := s.run(ctx, l, "http", "static", []string{wakeful}, l.program("static"), "-http", addr)
 	return s.started(err, func() error { return s.serves(ctx, p) })
 }
 
@@ -111,7 +111,7 @@ func (l *lab) startDirect(ctx context.Context, what spec, database string) (*sid
 	if what.number > 0 {
 		args = append(args, "-connections", strconv.Itoa(what.number))
 	}
-	p, err := s.run(ctx, l, "http", what.file(), nil, l.program("direct"), args...)
+	p, err := s.run(ctx, l, "http", what.file(), append([]string{wakeful}, what.env...), l.program("direct"), args...)
 	return s.started(err, func() error { return s.serves(ctx, p) })
 }
 
