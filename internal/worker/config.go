@@ -14,8 +14,8 @@ import (
 // Config has the limits of a worker. Two lanes are the measured best: while one waits for the disk the other computes, and
 // with 3 or 4 batches were smaller and no more was done (256 connections, 2 cores).
 type Config struct {
-	ReadLanes  int `env:"READ_LANES" default:"2" placeholder:"N" help:"batches of reads under way at once; each has a database connection"`
-	WriteLanes int `env:"WRITE_LANES" default:"2" placeholder:"N" help:"batches of writes under way at once; each has a database connection"`
+	ReadLanes  int `env:"READ_LANES" default:"3" placeholder:"N" help:"batches of reads under way at once; with WRITE_LANES it says how many database connections there are: the larger of the two and two more"`
+	WriteLanes int `env:"WRITE_LANES" default:"3" placeholder:"N" help:"batches of writes under way at once"`
 	BatchSize  int `env:"BATCH_SIZE" default:"512" placeholder:"N" help:"operations in one batch to the database"`
 	QueueSize  int `env:"QUEUE_SIZE" default:"4096" placeholder:"N" help:"operations that wait for a batch, reads and writes each; past it the worker answers \"overloaded\""`
 	QueueBytes int `env:"QUEUE_BYTES" default:"33554432" placeholder:"BYTES" help:"bytes of the operations that wait, reads and writes each"`
@@ -64,11 +64,11 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Connections is how many database connections the worker uses: one for each
-// lane, and one that tells whether the database is there and prunes the history. 16 workers
-// stay below the 100 that Postgres allows unless told otherwise.
+// Connections is how many database connections the worker uses. Reads and writes share them, with what tells
+// whether the database is there and with what prunes the history: whichever there are more of have all their lanes, and two are left
+// for the rest. 16 workers stay below the 100 that Postgres allows unless told otherwise.
 func (c Config) Connections() int32 {
-	return int32(c.ReadLanes + c.WriteLanes + 1) //nolint:gosec // Validate bounds them
+	return int32(max(c.ReadLanes, c.WriteLanes) + 2) //nolint:gosec // Validate bounds them
 }
 
 func (c Config) limits() settings.Limits {

@@ -48,7 +48,9 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := config.Connections(); got != 2+2+1 {
+	wide := config
+	wide.ReadLanes, wide.WriteLanes = 3, 7
+	if got := wide.Connections(); got != 7+2 {
 		t.Errorf("%d connections", got)
 	}
 }

@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 var config = worker.Config{
-	ReadLanes: 2, WriteLanes: 2, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
+	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
 	MaxDocument: 64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100, HistoryAge: 24 * time.Hour,
 }
 
