@@ -74,7 +74,7 @@ type system struct {
 }
 
 var workerConfig = worker.Config{
-	ReadLanes: 2, WriteLanes: 2, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
+	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
 	MaxDocument: 64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 1000, HistoryAge: 24 * time.Hour,
 }
 

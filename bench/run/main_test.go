@@ -57,7 +57,7 @@ func TestPlan(t *testing.T) {
 func TestAsDeployed(t *testing.T) {
 	t.Parallel()
 	for file, wants := range map[string][]string{
-		"../../deploy/Dockerfile": {"ENV " + wakeful + "\nCOPY", "AS worker\nENV " + wakeful},
+		"../../deploy/Dockerfile": {"AS api\nENV " + wakeful + "\n", "AS worker\nENV " + wakeful + "\n"},
 		"../../compose.yaml":      {strings.Replace(wakeful, "=", ": ", 1), "GOMAXPROCS: ${NATS_PROCESSORS:-" + strings.TrimPrefix(oneProcessor, "GOMAXPROCS=") + "}"},
 	} {
 		text, err := os.ReadFile(file)

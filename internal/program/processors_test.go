@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,24 +13,24 @@ import (
 
 func TestProcessors(t *testing.T) {
 	for _, c := range []struct {
-		now  int
-		used float64
-		most int
-		want int
+		current int
+		used    float64
+		most    int
+		want    int
 	}{
 		{1, 0, 8, 1},
-		{1, 0.7, 8, 1},
-		{1, 0.8, 8, 2},
-		{2, 1.6, 3, 3},
-		{2, 0.7, 8, 2}, // what made it two doesn't make it one again
-		{2, 0.5, 8, 1},
-		{4, 3.9, 64, 8},
-		{8, 2.5, 8, 8},
-		{8, 2, 8, 4},
-		{3, 1, 3, 2},
+		{1, 0.44, 8, 1},
+		{1, 0.46, 8, 2},
+		{2, 1, 3, 3},
+		{2, 0.42, 8, 2}, // between the two it stays
+		{2, 0.38, 8, 1},
+		{4, 2, 64, 8}, // half of a core each is all that it gets of a busy machine
+		{8, 1.7, 8, 8},
+		{8, 1.5, 8, 4},
+		{3, 0.7, 3, 2},
 	} {
-		if got := processors(c.now, c.used, c.most); got != c.want {
-			t.Errorf("processors(%d, %v, %d) = %d, want %d", c.now, c.used, c.most, got, c.want)
+		if got := processors(c.current, c.used, c.most); got != c.want {
+			t.Errorf("processors(%d, %v, %d) = %d, want %d", c.current, c.used, c.most, got, c.want)
 		}
 	}
 }
@@ -57,36 +58,63 @@ func TestProcessorsSettle(t *testing.T) {
 	})
 }
 
-// TestFollowLoad: a program that is idle gets one processor, and more while it is busy.
+// TestFollowLoad: a program that is idle gets one processor, and more while it is busy; in the end all are back.
 func TestFollowLoad(t *testing.T) {
-	if _, ok := processorTime(); !ok {
-		t.Skip("what the program uses isn't known here")
-	}
-	before := runtime.GOMAXPROCS(2)
+	before := runtime.GOMAXPROCS(4)
 	defer runtime.GOMAXPROCS(before)
-	t.Setenv("GOMAXPROCS", "")
+	var load atomic.Int64 // in hundredths of a processor
+	began, last, used := time.Now(), time.Duration(0), time.Duration(0)
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { FollowLoad(ctx) })
-	defer running.Wait()
-	defer stop()
-	await(t, 1)
-	spinning, still := context.WithCancel(ctx)
-	defer still()
 	running.Go(func() {
-		for spinning.Err() == nil { //nolint:revive // it is to be busy
-		}
+		followLoad(ctx, func() (time.Duration, bool) {
+			now := time.Since(began)
+			used += (now - last) * time.Duration(load.Load()) / 100
+			last = now
+			return used, true
+		})
 	})
-	await(t, 2)
-	still()
-	await(t, 1)
+	for _, c := range []struct{ load, processors int }{{0, 1}, {300, 4}, {50, 2}, {0, 1}, {60, 2}} {
+		load.Store(int64(c.load))
+		awaitProcessors(t, c.processors)
+	}
+	stop()
+	running.Wait()
+	awaitProcessors(t, 4)
 }
 
-func await(t *testing.T, processors int) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); runtime.GOMAXPROCS(0) != processors; time.Sleep(time.Millisecond) {
+// TestFollowLoadLeaves: what GOMAXPROCS in the environment says is left alone.
+func TestFollowLoadLeaves(t *testing.T) {
+	before := runtime.GOMAXPROCS(3)
+	defer runtime.GOMAXPROCS(before)
+	t.Setenv("GOMAXPROCS", "3")
+	FollowLoad(t.Context()) // returns at once
+	if got := runtime.GOMAXPROCS(0); got != 3 {
+		t.Errorf("%d processors", got)
+	}
+}
+
+// TestProcessorTime: what a program computes is counted.
+func TestProcessorTime(t *testing.T) {
+	before, ok := processorTime()
+	if !ok {
+		t.Skip("it isn't known here")
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if used, _ := processorTime(); used > before {
+			return
+		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d processors, want %d", runtime.GOMAXPROCS(0), processors)
+			t.Fatal("it stands still")
+		}
+	}
+}
+
+func awaitProcessors(t *testing.T, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); runtime.GOMAXPROCS(0) != want; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d processors, want %d", runtime.GOMAXPROCS(0), want)
 		}
 	}
 }
