@@ -9,7 +9,7 @@ import (
 
 // How often it is looked how busy the program is, and when that changes the number of its processors. In between it stays
 // as it is, so that it does not go to and fro. The first is below a half, so that a program grows which shares each core with another
-// and could use more; one connection makes the API use a third of a processor.
+// and could use more; one connection makes the API use a quarter of a processor.
 const (
 	lookEvery = 100 * time.Millisecond
 	busy      = 0.45 // of its processors in use: it gets twice as many
