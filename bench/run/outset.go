@@ -39,7 +39,7 @@ func (l *lab) startOutset(ctx context.Context, what spec, database string) (*sid
 }
 
 func (s *side) startAll(ctx context.Context, l *lab, what spec, queue string, ports []int) error {
-	p, err := s.run(ctx, l, "nats", what.file()+"-nats", append([]string{wakeful, oneProcessor}, what.env...), l.program("queue"), "-port", strconv.Itoa(ports[1]), "-monitor", strconv.Itoa(ports[2]))
+	p, err := s.run(ctx, l, "nats", what.file()+"-nats", append([]string{oneProcessor}, what.env...), l.program("queue"), "-port", strconv.Itoa(ports[1]), "-monitor", strconv.Itoa(ports[2]))
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (s *side) startAll(ctx context.Context, l *lab, what spec, queue string, po
 		return err
 	}
 	folder := cmp.Or(what.folder, l.bin)
-	common := append([]string{wakeful, "NATS_URL=" + queue, "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn"}, what.env...)
+	common := append([]string{"NATS_URL=" + queue, "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn"}, what.env...)
 	for i := range s.workers {
 		env := append([]string{"DATABASE_URL=" + s.database}, common...)
 		if _, err := s.run(ctx, l, "worker", fmt.Sprintf("%s-worker-%d", what.file(), i), env, filepath.Join(folder, "worker")); err != nil {

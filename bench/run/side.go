@@ -50,9 +50,10 @@ func (s *side) stop() {
 	}
 }
 
-// run starts a process of the side, whose use is counted under a name.
+// run starts a process of the side, whose use is counted under a name. All get wakeful; Hono, which isn't in Go, doesn't
+// look at it.
 func (s *side) run(ctx context.Context, l *lab, part, log string, env []string, program string, args ...string) (*process.Process, error) {
-	p, err := process.Start(ctx, l.dir, log, env, program, args...)
+	p, err := process.Start(ctx, l.dir, log, append([]string{wakeful}, env...), program, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (l *lab) startStatic(ctx context.Context) (*side, error) {
 	}
 	addr := local(ports[0])
 	s := &side{name: "static", kind: "static", base: "http://" + addr, methods: staticMethods}
-	p, err := s.run(ctx, l, "http", "static", []string{wakeful}, l.program("static"), "-http", addr)
+	p, err := s.run(ctx, l, "http", "static", nil, l.program("static"), "-http", addr)
 	return s.started(err, func() error { return s.serves(ctx, p) })
 }
 
@@ -111,7 +112,7 @@ func (l *lab) startDirect(ctx context.Context, what spec, database string) (*sid
 	if what.number > 0 {
 		args = append(args, "-connections", strconv.Itoa(what.number))
 	}
-	p, err := s.run(ctx, l, "http", what.file(), append([]string{wakeful}, what.env...), l.program("direct"), args...)
+	p, err := s.run(ctx, l, "http", what.file(), what.env, l.program("direct"), args...)
 	return s.started(err, func() error { return s.serves(ctx, p) })
 }
 
