@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -100,21 +101,13 @@ func TestProcessorTime(t *testing.T) {
 	if !ok {
 		t.Skip("it isn't known here")
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if used, _ := processorTime(); used > before {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("it stands still")
-		}
-	}
+	eventually(t, "time used", func() bool {
+		used, _ := processorTime()
+		return used > before
+	})
 }
 
 func awaitProcessors(t *testing.T, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); runtime.GOMAXPROCS(0) != want; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d processors, want %d", runtime.GOMAXPROCS(0), want)
-		}
-	}
+	eventually(t, fmt.Sprintf("%d processors", want), func() bool { return runtime.GOMAXPROCS(0) == want })
 }
