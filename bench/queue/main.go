@@ -25,7 +25,7 @@ func main() {
 func run() error {
 	flags := flag.NewFlagSet("queue", flag.ContinueOnError)
 	port := flags.Int("port", 4222, "port of clients, on 127.0.0.1")
-	monitor := flags.Int("monitor", 8222, "port of /varz, on 127.0.0.1")
+	monitor := flags.Int("monitor", 8222, "port of its figures (/connz), on 127.0.0.1")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return err
 	}

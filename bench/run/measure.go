@@ -129,7 +129,7 @@ func (l *lab) add(run report.Run, wrong error) {
 type usage struct {
 	parts    []process.Part
 	of       map[string]process.Usage
-	messages int64
+	requests int64 // of the API to the workers
 }
 
 func (l *lab) usage(ctx context.Context, s *side) (u usage, err error) {
@@ -138,7 +138,7 @@ func (l *lab) usage(ctx context.Context, s *side) (u usage, err error) {
 		u.parts = append([]process.Part{l.postgresPart()}, s.parts...)
 	}
 	if u.of, err = process.Measure(u.parts); err == nil && s.monitor != "" {
-		u.messages, err = s.messages(ctx)
+		u.requests, err = s.requests(ctx)
 	}
 	return u, err
 }
@@ -160,9 +160,8 @@ func (u usage) fill(run *report.Run, later usage, generator time.Duration, reque
 			run.RSS[name] = float64(is.RSS) / float64(processes[name]) / (1 << 20)
 		}
 	}
-	if n := later.messages - u.messages; n > 0 {
-		const questionAndAnswer = 2
-		run.Message = requests / (float64(n) / questionAndAnswer)
+	if n := later.requests - u.requests; n > 0 {
+		run.Message = requests / float64(n)
 	}
 }
 
