@@ -1,0 +1,107 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// All lanes of writes wait for rows that somebody else holds. Reads have connections all the same.
+func TestReadsGoOnWhileWritesWait(t *testing.T) {
+	s, url := openAt(t)
+	nc := connect(t)
+	start(t, nc, s, config)
+	held := make([]string, config.WriteLanes)
+	for i := range held {
+		held[i] = fmt.Sprint("held", i)
+		do(t, nc, replace(held[i], "first", `{}`))
+	}
+	holder, observer := connectPostgres(t, url), connectPostgres(t, url)
+	if _, err := holder.Exec(t.Context(), `begin`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.Exec(t.Context(), `select from settings where user_id = any($1) for update`, held); err != nil {
+		t.Fatal(err)
+	}
+
+	attempt := 0
+	eventually(t, "a read is answered while all lanes wait, and go on waiting", func() bool {
+		attempt++
+		replies := make([]*nats.Subscription, len(held))
+		var before map[int32]time.Time
+		for i, user := range held { // one after the other, so that each has a lane of its own
+			replies[i] = send(t, nc, replace(user, fmt.Sprint("waits", attempt), `{}`))
+			for late := time.Now().Add(time.Second); len(before) <= i && time.Now().Before(late); {
+				before = waits(t, observer)
+			}
+		}
+		if r := do(t, nc, read("another")); r.Kind != "" {
+			t.Fatalf("the read: %q, %s", r.Kind, r.Detail)
+		}
+		after := waits(t, observer)
+		for _, reply := range replies { // the lanes are free again
+			if _, err := reply.NextMsg(10 * time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return len(before) == len(held) && maps.EqualFunc(before, after, time.Time.Equal)
+	})
+}
+
+func connectPostgres(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// send sends an operation and returns where the reply comes.
+func send(t *testing.T, nc *nats.Conn, o messages.Operation) *nats.Subscription {
+	t.Helper()
+	data, err := messages.EncodeRequest(messages.Request{Operations: []messages.Operation{o}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := nc.NewInbox()
+	sub, err := nc.SubscribeSync(reply)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.PublishRequest(o.Action.Subject(), reply, data); err != nil {
+		t.Fatal(err)
+	}
+	return sub
+}
+
+// waits tells which of the database's processes wait for a row, and since when they are at it.
+func waits(t *testing.T, conn *pgx.Conn) map[int32]time.Time {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), `
+		select pid, query_start from pg_stat_activity
+		where wait_event_type = 'Lock' and datname = current_database()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var (
+		pid   int32
+		since time.Time
+		found = make(map[int32]time.Time)
+	)
+	if _, err := pgx.ForEachRow(rows, []any{&pid, &since}, func() error {
+		found[pid] = since
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
