@@ -75,15 +75,16 @@ fuzz: ## Fuzz each fuzz test for FUZZTIME=20s
 	done; \
 	[ $$found = 1 ] || { echo 'no fuzz test found' >&2; exit 1; }
 
-# Results of a machine that does something else meanwhile are worth nothing. `go run ./bench/run -h` has the choices.
+# Results of a machine that does something else meanwhile are worth nothing. `go run ./bench/run -h` has the choices. Hono
+# is left out where node or nginx is missing: these are not installed.
 bench: ## Measure it beside its peers, about 40 minutes, into bench/results (ARGS="-experiments reads,writes -rounds 5")
 	@deploy/need-postgres.sh
-	@deploy/need-bench.sh
+	@deploy/need-tool.sh wrk
 	go run ./bench/run $(ARGS)
 
 bench-quick: ## The same in under 3 minutes, roughly: for a first look
 	@deploy/need-postgres.sh
-	@deploy/need-bench.sh
+	@deploy/need-tool.sh wrk
 	go run ./bench/run -name quick -experiments reads,writes,cpu,openloop -users 50000 -duration 1s -warmup 0s $(ARGS)
 
 bench-go: ## Run the Go benchmarks of single packages (BENCH=pattern, PACKAGES=./..., ARGS="-count 6")
@@ -103,10 +104,10 @@ lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the s
 	}; \
 	refuse cmd/api '$(NOT_IN_API)'; \
 	refuse cmd/worker '$(NOT_IN_WORKER)'
-	@if command -v shellcheck >/dev/null; then \
+	@if deploy/need-tool.sh shellcheck; then \
 		scripts=$$(find .ci/run deploy e2e -type f \( -name '*.sh' -o -path .ci/run \) | sort) && echo shellcheck $$scripts && shellcheck $$scripts; \
 	else \
-		echo 'shellcheck is not installed: the shell scripts were not checked'; \
+		echo 'the shell scripts were not checked'; \
 	fi
 
 fmt: $(LINT) ## Format the Go files

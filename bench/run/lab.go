@@ -68,7 +68,7 @@ func newLab(ctx context.Context, o options, log *slog.Logger) (l *lab, err error
 		return l, fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	if _, err := exec.LookPath("wrk"); err != nil {
-		return l, errors.New("wrk is missing: deploy/need-bench.sh")
+		return l, errors.New("wrk is missing: deploy/need-tool.sh wrk")
 	}
 	data := o.data
 	if data == "" {
