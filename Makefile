@@ -91,7 +91,7 @@ bench-go: ## Run the Go benchmarks of single packages (BENCH=pattern, PACKAGES=.
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(ARGS) $(PACKAGES)
 
 # Without cgo, so that a machine with no C compiler can do it.
-lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the shell scripts
+lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the shell scripts (shellcheck is installed where it may be)
 	@unformatted=$$(gofmt -s -l $(GO_FOLDERS)) && { [ -z "$$unformatted" ] || { echo "not formatted, see make fmt: $$unformatted" >&2; exit 1; }; }
 	go mod tidy -diff
 	CGO_ENABLED=0 go vet -tags e2e,browser,failpoint ./...
@@ -104,11 +104,12 @@ lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the s
 	}; \
 	refuse cmd/api '$(NOT_IN_API)'; \
 	refuse cmd/worker '$(NOT_IN_WORKER)'
-	@if deploy/need-tool.sh shellcheck; then \
-		scripts=$$(find .ci/run deploy e2e -type f \( -name '*.sh' -o -path .ci/run \) | sort) && echo shellcheck $$scripts && shellcheck $$scripts; \
-	else \
-		echo 'the shell scripts were not checked'; \
-	fi
+	@status=0; deploy/need-tool.sh shellcheck || status=$$?; \
+	case $$status in \
+	0) scripts=$$(find .ci/run deploy e2e -type f \( -name '*.sh' -o -path .ci/run \) | sort) && echo shellcheck $$scripts && shellcheck $$scripts ;; \
+	3) echo 'the shell scripts were not checked' ;; \
+	*) exit $$status ;; \
+	esac
 
 fmt: $(LINT) ## Format the Go files
 	$(LINT) fmt

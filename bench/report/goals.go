@@ -70,7 +70,11 @@ func (g goal) row() []string {
 	if reached {
 		answer = "yes"
 	}
-	return []string{g.text, fmt.Sprintf("%s %v", sign, g.wanted), g.is.text("%.2f"), answer}
+	verb := "%.2f"
+	if !reached && fmt.Sprintf(verb, g.is.Median) == fmt.Sprintf(verb, g.wanted) { // it would look as if it were
+		verb = "%.3f"
+	}
+	return []string{g.text, fmt.Sprintf("%s %v", sign, g.wanted), g.is.text(verb), answer}
 }
 
 // against is Outset's figure to that of another side. 0 connections stand for any number.

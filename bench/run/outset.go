@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/outset-settings/outset/bench/process"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -44,7 +47,7 @@ func (s *side) startAll(ctx context.Context, l *lab, what spec, queue string, po
 	if err != nil {
 		return err
 	}
-	if err := p.Until(ctx, func(ctx context.Context) error { _, err := s.requests(ctx); return err }); err != nil {
+	if err := p.Until(ctx, process.Serves(s.monitor)); err != nil {
 		return err
 	}
 	folder := cmp.Or(what.folder, l.bin)
@@ -121,11 +124,9 @@ func (s *side) requests(ctx context.Context) (int64, error) {
 	if err := json.NewDecoder(answer.Body).Decode(&clients); err != nil {
 		return 0, err
 	}
-	n := int64(0)
-	for _, c := range clients.Conns {
-		if c.Name == "outset api" {
-			n += c.InMsgs
-		}
+	i := slices.IndexFunc(clients.Conns, func(c *server.ConnInfo) bool { return c.Name == "outset api" })
+	if i < 0 {
+		return 0, errors.New("the NATS server has no client with the API's name")
 	}
-	return n, nil
+	return clients.Conns[i].InMsgs, nil
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// All lanes of writes wait for rows that somebody else holds. Reads have connections all the same.
+// All lanes of writes wait for rows that somebody else holds. A read has a connection all the same. Not parallel to others: three
+// writes and the read must come while the first of them waits, which it does for 300 ms.
 func TestReadsGoOnWhileWritesWait(t *testing.T) {
 	s, url := openAt(t)
 	nc := connect(t)
@@ -21,24 +22,21 @@ func TestReadsGoOnWhileWritesWait(t *testing.T) {
 	held := make([]string, config.WriteLanes)
 	for i := range held {
 		held[i] = fmt.Sprint("held", i)
-		do(t, nc, replace(held[i], "first", `{}`))
+		if r := do(t, nc, replace(held[i], "first", `{}`)); r.Kind != "" {
+			t.Fatalf("the first write: %q, %s", r.Kind, r.Detail)
+		}
 	}
 	holder, observer := connectPostgres(t, url), connectPostgres(t, url)
-	if _, err := holder.Exec(t.Context(), `begin`); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := holder.Exec(t.Context(), `select from settings where user_id = any($1) for update`, held); err != nil {
-		t.Fatal(err)
-	}
 
 	attempt := 0
 	eventually(t, "a read is answered while all lanes wait, and go on waiting", func() bool {
 		attempt++
+		release := hold(t, holder, held)
 		replies := make([]*nats.Subscription, len(held))
 		var before map[int32]time.Time
 		for i, user := range held { // one after the other, so that each has a lane of its own
 			replies[i] = send(t, nc, replace(user, fmt.Sprint("waits", attempt), `{}`))
-			for late := time.Now().Add(time.Second); len(before) <= i && time.Now().Before(late); {
+			for late := time.Now().Add(time.Second); len(before) <= i && time.Now().Before(late); time.Sleep(time.Millisecond) {
 				before = waits(t, observer)
 			}
 		}
@@ -46,13 +44,37 @@ func TestReadsGoOnWhileWritesWait(t *testing.T) {
 			t.Fatalf("the read: %q, %s", r.Kind, r.Detail)
 		}
 		after := waits(t, observer)
+		release()
+		waited := len(before) == len(held) && maps.EqualFunc(before, after, time.Time.Equal)
 		for _, reply := range replies { // the lanes are free again
-			if _, err := reply.NextMsg(10 * time.Second); err != nil {
+			m, err := reply.NextMsg(10 * time.Second)
+			if err != nil {
 				t.Fatal(err)
 			}
+			if r, err := messages.DecodeReply(m.Data, 1); waited && (err != nil || r.Results[0].Kind != "") {
+				t.Errorf("a write that waited: %+v, %v", r, err)
+			}
 		}
-		return len(before) == len(held) && maps.EqualFunc(before, after, time.Time.Equal)
+		return waited
 	})
+}
+
+// hold locks the users' rows until release is called.
+func hold(t *testing.T, conn *pgx.Conn, users []string) (release func()) {
+	t.Helper()
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := tx.Exec(t.Context(), `select from settings where user_id = any($1) for update`, users)
+	if err != nil || tag.RowsAffected() != int64(len(users)) {
+		t.Fatalf("%d rows of %d are held: %v", tag.RowsAffected(), len(users), err)
+	}
+	return func() {
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func connectPostgres(t *testing.T, url string) *pgx.Conn {
