@@ -32,10 +32,7 @@ func TestOverloaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	data, err := messages.EncodeRequest(messages.Request{Operations: []messages.Operation{read("ann")}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := encode(t, read("ann"))
 	for range 10 {
 		if err := nc.PublishRequest(messages.ReadSubject, "replies", data); err != nil {
 			t.Fatal(err)
@@ -70,10 +67,7 @@ func TestDrain(t *testing.T) {
 
 	const asked = 20
 	answers := make(chan error, asked)
-	data, err := messages.EncodeRequest(messages.Request{Operations: []messages.Operation{read("ann")}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := encode(t, read("ann"))
 	for range asked {
 		go func() {
 			_, err := nc.Request(messages.ReadSubject, data, 10*time.Second)

@@ -32,10 +32,7 @@ func TestReplyLost(t *testing.T) { // alone: others would get the fault
 		t.Fatalf("%+v", r)
 	}
 	o := replace("ann", "1", `{"n":1}`)
-	data, err := messages.EncodeRequest(messages.Request{Operations: []messages.Operation{o}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := encode(t, o)
 	if _, err := nc.Request(messages.WriteSubject, data, 500*time.Millisecond); !errors.Is(err, nats.ErrTimeout) {
 		t.Fatalf("the answer was to be lost: %v", err)
 	}

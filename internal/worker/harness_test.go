@@ -117,15 +117,27 @@ func do(t *testing.T, nc *nats.Conn, o messages.Operation) messages.Result {
 // ask sends operations in one request.
 func ask(t *testing.T, nc *nats.Conn, subject string, operations ...messages.Operation) messages.Reply {
 	t.Helper()
+	m, err := nc.Request(subject, encode(t, operations...), 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode(t, m, len(operations))
+}
+
+// encode makes a request of operations.
+func encode(t *testing.T, operations ...messages.Operation) []byte {
+	t.Helper()
 	data, err := messages.EncodeRequest(messages.Request{Operations: operations})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := nc.Request(subject, data, 10*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := messages.DecodeReply(m.Data, len(operations))
+	return data
+}
+
+// decode reads the reply to a request of n operations.
+func decode(t *testing.T, m *nats.Msg, n int) messages.Reply {
+	t.Helper()
+	r, err := messages.DecodeReply(m.Data, n)
 	if err != nil {
 		t.Fatal(err)
 	}

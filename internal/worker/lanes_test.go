@@ -1,7 +1,6 @@
 package worker_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"testing"
@@ -10,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -26,7 +26,7 @@ func TestReadsGoOnWhileWritesWait(t *testing.T) {
 			t.Fatalf("the first write: %q, %s", r.Kind, r.Detail)
 		}
 	}
-	holder, observer := connectPostgres(t, url), connectPostgres(t, url)
+	holder, observer := pgtest.Connect(t, url), pgtest.Connect(t, url)
 
 	attempt := 0
 	eventually(t, "a read is answered while all lanes wait, and go on waiting", func() bool {
@@ -51,8 +51,8 @@ func TestReadsGoOnWhileWritesWait(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r, err := messages.DecodeReply(m.Data, 1); waited && (err != nil || r.Results[0].Kind != "") {
-				t.Errorf("a write that waited: %+v, %v", r, err)
+			if r := decode(t, m, 1); waited && (r.Kind != "" || r.Results[0].Kind != "") {
+				t.Errorf("a write that waited: %+v", r)
 			}
 		}
 		return waited
@@ -77,29 +77,15 @@ func hold(t *testing.T, conn *pgx.Conn, users []string) (release func()) {
 	}
 }
 
-func connectPostgres(t *testing.T, url string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
-}
-
 // send sends an operation and returns where the reply comes.
 func send(t *testing.T, nc *nats.Conn, o messages.Operation) *nats.Subscription {
 	t.Helper()
-	data, err := messages.EncodeRequest(messages.Request{Operations: []messages.Operation{o}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	reply := nc.NewInbox()
 	sub, err := nc.SubscribeSync(reply)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nc.PublishRequest(o.Action.Subject(), reply, data); err != nil {
+	if err := nc.PublishRequest(o.Action.Subject(), reply, encode(t, o)); err != nil {
 		t.Fatal(err)
 	}
 	return sub

@@ -1,14 +1,12 @@
 package worker_test
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -91,14 +89,10 @@ func TestTrySchema(t *testing.T) {
 	if r := do(t, nc, try); r.Checked != 5 || r.Broken != 5 || r.Next != "" {
 		t.Errorf("last: %s", show(r))
 	}
-	conn, err := pgx.Connect(t.Context(), url)
-	if err == nil {
-		_, err = conn.Exec(t.Context(), `update settings set document = '{"size":"\ud800"}' where user_id = 'user 39'`)
-	}
+	_, err := pgtest.Connect(t, url).Exec(t.Context(), `update settings set document = '{"size":"\ud800"}' where user_id = 'user 39'`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close(context.Background()) }()
 	if r := do(t, nc, try); r.Checked != 5 || r.Broken != 5 || r.Users[4].ID != "user 39" || r.Users[4].Violations[0].Reason == "" {
 		t.Errorf("with what SQL has put: %s", show(r))
 	}

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -39,12 +38,7 @@ func reopen(t testing.TB, url string) *store.Store {
 // connect returns a plain connection, to look and to meddle.
 func connect(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
+	return pgtest.Connect(t, url)
 }
 
 func replace(t testing.TB, user, id, document string) store.Write {

@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"github.com/outset-settings/outset/internal/localpg"
@@ -95,6 +96,17 @@ func ForTest(t testing.TB) string {
 		}
 	})
 	return url
+}
+
+// Connect returns a plain connection, which is closed at the end of the test.
+func Connect(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
 }
 
 // TempDir is like t.TempDir but can be entered by the user who runs PostgreSQL when the tests run

@@ -3,7 +3,6 @@
 package pgtest_test
 
 import (
-	"context"
 	"errors"
 	"net/url"
 	"os"
@@ -28,7 +27,7 @@ func TestEachTestHasADatabase(t *testing.T) {
 			t.Errorf("%s twice", url)
 		}
 		seen[url] = true
-		conn := connect(t, url)
+		conn := pgtest.Connect(t, url)
 		// Left open on purpose until after the database is dropped: that must not hang.
 		if _, err := conn.Exec(t.Context(), "create table only_here ()"); err != nil {
 			t.Error(err)
@@ -41,7 +40,7 @@ func TestNameThatIsNoIdentifier(t *testing.T) {
 	t.Run(`it's "odd" / 日本 and `+strings.Repeat("long ", 30), func(t *testing.T) {
 		t.Parallel()
 		var name string
-		if err := connect(t, pgtest.ForTest(t)).QueryRow(t.Context(), "select current_database()").Scan(&name); err != nil {
+		if err := pgtest.Connect(t, pgtest.ForTest(t)).QueryRow(t.Context(), "select current_database()").Scan(&name); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasPrefix(name, "testnamethatisnoidentifier_it_s__odd") {
@@ -98,14 +97,4 @@ func TestNothingIsLeft(t *testing.T) {
 			}
 		})
 	}
-}
-
-func connect(t *testing.T, url string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
 }
