@@ -1,13 +1,13 @@
 #!/bin/sh
-# need-tool.sh TOOL: makes sure that a program can be found whose package has its name: wrk, the load generator of `make bench`,
-# or shellcheck. It is installed when this is root on a Debian-like system; otherwise one line says how, and the
-# exit status is 3.
+# need-tool.sh TOOL [HOW]: makes sure that a program can be found whose package has its name: wrk, the load generator of
+# `make bench`, or shellcheck. It is installed when this is root on a Debian-like system; otherwise one line says how to, and
+# the exit status is 3.
 set -eu
 tool=$1
 
 if command -v "$tool" >/dev/null 2>&1; then exit 0; fi
 
-say="$tool is missing: apt-get install $tool (Debian, Ubuntu), brew install $tool (macOS)"
+say=${2:-"$tool is missing: apt-get install $tool (Debian, Ubuntu), brew install $tool (macOS)"}
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 	echo "need-tool: $say" >&2
