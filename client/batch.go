@@ -24,13 +24,14 @@ type Result struct {
 	Err      error // what the method of the same name would return; nil: it was done
 }
 
-// Batch carries out many operations in one request, or in one for each hundred (or 6.6 MiB), and returns a result for each, in their
-// order. Those of one user are done one after the other; that one fails keeps none of the others from being done.
+// Batch carries out many operations in one request, or in one for each hundred (or 6.6 MiB), and
+// returns a result for each, in their order. Those of one user are done one after the other; that
+// one fails keeps none of the others from being done.
 //
-// The error is that of a request which got no answer as a whole; the results that it leaves open have it, too. Requests are
-// repeated as with other methods, but not single operations that found the service busy. Those can be sent
-// again as they are, since an [Operation] is applied once; but one that is sent again overtakes the later ones of its user
-// that were applied already.
+// The error is that of a request which got no answer as a whole; the results that it leaves open
+// have it, too. Requests are repeated as with other methods, but not single operations that found
+// the service busy. Those can be sent again as they are, since an [Operation] is applied once; but
+// one that is sent again overtakes the later ones of its user that were applied already.
 func (c *Client) Batch(ctx context.Context, operations ...Operation) ([]Result, error) {
 	results := make([]Result, len(operations))
 	for i, o := range operations {
@@ -56,7 +57,8 @@ func (c *Client) Batch(ctx context.Context, operations ...Operation) ([]Result, 
 	return results, nil
 }
 
-// tooLarge tells whether a request as a whole was refused for its size, by the service or by something on the way.
+// tooLarge tells whether a request as a whole was refused for its size, by the service or by
+// something on the way.
 func tooLarge(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusRequestEntityTooLarge && !errors.Is(err, ErrOutcomeUnknown)
@@ -83,7 +85,8 @@ func fill(results []Result, err error) {
 	}
 }
 
-// check tells why an operation can't be a part of a batch: what the service can't read would make the whole unreadable.
+// check tells why an operation can't be a part of a batch: what the service can't read would make
+// the whole unreadable.
 func (o *Operation) check() error {
 	switch {
 	case o.err != nil:
@@ -135,7 +138,8 @@ func (c *Client) batch(ctx context.Context, operations []Operation, results []Re
 	return nil
 }
 
-// json is an operation as a batch has it. Not through Marshal, which would spell the body in another way.
+// json is an operation as a batch has it. Not through Marshal, which would spell the body in
+// another way.
 func (o *Operation) json() []byte {
 	headers := make(map[string]string, len(o.header))
 	for name, values := range o.header {

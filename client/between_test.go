@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// between is something on the way to the service that does something else with the first so many requests.
+// between is something on the way to the service that does something else with the first so many
+// requests.
 func between(t *testing.T, first int64, other func(w http.ResponseWriter, r *http.Request, forward http.Handler)) (base string, requests *atomic.Int64) {
 	t.Helper()
 	target, err := url.Parse(service)
@@ -50,7 +51,8 @@ func plain(status int) func(http.ResponseWriter, *http.Request, http.Handler) {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { http.Error(w, "no", status) }
 }
 
-// swallow has the request carried out and doesn't give the answer: with a connection that ends, or with half of it.
+// swallow has the request carried out and doesn't give the answer: with a connection that ends, or
+// with half of it.
 func swallow(_ http.ResponseWriter, r *http.Request, forward http.Handler) {
 	forward.ServeHTTP(&nowhere{header: make(http.Header)}, r)
 	panic(http.ErrAbortHandler)

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Client talks to one Outset service. It may be used by many goroutines at once; make one and keep it.
+// Client talks to one Outset service. It may be used by many goroutines at once; make one and keep
+// it.
 type Client struct {
 	base    string // scheme, host and perhaps a path, without a slash at the end
 	http    *http.Client
@@ -22,20 +23,21 @@ type Client struct {
 // Option changes how a Client works.
 type Option func(*Client)
 
-// WithHTTPClient has the requests sent by another http.Client than one of the Client's own, for instance one with
-// certificates or a proxy. Its Timeout, which would end streams too, doesn't count: see [WithTimeout]. Redirects
-// are never followed.
+// WithHTTPClient has the requests sent by another http.Client than one of the Client's own, for
+// instance one with certificates or a proxy. Its Timeout, which would end streams too, doesn't
+// count: see [WithTimeout]. Redirects are never followed.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
 // WithRetry changes how requests are repeated; Retry{Attempts: 1} never does it.
 func WithRetry(r Retry) Option { return func(c *Client) { c.retry = r.orDefaults() } }
 
-// WithTimeout limits each attempt of a request, and of a stream the time until it begins; the default is 15 s. It should be longer than the
-// service's own limit (REQUEST_TIMEOUT, by default 5 s), whose answer says more than silence does. What limits
-// the whole call is its context.
+// WithTimeout limits each attempt of a request, and of a stream the time until it begins; the
+// default is 15 s. It should be longer than the service's own limit (REQUEST_TIMEOUT, by default 5
+// s), whose answer says more than silence does. What limits the whole call is its context.
 func WithTimeout(d time.Duration) Option { return func(c *Client) { c.timeout = d } }
 
-// WithHeader sets a header of every request, for instance what a gateway before the service wants to see.
+// WithHeader sets a header of every request, for instance what a gateway before the service wants
+// to see.
 func WithHeader(name, value string) Option {
 	return func(c *Client) {
 		c.err = errors.Join(c.err, checkHeader(name, value))
@@ -45,12 +47,13 @@ func WithHeader(name, value string) Option {
 
 const (
 	defaultTimeout = 15 * time.Second
-	// Connections that are kept when idle; net/http's own default of 2 makes new ones all the time under load.
+	// Connections that are kept when idle; net/http's own default of 2 makes new ones all the time
+	// under load.
 	idleConnections = 64
 )
 
-// New returns a client of the service at an address like "http://127.0.0.1:8080", which may have a path before that
-// of the service. It doesn't connect yet.
+// New returns a client of the service at an address like "http://127.0.0.1:8080", which may have a
+// path before that of the service. It doesn't connect yet.
 func New(server string, options ...Option) (*Client, error) {
 	u, err := url.Parse(server)
 	var why *url.Error
@@ -79,7 +82,8 @@ func New(server string, options ...Option) (*Client, error) {
 	}
 	own := *c.http
 	own.Timeout = 0
-	// net/http would make a GET of a write that is redirected, and its success would look like that of the write.
+	// net/http would make a GET of a write that is redirected, and its success would look like that
+	// of the write.
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.http = &own
 	return c, nil

@@ -20,7 +20,8 @@ type answer struct {
 	body   []byte
 }
 
-// do sends an operation, again and again where that is safe and may help, and returns the answer if it is a success.
+// do sends an operation, again and again where that is safe and may help, and returns the answer if
+// it is a success.
 func (c *Client) do(ctx context.Context, o *Operation) (*answer, error) {
 	return c.doWithin(ctx, o, c.timeout)
 }
@@ -40,8 +41,8 @@ func (c *Client) doWithin(ctx context.Context, o *Operation, timeout time.Durati
 	return a, nil
 }
 
-// repeat has attempt carry out an operation until it succeeds, is refused for good, has been tried often enough or
-// ctx ends. The error tells whether a write may have been applied.
+// repeat has attempt carry out an operation until it succeeds, is refused for good, has been tried
+// often enough or ctx ends. The error tells whether a write may have been applied.
 func (c *Client) repeat(ctx context.Context, o *Operation, attempt func(context.Context) error) error {
 	if o.err != nil {
 		return o.err
@@ -89,8 +90,8 @@ func (c *Client) once(ctx context.Context, o *Operation) (*answer, error) {
 	return &answer{response.StatusCode, response.Header, body}, nil
 }
 
-// request is an operation as net/http wants it. The address is parsed from its text, so that what is
-// percent-encoded in it stays so.
+// request is an operation as net/http wants it. The address is parsed from its text, so that what
+// is percent-encoded in it stays so.
 func (c *Client) request(ctx context.Context, o *Operation, body io.Reader) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, o.method, c.base+o.path, body)
 	if err != nil {
@@ -101,7 +102,8 @@ func (c *Client) request(ctx context.Context, o *Operation, body io.Reader) (*ht
 	return r, nil
 }
 
-// send returns the answer to a request if it is a success of the service. The caller closes its body.
+// send returns the answer to a request if it is a success of the service. The caller closes its
+// body.
 func (c *Client) send(r *http.Request, o *Operation) (*http.Response, error) {
 	var way way
 	response, err := c.http.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), way.trace())))
@@ -126,8 +128,8 @@ func (c *Client) send(r *http.Request, o *Operation) (*http.Response, error) {
 	return nil, errorOf(response.StatusCode, response.Header, body)
 }
 
-// way tells whether a request may have left. Only net/http's own transport tells when it begins to look for a connection
-// and when it has one: of any other the worst is assumed.
+// way tells whether a request may have left. Only net/http's own transport tells when it begins to
+// look for a connection and when it has one: of any other the worst is assumed.
 type way struct{ begun, found atomic.Bool }
 
 func (w *way) trace() *httptrace.ClientTrace {

@@ -10,10 +10,11 @@ import (
 
 // What errors.Is tells apart. Other failures of the service are an [*Error] with another Kind.
 var (
-	// ErrNotFound: no value at this path, no such version in the history, no schema. A user without settings
-	// is no error: the document is {} then.
+	// ErrNotFound: no value at this path, no such version in the history, no schema. A user without
+	// settings is no error: the document is {} then.
 	ErrNotFound = errors.New("outset: not found")
-	// ErrPrecondition: the settings are not what [IfVersion] or its like asks for; the [*Error] has what there is.
+	// ErrPrecondition: the settings are not what [IfVersion] or its like asks for; the [*Error] has
+	// what there is.
 	ErrPrecondition = errors.New("outset: precondition failed")
 	// ErrPreconditionRequired: this service takes no write without a precondition.
 	ErrPreconditionRequired = errors.New("outset: precondition required")
@@ -21,7 +22,8 @@ var (
 	ErrMalformed = errors.New("outset: malformed")
 	// ErrInvalid: JSON, but no settings document (no object, too deep, a number too long).
 	ErrInvalid = errors.New("outset: invalid document")
-	// ErrViolation: the document would not be as the schema wants it; the [*Error] has the violations.
+	// ErrViolation: the document would not be as the schema wants it; the [*Error] has the
+	// violations.
 	ErrViolation = errors.New("outset: schema violation")
 	// ErrInvalidSchema: no JSON Schema that the service takes.
 	ErrInvalidSchema = errors.New("outset: invalid schema")
@@ -33,8 +35,8 @@ var (
 	ErrKeyReused = errors.New("outset: idempotency key reused")
 	// ErrUnavailable: the service is busy, or can't be reached. Certainly nothing was changed.
 	ErrUnavailable = errors.New("outset: unavailable")
-	// ErrOutcomeUnknown: the write may have been applied, or may be applied soon. Repeating it with the same
-	// [IdempotencyKey] is safe.
+	// ErrOutcomeUnknown: the write may have been applied, or may be applied soon. Repeating it with
+	// the same [IdempotencyKey] is safe.
 	ErrOutcomeUnknown = errors.New("outset: outcome unknown")
 	// ErrInternal: a fault of the service. Of a write the error is [ErrOutcomeUnknown], too.
 	ErrInternal = errors.New("outset: internal error")
@@ -44,7 +46,8 @@ var (
 	ErrIncomplete = errors.New("outset: incomplete")
 )
 
-// kindUnknown is the kind of failures that leave open what became of the write, kindUnavailable of those that don't.
+// kindUnknown is the kind of failures that leave open what became of the write, kindUnavailable of
+// those that don't.
 const (
 	kindUnknown     = "outcome-unknown"
 	kindUnavailable = "unavailable"
@@ -77,8 +80,8 @@ type Error struct {
 	Detail    string // what is wrong with this request; may be empty
 	RequestID string // names the request in the service's logs
 
-	// With ErrPrecondition: what there is. Version 0 means that the user never saved. Settings is nil where
-	// there is no document, and on reads.
+	// With ErrPrecondition: what there is. Version 0 means that the user never saved. Settings is
+	// nil where there is no document, and on reads.
 	Version  int64
 	Settings json.RawMessage
 

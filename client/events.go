@@ -72,8 +72,8 @@ func (r *eventReader) next() (event, error) {
 	}
 }
 
-// line returns the next line, which may end with CR, LF or both, as soon as its end has come: it doesn't wait for what
-// is behind a CR.
+// line returns the next line, which may end with CR, LF or both, as soon as its end has come: it
+// doesn't wait for what is behind a CR.
 func (r *eventReader) line() ([]byte, error) {
 	var line []byte
 	for {

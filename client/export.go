@@ -11,9 +11,9 @@ import (
 	"net/http"
 )
 
-// Export returns all users who have a document. It is one request, which takes as long as the loop does. The service gives
-// each piece a minute to be taken: a loop that pauses longer may break it. An error is the last that it yields; without one
-// the loop has seen all of them.
+// Export returns all users who have a document. It is one request, which takes as long as the loop
+// does. The service gives each piece a minute to be taken: a loop that pauses longer may break it.
+// An error is the last that it yields; without one the loop has seen all of them.
 func (c *Client) Export(ctx context.Context) iter.Seq2[Settings, error] {
 	return func(yield func(Settings, error) bool) {
 		more := true
@@ -31,9 +31,9 @@ func (c *Client) Export(ctx context.Context) iter.Seq2[Settings, error] {
 	}
 }
 
-// ExportTo writes all users who have a document, one JSON object in each line as [Client.Import] takes them, and returns
-// how many there were. Only without an error they are all; the last line then is {"end":true,"users":N}. A w that holds up
-// a piece for more than a minute may break it.
+// ExportTo writes all users who have a document, one JSON object in each line as [Client.Import]
+// takes them, and returns how many there were. Only without an error they are all; the last line
+// then is {"end":true,"users":N}. A w that holds up a piece for more than a minute may break it.
 func (c *Client) ExportTo(ctx context.Context, w io.Writer) (users int64, err error) {
 	return c.export(ctx, func(text []byte, _ *exportLine) error {
 		_, err := w.Write(text)
@@ -82,7 +82,8 @@ func (c *Client) export(ctx context.Context, take func(text []byte, l *exportLin
 	}
 }
 
-// open sends an operation without a body whose answer is a stream. What fails before it begins is repeated.
+// open sends an operation without a body whose answer is a stream. What fails before it begins is
+// repeated.
 func (c *Client) open(ctx context.Context, o *Operation) (*http.Response, error) {
 	var response *http.Response
 	err := c.repeat(ctx, o, func(ctx context.Context) (err error) {

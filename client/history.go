@@ -15,8 +15,8 @@ type Revision struct {
 	Size      int64     `json:"size"`      // bytes of the document; 0: it was deleted
 }
 
-// History returns the versions of the user's document that are kept, the newest first. An error is the last
-// that it yields. It asks for page after page as far as the loop goes.
+// History returns the versions of the user's document that are kept, the newest first. An error is
+// the last that it yields. It asks for page after page as far as the loop goes.
 func (c *Client) History(ctx context.Context, user string) iter.Seq2[Revision, error] {
 	return func(yield func(Revision, error) bool) {
 		o := about(http.MethodGet, user, "/history?limit=100") // the most in one page
@@ -46,7 +46,8 @@ func yieldAll[T any](all []T, yield func(T, error) bool) bool {
 	return true
 }
 
-// At returns the user's document as it was at a version, or [ErrNotFound] if the history doesn't have it (any more).
+// At returns the user's document as it was at a version, or [ErrNotFound] if the history doesn't
+// have it (any more).
 func (c *Client) At(ctx context.Context, user string, version int64, options ...ReadOption) (Settings, error) {
 	return c.settings(ctx, OpAt(user, version, options...))
 }

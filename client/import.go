@@ -20,15 +20,18 @@ type Outcome struct {
 }
 
 // Import replaces the documents of many users by what the lines say, each a JSON object such as
-// {"user":"42","settings":{"theme":"dark"}}, and returns an outcome for each, in their order. That one line fails keeps none
-// of the others from being taken. The lines are read while the outcomes come; [Lines] makes them of settings.
+// {"user":"42","settings":{"theme":"dark"}}, and returns an outcome for each, in their order. That
+// one line fails keeps none of the others from being taken. The lines are read while the outcomes
+// come; [Lines] makes them of settings.
 //
-// An error is the last that is yielded; without one each line has had its outcome. What was imported until then stays
-// so, and beginning again from the start does no harm but to count the versions on. Leaving the loop ends the import,
-// but doesn't recall the lines that were sent already. The service waits 10 s (READ_TIMEOUT) for the next line and a minute
-// for its outcomes to be taken: lines that come slower, or a loop that pauses longer, may break the import.
+// An error is the last that is yielded; without one each line has had its outcome. What was
+// imported until then stays so, and beginning again from the start does no harm but to count the
+// versions on. Leaving the loop ends the import, but doesn't recall the lines that were sent
+// already. The service waits 10 s (READ_TIMEOUT) for the next line and a minute for its outcomes to
+// be taken: lines that come slower, or a loop that pauses longer, may break the import.
 //
-// If lines is an io.Closer it is closed. A Read that is in progress when the import ends may outlast it; none begins after.
+// If lines is an io.Closer it is closed. A Read that is in progress when the import ends may
+// outlast it; none begins after.
 func (c *Client) Import(ctx context.Context, lines io.Reader) iter.Seq2[Outcome, error] {
 	return func(yield func(Outcome, error) bool) {
 		more := true
@@ -96,8 +99,8 @@ func (c *Client) importLines(ctx context.Context, lines io.Reader, take func(*im
 	}
 }
 
-// openImport sends the lines and returns the answer as soon as it begins. Only what fails before the first line has
-// been read is repeated.
+// openImport sends the lines and returns the answer as soon as it begins. Only what fails before
+// the first line has been read is repeated.
 func (c *Client) openImport(ctx context.Context, lines *source) (*http.Response, error) {
 	o := &Operation{
 		method: http.MethodPost, path: "/users/import", answer: linesType,

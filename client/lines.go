@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// Lines makes what [Client.Import] reads of settings, of which it takes users and documents. Where the sequence yields
-// an error the import breaks off with it.
+// Lines makes what [Client.Import] reads of settings, of which it takes users and documents. Where
+// the sequence yields an error the import breaks off with it.
 func Lines(all iter.Seq2[Settings, error]) io.ReadCloser { return &lines{all: all} }
 
 type lines struct {
@@ -66,7 +66,8 @@ func (l *lines) end() {
 	}
 }
 
-// Close waits neither for a Read nor for the end of the sequence, which may be waiting for something that never comes.
+// Close waits neither for a Read nor for the end of the sequence, which may be waiting for
+// something that never comes.
 func (l *lines) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -90,7 +91,8 @@ func (l *lines) line() ([]byte, error) {
 	return s.line()
 }
 
-// line is a line that says that a user has a document: the document itself, if it is one line, else its text.
+// line is a line that says that a user has a document: the document itself, if it is one line, else
+// its text.
 func (s *Settings) line() ([]byte, error) {
 	user, err := json.Marshal(s.User)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Operation is one request, made by the functions whose names begin with Op, for [Client.Batch]. A write has its
-// idempotency key from the beginning: using the same Operation twice applies it once.
+// Operation is one request, made by the functions whose names begin with Op, for [Client.Batch]. A
+// write has its idempotency key from the beginning: using the same Operation twice applies it once.
 type Operation struct {
 	user   string // "" where it is about no single one
 	method string
@@ -117,7 +117,8 @@ func (o *Operation) set(name, value string) {
 	o.header.Set(name, value)
 }
 
-// checkHeader returns an error for what could not be sent: net/http would take each time that it fails for a failure of the network.
+// checkHeader returns an error for what could not be sent: net/http would take each time that it
+// fails for a failure of the network.
 func checkHeader(name, value string) error {
 	switch {
 	case name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }):
@@ -136,8 +137,8 @@ func about(method, user, path string) Operation {
 	return o
 }
 
-// segment encodes a user id, a key or an index as a segment of a path. Dots, too, where something on the way
-// would take them for the path's own.
+// segment encodes a user id, a key or an index as a segment of a path. Dots, too, where something
+// on the way would take them for the path's own.
 func segment(token string) string {
 	if token == "." || token == ".." {
 		return strings.ReplaceAll(token, ".", "%2E")

@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// Path is the way to a value inside a document: the key of an object or the index in an array, level by level. Behind
-// the last element of an array is "-".
+// Path is the way to a value inside a document: the key of an object or the index in an array,
+// level by level. Behind the last element of an array is "-".
 type Path []string
 
-// ParsePath reads a JSON pointer (RFC 6901), whose first slash may be left out: "editor/font/size". A slash in
-// a key is spelt ~1 and a tilde ~0. "" is the whole document, which is no path to a value.
+// ParsePath reads a JSON pointer (RFC 6901), whose first slash may be left out: "editor/font/size".
+// A slash in a key is spelt ~1 and a tilde ~0. "" is the whole document, which is no path to a
+// value.
 func ParsePath(pointer string) (Path, error) {
 	if pointer == "" {
 		return nil, nil
@@ -43,7 +44,8 @@ func (p Path) escaped() string {
 	return b.String()
 }
 
-// in refuses an operation on the value at no path at all: its address is that of the whole document.
+// in refuses an operation on the value at no path at all: its address is that of the whole
+// document.
 func (p Path) in(o Operation) Operation {
 	if len(p) == 0 && o.err == nil {
 		o.err = fmt.Errorf("%w: the path is empty", ErrMalformed)

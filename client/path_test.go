@@ -15,7 +15,8 @@ func tokens() *rapid.Generator[string] {
 	return rapid.OneOf(rapid.String(), rapid.StringOfN(rapid.RuneFrom([]rune(`./~01%?#+&; "\é`)), 0, 6, -1))
 }
 
-// TestPathProperty: a path survives being a JSON pointer, with and without its first slash, and being an address.
+// TestPathProperty: a path survives being a JSON pointer, with and without its first slash, and
+// being an address.
 func TestPathProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -39,7 +40,8 @@ func TestPathProperty(t *testing.T) {
 	})
 }
 
-// TestOperationProperty: in a batch the body has the bytes that it has alone, but for white space around it.
+// TestOperationProperty: in a batch the body has the bytes that it has alone, but for white space
+// around it.
 func TestOperationProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -6,7 +6,8 @@ import (
 	"regexp"
 )
 
-// What answers of the service are, but for documents, values and the schema, which have a version as their entity tag.
+// What answers of the service are, but for documents, values and the schema, which have a version
+// as their entity tag.
 const (
 	jsonType   = "application/json"
 	linesType  = "application/x-ndjson"
@@ -15,7 +16,8 @@ const (
 
 var versionTag = regexp.MustCompile(`^(W/)?"[0-9]+(-[0-9]+)?"$`)
 
-// recognize returns an error if a success is not the service's, but for instance that of a page which asks for a password.
+// recognize returns an error if a success is not the service's, but for instance that of a page
+// which asks for a password.
 func (o *Operation) recognize(r *http.Response) error {
 	if o.answer == "" {
 		if versionTag.MatchString(r.Header.Get("ETag")) {
@@ -29,7 +31,8 @@ func (o *Operation) recognize(r *http.Response) error {
 	return foreign(r.StatusCode, "no "+o.answer)
 }
 
-// foreign is a success that isn't the service's. It has no kind, as other answers that come from elsewhere.
+// foreign is a success that isn't the service's. It has no kind, as other answers that come from
+// elsewhere.
 func foreign(status int, missing string) *Error {
 	return &Error{Status: status, Title: http.StatusText(status), Detail: "the answer is not the service's: it has " + missing}
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Retry says how a request is repeated that found the service busy or away, or got no answer. Where a number is 0
-// the default holds.
+// Retry says how a request is repeated that found the service busy or away, or got no answer. Where
+// a number is 0 the default holds.
 type Retry struct {
 	Attempts int           // at most, the first included; default 5
 	Wait     time.Duration // about so long before the second; twice as long each time; default 100 ms
@@ -28,8 +28,8 @@ func (r Retry) orDefaults() Retry {
 	return r
 }
 
-// pause is how long to wait after so many attempts. Half of it is chance, so that clients that failed together
-// don't come back together.
+// pause is how long to wait after so many attempts. Half of it is chance, so that clients that
+// failed together don't come back together.
 func (r Retry) pause(attempts int, retryAfter time.Duration) time.Duration {
 	d := min(r.Wait, r.MaxWait)
 	for ; attempts > 1 && d < r.MaxWait; attempts-- {
@@ -42,8 +42,8 @@ func (r Retry) pause(attempts int, retryAfter time.Duration) time.Duration {
 	return d/2 + random
 }
 
-// sleep waits, unless ctx ends before the time would be over: then it returns at once, with an error that is
-// that of ctx.
+// sleep waits, unless ctx ends before the time would be over: then it returns at once, with an
+// error that is that of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d {
 		return fmt.Errorf("no time is left to try again: %w", context.DeadlineExceeded)

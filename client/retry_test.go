@@ -131,7 +131,8 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// TestNoWorker: without one nothing is done, which the service says; when one comes, so does the answer.
+// TestNoWorker: without one nothing is done, which the service says; when one comes, so does the
+// answer.
 func TestNoWorker(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)

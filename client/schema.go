@@ -24,7 +24,8 @@ func (c *Client) Schema(ctx context.Context, options ...ReadOption) (Schema, err
 	return c.schema(ctx, &o)
 }
 
-// PutSchema sets the schema. Documents that are there already stay as they are, see [Client.CheckSchema].
+// PutSchema sets the schema. Documents that are there already stay as they are, see
+// [Client.CheckSchema].
 func (c *Client) PutSchema(ctx context.Context, schema json.RawMessage, options ...WriteOption) (Schema, error) {
 	o := schemaOperation(http.MethodPut)
 	o.take("application/json", schema, options)
@@ -52,7 +53,8 @@ type CheckedUser struct {
 	Violations []Violation `json:"violations"`
 }
 
-// CheckSchema holds all documents to a schema without setting it. It takes as long as it takes to read them all.
+// CheckSchema holds all documents to a schema without setting it. It takes as long as it takes to
+// read them all.
 func (c *Client) CheckSchema(ctx context.Context, schema json.RawMessage) (Check, error) {
 	o := schemaOperation(http.MethodPut)
 	o.path += "?dry_run=true"

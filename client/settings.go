@@ -35,13 +35,14 @@ func (c *Client) Put(ctx context.Context, user string, document json.RawMessage,
 	return c.settings(ctx, OpPut(user, document, options...))
 }
 
-// Patch changes the user's document by a merge patch (RFC 7396), {"theme":null,"font":{"size":12}} for
-// instance, and returns what came of it.
+// Patch changes the user's document by a merge patch (RFC 7396), {"theme":null,"font":{"size":12}}
+// for instance, and returns what came of it.
 func (c *Client) Patch(ctx context.Context, user string, patch json.RawMessage, options ...WriteOption) (Settings, error) {
 	return c.settings(ctx, OpPatch(user, patch, options...))
 }
 
-// PatchJSON changes the user's document by a JSON patch (RFC 6902), a list of operations, and returns what came of it.
+// PatchJSON changes the user's document by a JSON patch (RFC 6902), a list of operations, and
+// returns what came of it.
 func (c *Client) PatchJSON(ctx context.Context, user string, patch json.RawMessage, options ...WriteOption) (Settings, error) {
 	return c.settings(ctx, OpPatchJSON(user, patch, options...))
 }
@@ -51,7 +52,8 @@ func (c *Client) Delete(ctx context.Context, user string, options ...WriteOption
 	return c.settings(ctx, OpDelete(user, options...))
 }
 
-// Erase removes all that is known of the user, history included. Only the id stays, with the version.
+// Erase removes all that is known of the user, history included. Only the id stays, with the
+// version.
 func (c *Client) Erase(ctx context.Context, user string, options ...WriteOption) (Settings, error) {
 	return c.settings(ctx, OpErase(user, options...))
 }

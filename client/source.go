@@ -18,7 +18,8 @@ type source struct {
 	gate   *gate        // of the attempt that is under way
 }
 
-// enter returns the source for one attempt, and leave ends that: net/http may read on after the attempt has ended.
+// enter returns the source for one attempt, and leave ends that: net/http may read on after the
+// attempt has ended.
 func (s *source) enter() *gate {
 	s.gate = &gate{source: s}
 	return s.gate

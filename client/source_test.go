@@ -21,7 +21,8 @@ func answering(r *http.Request, status int, text string) *http.Response {
 	}
 }
 
-// TestImportLateRead: a transport may read the lines after it has returned, but they belong to the next attempt then.
+// TestImportLateRead: a transport may read the lines after it has returned, but they belong to the
+// next attempt then.
 func TestImportLateRead(t *testing.T) {
 	t.Parallel()
 	var first io.Reader
@@ -62,7 +63,8 @@ func TestImportLeft(t *testing.T) {
 	}
 }
 
-// TestImportBlocked: a sequence that waits for ever keeps neither the context nor the loop from ending the import.
+// TestImportBlocked: a sequence that waits for ever keeps neither the context nor the loop from
+// ending the import.
 func TestImportBlocked(t *testing.T) {
 	t.Parallel()
 	c := to(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -109,7 +111,8 @@ func TestImportBlocked(t *testing.T) {
 	}
 }
 
-// TestLinesUnread: a sequence that nobody has asked for has not begun. That nothing is left of it is seen at the end of all tests.
+// TestLinesUnread: a sequence that nobody has asked for has not begun. That nothing is left of it
+// is seen at the end of all tests.
 func TestLinesUnread(t *testing.T) {
 	t.Parallel()
 	never := func(func(client.Settings, error) bool) { t.Error("it has begun") }

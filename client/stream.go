@@ -14,7 +14,8 @@ var (
 	errSilence = errors.New("no sign of life for three heartbeats")
 )
 
-// begin sends an operation whose answer is a stream, which has to begin within the time for an attempt. The caller closes it.
+// begin sends an operation whose answer is a stream, which has to begin within the time for an
+// attempt. The caller closes it.
 func (c *Client) begin(ctx context.Context, o *Operation, body io.Reader) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	late := time.AfterFunc(c.timeout, func() { cancel(errLate) })

@@ -100,7 +100,8 @@ type broken struct{ error }
 
 func (b broken) Write([]byte) (int, error) { return 0, b.error }
 
-// TestImportCutOff: each way that an import can end early is told, and what had an outcome until then is yielded.
+// TestImportCutOff: each way that an import can end early is told, and what had an outcome until
+// then is yielded.
 func TestImportCutOff(t *testing.T) {
 	t.Parallel()
 	const one, two = `{"line":1,"user":"1","status":200,"version":4}` + "\n", `{"line":2,"status":400,"error":{"type":"/problems/malformed","status":400,"detail":"D"}}` + "\n"

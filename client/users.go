@@ -17,8 +17,9 @@ type UsersOptions struct {
 	PageSize     int       // users in one request, at most 500; 0: as the service likes
 }
 
-// Users returns the users who have a document, in the order of their ids as bytes. It asks for page after page as far
-// as the loop goes; who changes meanwhile is there as of their page. An error is the last that it yields.
+// Users returns the users who have a document, in the order of their ids as bytes. It asks for page
+// after page as far as the loop goes; who changes meanwhile is there as of their page. An error is
+// the last that it yields.
 func (c *Client) Users(ctx context.Context, options *UsersOptions) iter.Seq2[Settings, error] {
 	return func(yield func(Settings, error) bool) {
 		o := Operation{method: http.MethodGet, path: "/users" + options.query(), answer: jsonType}
@@ -59,7 +60,8 @@ func (o *UsersOptions) query() string {
 	return "?" + q.Encode()
 }
 
-// line is a user in a list and in an export, where a document that has line breaks or white space around it is text.
+// line is a user in a list and in an export, where a document that has line breaks or white space
+// around it is text.
 type line struct {
 	User     string          `json:"user"`
 	Version  int64           `json:"version"`

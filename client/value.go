@@ -24,8 +24,8 @@ func (c *Client) Value(ctx context.Context, user string, path Path, options ...R
 	return c.value(ctx, OpValue(user, path, options...), path)
 }
 
-// SetValue puts a value at a path of the document. It makes parents that are missing: objects, or before "-" an
-// array.
+// SetValue puts a value at a path of the document. It makes parents that are missing: objects, or
+// before "-" an array.
 func (c *Client) SetValue(ctx context.Context, user string, path Path, value json.RawMessage, options ...WriteOption) (Value, error) {
 	return c.value(ctx, OpSetValue(user, path, value, options...), path)
 }

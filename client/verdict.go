@@ -18,8 +18,8 @@ type lostError struct {
 
 func (l lostError) Unwrap() error { return l.error }
 
-// settled tells whether a failure leaves nothing open, whatever became of the attempts before: the service itself
-// refuses the request, there is nothing newer, or it could not be made.
+// settled tells whether a failure leaves nothing open, whatever became of the attempts before: the
+// service itself refuses the request, there is nothing newer, or it could not be made.
 func settled(err error) bool {
 	var e *Error
 	if errors.As(err, &e) {
@@ -72,7 +72,8 @@ func giveUp(err error, doubt bool, attempts int) error {
 	return caused(sentinel, " after "+times(attempts), err)
 }
 
-// causedError is an error of this package with what led to it. Its text has the name of the package once.
+// causedError is an error of this package with what led to it. Its text has the name of the package
+// once.
 type causedError struct {
 	kind  error
 	more  string

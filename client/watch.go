@@ -17,10 +17,12 @@ type WatchOptions struct {
 	Include bool  // yield the documents, too
 	After   int64 // a version that is known already: only others are yielded
 
-	// Heartbeat is how often the service gives a sign of life where nothing changes (EVENTS_HEARTBEAT); 0: 15 s.
-	// After three times as long in silence the connection counts as dead.
+	// Heartbeat is how often the service gives a sign of life where nothing changes
+	// (EVENTS_HEARTBEAT); 0: 15 s. After three times as long in silence the connection counts as
+	// dead.
 	Heartbeat time.Duration
-	// Lost, if not nil, is told why the connection was lost or could not be made, each time before it is made again.
+	// Lost, if not nil, is told why the connection was lost or could not be made, each time before
+	// it is made again.
 	Lost func(error)
 }
 
@@ -37,10 +39,11 @@ const (
 	silences         = 3 // heartbeats that are missed before a connection counts as dead
 )
 
-// Watch yields the version that the user's settings have, and then each that they get. Versions only grow; when there are
-// many at once some are left out, but the last comes always. A connection that is lost is made again, and what
-// was missed meanwhile is made up for. So it ends only with the context or when the service refuses to go on; the last
-// that it yields is the error that tells which.
+// Watch yields the version that the user's settings have, and then each that they get. Versions
+// only grow; when there are many at once some are left out, but the last comes always. A connection
+// that is lost is made again, and what was missed meanwhile is made up for. So it ends only with
+// the context or when the service refuses to go on; the last that it yields is the error that tells
+// which.
 func (c *Client) Watch(ctx context.Context, user string, options *WatchOptions) iter.Seq2[Change, error] {
 	if options == nil {
 		options = &WatchOptions{}

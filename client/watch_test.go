@@ -14,7 +14,8 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// stream answers each connection by what its number has, with the Last-Event-ID that it was made with, and then ends it.
+// stream answers each connection by what its number has, with the Last-Event-ID that it was made
+// with, and then ends it.
 func stream(t *testing.T, connection func(n int64, last string, say func(string)) (hang bool)) string {
 	t.Helper()
 	var n atomic.Int64
@@ -34,7 +35,8 @@ func changed(version int) string {
 	return fmt.Sprintf("event: changed\nid: %d\ndata: {\"version\":%d}\n\n", version, version)
 }
 
-// TestWatchReconnects: every way to lose a connection; nothing is yielded twice, and the next one knows what is known.
+// TestWatchReconnects: every way to lose a connection; nothing is yielded twice, and the next one
+// knows what is known.
 func TestWatchReconnects(t *testing.T) {
 	t.Parallel()
 	var asked []string

@@ -62,8 +62,8 @@ func TestCounters(t *testing.T) {
 	t.Logf("%d increments by %d clients, %d lost a race first: %v", racers*each, racers, refused.Load(), time.Since(start).Round(time.Millisecond))
 }
 
-// countUp adds one to the user's number, and returns how often somebody else was faster. What it starts from
-// is what a read says or what the refusal does.
+// countUp adds one to the user's number, and returns how often somebody else was faster. What it
+// starts from is what a read says or what the refusal does.
 func (s *system) countUp(bases []string, user, key string) (refused int64, err error) {
 	base := func() string { return bases[rand.N(len(bases))] }
 	a, err := s.want(base(), call{method: http.MethodGet, path: settingsOf(user)}, http.StatusOK, -1)

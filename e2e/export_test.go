@@ -26,8 +26,9 @@ const (
 	flat = 160 << 20
 )
 
-// TestExportImport takes all users out of one system and into another, while workers are killed in the middle: the
-// documents are the same, byte for byte, and nobody's memory grows with their number. It tells what that took.
+// TestExportImport takes all users out of one system and into another, while workers are killed in
+// the middle: the documents are the same, byte for byte, and nobody's memory grows with their
+// number. It tells what that took.
 func TestExportImport(t *testing.T) { // not beside others: it takes all of the machine
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()

@@ -62,7 +62,8 @@ func (l *ledger) acknowledge(number int, before, version int64) error {
 	defer l.mu.Unlock()
 	l.acked++
 	delete(l.open, number)
-	// Each write whose answer was lost may have taken a version meanwhile. Without such, it is one up.
+	// Each write whose answer was lost may have taken a version meanwhile. Without such, it is one
+	// up.
 	if most := before + 1 + int64(len(l.open)); version <= before || version > most {
 		return fmt.Errorf("user %s: a write after version %d was acknowledged as %d, at most %d is possible", l.user, before, version, most)
 	}
@@ -140,9 +141,9 @@ func parseRow(line string) (row, error) {
 	return r, nil
 }
 
-// verify compares what was answered with what is in the database: each acknowledged write is in
-// the log, once, as the version that was told; versions have no gap; nothing is there that was refused or never sent;
-// and the settings are the last line of the log.
+// verify compares what was answered with what is in the database: each acknowledged write is in the
+// log, once, as the version that was told; versions have no gap; nothing is there that was refused
+// or never sent; and the settings are the last line of the log.
 func verify(ledgers map[string]*ledger, log, settings []row) error {
 	var errs []error
 	fail := func(format string, a ...any) {

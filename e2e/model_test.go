@@ -24,8 +24,9 @@ func init() {
 	}
 }
 
-// TestModel sends random requests of several clients through two APIs and two workers, and compares each
-// answer with a model in memory that is as plain as can be and shares no code with the programs.
+// TestModel sends random requests of several clients through two APIs and two workers, and compares
+// each answer with a model in memory that is as plain as can be and shares no code with the
+// programs.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t.Context(), t) // no deadline: -rapid.checks may ask for hours

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// What the model does with JSON is written for being right at a glance. It decodes everything, each time.
+// What the model does with JSON is written for being right at a glance. It decodes everything, each
+// time.
 
 func encoded(v any) []byte {
 	text, err := json.Marshal(v)

@@ -21,15 +21,16 @@ const (
 	patience = 30 * time.Second // of a client that repeats what had no answer
 )
 
-// TestPatches: each of a thousand clients adds a key of its own to one user's document, all at once. None
-// may undo another's, and each gets a version of its own.
+// TestPatches: each of a thousand clients adds a key of its own to one user's document, all at
+// once. None may undo another's, and each gets a version of its own.
 func TestPatches(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	s := newSystem(ctx, t)
 	workers := []*program{s.newWorker(), s.newWorker()}
-	// No deadline shall decide: each patch copies a document of up to 15 kB, on a machine that may be busy.
+	// No deadline shall decide: each patch copies a document of up to 15 kB, on a machine that may
+	// be busy.
 	bases := []string{s.newAPI("REQUEST_TIMEOUT=1m"), s.newAPI("REQUEST_TIMEOUT=1m")}
 	s.http.Timeout = 2 * time.Minute
 
@@ -88,7 +89,8 @@ func TestPatches(t *testing.T) {
 
 func keyOf(i int) string { return "key-" + strconv.Itoa(i) }
 
-// patch adds the i-th key, asks again as long as it has the patience, and returns the version that it made.
+// patch adds the i-th key, asks again as long as it has the patience, and returns the version that
+// it made.
 func (s *system) patch(ctx context.Context, base, user string, i int, patience time.Duration) (version, repeated int64, err error) {
 	c := call{
 		method: http.MethodPatch, path: settingsOf(user), body: fmt.Sprintf(`{%q:%d}`, keyOf(i), i),
@@ -153,7 +155,8 @@ func (s *system) patched(bases []string, user string, versions []int64) error {
 	return errors.Join(all.Wait())
 }
 
-// hasKeys returns an error unless the version has what these patches (from 1 on) put, and nothing else.
+// hasKeys returns an error unless the version has what these patches (from 1 on) put, and nothing
+// else.
 func (s *system) hasKeys(base, user string, version int64, put []int) error {
 	a, err := s.want(base, call{method: http.MethodGet, path: versionOf(user, version)}, http.StatusOK, version)
 	if err != nil {

@@ -337,8 +337,8 @@ type change struct {
 	value   string
 }
 
-// spelt returns an error unless the text says what it must, and keeps the spelling, the order and the white
-// space of what the change didn't touch.
+// spelt returns an error unless the text says what it must, and keeps the spelling, the order and
+// the white space of what the change didn't touch.
 func (c *change) spelt(text string) error {
 	if got := decoded(text); !reflect.DeepEqual(got, c.after) {
 		return fmt.Errorf("want a document like %s", encoded(c.after))

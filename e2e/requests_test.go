@@ -55,8 +55,9 @@ func (t *tags) String() string {
 	return strings.Join(list, ", ")
 }
 
-// has tells whether the current version is among the tags. For a writer zero is that of every document that
-// isn't there. missing: a value inside the document, which the request is about, isn't there.
+// has tells whether the current version is among the tags. For a writer zero is that of every
+// document that isn't there. missing: a value inside the document, which the request is about,
+// isn't there.
 func (t *tags) has(version int64, absent, weakToo, writes, missing bool) bool {
 	if t.any {
 		return !absent && !missing
@@ -66,7 +67,8 @@ func (t *tags) has(version int64, absent, weakToo, writes, missing bool) bool {
 	})
 }
 
-// operations of the model. What names a writing one is also what the history calls it, where one word is enough.
+// operations of the model. What names a writing one is also what the history calls it, where one
+// word is enough.
 var (
 	reads  = []string{"get-value", "get-version", "history", "head", "get", "head-value", "get-value"}
 	writes = []string{
@@ -78,7 +80,8 @@ var (
 
 func (r *request) writes() bool { return slices.Contains(writes, r.op) }
 
-// same tells whether it is the same request to the programs, who don't mind what its answer shall look like.
+// same tells whether it is the same request to the programs, who don't mind what its answer shall
+// look like.
 func (r *request) same(as *request) bool {
 	one, other := *r, *as
 	one.minimal, other.minimal = false, false

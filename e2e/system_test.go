@@ -179,7 +179,8 @@ func (s *system) send(base string, c call) (answer, error) {
 	return answer{got.StatusCode, got.Header, string(body)}, nil
 }
 
-// want sends a call that must have this status and, unless it is negative, this version as its ETag.
+// want sends a call that must have this status and, unless it is negative, this version as its
+// ETag.
 func (s *system) want(base string, c call, status int, version int64) (answer, error) {
 	a, err := s.send(base, c)
 	switch {

@@ -22,17 +22,19 @@ import (
 )
 
 const (
-	// oldCommit is the last one before deletion, patches and history: it reads and replaces documents.
+	// oldCommit is the last one before deletion, patches and history: it reads and replaces
+	// documents.
 	oldCommit = "b013eb08b7661ea20b7be1432c03d0657d41e141"
 	// ancients are users who were last written before the upgrade, ancientVersions times.
 	ancients        = 200
 	ancientVersions = 3
-	// Users who try everything out while old and new workers serve, one draw of the queue for each request.
+	// Users who try everything out while old and new workers serve, one draw of the queue for each
+	// request.
 	pioneers = 10
 )
 
-// TestUpgrade: a new worker migrates the database of an old one while that goes on working. Then old and new
-// workers and APIs serve side by side, in any order of restart, until the old ones go.
+// TestUpgrade: a new worker migrates the database of an old one while that goes on working. Then
+// old and new workers and APIs serve side by side, in any order of restart, until the old ones go.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -168,7 +170,8 @@ func ancientDocument(i, version int) string {
 	return fmt.Sprintf(`{"user":%d,  "version":%d, "z":1.50,"a":-0e1}`, i, version)
 }
 
-// remembers returns an error unless an ancient user has everything that was written before the upgrade.
+// remembers returns an error unless an ancient user has everything that was written before the
+// upgrade.
 func (s *system) remembers(base string, i int) error {
 	user := ancient(i)
 	if err := s.has(base, user, ancientVersions, ancientDocument(i, ancientVersions)); err != nil {
@@ -336,8 +339,8 @@ func (s *system) explore(oldBase, newBase, user string) error {
 	return nil
 }
 
-// reads checks the preconditions of reading a document that was deleted, which an old worker can't tell
-// from one that is there.
+// reads checks the preconditions of reading a document that was deleted, which an old worker can't
+// tell from one that is there.
 func (s *system) reads(err *error, base, user string, version int64) {
 	for range 6 {
 		if *err != nil {
@@ -416,7 +419,8 @@ func workersByAge(queue *nats.Conn) (found byAge, err error) {
 	return found, nil
 }
 
-// refusals is how many operations a worker has refused because it doesn't know them, as its log says.
+// refusals is how many operations a worker has refused because it doesn't know them, as its log
+// says.
 func refusals(w *program) (n int) {
 	for _, said := range w.log() {
 		if strings.Contains(said, `"kind":"malformed"`) {

@@ -30,8 +30,8 @@ const (
 	heartbeat        = 2 * time.Second
 )
 
-// TestWatchers: each watcher comes to see the last version of its user and never an older one after a newer, though every third
-// notification is lost and a worker is killed. It tells what that took.
+// TestWatchers: each watcher comes to see the last version of its user and never an older one after
+// a newer, though every third notification is lost and a worker is killed. It tells what that took.
 func TestWatchers(t *testing.T) { // not beside others: it takes all of the machine
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

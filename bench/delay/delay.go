@@ -1,5 +1,6 @@
-// Package delay is a wire that takes its time: a proxy that holds back what clients send, so that each
-// round trip through it takes that much longer. It holds back moments, not bytes: any number can be on their way.
+// Package delay is a wire that takes its time: a proxy that holds back what clients send, so that
+// each round trip through it takes that much longer. It holds back moments, not bytes: any number
+// can be on their way.
 package delay
 
 import (

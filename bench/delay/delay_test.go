@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestServe: each round trip takes longer, what is sent at once comes in one delay, and all ends with the context.
+// TestServe: each round trip takes longer, what is sent at once comes in one delay, and all ends
+// with the context.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	echo := listen(t)

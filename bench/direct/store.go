@@ -11,10 +11,11 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// What was tried, side by side on four busy cores (`-sides direct:8,direct:16,direct:32,direct:64`, medians of 4 rounds):
-// pools of 8, 16, 32 and 64 replace 4,800, 7,000, 6,900 and 9,400 documents a second for 64 connections and 3,900, 4,800, 6,200
-// and 7,500 for 256, since more of them share an fsync; they read 17,400, 20,600, 21,200 and 23,300 for 64, but
-// 21,600, 21,600, 22,200 and 17,400 for 256. So 32, which is good at both.
+// What was tried, side by side on four busy cores (`-sides direct:8,direct:16,direct:32,direct:64`,
+// medians of 4 rounds): pools of 8, 16, 32 and 64 replace 4,800, 7,000, 6,900 and 9,400 documents a
+// second for 64 connections and 3,900, 4,800, 6,200 and 7,500 for 256, since more of them share an
+// fsync; they read 17,400, 20,600, 21,200 and 23,300 for 64, but 21,600, 21,600, 22,200 and 17,400
+// for 256. So 32, which is good at both.
 const defaultConnections = 32
 
 // The statements. pgx prepares each once per connection and keeps it.
@@ -61,8 +62,8 @@ func (s *store) put(ctx context.Context, user string, document []byte) error {
 	return err
 }
 
-// patch merges into the document, in two round trips instead of the four that pgx.BeginFunc takes: begin and
-// lock, write and commit.
+// patch merges into the document, in two round trips instead of the four that pgx.BeginFunc takes:
+// begin and lock, write and commit.
 func (s *store) patch(ctx context.Context, user string, patch []byte) (document []byte, err error) {
 	change, err := settings.DefaultLimits.MergePatch(patch)
 	if err != nil {

@@ -16,7 +16,8 @@ func TestMain(m *testing.M) {
 	pgtest.Main(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
-// TestDirect: it does what it is compared for: documents come back byte for byte, and patches merge.
+// TestDirect: it does what it is compared for: documents come back byte for byte, and patches
+// merge.
 func TestDirect(t *testing.T) {
 	t.Parallel()
 	s, err := openStore(t.Context(), pgtest.ForTest(t), 2)

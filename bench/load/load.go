@@ -1,5 +1,5 @@
-// Package load makes the requests of the measurements: which, about whom, in closed loops (wrk) or at a fixed
-// rate whatever the answers do.
+// Package load makes the requests of the measurements: which, about whom, in closed loops (wrk) or
+// at a fixed rate whatever the answers do.
 package load
 
 import (
@@ -67,7 +67,8 @@ func (w Workload) AnswerBytes() int {
 	return DocumentBytes
 }
 
-// requests returns a function that appends the next request to b. It is not safe for concurrent use.
+// requests returns a function that appends the next request to b. It is not safe for concurrent
+// use.
 func (w Workload) requests() func(b []byte) []byte {
 	draw := rand.New(rand.NewPCG(w.Seed, 1))
 	prefix, suffix, mediaType := w.around()
@@ -86,7 +87,8 @@ func (w Workload) requests() func(b []byte) []byte {
 	}
 }
 
-// Body returns the body of a request with the number n, and its media type; nothing for requests without one.
+// Body returns the body of a request with the number n, and its media type; nothing for requests
+// without one.
 func (w Workload) Body(n int) (text, mediaType string) {
 	prefix, suffix, mediaType := w.around()
 	if mediaType == "" {

@@ -13,13 +13,15 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Open is what an open loop came to: requests start when they are due, whatever became of those before. Latency
-// counts from when a request was due, so that a stall counts for all whom it would have made wait.
+// Open is what an open loop came to: requests start when they are due, whatever became of those
+// before. Latency counts from when a request was due, so that a stall counts for all whom it would
+// have made wait.
 type Open struct {
 	Rate     float64 `json:"rate"`     // requests per second that were due
 	Requests int64   `json:"requests"` // that were counted
 	Latency  Latency `json:"latency"`
-	// How late requests were sent through the generator's own fault: not for want of a free connection.
+	// How late requests were sent through the generator's own fault: not for want of a free
+	// connection.
 	Late Latency `json:"late"`
 }
 

@@ -24,8 +24,8 @@ func serve(t *testing.T, body []byte, delay func()) (addr string) {
 	return strings.TrimPrefix(s.URL, "http://")
 }
 
-// TestStallCounts: a side that stops for a moment makes all requests late that are due meanwhile, and not only
-// those on their way.
+// TestStallCounts: a side that stops for a moment makes all requests late that are due meanwhile,
+// and not only those on their way.
 func TestStallCounts(t *testing.T) {
 	t.Parallel()
 	const stall = 300 * time.Millisecond

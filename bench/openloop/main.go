@@ -1,5 +1,5 @@
-// Command openloop asks at a fixed rate and prints what it came to as JSON. It is a program of its own so
-// that what it uses can be told from the rest.
+// Command openloop asks at a fixed rate and prints what it came to as JSON. It is a program of its
+// own so that what it uses can be told from the rest.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command queue is the NATS server of the measurements, in a process of its own so that what it uses
-// can be told from the rest. Its settings are those of deploy/nats.conf.
+// Command queue is the NATS server of the measurements, in a process of its own so that what it
+// uses can be told from the rest. Its settings are those of deploy/nats.conf.
 package main
 
 import (

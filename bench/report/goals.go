@@ -83,7 +83,8 @@ func (r *Report) against(k Kind, o string, n int, other string, of figure) Sprea
 	return ratio(where(runs, side(outset)), where(runs, side(other)), of)
 }
 
-// linear is the throughput with the most workers to what it would be if each added as much as the first.
+// linear is the throughput with the most workers to what it would be if each added as much as the
+// first.
 func (r *Report) linear(o string) Spread {
 	runs := where(r.Runs, kind(Workers), operation(o))
 	if len(runs) == 0 {

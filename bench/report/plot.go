@@ -182,8 +182,8 @@ func newPlot(title, y string) *plot.Plot {
 	p.Title.Text, p.Y.Label.Text = title, y
 	p.Title.Padding = vg.Points(6)
 	p.BackgroundColor = color.White
-	// On the right, but with the text right of its sign: the reader's font may be wider than the one that
-	// is reckoned with here.
+	// On the right, but with the text right of its sign: the reader's font may be wider than the
+	// one that is reckoned with here.
 	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, 0.66*width
 	return p
 }

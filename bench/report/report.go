@@ -1,5 +1,5 @@
-// Package report makes tables and plots of measured runs. Ratios are taken between sides of the same round,
-// since machines get faster and slower by the hour.
+// Package report makes tables and plots of measured runs. Ratios are taken between sides of the
+// same round, since machines get faster and slower by the hour.
 package report
 
 import (

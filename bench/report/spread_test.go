@@ -25,8 +25,8 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// TestRatio: the sides are compared within a round, so that a machine that gets slower changes nothing; a round
-// that one side has no result of isn't compared.
+// TestRatio: the sides are compared within a round, so that a machine that gets slower changes
+// nothing; a round that one side has no result of isn't compared.
 func TestRatio(t *testing.T) {
 	t.Parallel()
 	runs := []Run{

@@ -38,7 +38,8 @@ func (r *Report) memory() (string, [][]string) {
 	return r.byProcess("Resident memory at the end in MiB, each process of a kind on average", rssOf, "%.0f", false)
 }
 
-// byProcess is a table of the busiest runs: a row for each side and operation, a column for each process.
+// byProcess is a table of the busiest runs: a row for each side and operation, a column for each
+// process.
 func (r *Report) byProcess(title string, of func(*Run) map[string]float64, verb string, sum bool) (string, [][]string) {
 	runs := r.busiest()
 	if len(runs) == 0 {

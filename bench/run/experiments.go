@@ -8,8 +8,8 @@ import (
 	"github.com/outset-settings/outset/bench/report"
 )
 
-// experiments are what can be measured, in order. Those that plan closed loops come first; the loops are
-// then made together, each once however many experiments want it.
+// experiments are what can be measured, in order. Those that plan closed loops come first; the
+// loops are then made together, each once however many experiments want it.
 var experiments = []struct {
 	name string
 	plan func(*lab)
@@ -183,7 +183,8 @@ func scaleUsers(ctx context.Context, l *lab) error {
 	return nil
 }
 
-// withUsers lets direct and Outset take turns on databases of their own, which are dropped afterwards.
+// withUsers lets direct and Outset take turns on databases of their own, which are dropped
+// afterwards.
 func (l *lab) withUsers(ctx context.Context, users int, measure func(s *side, round int) error) error {
 	own := *l
 	own.users = users

@@ -29,8 +29,9 @@ type lab struct {
 	report   *report.Report
 }
 
-// postgresSettings are beyond Postgres's defaults: room for the data, which fit into memory, and for the log
-// between two checkpoints. Durability is as by default: fsync, synchronous_commit, full_page_writes.
+// postgresSettings are beyond Postgres's defaults: room for the data, which fit into memory, and
+// for the log between two checkpoints. Durability is as by default: fsync, synchronous_commit,
+// full_page_writes.
 var postgresSettings = map[string]string{
 	"shared_buffers":  "512MB",
 	"max_wal_size":    "4GB",
@@ -82,8 +83,8 @@ func newLab(ctx context.Context, o options, log *slog.Logger) (l *lab, err error
 	return l, err
 }
 
-// fillLog has Postgres make the files of its write-ahead log now. A server that has run for a while uses old ones again;
-// in a new one making and zeroing them is up to a tenth of what a write takes.
+// fillLog has Postgres make the files of its write-ahead log now. A server that has run for a while
+// uses old ones again; in a new one making and zeroing them is up to a tenth of what a write takes.
 func (l *lab) fillLog(ctx context.Context) error {
 	const files = 3 << 30 / (16 << 20) // min_wal_size
 	for range files {
@@ -111,7 +112,8 @@ func (l *lab) close() {
 
 func (l *lab) program(name string) string { return filepath.Join(l.bin, name) }
 
-// postgresPart is the server with all its processes. Its memory is mostly shared between them, so it isn't counted.
+// postgresPart is the server with all its processes. Its memory is mostly shared between them, so
+// it isn't counted.
 func (l *lab) postgresPart() process.Part {
 	return process.Part{Name: "postgres", PID: l.postgres.PID()}
 }

@@ -1,5 +1,5 @@
-// Command run measures Outset beside its peers: it builds and starts all of them on one Postgres, lets them take
-// turns, and writes tables and plots. `make bench` runs all of it.
+// Command run measures Outset beside its peers: it builds and starts all of them on one Postgres,
+// lets them take turns, and writes tables and plots. `make bench` runs all of it.
 package main
 
 import (

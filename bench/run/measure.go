@@ -94,8 +94,9 @@ func (l *lab) closedLoop(ctx context.Context, s *side, j job, round int) error {
 	return ctx.Err()
 }
 
-// prepare has Postgres write what others have left behind, and warms a side up. After a checkpoint the first change
-// of each page is logged whole; the warm-up takes the worst of that, so without one there is no checkpoint either.
+// prepare has Postgres write what others have left behind, and warms a side up. After a checkpoint
+// the first change of each page is logged whole; the warm-up takes the worst of that, so without
+// one there is no checkpoint either.
 func (l *lab) prepare(ctx context.Context, s *side, j job, w load.Workload) error {
 	warmup, key := l.warmup, s.name+" "+j.operation
 	if warmup == 0 && !l.warm[key] {

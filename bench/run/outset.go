@@ -20,14 +20,15 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// What deploy/Dockerfile and compose.yaml set for programs in Go. So that the ratios are of the queue, the peers in Go get
-// it as well: direct gains a tenth by it.
+// What deploy/Dockerfile and compose.yaml set for programs in Go. So that the ratios are of the
+// queue, the peers in Go get it as well: direct gains a tenth by it.
 const (
 	wakeful      = "GODEBUG=schedtrace=2147483647"
 	oneProcessor = "GOMAXPROCS=1" // NATS alone
 )
 
-// startOutset starts NATS, the API and workers, each as a process of its own with the settings of compose.yaml.
+// startOutset starts NATS, the API and workers, each as a process of its own with the settings of
+// compose.yaml.
 func (l *lab) startOutset(ctx context.Context, what spec, database string) (*side, error) {
 	ports, err := freePorts(3)
 	if err != nil {
@@ -65,7 +66,8 @@ func (s *side) startAll(ctx context.Context, l *lab, what spec, queue string, po
 	return s.serves(ctx, p)
 }
 
-// countWorkers returns when that many workers have answered, and the API has had the time to count them, too.
+// countWorkers returns when that many workers have answered, and the API has had the time to count
+// them, too.
 func countWorkers(ctx context.Context, queue string, workers int) error {
 	nc, err := nats.Connect(queue)
 	if err != nil {
@@ -108,8 +110,9 @@ func countWorkers(ctx context.Context, queue string, workers int) error {
 	return fmt.Errorf("%d workers don't come up", workers)
 }
 
-// requests returns how many messages the side's NATS server has taken from its API: one for each batch, and one a second to
-// count the workers. What workers send isn't looked at: they tell of each change, too.
+// requests returns how many messages the side's NATS server has taken from its API: one for each
+// batch, and one a second to count the workers. What workers send isn't looked at: they tell of
+// each change, too.
 func (s *side) requests(ctx context.Context) (int64, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.monitor, nil)
 	if err != nil {

@@ -14,10 +14,11 @@ import (
 	"github.com/outset-settings/outset/bench/report"
 )
 
-// scaleWorkers measures Outset with several numbers of workers on a database that is far away. There are some
-// connections for each worker: batches as large as the connections allow hide any wait, so with a fixed
-// number of connections one worker does what sixteen do. Load that grows with the workers shows whether they stand in
-// each other's way; it is small, so that the processors aren't what limits it.
+// scaleWorkers measures Outset with several numbers of workers on a database that is far away.
+// There are some connections for each worker: batches as large as the connections allow hide any
+// wait, so with a fixed number of connections one worker does what sixteen do. Load that grows with
+// the workers shows whether they stand in each other's way; it is small, so that the processors
+// aren't what limits it.
 func scaleWorkers(ctx context.Context, l *lab) error {
 	database, err := l.database(ctx, "outset", l.users)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// schemas are what each side keeps, and how it is filled: $1 users whose documents begin with $2 and end with $3.
-// Outset's have been written once, so each has a row in the log, too.
+// schemas are what each side keeps, and how it is filled: $1 users whose documents begin with $2
+// and end with $3. Outset's have been written once, so each has a row in the log, too.
 var schemas = map[string][]string{
 	"direct": {
 		`create table documents (user_id text collate "C" primary key, document json not null)`,
@@ -28,7 +28,8 @@ var schemas = map[string][]string{
 	},
 }
 
-// database returns the URL of a side's database with that many users, which is made if it isn't there.
+// database returns the URL of a side's database with that many users, which is made if it isn't
+// there.
 func (l *lab) database(ctx context.Context, schema string, users int) (string, error) {
 	name := fmt.Sprintf("bench_%s_%d", schema, users)
 	if url, ok := l.seeded[name]; ok {

@@ -50,8 +50,8 @@ func (s *side) stop() {
 	}
 }
 
-// run starts a process of the side, whose use is counted under a name. All get wakeful; Hono, which isn't in Go, doesn't
-// look at it.
+// run starts a process of the side, whose use is counted under a name. All get wakeful; Hono, which
+// isn't in Go, doesn't look at it.
 func (s *side) run(ctx context.Context, l *lab, part, log string, env []string, program string, args ...string) (*process.Process, error) {
 	p, err := process.Start(ctx, l.dir, log, append([]string{wakeful}, env...), program, args...)
 	if err != nil {

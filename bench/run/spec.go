@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// spec says what a side is: KIND[:NUMBER][@FOLDER][+NAME=VALUE…]. The number is that of Outset's workers or of direct's
-// database connections; the folder has other builds of Outset's programs, and the variables are for all processes of
-// Outset or direct. So "outset,outset@/tmp/before/bin,outset:2+GOGC=400" compares three of them.
+// spec says what a side is: KIND[:NUMBER][@FOLDER][+NAME=VALUE…]. The number is that of Outset's
+// workers or of direct's database connections; the folder has other builds of Outset's programs,
+// and the variables are for all processes of Outset or direct. So
+// "outset,outset@/tmp/before/bin,outset:2+GOGC=400" compares three of them.
 type spec struct {
 	name   string
 	kind   string

@@ -11,7 +11,8 @@ import (
 	"github.com/outset-settings/outset/internal/program"
 )
 
-// completion prints a shell's script. The libraries for it have not been kept for years, and it is not much.
+// completion prints a shell's script. The libraries for it have not been kept for years, and it is
+// not much.
 type completion struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish"`
 }
@@ -26,8 +27,8 @@ func (completion) Help() string {
 `
 }
 
-// scripts ask the outset that is being typed for what may stand in the place of the last of the words. Where that is nothing the
-// shell offers files.
+// scripts ask the outset that is being typed for what may stand in the place of the last of the
+// words. Where that is nothing the shell offers files.
 var scripts = map[string]string{
 	"bash": `_outset() {
   local IFS=$'\n'
@@ -71,8 +72,8 @@ func (c complete) Run(stdout io.Writer) error {
 	return nil
 }
 
-// completions are the commands, the flags or the values of a flag that begin as the last word does. bash makes three words
-// of --flag=value, other shells one.
+// completions are the commands, the flags or the values of a flag that begin as the last word does.
+// bash makes three words of --flag=value, other shells one.
 func completions(node *kong.Node, words []string) []string {
 	last := ""
 	if len(words) > 0 && words[0] == "--" {

@@ -19,8 +19,9 @@ import (
 
 var update = flag.Bool("update", false, "write what the sessions in testdata print instead of comparing it")
 
-// TestSessions runs what the files in testdata show: commands in a shell, what each prints, and its exit code if that
-// isn't 0. Each session has a service of its own, and an empty directory to work in.
+// TestSessions runs what the files in testdata show: commands in a shell, what each prints, and its
+// exit code if that isn't 0. Each session has a service of its own, and an empty directory to work
+// in.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.golden")
@@ -105,7 +106,8 @@ func (s shell) replay(t *testing.T, session string) string {
 	return b.String()
 }
 
-// run returns the standard output of a command, the lines of its standard error behind "2> ", and the exit code.
+// run returns the standard output of a command, the lines of its standard error behind "2> ", and
+// the exit code.
 func (s shell) run(t *testing.T, command string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

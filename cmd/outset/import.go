@@ -118,7 +118,8 @@ func (d *outcome) text() string {
 	return fmt.Sprintf("%s imported, %d failed", count(d.taken, "line"), d.failed)
 }
 
-// notTakenError is the error of an import with lines that failed. It is of the kind of the first of them.
+// notTakenError is the error of an import with lines that failed. It is of the kind of the first of
+// them.
 type notTakenError struct{ outcome }
 
 func (n notTakenError) Error() string        { return n.text() }

@@ -47,7 +47,8 @@ func TestInterruptedInput(t *testing.T) {
 	}
 }
 
-// TestInterrupted: what was under way ends, with nothing left of it, and says what it means for a write.
+// TestInterrupted: what was under way ends, with nothing left of it, and says what it means for a
+// write.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	asked := make(chan struct{}, 10)

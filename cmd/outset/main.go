@@ -1,5 +1,5 @@
-// Command outset is Outset for people: it runs the whole system in one process, looks at one that runs, and reads
-// and changes settings from the command line.
+// Command outset is Outset for people: it runs the whole system in one process, looks at one that
+// runs, and reads and changes settings from the command line.
 package main
 
 import (

@@ -181,7 +181,8 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// complaint is the error that a program ends with, which must be one line. There may be logs around it.
+// complaint is the error that a program ends with, which must be one line. There may be logs around
+// it.
 func complaint(t *testing.T, stderr string) string {
 	t.Helper()
 	var lines []string

@@ -8,7 +8,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress shows people how far a long stream has come. Where the standard error is no terminal it shows nothing.
+// progress shows people how far a long stream has come. Where the standard error is no terminal it
+// shows nothing.
 type progress struct{ bar *progressbar.ProgressBar }
 
 // newProgress begins. A size of -1 isn't known.

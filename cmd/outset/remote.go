@@ -62,7 +62,8 @@ func (c conditions) options() (options []client.WriteOption) {
 	return options
 }
 
-// write has f change the user's settings, or without a user the schema, and prints the version that this led to.
+// write has f change the user's settings, or without a user the schema, and prints the version that
+// this led to.
 func (r remote) write(w io.Writer, user string, f func(c *client.Client) (version int64, err error)) error {
 	return r.with(func(c *client.Client) error {
 		version, err := f(c)
@@ -98,8 +99,8 @@ func count(n int64, thing string) string {
 // clock is a time for people: by their own clock.
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-// argument returns the text of an argument, which is "-" where it is in the standard input. It doesn't wait for a person
-// who would rather stop.
+// argument returns the text of an argument, which is "-" where it is in the standard input. It
+// doesn't wait for a person who would rather stop.
 func argument(ctx context.Context, text string, stdin io.Reader) ([]byte, error) {
 	if text != "-" {
 		return []byte(text), nil

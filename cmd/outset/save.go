@@ -12,8 +12,8 @@ import (
 // newFile is the mode of a file that was not there: settings are nobody else's business.
 const newFile fs.FileMode = 0o600
 
-// saveTo has write write a file. A regular one is put in the place of the old when all of it has been written, and the old
-// stays as it is otherwise; a device or a pipe is written to.
+// saveTo has write write a file. A regular one is put in the place of the old when all of it has
+// been written, and the old stays as it is otherwise; a device or a pipe is written to.
 func saveTo(path string, write func(io.Writer) error) error {
 	info, err := os.Stat(path)
 	switch {
@@ -44,7 +44,8 @@ func writeThrough(path string, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
 }
 
-// replaceFile puts a file at a path when write has written all of it, and leaves what is there as it is otherwise.
+// replaceFile puts a file at a path when write has written all of it, and leaves what is there as
+// it is otherwise.
 func replaceFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	var why *fs.PathError

@@ -22,7 +22,8 @@ func saves(path, text string, failure error) error {
 	})
 }
 
-// TestSave: only a whole file takes the place of another, and it takes its mode and its place behind a link.
+// TestSave: only a whole file takes the place of another, and it takes its mode and its place
+// behind a link.
 func TestSave(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -78,7 +78,8 @@ type schemaCheck struct {
 	File string `arg:"" help:"the file with the schema; - is the standard input"`
 }
 
-// brokenError is the error of a check that has found something, which is of the kind of a violation.
+// brokenError is the error of a check that has found something, which is of the kind of a
+// violation.
 type brokenError struct{ client.Check }
 
 func (b brokenError) Error() string {
@@ -86,7 +87,8 @@ func (b brokenError) Error() string {
 }
 func (b brokenError) Is(target error) bool { return target == client.ErrViolation }
 
-// Run prints how many settings the schema would refuse and some of them; if there are any, that is an error.
+// Run prints how many settings the schema would refuse and some of them; if there are any, that is
+// an error.
 func (s schemaCheck) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	content, err := fileOr(ctx, s.File, stdin)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"text/tabwriter"
 )
 
-// rowsAtOnce are rows whose columns are as wide as the widest of them: a long table is not kept until its end.
+// rowsAtOnce are rows whose columns are as wide as the widest of them: a long table is not kept
+// until its end.
 const rowsAtOnce = 100
 
 // table prints rows in columns.

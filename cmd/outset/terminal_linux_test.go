@@ -15,7 +15,8 @@ import (
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 )
 
-// terminal returns both ends of a new terminal: ours, and the one that a program takes for a person's.
+// terminal returns both ends of a new terminal: ours, and the one that a program takes for a
+// person's.
 func terminal(t *testing.T) (ours, theirs *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)

@@ -7,8 +7,8 @@ import (
 	"unicode/utf16"
 )
 
-// visible is a text for people: characters that a terminal would obey, and those that turn the direction of others or
-// can't be seen at all, are spelt as JSON has them.
+// visible is a text for people: characters that a terminal would obey, and those that turn the
+// direction of others or can't be seen at all, are spelt as JSON has them.
 func visible(text string) string {
 	var b strings.Builder
 	for _, r := range text {

@@ -1,5 +1,6 @@
-// Command nats changes one setting of a user and prints what has become of them, with nothing between it and the workers
-// but a NATS server. Any NATS client in any language can do the same: package messages tells the protocol.
+// Command nats changes one setting of a user and prints what has become of them, with nothing
+// between it and the workers but a NATS server. Any NATS client in any language can do the same:
+// package messages tells the protocol.
 //
 //	go run ./examples/nats nats://127.0.0.1:4222 42 '{"theme":"dark"}'
 package main

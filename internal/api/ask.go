@@ -38,12 +38,12 @@ type asker struct {
 //
 //   - nobody is there to ask, or NATS is away: while a worker may be coming back;
 //   - a worker is full: once, since the next one may not be;
-//   - "no" to a write after an attempt without an answer, which may have applied it or may yet: until the
-//     deadline, to learn what became of it;
+//   - "no" to a write after an attempt without an answer, which may have applied it or may yet:
+//     until the deadline, to learn what became of it;
 //   - no answer: maxAttempts times in all, while the deadlines allow, and now a worker
 //     that has given a sign of life meanwhile;
-//   - others were writing the same document all the time: until the deadline, so that it is the request that
-//     waits, and not the worker;
+//   - others were writing the same document all the time: until the deadline, so that it is the
+//     request that waits, and not the worker;
 //   - a result that did not fit beside the others: at once, with as many others as did;
 //   - a worker that is too old to know an action: one that does.
 func (a asker) ask(ctx context.Context, operations []*messages.Operation) []messages.Result {

@@ -17,8 +17,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// A batch saves its client the way for each request and nothing else: each of its operations goes through the same
-// handlers as a request of its own, and gets the same answer.
+// A batch saves its client the way for each request and nothing else: each of its operations goes
+// through the same handlers as a request of its own, and gets the same answer.
 
 // What a batch may have.
 const (
@@ -26,13 +26,15 @@ const (
 	batchOverhead = 4 << 10 // bytes of an operation beside its body
 )
 
-// beganKey is where an operation of a batch has the time at which the batch began: they share the time for a request.
+// beganKey is where an operation of a batch has the time at which the batch began: they share the
+// time for a request.
 const beganKey = "began"
 
 // batchPath is where batches are sent.
 const batchPath = "/batch"
 
-// inResults are the headers of an answer that say something about it, and not about the message that it comes in.
+// inResults are the headers of an answer that say something about it, and not about the message
+// that it comes in.
 var inResults = []string{
 	fiber.HeaderContentType, fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink, fiber.HeaderRetryAfter,
 	headerIdempotencyReplayed, headerPreferenceApplied, headerAcceptPatch, fiber.HeaderAllow, fiber.HeaderXRequestID,
@@ -50,8 +52,8 @@ func (s *Server) bodyLimit(h *fasthttp.RequestHeader) int {
 
 func (s *Server) batchLimit() int { return maxBatch * (s.config.MaxDocument + batchOverhead) }
 
-// postBatch carries out the operations of a batch: those of one user one after the other, those of different users side
-// by side, so that they share messages to the workers.
+// postBatch carries out the operations of a batch: those of one user one after the other, those of
+// different users side by side, so that they share messages to the workers.
 func (s *Server) postBatch(c *fiber.Ctx) error {
 	taken := room{of: s.batches}
 	err := s.takeBatch(c, &taken)
@@ -126,7 +128,8 @@ func byUser(operations []batchOperation) map[string][]int {
 	return users
 }
 
-// begin makes a request of the operation, as part of the batch that came with from, without headers of its own and body.
+// begin makes a request of the operation, as part of the batch that came with from, without headers
+// of its own and body.
 func (o *batchOperation) begin(r, from *fasthttp.RequestCtx, id string) {
 	r.Init(&fasthttp.Request{}, from.RemoteAddr(), nil)
 	h := &r.Request.Header
@@ -184,7 +187,8 @@ func (o *batchOperation) resource() string {
 	return path
 }
 
-// inReach tells whether a batch can have this operation: it is about a user, and its answer comes to an end.
+// inReach tells whether a batch can have this operation: it is about a user, and its answer comes
+// to an end.
 func (o *batchOperation) inReach() bool {
 	segments := strings.Split(o.resource(), "/")
 	return len(segments) > 2 && segments[1] == "user" && (len(segments) != 4 || segments[3] != "events")
@@ -199,7 +203,8 @@ func (o *batchOperation) headerSize() int {
 	return size
 }
 
-// sendResults answers the batch with the answers to its operations, and leaves the room when that was sent.
+// sendResults answers the batch with the answers to its operations, and leaves the room when that
+// was sent.
 func sendResults(c *fiber.Ctx, operations []batchOperation, requests []fasthttp.RequestCtx, room *room) (err error) {
 	size := 0
 	for i := range requests {

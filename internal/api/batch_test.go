@@ -251,8 +251,8 @@ func TestBatchID(t *testing.T) {
 	}
 }
 
-// TestBatchOrder: operations of one user are done in their order, however the id is spelt, those of others beside them, in
-// few messages.
+// TestBatchOrder: operations of one user are done in their order, however the id is spelt, those of
+// others beside them, in few messages.
 func TestBatchOrder(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// BenchmarkHundred is a hundred writes, each of another user, by the ways to send them: what a batch saves its client.
+// BenchmarkHundred is a hundred writes, each of another user, by the ways to send them: what a
+// batch saves its client.
 func BenchmarkHundred(b *testing.B) {
 	s := newSystem(b, patient)
 	s.startWorker()

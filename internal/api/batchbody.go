@@ -34,8 +34,9 @@ var (
 	}
 )
 
-// batchParser reads the body of a batch. What is inside an operation's body is not its business: a worker judges that,
-// so that a key that is there twice, or bad UTF-8, fails this one operation and no other.
+// batchParser reads the body of a batch. What is inside an operation's body is not its business: a
+// worker judges that, so that a key that is there twice, or bad UTF-8, fails this one operation and
+// no other.
 type batchParser struct {
 	text []byte
 	json *jsontext.Decoder

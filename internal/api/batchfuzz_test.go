@@ -10,7 +10,8 @@ import (
 	"github.com/outset-settings/outset/internal/api"
 )
 
-// FuzzBatch: whatever is sent as a batch, what is taken of it could be requests, and their bodies are spelt as in the batch.
+// FuzzBatch: whatever is sent as a batch, what is taken of it could be requests, and their bodies
+// are spelt as in the batch.
 func FuzzBatch(f *testing.F) {
 	for _, seed := range []string{
 		`{"operations":[` + aGet + `]}`,

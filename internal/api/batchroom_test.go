@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestBatchRoom: what batches take of memory is bounded, also what clients only announce, and given back in every case.
+// TestBatchRoom: what batches take of memory is bounded, also what clients only announce, and given
+// back in every case.
 func TestBatchRoom(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)

@@ -81,7 +81,8 @@ func (a seen) plain(users string) seen {
 	return a
 }
 
-// TestBatchSame: whatever is asked, an operation of a batch gets the answer that a request of its own gets.
+// TestBatchSame: whatever is asked, an operation of a batch gets the answer that a request of its
+// own gets.
 func TestBatchSame(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)

@@ -10,12 +10,14 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Bodies are read here and not by fasthttp, which would read those of imports, too: it reads all of them or none.
+// Bodies are read here and not by fasthttp, which would read those of imports, too: it reads all of
+// them or none.
 
 // importPath takes a body without end.
 const importPath = "/users/import"
 
-// readsItsBody tells of requests whose handler reads the body itself: it has no end, or must find room before.
+// readsItsBody tells of requests whose handler reads the body itself: it has no end, or must find
+// room before.
 func readsItsBody(c *fiber.Ctx) bool {
 	return c.Method() == fiber.MethodPost && (c.Path() == importPath || c.Path() == batchPath)
 }
@@ -33,8 +35,8 @@ func (s *Server) streamBodies(server *fasthttp.Server) {
 	}
 }
 
-// readBody reads the request's body, so that its handler has all of it. Whoever is refused in the middle of a body makes no
-// other request on the connection.
+// readBody reads the request's body, so that its handler has all of it. Whoever is refused in the
+// middle of a body makes no other request on the connection.
 func (s *Server) readBody(c *fiber.Ctx) error {
 	stream := c.Context().RequestBodyStream()
 	if stream == nil {
@@ -55,14 +57,15 @@ func (s *Server) readBody(c *fiber.Ctx) error {
 	return fiber.ErrBadRequest
 }
 
-// endAfter has the connection end with the answer, such that a client hears it that is still sending.
+// endAfter has the connection end with the answer, such that a client hears it that is still
+// sending.
 func endAfter(c *fiber.Ctx) {
 	c.Context().SetConnectionClose()
 	linger(c.Context())
 }
 
-// takeBody reads a body of at most so many bytes from the connection into the request. It stays as it is after the request, which
-// what is in fasthttp's own buffers does not.
+// takeBody reads a body of at most so many bytes from the connection into the request. It stays as
+// it is after the request, which what is in fasthttp's own buffers does not.
 func takeBody(r *fasthttp.Request, stream io.Reader, most int) (err error) {
 	length := r.Header.ContentLength()
 	if length > most {
@@ -85,7 +88,8 @@ func takeBody(r *fasthttp.Request, stream io.Reader, most int) (err error) {
 	return nil
 }
 
-// timedOut tells whether a client was too slow. In what fasthttp says of chunks the cause can only be read.
+// timedOut tells whether a client was too slow. In what fasthttp says of chunks the cause can only
+// be read.
 func timedOut(err error) bool {
 	var e net.Error
 	return errors.As(err, &e) && e.Timeout() || err != nil && strings.Contains(err.Error(), "timeout")

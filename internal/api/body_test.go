@@ -52,7 +52,8 @@ func chunked(body string, size int) string {
 	return b.String() + "0\r\n\r\n"
 }
 
-// TestBodies: however a body comes, it is read whole or refused, and whoever was refused in its middle hears why.
+// TestBodies: however a body comes, it is read whole or refused, and whoever was refused in its
+// middle hears why.
 func TestBodies(t *testing.T) {
 	t.Parallel()
 	config := apiConfig
@@ -137,7 +138,8 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// TestPipelined: requests that come before the answers are answered in their order, each with its own body.
+// TestPipelined: requests that come before the answers are answered in their order, each with its
+// own body.
 func TestPipelined(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)

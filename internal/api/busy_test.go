@@ -27,8 +27,8 @@ func TestBusyDocument(t *testing.T) {
 	}
 }
 
-// TestBusyToTheEnd: it waits until its deadline. Not in parallel with other tests: a last attempt that
-// takes over 100 ms for want of a processor would rightly be of unknown outcome.
+// TestBusyToTheEnd: it waits until its deadline. Not in parallel with other tests: a last attempt
+// that takes over 100 ms for want of a processor would rightly be of unknown outcome.
 func TestBusyToTheEnd(t *testing.T) {
 	config := apiConfig
 	config.RequestTimeout = time.Second

@@ -16,11 +16,11 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The preconditions of RFC 9110 section 13. An entity tag of ours is a version in quotes, see tagOf; what isn't one is
-// a tag of somebody else's, which never matches.
+// The preconditions of RFC 9110 section 13. An entity tag of ours is a version in quotes, see
+// tagOf; what isn't one is a tag of somebody else's, which never matches.
 
-// conditionOf returns what the request wants to be true before it is carried out; nil: nothing. Which version a tag
-// stands for, if any, is for version to say.
+// conditionOf returns what the request wants to be true before it is carried out; nil: nothing.
+// Which version a tag stands for, if any, is for version to say.
 func conditionOf(c *fiber.Ctx, version func(tag string) (int64, bool)) (*messages.Condition, error) {
 	if !conditional(c) {
 		return nil, nil //nolint:nilnil // no condition is no error
@@ -80,8 +80,8 @@ func judgeRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status 
 	return 0, nil
 }
 
-// includes tells whether what was read is one of the versions. That "0" is every document that isn't there
-// is for writers; here it is the entity tag of a user who never saved.
+// includes tells whether what was read is one of the versions. That "0" is every document that
+// isn't there is for writers; here it is the entity tag of a user who never saved.
 func includes(v *messages.Versions, r *messages.Result) bool {
 	return v.Any && !r.Absent || slices.Contains(v.Listed, r.Version)
 }
@@ -168,8 +168,8 @@ func skipCommas(list string) string { return strings.TrimLeft(list, ", \t") }
 
 func notInTag(r rune) bool { return r <= ' ' || r == 0x7f }
 
-// tagOf is the entity tag of what an operation made or read, without its quotes: the version; of a document with the schema's
-// defaults also that of the schema, since it changes with either.
+// tagOf is the entity tag of what an operation made or read, without its quotes: the version; of a
+// document with the schema's defaults also that of the schema, since it changes with either.
 func tagOf(o *messages.Operation, r *messages.Result) string {
 	tag := strconv.FormatInt(r.Version, 10)
 	if o.Action == messages.ActionReadEffective {
@@ -184,7 +184,8 @@ func versionOf(tag string) (int64, bool) {
 	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == tag
 }
 
-// dateOf returns the date in a header; zero if there is none that can be read, which RFC 9110 wants ignored.
+// dateOf returns the date in a header; zero if there is none that can be read, which RFC 9110 wants
+// ignored.
 func dateOf(c *fiber.Ctx, header string) time.Time {
 	value := c.Get(header)
 	if value == "" { // nearly always; to find out by ParseTime took 4 % of a read
@@ -202,8 +203,8 @@ func dateOf(c *fiber.Ctx, header string) time.Time {
 func setState(c *fiber.Ctx, o *messages.Operation, r *messages.Result) {
 	set(c, fiber.HeaderETag, `"`+tagOf(o, r)+`"`)
 	if r.Modified != 0 {
-		// By the database's clock; but it must not be later than the answer (section 8.8.2.1). It still may
-		// be by a second: fasthttp's Date is that much behind at times, and can't be set.
+		// By the database's clock; but it must not be later than the answer (section 8.8.2.1). It
+		// still may be by a second: fasthttp's Date is that much behind at times, and can't be set.
 		modified := time.UnixMilli(min(r.Modified, time.Now().UnixMilli()))
 		set(c, fiber.HeaderLastModified, utils.UnsafeString(fasthttp.AppendHTTPDate(nil, modified)))
 	}

@@ -192,7 +192,8 @@ func (c *contract) check(request *http.Request, requestBody []byte, response *ht
 	return complaints
 }
 
-// partsOf is what of a body is to be as the contract says: of lines each one, or some of those that are many.
+// partsOf is what of a body is to be as the contract says: of lines each one, or some of those that
+// are many.
 func partsOf(header http.Header, body []byte) [][]byte {
 	const most = 20
 	if header.Get("Content-Type") != "application/x-ndjson" || len(body) == 0 {
@@ -266,8 +267,8 @@ func answerOf(operation *v3.Operation, status int) *v3.Response {
 	return operation.Responses.Codes.GetOrZero(fmt.Sprint(status))
 }
 
-// bodyComplaints is about bodies that are not announced, which the validator doesn't look at, and about
-// problems that contradict themselves.
+// bodyComplaints is about bodies that are not announced, which the validator doesn't look at, and
+// about problems that contradict themselves.
 func bodyComplaints(operation *v3.Operation, response *http.Response, body []byte) []string {
 	answer := answerOf(operation, response.StatusCode)
 	if answer == nil {

@@ -65,8 +65,8 @@ func validateOrigins(origins []string) error {
 	return nil
 }
 
-// sameOrigin refuses what a browser sends for a page of an origin that isn't allowed. Programs send none
-// of these headers, and old browsers but the second.
+// sameOrigin refuses what a browser sends for a page of an origin that isn't allowed. Programs send
+// none of these headers, and old browsers but the second.
 func (s *Server) sameOrigin(c *fiber.Ctx) error {
 	origin, site := c.Get(fiber.HeaderOrigin), c.Get("Sec-Fetch-Site")
 	allowed := trimmed(s.config.CORSOrigins)

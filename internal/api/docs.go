@@ -18,7 +18,8 @@ var (
 	docsJS []byte
 )
 
-// docsPolicy lets Swagger UI have what is served here and nothing else. Its icons are in data: URLs.
+// docsPolicy lets Swagger UI have what is served here and nothing else. Its icons are in data:
+// URLs.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 

@@ -12,8 +12,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// TestRefusedAfterSilence: an attempt without an answer may have been applied, or may yet be, whatever a
-// later one is told. So a refusal is no answer then.
+// TestRefusedAfterSilence: an attempt without an answer may have been applied, or may yet be,
+// whatever a later one is told. So a refusal is no answer then.
 func TestRefusedAfterSilence(t *testing.T) {
 	t.Parallel()
 	config := apiConfig
@@ -66,8 +66,8 @@ func TestSilenceAfterRefusal(t *testing.T) {
 	failed(t, s.post("42", `{}`), http.StatusGatewayTimeout, "outcome-unknown")
 }
 
-// TestDoneAndNoRoom: a write whose result did not fit is done. Whatever comes in the way of getting that
-// result, the answer never is that nothing was changed.
+// TestDoneAndNoRoom: a write whose result did not fit is done. Whatever comes in the way of getting
+// that result, the answer never is that nothing was changed.
 func TestDoneAndNoRoom(t *testing.T) {
 	t.Parallel()
 	config := apiConfig
@@ -128,8 +128,8 @@ func TestDoneAndNoRoom(t *testing.T) {
 	}
 }
 
-// TestNoRoom: where replies have room for few results, each is asked for a few times and not for as many as
-// there are others.
+// TestNoRoom: where replies have room for few results, each is asked for a few times and not for as
+// many as there are others.
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)

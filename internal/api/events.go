@@ -16,14 +16,15 @@ import (
 const (
 	mimeEvents        = "text/event-stream" // HTML, section 9.2
 	headerLastEventID = "Last-Event-ID"
-	// Clients are told to wait between so long and so long, in milliseconds, before they connect again. Each is told another
-	// time, so that not all are there in the same moment when an API has stopped.
+	// Clients are told to wait between so long and so long, in milliseconds, before they connect
+	// again. Each is told another time, so that not all are there in the same moment when an API
+	// has stopped.
 	minRetry = 1000
 	maxRetry = 3000
 )
 
-// getEvents tells of the user's changes for as long as the client stays. The state is read here, so that what goes wrong
-// is an ordinary answer; then the hub takes the connection over.
+// getEvents tells of the user's changes for as long as the client stays. The state is read here, so
+// that what goes wrong is an ordinary answer; then the hub takes the connection over.
 func (s *Server) getEvents(c *fiber.Ctx) error {
 	user, err := userOf(c)
 	if err != nil {
@@ -96,8 +97,8 @@ func appendEvent(b []byte, c messages.Changed, document []byte) []byte {
 	return append(b, "}\n\n"...)
 }
 
-// appendData appends JSON to a line of data. A line break in it, which is white space between its tokens, begins another
-// line of data; the client puts one in between again.
+// appendData appends JSON to a line of data. A line break in it, which is white space between its
+// tokens, begins another line of data; the client puts one in between again.
 func appendData(b, document []byte) []byte {
 	for {
 		i := bytes.IndexAny(document, "\r\n")

@@ -130,7 +130,8 @@ func (st *stream) ended() {
 	}
 }
 
-// source is a worker of the test's own: it answers what it is told to, and tells of changes when it is told to.
+// source is a worker of the test's own: it answers what it is told to, and tells of changes when it
+// is told to.
 type source struct {
 	s     *system
 	nc    *nats.Conn
@@ -258,7 +259,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestEventsRequests: what is asked for in the wrong way, and what a client that comes back has heard already.
+// TestEventsRequests: what is asked for in the wrong way, and what a client that comes back has
+// heard already.
 func TestEventsRequests(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)
@@ -325,7 +327,8 @@ func TestEventsLost(t *testing.T) {
 	}
 }
 
-// TestEventsAfterTrouble: neither a read that fails nor NATS away for a while keeps the last change from coming.
+// TestEventsAfterTrouble: neither a read that fails nor NATS away for a while keeps the last change
+// from coming.
 func TestEventsAfterTrouble(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, often())
@@ -374,7 +377,8 @@ func TestEventsRepeat(t *testing.T) {
 	whole.hears(at(1, `,"settings":{"a":1}`))
 }
 
-// TestEventsLimit: one more than there may be is refused, and has room when another leaves, which a heartbeat finds.
+// TestEventsLimit: one more than there may be is refused, and has room when another leaves, which a
+// heartbeat finds.
 func TestEventsLimit(t *testing.T) {
 	t.Parallel()
 	config := often()

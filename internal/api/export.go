@@ -13,8 +13,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// exportUsers answers all users and their documents, a line for each. Of what is written meanwhile it may have this or that:
-// each line is a document as it was at some time during the export.
+// exportUsers answers all users and their documents, a line for each. Of what is written meanwhile
+// it may have this or that: each line is a document as it was at some time during the export.
 func (s *Server) exportUsers(c *fiber.Ctx) error {
 	if err := needChunks(c); err != nil {
 		return err
@@ -87,8 +87,8 @@ func (e *export) put(out *lines, r *messages.Result) error {
 	return nil
 }
 
-// appendLine appends a user's line. A document that would not fit into a line, or not come back exactly, is there as
-// text.
+// appendLine appends a user's line. A document that would not fit into a line, or not come back
+// exactly, is there as text.
 func appendLine(b []byte, u *messages.User) ([]byte, error) {
 	asText := bytes.ContainsAny(u.Document, "\r\n") || len(bytes.Trim(u.Document, " \t")) < len(u.Document)
 	b, err := appendUser(b, u, !asText)

@@ -155,7 +155,8 @@ func partOf(list *messages.Listing, users int) messages.Result {
 	return r
 }
 
-// TestExportTrouble: what can't be had for a moment is asked for again; what fails for good ends the export visibly.
+// TestExportTrouble: what can't be had for a moment is asked for again; what fails for good ends
+// the export visibly.
 func TestExportTrouble(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)

@@ -52,8 +52,8 @@ func (s *Server) head(c *fiber.Ctx) {
 	set(c, fiber.HeaderCacheControl, "no-cache") // may be kept, but not used without asking
 }
 
-// set sends a header whose name is spelt as it goes out. Set of fiber looks at every letter of the name first, and
-// would spell ETag Etag: the same to programs, not to people.
+// set sends a header whose name is spelt as it goes out. Set of fiber looks at every letter of the
+// name first, and would spell ETag Etag: the same to programs, not to people.
 func set(c *fiber.Ctx, name, value string) {
 	c.Response().Header.SetCanonical(utils.UnsafeBytes(name), utils.UnsafeBytes(value))
 }

@@ -74,7 +74,8 @@ func (s *Server) restoreVersion(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	// Any page may send this one from a browser without being asked for leave first: it has no body.
+	// Any page may send this one from a browser without being asked for leave first: it has no
+	// body.
 	if err := s.sameOrigin(c); err != nil {
 		return err
 	}

@@ -16,24 +16,26 @@ import (
 )
 
 const (
-	// phases are the parts of a heartbeat. Each user who is watched has one of them at random, so that
-	// checks are spread evenly and still come in batches.
+	// phases are the parts of a heartbeat. Each user who is watched has one of them at random, so
+	// that checks are spread evenly and still come in batches.
 	phases = 20
-	// changesWaiting is how many notifications may wait for the hub. What exceeds it NATS drops, and a check finds it.
+	// changesWaiting is how many notifications may wait for the hub. What exceeds it NATS drops,
+	// and a check finds it.
 	changesWaiting = 8192
 	// hurry is the pause between two phases when all users are checked at once.
 	hurry = 25 * time.Millisecond
-	// maxFailed bounds how many users are checked again in the next phase. During an outage all checks fail; the others wait for
-	// their own phase.
+	// maxFailed bounds how many users are checked again in the next phase. During an outage all
+	// checks fail; the others wait for their own phase.
 	maxFailed = 256
 )
 
-// hub tells watchers of their users' changes. Workers publish these, and the hub subscribes to those of each user who is
-// watched. NATS keeps nothing, so a notification may be lost; the hub asks for each user's version
-// once in a heartbeat, and soon after NATS was away, and takes a higher one as a notification.
+// hub tells watchers of their users' changes. Workers publish these, and the hub subscribes to
+// those of each user who is watched. NATS keeps nothing, so a notification may be lost; the hub
+// asks for each user's version once in a heartbeat, and soon after NATS was away, and takes a
+// higher one as a notification.
 //
-// An idle watcher costs a few hundred bytes and its connection: all subscriptions share one channel and one goroutine, and a
-// watcher has a goroutine only while there is something to write.
+// An idle watcher costs a few hundred bytes and its connection: all subscriptions share one channel
+// and one goroutine, and a watcher has a goroutine only while there is something to write.
 type hub struct {
 	nc        *nats.Conn
 	reads     *batch.Batcher[*messages.Operation, messages.Result]
@@ -82,7 +84,8 @@ func (h *hub) close() {
 	h.tasks.Wait()
 }
 
-// join makes a watcher of a user's changes, which begins with start, or ends with leave. Its error is a problem.
+// join makes a watcher of a user's changes, which begins with start, or ends with leave. Its error
+// is a problem.
 func (h *hub) join(conn net.Conn, user string, whole bool) (*watcher, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -102,8 +105,8 @@ func (h *hub) join(conn net.Conn, user string, whole bool) (*watcher, error) {
 	return w, nil
 }
 
-// watch returns the user among those who are watched. The subscription leaves on the connection before any request
-// that is made afterwards.
+// watch returns the user among those who are watched. The subscription leaves on the connection
+// before any request that is made afterwards.
 func (h *hub) watch(user string) (*watched, error) {
 	subject := messages.ChangedSubject(user)
 	if u, ok := h.users[subject]; ok {
@@ -153,7 +156,8 @@ func (h *hub) remove(w *watcher) {
 	h.wheel[u.phase] = phase[:len(phase)-1]
 }
 
-// start begins to write to a watcher: first the greeting, then what is newer than the version that this tells of.
+// start begins to write to a watcher: first the greeting, then what is newer than the version that
+// this tells of.
 func (h *hub) start(w *watcher, greeting []byte, told messages.Changed) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -17,14 +17,15 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// maxImports bounds what is held for imports, about 3 MiB each, and how much of the writes' queue they take: up to half of it,
-// with its default size.
+// maxImports bounds what is held for imports, about 3 MiB each, and how much of the writes' queue
+// they take: up to half of it, with its default size.
 const maxImports = 8
 
 // mimeLinesShort is how some spell mimeLines.
 const mimeLinesShort = "application/ndjson"
 
-// importUsers replaces the documents of the users of all lines, and answers each line with its outcome while it goes on.
+// importUsers replaces the documents of the users of all lines, and answers each line with its
+// outcome while it goes on.
 func (s *Server) importUsers(c *fiber.Ctx) error {
 	endAfter(c) // there may be more to come than is read
 	release, err := s.mayImport(c)
@@ -87,8 +88,9 @@ func (i *importing) finish(out *lines, err error) error {
 	return out.add(fmt.Sprintf("{\"end\":true,\"lines\":%d,\"applied\":%d,\"failed\":%d}\n", i.applied+i.failed, i.applied, i.failed))
 }
 
-// apply does what the lines of a window ask for, side by side, and writes the outcomes in the order of the lines. That
-// for long none of it could be done is an error, and then there is no use in going on. Of an API that stops take tells.
+// apply does what the lines of a window ask for, side by side, and writes the outcomes in the order
+// of the lines. That for long none of it could be done is an error, and then there is no use in
+// going on. Of an API that stops take tells.
 func (i *importing) apply(out *lines, window []importLine) error {
 	operations, err := i.operations(window)
 	if err != nil {
@@ -162,8 +164,8 @@ func (i *importing) outcome(out *lines, l *importLine, version int64) (err error
 	return out.sendIfMuch()
 }
 
-// writeAll has writes done side by side and returns their results; there is none for nil. What can't be done now, or
-// may have been done, is asked for again for a while, with the same ids.
+// writeAll has writes done side by side and returns their results; there is none for nil. What
+// can't be done now, or may have been done, is asked for again for a while, with the same ids.
 func (s *Server) writeAll(operations []*messages.Operation) []messages.Result {
 	results := make([]messages.Result, len(operations))
 	var open []int

@@ -9,8 +9,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// FuzzImportLine: a line is taken only if it is an object that says what encoding/json reads in it, too, and what is taken
-// can be asked of a worker.
+// FuzzImportLine: a line is taken only if it is an object that says what encoding/json reads in it,
+// too, and what is taken can be asked of a worker.
 func FuzzImportLine(f *testing.F) {
 	for _, seed := range []string{
 		`{"user":"a","settings":{"b":1.10}}`, `{"user":"a","text":" {\n}"}`, `{"end":true,"users":0}`, `{"end":true,"users":7}`, `[]`, `{"user":"a"}`,

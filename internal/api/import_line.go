@@ -33,8 +33,8 @@ type lineParser struct {
 	decoder     jsontext.Decoder
 }
 
-// parse reads a line: the number'th of the input. In the export that it belongs to so many were before it, blank ones not
-// counted. The text isn't kept.
+// parse reads a line: the number'th of the input. In the export that it belongs to so many were
+// before it, blank ones not counted. The text isn't kept.
 func (p *lineParser) parse(text []byte, number, before int) importLine {
 	p.text.Reset(text)
 	p.decoder.Reset(&p.text)

@@ -14,20 +14,23 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// What of an import is read ahead at most, and applied side by side: lines, and about how many bytes.
+// What of an import is read ahead at most, and applied side by side: lines, and about how many
+// bytes.
 const (
 	windowLines = 256
 	windowBytes = 1 << 20
 )
 
-// endOfLine is how much longer than six times its document a line may be: a character can take six in a string.
+// endOfLine is how much longer than six times its document a line may be: a character can take six
+// in a string.
 const endOfLine = 4 << 10
 
 // stopCheck is how often an import that waits for its client looks whether the API stops.
 const stopCheck = 200 * time.Millisecond
 
-// importReader reads the lines of an import ahead, on a goroutine of its own: while one window is applied the next
-// comes together. That also takes lines from a client who waits for the outcomes of those it has sent.
+// importReader reads the lines of an import ahead, on a goroutine of its own: while one window is
+// applied the next comes together. That also takes lines from a client who waits for the outcomes
+// of those it has sent.
 type importReader struct {
 	ctx     *fasthttp.RequestCtx
 	body    io.Reader
@@ -117,8 +120,9 @@ func (r *importReader) readAll() error {
 	}
 }
 
-// lineOf makes a line of its text, unless there is nothing to answer: it is blank, or the end of an export as it should be.
-// After an end the lines are counted anew, so that exports can be sent one after the other.
+// lineOf makes a line of its text, unless there is nothing to answer: it is blank, or the end of an
+// export as it should be. After an end the lines are counted anew, so that exports can be sent one
+// after the other.
 func (r *importReader) lineOf(text []byte, size, number int) (l importLine, ok bool) {
 	if size > r.most {
 		r.before++
@@ -148,8 +152,8 @@ func (r *importReader) readLine() (text []byte, size int, err error) {
 	}
 }
 
-// Read reads from the body. Whenever a line has come there is time for the next. Those that ask for nothing
-// give no time, or they would keep the place of an import for ever.
+// Read reads from the body. Whenever a line has come there is time for the next. Those that ask for
+// nothing give no time, or they would keep the place of an import for ever.
 func (r *importReader) Read(p []byte) (int, error) {
 	if r.came {
 		r.came = false
@@ -182,8 +186,8 @@ func (r *importReader) put(l importLine) bool {
 	}
 }
 
-// take waits for lines and returns those that have come, up to a user who is among them already. Its error is io.EOF
-// after the last of all, or a problem, as when the API is stopping.
+// take waits for lines and returns those that have come, up to a user who is among them already.
+// Its error is io.EOF after the last of all, or a problem, as when the API is stopping.
 func (r *importReader) take(stopping func() bool) ([]importLine, error) {
 	for !stopping() {
 		if lines, err := r.taken(); len(lines) > 0 || err != nil {

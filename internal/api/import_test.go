@@ -304,7 +304,8 @@ func (s *system) startImpatient(config api.Config) (stop func()) {
 	return s.run(a.Run)
 }
 
-// TestImportStuck: what can't be written for long is the failure of its lines. Only where that is all, the import ends.
+// TestImportStuck: what can't be written for long is the failure of its lines. Only where that is
+// all, the import ends.
 func TestImportStuck(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)
@@ -359,7 +360,8 @@ func TestImportStuckStop(t *testing.T) {
 	stop()
 }
 
-// TestImportDoubt: after an attempt of which nothing is known, a refusal doesn't mean that nothing was changed.
+// TestImportDoubt: after an attempt of which nothing is known, a refusal doesn't mean that nothing
+// was changed.
 func TestImportDoubt(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)
@@ -380,7 +382,8 @@ func TestImportDoubt(t *testing.T) {
 	}
 }
 
-// TestImportLimits: only so many at once, none where writes need preconditions, and none that outlives the API.
+// TestImportLimits: only so many at once, none where writes need preconditions, and none that
+// outlives the API.
 func TestImportLimits(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)

@@ -11,11 +11,13 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// maxStale is how many replies that nobody waits for any more an inbox can hold beside the one that is awaited.
+// maxStale is how many replies that nobody waits for any more an inbox can hold beside the one that
+// is awaited.
 const maxStale = 16
 
-// mailroom makes requests of NATS. It does what nats.Conn.Request does, but for the goroutine between the
-// connection and whoever waits, and the context and its timer for each: subscriptions are kept and used again.
+// mailroom makes requests of NATS. It does what nats.Conn.Request does, but for the goroutine
+// between the connection and whoever waits, and the context and its timer for each: subscriptions
+// are kept and used again.
 type mailroom struct {
 	nc *nats.Conn
 
@@ -31,12 +33,12 @@ type inbox struct {
 	timer   *time.Timer
 }
 
-// errNotSent: NATS surely didn't get the request as a whole. What was written of it, if anything, ends with the
-// connection, and the server ignores it.
+// errNotSent: NATS surely didn't get the request as a whole. What was written of it, if anything,
+// ends with the connection, and the server ignores it.
 var errNotSent = errors.New("the request was not sent")
 
-// request publishes data and returns the first reply. Its error is nats.ErrNoResponders, errNotSent, nats.ErrTimeout at
-// until, or that of the context.
+// request publishes data and returns the first reply. Its error is nats.ErrNoResponders,
+// errNotSent, nats.ErrTimeout at until, or that of the context.
 func (m *mailroom) request(ctx context.Context, subject string, data []byte, until time.Time) (*nats.Msg, error) {
 	in, err := m.take()
 	if err != nil {

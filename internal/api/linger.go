@@ -27,9 +27,10 @@ func (l lingeringListener) Accept() (net.Conn, error) {
 	return &lingeringConn{Conn: c}, nil
 }
 
-// lingeringConn knows whether the client has ended its side, and can be told to linger: then closing it lets the client hear the answer first. To close
-// a connection on which more has come than was read resets it, and a client that still sends then
-// mostly loses the answer. Half of those that sent 1 MiB did.
+// lingeringConn knows whether the client has ended its side, and can be told to linger: then
+// closing it lets the client hear the answer first. To close a connection on which more has come
+// than was read resets it, and a client that still sends then mostly loses the answer. Half of
+// those that sent 1 MiB did.
 type lingeringConn struct {
 	net.Conn
 	lingers atomic.Bool
@@ -55,8 +56,8 @@ func (c *lingeringConn) Close() error {
 	return c.Conn.Close()
 }
 
-// brokenOff tells whether a body came to its end with the connection, which no body does. fasthttp takes that for an end
-// like any other.
+// brokenOff tells whether a body came to its end with the connection, which no body does. fasthttp
+// takes that for an end like any other.
 func brokenOff(c *fasthttp.RequestCtx) bool {
 	conn, ok := c.Conn().(*lingeringConn)
 	return ok && conn.ended.Load()

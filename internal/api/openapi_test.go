@@ -18,7 +18,8 @@ import (
 	"github.com/outset-settings/outset/internal/api"
 )
 
-// TestOpenAPI: it is OpenAPI 3.1, its examples are as it says, and its problems are those that there are.
+// TestOpenAPI: it is OpenAPI 3.1, its examples are as it says, and its problems are those that
+// there are.
 func TestOpenAPI(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("openapi.json")

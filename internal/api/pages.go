@@ -58,7 +58,8 @@ func (p page) send(c *fiber.Ctx) error {
 	return nil
 }
 
-// had tells whether the client has the page already. fiber's Fresh looks for our ETag in another spelling.
+// had tells whether the client has the page already. fiber's Fresh looks for our ETag in another
+// spelling.
 func (p page) had(c *fiber.Ctx) bool {
 	for _, line := range c.Request().Header.PeekAll(fiber.HeaderIfNoneMatch) {
 		for tag := range strings.SplitSeq(string(line), ",") {

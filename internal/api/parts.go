@@ -6,10 +6,11 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// A listing goes through all users in parts: each is a read of its own, with its own deadline, so that the whole may take
-// as long as it takes and no worker is kept for long.
+// A listing goes through all users in parts: each is a read of its own, with its own deadline, so
+// that the whole may take as long as it takes and no worker is kept for long.
 
-// part has one part of a listing done, however long the request has been going on already. Its error is a problem.
+// part has one part of a listing done, however long the request has been going on already. Its
+// error is a problem.
 func (s *Server) part(o messages.Operation) (messages.Result, error) {
 	o.Deadline = time.Now().Add(s.config.RequestTimeout).UnixMilli()
 	r := s.queue.part(&o)
@@ -19,8 +20,9 @@ func (s *Server) part(o messages.Operation) (messages.Result, error) {
 	return r, nil
 }
 
-// eachPart has one part after the other done, from o.List.After on, and hands each to use. It ends with the last part,
-// with an error of use, with a part that fails, or before the next part when the API stops.
+// eachPart has one part after the other done, from o.List.After on, and hands each to use. It ends
+// with the last part, with an error of use, with a part that fails, or before the next part when
+// the API stops.
 func (s *Server) eachPart(o messages.Operation, use func(*messages.Result) error) error {
 	for {
 		r, err := s.part(o)

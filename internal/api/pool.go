@@ -73,7 +73,8 @@ func lastAction(pong micro.Ping) messages.Action {
 	return messages.Action(n)
 }
 
-// knows returns a worker that took part in the last count and knows the action, or "" if there is none.
+// knows returns a worker that took part in the last count and knows the action, or "" if there is
+// none.
 func (p *pool) knows(action messages.Action) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -104,8 +104,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	return c.Status(entry.status).Send(body)
 }
 
-// known is the problem, if its kind is one that we know. Else it is from a newer worker, or of an error without one: ours, and
-// nothing to show.
+// known is the problem, if its kind is one that we know. Else it is from a newer worker, or of an
+// error without one: ours, and nothing to show.
 func (p problem) known() problem {
 	if _, ok := statuses[p.kind]; !ok {
 		return problem{kind: messages.KindInternal}

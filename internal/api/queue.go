@@ -12,11 +12,13 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The bounds of the API's batches. Lanes follow the number of live workers. With one worker a few make large batches and leave
-// no processor idle: with three here and three in the worker there were 1.2 times as many reads with 64 connections as with
-// two and two, and 1.06 times as many replacements with 256 (2 cores, medians of 4 rounds); four were no better. There should be no
-// more than the worker has, or the third batch waits for another's round trip: with three here and two there a database 5 ms away
-// got 0.7 times as many replacements from 4 connections. With many workers, fewer lanes than workers would leave some without work.
+// The bounds of the API's batches. Lanes follow the number of live workers. With one worker a few
+// make large batches and leave no processor idle: with three here and three in the worker there
+// were 1.2 times as many reads with 64 connections as with two and two, and 1.06 times as many
+// replacements with 256 (2 cores, medians of 4 rounds); four were no better. There should be no
+// more than the worker has, or the third batch waits for another's round trip: with three here and
+// two there a database 5 ms away got 0.7 times as many replacements from 4 connections. With many
+// workers, fewer lanes than workers would leave some without work.
 const (
 	minLanes        = 3
 	maxLanes        = 64
@@ -30,8 +32,8 @@ const (
 	maxLate  = 64
 )
 
-// queue is where operations wait for a place in a NATS message. Parts of listings travel alone: what they bring back fills
-// a message, and would push others out of the reply.
+// queue is where operations wait for a place in a NATS message. Parts of listings travel alone:
+// what they bring back fills a message, and would push others out of the reply.
 type queue struct {
 	reads, writes, parts *batch.Batcher[*messages.Operation, messages.Result]
 	pool                 *pool

@@ -9,8 +9,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// batchRoom is how many bytes the bodies of batches and their answers may take altogether. One batch takes what its body has
-// and, for each operation, the largest document.
+// batchRoom is how many bytes the bodies of batches and their answers may take altogether. One
+// batch takes what its body has and, for each operation, the largest document.
 const batchRoom = 256 << 20
 
 // room is what a request has taken of a bounded number of bytes.

@@ -6,11 +6,13 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The schema is like a document that belongs to nobody: it has versions, conditions and idempotency keys.
+// The schema is like a document that belongs to nobody: it has versions, conditions and idempotency
+// keys.
 
 const mimeSchema = "application/schema+json"
 
-// maxTrials is how many schemas may be on trial at once: each keeps a worker at work until all documents have been looked at.
+// maxTrials is how many schemas may be on trial at once: each keeps a worker at work until all
+// documents have been looked at.
 const maxTrials = 2
 
 // maxExamples is how many documents that would break a schema a trial shows.
@@ -24,7 +26,8 @@ func (s *Server) getSchema(c *fiber.Ctx) error {
 	return s.readOf(c, messages.Operation{Action: messages.ActionReadSchema})
 }
 
-// putSchema holds all documents that are written from now on to the body; or only tries what that would mean.
+// putSchema holds all documents that are written from now on to the body; or only tries what that
+// would mean.
 func (s *Server) putSchema(c *fiber.Ctx) error {
 	try, err := truth(c, "dry_run")
 	if err != nil {

@@ -75,7 +75,8 @@ func TestSchemaRoutes(t *testing.T) {
 		exchange{"POST /schema", isJSON, `{}`, 405, "Allow: GET, HEAD, PUT, DELETE", problem("method-not-allowed")})
 }
 
-// TestSchemaTrial: all documents are looked at, part by part, and some of those that would break it are shown.
+// TestSchemaTrial: all documents are looked at, part by part, and some of those that would break it
+// are shown.
 func TestSchemaTrial(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
@@ -118,7 +119,8 @@ func TestSchemaTrial(t *testing.T) {
 	failed(t, s.do(http.MethodPut, "/schema?dry_run=true", `{}`, isJSON), http.StatusServiceUnavailable, "unavailable")
 }
 
-// TestSchemaTrialEnds: no listing that doesn't get on, and no API that is to stop, keeps a trial going for ever.
+// TestSchemaTrialEnds: no listing that doesn't get on, and no API that is to stop, keeps a trial
+// going for ever.
 func TestSchemaTrialEnds(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)

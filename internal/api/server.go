@@ -85,16 +85,16 @@ const (
 	maxHeaders   = 8 << 10 // bytes of the request line and the headers
 	minHeartbeat = 100 * time.Millisecond
 	writeTimeout = 10 * time.Second
-	// For so long an API that is stopping serves on, so that those who ask /readyz see it, and clients
-	// that keep connections get an answer that ends them. Closing at once cut requests on their way in
-	// on 14 of 64 busy connections.
+	// For so long an API that is stopping serves on, so that those who ask /readyz see it, and
+	// clients that keep connections get an answer that ends them. Closing at once cut requests on
+	// their way in on 14 of 64 busy connections.
 	farewell = 500 * time.Millisecond
 	// How much longer than a request may take connections may take to end.
 	stopTimeout = 5 * time.Second
 )
 
-// otherMethod stands for every method that nobody has heard of. fiber would answer them by itself, and
-// not with a problem.
+// otherMethod stands for every method that nobody has heard of. fiber would answer them by itself,
+// and not with a problem.
 const otherMethod = "OTHER"
 
 // Server is an API.
@@ -247,7 +247,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// shutdown waits for the requests under way. A client that is slow to take its answer is not waited for, and no failure.
+// shutdown waits for the requests under way. A client that is slow to take its answer is not waited
+// for, and no failure.
 func (s *Server) shutdown(ctx context.Context) error {
 	// Every request ends soon after its own timeout, so this is beyond all.
 	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout+stopTimeout)

@@ -21,8 +21,8 @@ const (
 	acceptPatch    = mimeMergePatch + ", " + mimeJSONPatch + ", " + fiber.MIMEApplicationJSON
 )
 
-// getSettings answers the user's document, byte for byte as it was saved; or, where that is asked for, with the schema's
-// defaults added.
+// getSettings answers the user's document, byte for byte as it was saved; or, where that is asked
+// for, with the schema's defaults added.
 func (s *Server) getSettings(c *fiber.Ctx) error {
 	effective, err := truth(c, "effective")
 	if err != nil {
@@ -142,8 +142,8 @@ func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, err
 	return r, nil
 }
 
-// deadline is when a request is given up that has come now, with all of its body, or with the others of its batch; as the
-// wire wants it.
+// deadline is when a request is given up that has come now, with all of its body, or with the
+// others of its batch; as the wire wants it.
 func (s *Server) deadline(c *fiber.Ctx) int64 {
 	began, ok := c.Locals(beganKey).(time.Time)
 	if !ok {
@@ -165,7 +165,8 @@ func userOf(c *fiber.Ctx) (string, error) {
 	return id, nil
 }
 
-// parseMediaType is mime.ParseMediaType, which takes its time, for what is spelt otherwise than nearly everybody does.
+// parseMediaType is mime.ParseMediaType, which takes its time, for what is spelt otherwise than
+// nearly everybody does.
 func parseMediaType(value string) (mediaType string, parameters map[string]string, err error) {
 	switch value {
 	case fiber.MIMEApplicationJSON, mimeMergePatch, mimeJSONPatch:
@@ -174,8 +175,9 @@ func parseMediaType(value string) (mediaType string, parameters map[string]strin
 	return mime.ParseMediaType(value)
 }
 
-// bodyOf returns the request's body, and its media type, if that is one of these. Whether it is what
-// it claims is for the worker to tell. It is not too large: that is refused before any handler.
+// bodyOf returns the request's body, and its media type, if that is one of these. Whether it is
+// what it claims is for the worker to tell. It is not too large: that is refused before any
+// handler.
 func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, err error) {
 	if mediaType, err = mediaTypeOf(c, mediaTypes...); err != nil {
 		return nil, "", err
@@ -183,7 +185,8 @@ func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, 
 	return c.Request().Body(), mediaType, nil
 }
 
-// mediaTypeOf returns the media type of the request's body, if that is one of these and nothing is done to it.
+// mediaTypeOf returns the media type of the request's body, if that is one of these and nothing is
+// done to it.
 func mediaTypeOf(c *fiber.Ctx, mediaTypes ...string) (string, error) {
 	mediaType, parameters, err := parseMediaType(c.Get(fiber.HeaderContentType))
 	if err != nil || !slices.Contains(mediaTypes, mediaType) {

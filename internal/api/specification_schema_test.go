@@ -16,8 +16,8 @@ const (
 	effective  = "GET $/settings?effective=true"
 )
 
-// TestSchemaSpecification is what the API does with the schema, against the running system. There is one for all users,
-// so the stories build upon each other.
+// TestSchemaSpecification is what the API does with the schema, against the running system. There
+// is one for all users, so the stories build upon each other.
 func TestSchemaSpecification(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)

@@ -20,17 +20,19 @@ const (
 	chunkSize = 32 << 10
 	// maxExports bounds what is held for exports: each has a part of the users, about 1 MiB.
 	maxExports = 32
-	// streamTimeout is how long a client may take for what is sent at once. A kernel makes room for more only when much of its
-	// buffer is free: who reads 30 KB a second and has some MB of it reads steadily and takes nothing for 20 seconds or more.
-	// What is held meanwhile is bounded by the number of streams.
+	// streamTimeout is how long a client may take for what is sent at once. A kernel makes room for
+	// more only when much of its buffer is free: who reads 30 KB a second and has some MB of it
+	// reads steadily and takes nothing for 20 seconds or more. What is held meanwhile is bounded by
+	// the number of streams.
 	streamTimeout = time.Minute
-	// persistence is how long a stream tries to get on before it gives up, and persistencePause how long it waits in between.
+	// persistence is how long a stream tries to get on before it gives up, and persistencePause how
+	// long it waits in between.
 	persistence      = 30 * time.Second
 	persistencePause = 200 * time.Millisecond
 )
 
-// errCut ends a connection in the middle of a body, so that nobody takes it for the whole. Of errors like this one fasthttp
-// logs nothing.
+// errCut ends a connection in the middle of a body, so that nobody takes it for the whole. Of
+// errors like this one fasthttp logs nothing.
 var errCut = fmt.Errorf("the body was cut: %w", io.ErrUnexpectedEOF)
 
 // slots are places for requests that take long and hold much.
@@ -46,8 +48,8 @@ func (s slots) take() (release func(), err error) {
 	}
 }
 
-// needChunks refuses a client that would take the chunks of an endless body for the body, and an answer that was cut for
-// the whole.
+// needChunks refuses a client that would take the chunks of an endless body for the body, and an
+// answer that was cut for the whole.
 func needChunks(c *fiber.Ctx) error {
 	if !c.Request().Header.IsHTTP11() {
 		return problem{kind: kindHTTPVersion, detail: "exports and imports need HTTP/1.1"}
@@ -55,8 +57,8 @@ func needChunks(c *fiber.Ctx) error {
 	return nil
 }
 
-// lines is a response body that is written line by line while it is made, on the connection's own goroutine. fasthttp
-// calls WriteTo, which may take as long as it takes, and then Close.
+// lines is a response body that is written line by line while it is made, on the connection's own
+// goroutine. fasthttp calls WriteTo, which may take as long as it takes, and then Close.
 type lines struct {
 	request string // its id
 	write   func(*lines) error
@@ -67,8 +69,8 @@ type lines struct {
 	pending  []byte
 }
 
-// sendLines answers with the lines that write writes. When write fails the last line tells the problem, and the
-// connection is cut. closing is called at the end in any case.
+// sendLines answers with the lines that write writes. When write fails the last line tells the
+// problem, and the connection is cut. closing is called at the end in any case.
 func (s *Server) sendLines(c *fiber.Ctx, write func(*lines) error, closing func()) error {
 	c.Context().SetContentType(mimeLines)
 	l := &lines{request: requestID(c), write: write, deadline: deadline{set: c.Context().SetWriteDeadline}}
@@ -122,7 +124,8 @@ func (l *lines) sendIfMuch() error {
 	return l.flush()
 }
 
-// flush sends what has come together. Each time the client has streamTimeout to take it, or less when the API stops.
+// flush sends what has come together. Each time the client has streamTimeout to take it, or less
+// when the API stops.
 func (l *lines) flush() error {
 	if err := l.deadline.next(); err != nil {
 		return err

@@ -76,7 +76,8 @@ func TestExportSlow(t *testing.T) {
 	}
 }
 
-// TestStreamsStop: clients that take nothing don't keep an API from stopping in time, and without an error.
+// TestStreamsStop: clients that take nothing don't keep an API from stopping in time, and without
+// an error.
 func TestStreamsStop(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)

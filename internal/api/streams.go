@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// stopPatience is how long a stream's client may take, once the API stops, for what is being sent, and then for all that
-// is left. Together it is less than stopTimeout.
+// stopPatience is how long a stream's client may take, once the API stops, for what is being sent,
+// and then for all that is left. Together it is less than stopTimeout.
 const stopPatience = 1500 * time.Millisecond
 
 // streams are those under way, so that none of them keeps the API from stopping.
@@ -44,8 +44,8 @@ func (s *streams) stop() {
 	}
 }
 
-// deadline is until when a stream waits for its client. set is SetWriteDeadline of the connection, and called with the lock held,
-// so that no write that begins takes back what was set at the stop.
+// deadline is until when a stream waits for its client. set is SetWriteDeadline of the connection,
+// and called with the lock held, so that no write that begins takes back what was set at the stop.
 type deadline struct {
 	set func(time.Time) error
 

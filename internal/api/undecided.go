@@ -21,8 +21,8 @@ type batchState struct {
 	tooOld time.Time
 	// By place: what to answer if nothing better is heard before the deadline.
 	refused map[int]messages.Result
-	// By place: writes that are done, and whether they were before, of which the result did not fit beside the
-	// others. Asking again gets it.
+	// By place: writes that are done, and whether they were before, of which the result did not fit
+	// beside the others. Asking again gets it.
 	done map[int]bool
 	// Operations in one request, after a reply that had no room for all results; 0: as many as fit.
 	most int
@@ -71,9 +71,9 @@ type next struct {
 	newest messages.Action // the highest that the worker didn't know; 0: it knew all
 }
 
-// settle takes over the results of the first open operations. What is not settled by them stays open:
-// what did not fit into the reply (the first always fits, so the rest gets smaller), what the worker
-// is too old for, and what its result doesn't tell enough of.
+// settle takes over the results of the first open operations. What is not settled by them stays
+// open: what did not fit into the reply (the first always fits, so the rest gets smaller), what the
+// worker is too old for, and what its result doesn't tell enough of.
 func (s *batchState) settle(results []messages.Result) (n next) {
 	var again []int
 	left := 0 // without room for their results
@@ -107,8 +107,8 @@ func (s *batchState) settle(results []messages.Result) (n next) {
 	return n
 }
 
-// limit makes the next request as large as the reply to the last one had room for. Asking for all that is left
-// each time, a worker would do most of it over and over again.
+// limit makes the next request as large as the reply to the last one had room for. Asking for all
+// that is left each time, a worker would do most of it over and over again.
 func (s *batchState) limit(fitted, asked int) {
 	switch {
 	case fitted < asked:
@@ -118,8 +118,9 @@ func (s *batchState) limit(fitted, asked int) {
 	}
 }
 
-// doubt tells whether a refusal says nothing about what became of the operation: it is done, or an attempt that
-// had no answer may have applied it or may yet. That its id was used for another write is certain in any case.
+// doubt tells whether a refusal says nothing about what became of the operation: it is done, or an
+// attempt that had no answer may have applied it or may yet. That its id was used for another write
+// is certain in any case.
 func (s *batchState) doubt(place int, k messages.Kind) bool {
 	_, done := s.done[place]
 	switch {

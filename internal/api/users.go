@@ -83,7 +83,8 @@ func includesSettings(c *fiber.Ctx) (bool, error) {
 	}
 }
 
-// sinceOf reads the time from which on changes are asked for, in microseconds since 1970; zero: no matter when.
+// sinceOf reads the time from which on changes are asked for, in microseconds since 1970; zero: no
+// matter when.
 func sinceOf(c *fiber.Ctx) (int64, error) {
 	text := c.Query(sinceParameter)
 	if text == "" {
@@ -128,7 +129,8 @@ func nextUsers(c *fiber.Ctx, after string, limit int) string {
 	return next
 }
 
-// appendUser appends a user as JSON, with the document, byte for byte, as the last member if that is wanted.
+// appendUser appends a user as JSON, with the document, byte for byte, as the last member if that
+// is wanted.
 func appendUser(b []byte, u *messages.User, whole bool) ([]byte, error) {
 	b, err := jsontext.AppendQuote(append(b, `{"user":`...), u.ID)
 	if err != nil {

@@ -24,7 +24,8 @@ func (s *system) answering(subject string, answer func(messages.Operation) messa
 	})
 }
 
-// TestUsersPages: a client that follows next sees every user once, whatever the ids are and however short the pages.
+// TestUsersPages: a client that follows next sees every user once, whatever the ids are and however
+// short the pages.
 func TestUsersPages(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)

@@ -75,8 +75,8 @@ func segments(path []string) string {
 	return b.String()
 }
 
-// segment encodes a user id, a key or an index as a segment of a path. Dots, too, where clients would take
-// them for the path's own.
+// segment encodes a user id, a key or an index as a segment of a path. Dots, too, where clients
+// would take them for the path's own.
 func segment(token string) string {
 	if token == "." || token == ".." {
 		return strings.ReplaceAll(token, ".", "%2E")

@@ -11,8 +11,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// maxRecent is how many changes of a user are kept for watchers that have not been told yet. Whoever is further
-// behind hears of these only.
+// maxRecent is how many changes of a user are kept for watchers that have not been told yet.
+// Whoever is further behind hears of these only.
 const maxRecent = 16
 
 // watched is a user whose changes are watched. The hub's lock is held for all that it does.
@@ -60,7 +60,8 @@ func (h *hub) spread(u *watched) {
 	}
 }
 
-// read fetches the document for all watchers who want it, in one read for all. While one is under way the next waits.
+// read fetches the document for all watchers who want it, in one read for all. While one is under
+// way the next waits.
 func (h *hub) read(u *watched) {
 	if u.reading {
 		u.again = true

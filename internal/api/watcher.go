@@ -13,7 +13,8 @@ var heartbeatComment = []byte(": heartbeat\n\n")
 // eavesdrop is how long a heartbeat waits for the news that the client has gone.
 const eavesdrop = time.Millisecond
 
-// watcher is a connection on which a client hears of a user's changes. All but conn is under the hub's lock.
+// watcher is a connection on which a client hears of a user's changes. All but conn is under the
+// hub's lock.
 type watcher struct {
 	conn   net.Conn
 	user   *watched
@@ -58,8 +59,8 @@ func (w *watcher) due() bool {
 	return w.greeting != nil || w.document != nil || w.beat || !w.whole && w.sent < w.user.newest()
 }
 
-// serve writes to a watcher until there is nothing more to write. One whose connection fails, or takes nothing for too
-// long, is dropped.
+// serve writes to a watcher until there is nothing more to write. One whose connection fails, or
+// takes nothing for too long, is dropped.
 func (h *hub) serve(w *watcher) {
 	for {
 		text, beat := h.next(w)
@@ -104,8 +105,9 @@ func writeInTime(conn net.Conn, text []byte) error {
 	return err
 }
 
-// giveUpAfter has the kernel end a connection when nothing of what was sent has been acknowledged for so long, as from a
-// machine that is gone. By itself it would try for a quarter of an hour, and the watcher keep its place.
+// giveUpAfter has the kernel end a connection when nothing of what was sent has been acknowledged
+// for so long, as from a machine that is gone. By itself it would try for a quarter of an hour, and
+// the watcher keep its place.
 func giveUpAfter(conn net.Conn, d time.Duration) {
 	if lingering, ok := conn.(*lingeringConn); ok {
 		conn = lingering.Conn
@@ -117,8 +119,8 @@ func giveUpAfter(conn net.Conn, d time.Duration) {
 	}
 }
 
-// hungUp tells whether the client has ended the connection. The first write after that would still be taken. What a client
-// sends is of no interest.
+// hungUp tells whether the client has ended the connection. The first write after that would still
+// be taken. What a client sends is of no interest.
 func hungUp(conn net.Conn) bool {
 	if conn.SetReadDeadline(time.Now().Add(eavesdrop)) != nil {
 		return true

@@ -37,8 +37,8 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer answerer) erro
 	return s.writeOf(c, user, o, answer)
 }
 
-// writeOf does the same for a user, or for the schema: user is "" then. Every write comes through here: preconditions,
-// idempotency key and preferences are the same for all.
+// writeOf does the same for a user, or for the schema: user is "" then. Every write comes through
+// here: preconditions, idempotency key and preferences are the same for all.
 func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer answerer) error {
 	condition, err := conditionOf(c, versionOf)
 	if err != nil {
@@ -106,8 +106,8 @@ func fingerprint(c *fiber.Ctx, user string, o *messages.Operation) []byte {
 }
 
 // idempotencyKey returns what the client calls this write, or "" if it doesn't
-// (draft-ietf-httpapi-idempotency-key-header). The draft wants a string as RFC 8941 spells it, in quotes;
-// many clients send the bare characters, which can't be mistaken for anything else.
+// (draft-ietf-httpapi-idempotency-key-header). The draft wants a string as RFC 8941 spells it, in
+// quotes; many clients send the bare characters, which can't be mistaken for anything else.
 func idempotencyKey(c *fiber.Ctx) (string, error) {
 	lines := c.Request().Header.PeekAll(headerIdempotencyKey)
 	if len(lines) == 0 {
@@ -183,7 +183,8 @@ func splitOutsideQuotes(list string) []string {
 	})
 }
 
-// send answers a write with what it made, or without where the client wants no more than that it was done.
+// send answers a write with what it made, or without where the client wants no more than that it
+// was done.
 func send(c *fiber.Ctx, body []byte) error {
 	wish := preference(c)
 	if wish != "" {

@@ -38,15 +38,17 @@ type Options[C any] struct {
 	Queue Size         // bound of all calls that wait
 	Of    func(C) Size // the size of a call
 
-	// Patience is how long a batch holds its lane, and up to a quarter more. One that takes longer goes on,
-	// but another may leave beside it, so that a peer that has died does not stop
-	// those behind it. From a quarter of it on a batch is slow: what waits leaves on the lanes that are free.
+	// Patience is how long a batch holds its lane, and up to a quarter more. One that takes longer
+	// goes on, but another may leave beside it, so that a peer that has died does not stop those
+	// behind it. From a quarter of it on a batch is slow: what waits leaves on the lanes that are
+	// free.
 	Patience time.Duration
-	// MaxLate bounds the batches that are under way beyond the lanes. Zero: a lane is held to the end.
+	// MaxLate bounds the batches that are under way beyond the lanes. Zero: a lane is held to the
+	// end.
 	MaxLate int
-	// Until is when a call that still waits is given up, with [ErrExpired]. One that is under way then is given up
-	// with [ErrLost], Patience later: run knows better what became of it. Both are noticed up to a quarter
-	// of Patience late. Nil: never.
+	// Until is when a call that still waits is given up, with [ErrExpired]. One that is under way
+	// then is given up with [ErrLost], Patience later: run knows better what became of it. Both are
+	// noticed up to a quarter of Patience late. Nil: never.
 	Until func(C) time.Time
 }
 
@@ -86,12 +88,12 @@ func New[C, R any](ctx context.Context, options Options[C], run func(context.Con
 	}
 }
 
-// Do runs the call in a batch and returns its result, or one of the errors above. To bound how long that takes
-// is for Options.Until, and for run.
+// Do runs the call in a batch and returns its result, or one of the errors above. To bound how long
+// that takes is for Options.Until, and for run.
 //
-// A caller who finds that a lane is free and its call worth it carries the batch itself, and stays with it until run
-// returns. To hand it to another goroutine and be woken again would cost an idle system more than all the rest of the
-// batcher.
+// A caller who finds that a lane is free and its call worth it carries the batch itself, and stays
+// with it until run returns. To hand it to another goroutine and be woken again would cost an idle
+// system more than all the rest of the batcher.
 func (b *Batcher[C, R]) Do(value C) (R, error) {
 	c, _ := b.calls.Get().(*call[C, R])
 	c.value, c.size = value, b.options.Of(value)

@@ -140,8 +140,8 @@ func TestGathersWhileBusy(t *testing.T) {
 	})
 }
 
-// TestSharesLoad: a free lane is left free until what waits is its share, so that lanes carry about as much as one
-// another; what waits then is taken by the next lane that comes back.
+// TestSharesLoad: a free lane is left free until what waits is its share, so that lanes carry about
+// as much as one another; what waits then is taken by the next lane that comes back.
 func TestSharesLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var batches [][]int
@@ -160,7 +160,8 @@ func TestSharesLoad(t *testing.T) {
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// 2 are less than a third of 10; 4 are a third of 12; 5 more are less than a third of 18, and 6 of 18 are one.
+		// 2 are less than a third of 10; 4 are a third of 12; 5 more are less than a third of 18,
+		// and 6 of 18 are one.
 		if want := [][]int{{0}, {1, 2}, {3, 4}}; !slices.EqualFunc(batches, want, slices.Equal) {
 			t.Errorf("batches %v, want %v", batches, want)
 		}
@@ -170,8 +171,8 @@ func TestSharesLoad(t *testing.T) {
 	})
 }
 
-// TestShareIsNotAll: what waits for its share of the load doesn't wait for batches that are slow, nor until
-// the queue is full or a batch more than full.
+// TestShareIsNotAll: what waits for its share of the load doesn't wait for batches that are slow,
+// nor until the queue is full or a batch more than full.
 func TestShareIsNotAll(t *testing.T) {
 	for name, c := range map[string]struct {
 		second job

@@ -2,8 +2,8 @@ package batch
 
 import "time"
 
-// watch has somebody look after calls that wait and batches that take long: one timer for all of them, which runs only
-// while something is under way.
+// watch has somebody look after calls that wait and batches that take long: one timer for all of
+// them, which runs only while something is under way.
 func (b *Batcher[C, R]) watch() {
 	if b.watching {
 		return
@@ -12,8 +12,8 @@ func (b *Batcher[C, R]) watch() {
 	time.AfterFunc(b.options.Patience/4, b.look)
 }
 
-// look no longer counts on batches that are slow, gives away the lanes of those that take too long, and gives up calls
-// whose time has run out.
+// look no longer counts on batches that are slow, gives away the lanes of those that take too long,
+// and gives up calls whose time has run out.
 func (b *Batcher[C, R]) look() {
 	now := time.Now()
 	b.mu.Lock()
@@ -43,8 +43,8 @@ func (b *Batcher[C, R]) look() {
 	refuse(lost, ErrLost)
 }
 
-// lose claims the calls under way that are given up. They are claimed before the lock is released: afterwards a lane
-// may answer them, and they be used again.
+// lose claims the calls under way that are given up. They are claimed before the lock is released:
+// afterwards a lane may answer them, and they be used again.
 func (b *Batcher[C, R]) lose(now time.Time) (lost []*call[C, R]) {
 	if b.options.Until == nil {
 		return nil

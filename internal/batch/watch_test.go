@@ -14,8 +14,8 @@ import (
 	"github.com/outset-settings/outset/internal/batch"
 )
 
-// TestExpires: a call whose time runs out in the queue never runs, and one whose time runs out on its way is told
-// apart from it.
+// TestExpires: a call whose time runs out in the queue never runs, and one whose time runs out on
+// its way is told apart from it.
 func TestExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ran []int
@@ -56,8 +56,8 @@ func TestExpires(t *testing.T) {
 	})
 }
 
-// TestOwnResults: callers that call again and again, while batches take shorter and longer than calls have, get the
-// results of their own calls or are told that these were given up.
+// TestOwnResults: callers that call again and again, while batches take shorter and longer than
+// calls have, get the results of their own calls or are told that these were given up.
 func TestOwnResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		draw := rand.New(rand.NewPCG(1, 2))
@@ -126,7 +126,8 @@ func TestPatience(t *testing.T) {
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// Two become late and give way; the third keeps the lane until one of these has ended, since no more may be late.
+		// Two become late and give way; the third keeps the lane until one of these has ended,
+		// since no more may be late.
 		for _, want := range []float64{0, 1, 2, 10.25, 11.25} {
 			if at := <-started; at.Seconds() != want {
 				t.Errorf("a batch left after %v, want %v s", at, want)

@@ -24,9 +24,10 @@ const minMajor = 15
 // ErrNoBinaries says that the machine has no PostgreSQL server that can be used.
 var ErrNoBinaries = errors.New("no usable PostgreSQL server found")
 
-// Binaries returns the folder of the newest usable pair of initdb and postgres: that of PATH if
-// it has one, then that of pg_config, then the newest in the folders of the distributions and of
-// Homebrew. The error says which package to install. deploy/need-postgres.sh looks in the same places.
+// Binaries returns the folder of the newest usable pair of initdb and postgres: that of PATH if it
+// has one, then that of pg_config, then the newest in the folders of the distributions and of
+// Homebrew. The error says which package to install. deploy/need-postgres.sh looks in the same
+// places.
 func Binaries() (string, error) { return places{path: os.Getenv("PATH"), root: "/"}.find(0) }
 
 // places is where to look; the tests have a root of their own.
@@ -126,7 +127,8 @@ func (p places) installed() []string {
 
 var number = regexp.MustCompile(`\d+`)
 
-// versionInPath reads 17 from .../postgresql@17/bin; "latest" and other names without one count least.
+// versionInPath reads 17 from .../postgresql@17/bin; "latest" and other names without one count
+// least.
 func versionInPath(dir string) int {
 	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
 		if n, err := strconv.Atoi(number.FindString(filepath.Base(dir))); err == nil {

@@ -102,8 +102,8 @@ func makeDir(dir string) (string, error) {
 	return filepath.EvalSymlinks(abs)
 }
 
-// Remove deletes a directory with all its data, after stopping a server that outlived its owner in it.
-// A directory that a living process owns is refused with ErrInUse.
+// Remove deletes a directory with all its data, after stopping a server that outlived its owner in
+// it. A directory that a living process owns is refused with ErrInUse.
 func Remove(ctx context.Context, dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {

@@ -26,8 +26,8 @@ func processAttributes(a *account, onDeath syscall.Signal) *syscall.SysProcAttr 
 }
 
 // isServerOf reports whether the process is a live postmaster of that data directory: process ids
-// are reused, and a signal to a stranger is worse than an error. A postmaster's working directory is
-// its data directory. A zombie has none.
+// are reused, and a signal to a stranger is worse than an error. A postmaster's working directory
+// is its data directory. A zombie has none.
 func isServerOf(pid int, data string) bool {
 	proc := fmt.Sprintf("/proc/%d", pid)
 	cwd, err := os.Stat(filepath.Join(proc, "cwd"))

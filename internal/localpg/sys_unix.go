@@ -23,8 +23,8 @@ func processAttributes(a *account, _ syscall.Signal) *syscall.SysProcAttr {
 }
 
 // isServerOf reports whether the process is a live postmaster of that data directory: process ids
-// are reused, and a signal to a stranger is worse than an error. The command line is as run made it;
-// a zombie has none.
+// are reused, and a signal to a stranger is worse than an error. The command line is as run made
+// it; a zombie has none.
 func isServerOf(pid int, data string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// get returns the status and the body at a path of the admin address, or status 0 if nobody listens.
+// get returns the status and the body at a path of the admin address, or status 0 if nobody
+// listens.
 func get(t *testing.T, addr, path string) (int, string) {
 	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true}
@@ -182,7 +183,8 @@ func TestAskReadyEverywhere(t *testing.T) {
 	}
 }
 
-// TestAskReadyHangs: who accepts and says nothing isn't ready, and the one who asks doesn't wait for ever.
+// TestAskReadyHangs: who accepts and says nothing isn't ready, and the one who asks doesn't wait
+// for ever.
 func TestAskReadyHangs(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts for it

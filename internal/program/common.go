@@ -61,8 +61,8 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectVary, reconnectVary),
 		nats.ReconnectBufSize(-1),
-		// A message of ours is a batch: it leaves at once, on the goroutine that publishes it. By default another
-		// collects what is published, and is woken for each.
+		// A message of ours is a batch: it leaves at once, on the goroutine that publishes it. By
+		// default another collects what is published, and is woken for each.
 		nats.WriteBufferSize(1),
 		nats.FlusherTimeout(writeTimeout),
 		nats.IgnoreAuthErrorAbort(),

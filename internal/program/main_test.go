@@ -117,7 +117,8 @@ func TestCommandErrorIsNoUsageError(t *testing.T) {
 	}
 }
 
-// TestExitCodes: an error keeps its code however it is wrapped, and one with a code is never taken for a wish to stop.
+// TestExitCodes: an error keeps its code however it is wrapped, and one with a code is never taken
+// for a wish to stop.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("why")

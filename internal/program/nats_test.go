@@ -76,7 +76,8 @@ func publishAway(t *testing.T, nc *nats.Conn, text string) {
 	}
 }
 
-// first returns the first message that comes after the connection is there again, published until one does.
+// first returns the first message that comes after the connection is there again, published until
+// one does.
 func first(t *testing.T, nc *nats.Conn, sub *nats.Subscription, text string) string {
 	t.Helper()
 	var got string
@@ -151,8 +152,8 @@ func TestServerComesAgain(t *testing.T) {
 	}
 }
 
-// TestLossIsNoticedSoon: two seconds after the server is back all must be well, and of a server that
-// is frozen a client knows after two pings. To measure that would take as long.
+// TestLossIsNoticedSoon: two seconds after the server is back all must be well, and of a server
+// that is frozen a client knows after two pings. To measure that would take as long.
 func TestLossIsNoticedSoon(t *testing.T) {
 	t.Parallel()
 	var log notebook

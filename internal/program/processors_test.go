@@ -36,7 +36,8 @@ func TestProcessors(t *testing.T) {
 	}
 }
 
-// TestProcessorsSettle: whatever the load is, it comes to rest within a second, at a number that is enough for it.
+// TestProcessorsSettle: whatever the load is, it comes to rest within a second, at a number that is
+// enough for it.
 func TestProcessorsSettle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 256).Draw(t, "most")
@@ -59,7 +60,8 @@ func TestProcessorsSettle(t *testing.T) {
 	})
 }
 
-// TestFollowLoad: a program that is idle gets one processor, and more while it is busy; in the end all are back.
+// TestFollowLoad: a program that is idle gets one processor, and more while it is busy; in the end
+// all are back.
 func TestFollowLoad(t *testing.T) {
 	before := runtime.GOMAXPROCS(4)
 	defer runtime.GOMAXPROCS(before)

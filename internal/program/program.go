@@ -30,10 +30,10 @@ func Version() string {
 	return "0.0.0-dev"
 }
 
-// Main runs the command that the arguments and the environment ask for (kong calls its
-// Run method, which may take a context.Context, an io.Reader, an io.Writer and cli), under a context that ends at SIGINT, SIGTERM or
-// SIGHUP (but for nohup), and returns the exit code: 0, 2 for usage that makes no sense, what WithCode says, or 1. A second
-// signal ends the program at once.
+// Main runs the command that the arguments and the environment ask for (kong calls its Run method,
+// which may take a context.Context, an io.Reader, an io.Writer and cli), under a context that ends
+// at SIGINT, SIGTERM or SIGHUP (but for nohup), and returns the exit code: 0, 2 for usage that
+// makes no sense, what WithCode says, or 1. A second signal ends the program at once.
 func Main(name, description string, cli any) int {
 	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {

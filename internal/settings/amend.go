@@ -27,7 +27,8 @@ func (r *ruling) readWords(one *rule) {
 	one.replace()
 }
 
-// namesOfOne is how many names are as much work as one evaluation, and take as much memory if they are missing.
+// namesOfOne is how many names are as much work as one evaluation, and take as much memory if they
+// are missing.
 const namesOfOne = 8
 
 func (one *rule) replace() {

@@ -2,9 +2,9 @@ package settings
 
 import "fmt"
 
-// maxInPlace is what a schema may make of one value without going into it, even of a null, in evaluations: 10 ms
-// at worst. Said without repetition it takes over 64 KiB of text; but thirty times "twice the one before", which
-// would be a thousand million, takes only 2 KiB.
+// maxInPlace is what a schema may make of one value without going into it, even of a null, in
+// evaluations: 10 ms at worst. Said without repetition it takes over 64 KiB of text; but thirty
+// times "twice the one before", which would be a thousand million, takes only 2 KiB.
 const maxInPlace = 10_000
 
 // bound refuses schemas that no document could be held to in a bounded time.

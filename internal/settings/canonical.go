@@ -10,9 +10,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// The validator compares a value with each one of an enum, making fractions of both whenever they are
-// numbers, and its hash of what should be unique is easily made to collide. These do it in the time that
-// reading the value takes, however many there are to compare with.
+// The validator compares a value with each one of an enum, making fractions of both whenever they
+// are numbers, and its hash of what should be unique is easily made to collide. These do it in the
+// time that reading the value takes, however many there are to compare with.
 
 // canonical spells a value so that equal values, and only those, are the same bytes.
 func canonical(to []byte, value any) []byte {
@@ -103,7 +103,8 @@ func (unique) Validate(context *jsonschema.ValidatorContext, value any) {
 	}
 }
 
-// propertyNames is the word of that name. The validator's own says of a wrong name that it is anywhere but where it is.
+// propertyNames is the word of that name. The validator's own says of a wrong name that it is
+// anywhere but where it is.
 type propertyNames struct{ schema *jsonschema.Schema }
 
 func (n propertyNames) Validate(context *jsonschema.ValidatorContext, value any) {

@@ -46,9 +46,9 @@ func (s *source) compile(text []byte) (*jsonschema.Schema, error) {
 	return compiled, nil
 }
 
-// explain words the validator's error for the person who sent the schema: in one line, with the place in their
-// text and without the address that it has in here. It is mostly what the metaschema has to say, of which one thing
-// is enough.
+// explain words the validator's error for the person who sent the schema: in one line, with the
+// place in their text and without the address that it has in here. It is mostly what the metaschema
+// has to say, of which one thing is enough.
 func explain(text []byte, err error) error {
 	if invalid, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok {
 		if broken, ok := errors.AsType[*jsonschema.ValidationError](invalid.Err); ok {

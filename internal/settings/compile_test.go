@@ -43,8 +43,8 @@ func form(objects, properties int) string {
 	return inner
 }
 
-// TestCompileHostile is as coarse as TestHostile, too: whatever is sent as a schema, it takes some 0.1 s, and keeps
-// little.
+// TestCompileHostile is as coarse as TestHostile, too: whatever is sent as a schema, it takes some
+// 0.1 s, and keeps little.
 func TestCompileHostile(t *testing.T) {
 	for name, text := range slowTexts {
 		t.Run(name, func(t *testing.T) {

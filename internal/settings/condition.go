@@ -49,8 +49,8 @@ func (c *Condition) modified(s State) bool {
 	return !c.UnmodifiedSince.IsZero() && s.Modified.Truncate(time.Second).After(c.UnmodifiedSince)
 }
 
-// has tells whether the state is one of the versions. That of a deleted document is listed by who has seen
-// that it was deleted.
+// has tells whether the state is one of the versions. That of a deleted document is listed by who
+// has seen that it was deleted.
 func (v *Versions) has(s State) bool {
 	return v.Any && !s.Absent && !s.NoValue ||
 		slices.Contains(v.Listed, s.Version) ||

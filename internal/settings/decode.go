@@ -67,9 +67,9 @@ func decodeArray(d *jsontext.Decoder) (any, error) {
 	return array, err
 }
 
-// number is what the validator calculates with, exactly: of 1e-999999 it would make a fraction with a million
-// digits. What is below the smallest double, which every reader takes for zero, is zero here too. Above the
-// largest there is nothing (checkNumber).
+// number is what the validator calculates with, exactly: of 1e-999999 it would make a fraction with
+// a million digits. What is below the smallest double, which every reader takes for zero, is zero
+// here too. Above the largest there is nothing (checkNumber).
 func number(spelt string) json.Number {
 	if strings.ContainsAny(spelt, "eE") {
 		if f, err := strconv.ParseFloat(spelt, 64); err != nil || f == 0 {

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// roomToGrow is what most changes add at most; without it the text would be copied while it is written.
+// roomToGrow is what most changes add at most; without it the text would be copied while it is
+// written.
 const roomToGrow = 256
 
 // document is one that is being edited.

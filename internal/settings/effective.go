@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxLaying is what may be looked for while a document is laid over defaults, some 100 ns each. What is found adds
-	// bytes, and so is bounded anyway; but it need not be found.
+	// maxLaying is what may be looked for while a document is laid over defaults, some 100 ns each.
+	// What is found adds bytes, and so is bounded anyway; but it need not be found.
 	maxLaying = 300_000
 	// maxLevels is how deep a document may come to be: twice as deep as documents may be.
 	maxLevels = 256
@@ -15,12 +15,12 @@ const (
 	maxGap = 100
 )
 
-// Effective returns the document laid over the schema's defaults: what it lacks is added after what it has,
-// in the order of the schema's text and spelt as there; what it has stays as it is, null included. Defaults are
-// those that "default" says of a property, of one inside it, and of the whole, where "$ref" and "allOf" are
-// followed; the first counts. What would be a part of itself, as in a tree, is not made. If nothing is added, what
-// is returned is document itself. It fails with ErrTooLarge if that would have more than most bytes, and doesn't
-// panic.
+// Effective returns the document laid over the schema's defaults: what it lacks is added after what
+// it has, in the order of the schema's text and spelt as there; what it has stays as it is, null
+// included. Defaults are those that "default" says of a property, of one inside it, and of the
+// whole, where "$ref" and "allOf" are followed; the first counts. What would be a part of itself,
+// as in a tree, is not made. If nothing is added, what is returned is document itself. It fails
+// with ErrTooLarge if that would have more than most bytes, and doesn't panic.
 func (s *Schema) Effective(document []byte, most int) (laid []byte, err error) {
 	defer survive(&err)
 	if s == nil || s.defaults == nil {
@@ -138,7 +138,8 @@ func (l *laying) inside(all layers) bool {
 	return false
 }
 
-// make returns what there is by default, nil if that is nothing, and how many of its bytes are not counted yet.
+// make returns what there is by default, nil if that is nothing, and how many of its bytes are not
+// counted yet.
 func (l *laying) make(all layers) (made *node, bytes int, err error) {
 	value := all.value()
 	switch {

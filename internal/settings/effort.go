@@ -2,18 +2,18 @@ package settings
 
 import "encoding/json"
 
-// effort is what it takes to check a document, in evaluations: a value held to one schema. Mostly that takes
-// 0.3 µs, and 1.5 µs with 0.7 KB when it finds something wrong.
+// effort is what it takes to check a document, in evaluations: a value held to one schema. Mostly
+// that takes 0.3 µs, and 1.5 µs with 0.7 KB when it finds something wrong.
 const (
-	// maxEffort is 70 ms at worst, and 50 MB. Common documents take 20 to 200; one of 64 KiB that is nothing but
-	// digits has 32,768 values, and may have each held to two schemas.
+	// maxEffort is 70 ms at worst, and 50 MB. Common documents take 20 to 200; one of 64 KiB that
+	// is nothing but digits has 32,768 values, and may have each held to two schemas.
 	maxEffort = 66_000
 	// maxNesting is how deep evaluations may be nested: some 15 MB of stack.
 	maxNesting = 10_000
 )
 
-// affordable tells whether the document can be checked with maxEffort. It goes the same ways as the validator,
-// only faster (20 ns for each evaluation) and never giving up on one early.
+// affordable tells whether the document can be checked with maxEffort. It goes the same ways as the
+// validator, only faster (20 ns for each evaluation) and never giving up on one early.
 func (s *Schema) affordable(document any) bool {
 	e := effort{left: maxEffort}
 	e.value(s.effort, document)
@@ -88,8 +88,9 @@ func (e *effort) children(r *rule, value any, n int) {
 	}
 }
 
-// bulk is what comparing a value as a whole takes, in bytes: those that it is spelt with (see canonical) and some
-// for finding each value. It takes a nanosecond for each, and as many bytes of garbage or twice.
+// bulk is what comparing a value as a whole takes, in bytes: those that it is spelt with (see
+// canonical) and some for finding each value. It takes a nanosecond for each, and as many bytes of
+// garbage or twice.
 func bulk(value any) int {
 	const ofEach = 64
 	n := ofEach

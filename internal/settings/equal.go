@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// equal tells whether two values are the same as RFC 6902 section 4.6 has it. It takes no more time than
-// reading the second, the one from the patch, however large the first is, and doesn't change it.
+// equal tells whether two values are the same as RFC 6902 section 4.6 has it. It takes no more time
+// than reading the second, the one from the patch, however large the first is, and doesn't change
+// it.
 func equal(a, b *node) bool {
 	switch {
 	case a.kind() != b.kind():
@@ -50,8 +51,8 @@ func equalArrays(a, b *array) bool {
 	return true
 }
 
-// equalStrings compares what two strings say. Escaped, a byte has at most six of them, so most of the
-// different lengths can be told without reading.
+// equalStrings compares what two strings say. Escaped, a byte has at most six of them, so most of
+// the different lengths can be told without reading.
 func equalStrings(a, b string) bool {
 	const escaped = len(`\u0000`)
 	if len(a) > escaped*len(b) {
@@ -71,8 +72,8 @@ func equalNumbers(a, b string) bool {
 	return x.negative == y.negative && x.digits == y.digits && x.exponent.Cmp(&y.exponent) == 0
 }
 
-// decimal is a number in its one normal form: 0.digits × 10^exponent, without zeros around digits. The
-// exponent alone is arbitrarily large; to expand it would take memory without bound.
+// decimal is a number in its one normal form: 0.digits × 10^exponent, without zeros around digits.
+// The exponent alone is arbitrarily large; to expand it would take memory without bound.
 type decimal struct {
 	negative bool
 	digits   string

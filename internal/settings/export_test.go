@@ -1,6 +1,7 @@
 package settings
 
-// Merge is the pure function of RFC 7396, in which neither the target nor what comes of it need be objects.
+// Merge is the pure function of RFC 7396, in which neither the target nor what comes of it need be
+// objects.
 func Merge(target, patch string) (string, error) {
 	_, parsed, _, err := parse([]byte(patch))
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// finding is one thing that is wrong with a value. It is put into words only if these are wanted: a document can
-// have thirty thousand.
+// finding is one thing that is wrong with a value. It is put into words only if these are wanted: a
+// document can have thirty thousand.
 type finding struct {
 	by   *jsonschema.ValidationError
 	name string // what is missing, if that is what is wrong
 	word string // "anyOf" or "oneOf", if it fits none of them
 }
 
-// findings are what is wrong with a value, and with those in it. No paths are kept: with each of 30,000 faults
-// thirty levels deep they took 400 MB.
+// findings are what is wrong with a value, and with those in it. No paths are kept: with each of
+// 30,000 faults thirty levels deep they took 400 MB.
 type findings struct {
 	own    []finding
 	inside map[string]*findings // by key, or index
@@ -108,8 +108,9 @@ func (f *findings) lack(e *jsonschema.ValidationError, names []string) {
 	}
 }
 
-// failedInPlace tells whether something is wrong with the value itself, or in a schema that it is held to as
-// well. What that would have allowed to be in the value counts as unevaluated then, and should not be called wrong.
+// failedInPlace tells whether something is wrong with the value itself, or in a schema that it is
+// held to as well. What that would have allowed to be in the value counts as unevaluated then, and
+// should not be called wrong.
 func failedInPlace(e *jsonschema.ValidationError) bool {
 	return slices.ContainsFunc(e.Causes, func(cause *jsonschema.ValidationError) bool {
 		switch cause.ErrorKind.(type) {
@@ -120,14 +121,15 @@ func failedInPlace(e *jsonschema.ValidationError) bool {
 	})
 }
 
-// unevaluated tells whether a value is wrong for having been left to "unevaluatedProperties": false, or items.
+// unevaluated tells whether a value is wrong for having been left to "unevaluatedProperties":
+// false, or items.
 func unevaluated(e *jsonschema.ValidationError) bool {
 	_, refused := e.ErrorKind.(*kind.FalseSchema)
 	return refused && strings.Contains(e.SchemaURL[strings.LastIndexByte(e.SchemaURL, '/')+1:], "unevaluated")
 }
 
-// alternatives adds that a value is none of those that it may be. If only one of them has its type, what is wrong
-// is what keeps it from that.
+// alternatives adds that a value is none of those that it may be. If only one of them has its type,
+// what is wrong is what keeps it from that.
 func (f *finder) alternatives(e *jsonschema.ValidationError, word string) {
 	var meant []*jsonschema.ValidationError
 	for _, cause := range e.Causes {

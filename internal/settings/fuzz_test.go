@@ -8,8 +8,8 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// checkChange: a change that was made never panics, leaves its input alone, does the same again, and
-// makes a settings document of one.
+// checkChange: a change that was made never panics, leaves its input alone, does the same again,
+// and makes a settings document of one.
 func checkChange(t *testing.T, change settings.Change, document []byte) (next settings.Next, ok bool) {
 	t.Helper()
 	before := bytes.Clone(document)

@@ -109,8 +109,8 @@ func densest(head, tail string) string {
 	return `{"a":[1` + strings.Repeat(part, n) + `]}`
 }
 
-// bomb empties an object of n keys and then copies it into one, mostly itself, k times over: what comes
-// of it doubles each time, unless what has been removed is copied as well.
+// bomb empties an object of n keys and then copies it into one, mostly itself, k times over: what
+// comes of it doubles each time, unless what has been removed is copied as well.
 func bomb(n int, into string, k int) string {
 	var b strings.Builder
 	b.WriteString(`[{"op":"add","path":"/b","value":{}},{"op":"add","path":"/a","value":{"0":1`)
@@ -225,7 +225,8 @@ func live() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestCopiesThatFit: no copy is refused if what comes of it is within the limits, however dense it is.
+// TestCopiesThatFit: no copy is refused if what comes of it is within the limits, however dense it
+// is.
 func TestCopiesThatFit(t *testing.T) {
 	t.Parallel()
 	deep := chain("[", "]")

@@ -17,8 +17,8 @@ type operation struct {
 }
 
 // JSONPatch returns the change that a JSON patch describes (RFC 6902). All of its operations are
-// applied or none. What they don't touch keeps its bytes: spelling, order and white space. From then
-// on nobody may write to patch.
+// applied or none. What they don't touch keeps its bytes: spelling, order and white space. From
+// then on nobody may write to patch.
 func (l Limits) JSONPatch(patch []byte) (Change, error) {
 	const own = 2 // levels of the patch itself, around the values that it carries
 	if _, err := l.survey(patch, l.Depth+own); err != nil {
@@ -66,7 +66,8 @@ func readOperations(patch []byte) ([]operation, error) {
 	return operations, nil
 }
 
-// readOperation ignores members that RFC 6902 doesn't define for the operation, as its section 4 demands.
+// readOperation ignores members that RFC 6902 doesn't define for the operation, as its section 4
+// demands.
 func readOperation(n *node) (o operation, err error) {
 	if n.object == nil {
 		return o, errors.New("is not an object")

@@ -16,7 +16,8 @@ type property struct {
 	layer     *layer
 }
 
-// defaults returns the layer of the whole schema, or nil if there are no defaults. What leads to none is dropped.
+// defaults returns the layer of the whole schema, or nil if there are no defaults. What leads to
+// none is dropped.
 func (s *source) defaults() *layer {
 	from := map[*layer][]*layer{} // those that lead to one at once
 	for _, one := range s.layers {
@@ -58,8 +59,8 @@ const comparedOfOne = 32
 // layers are those that one value has its defaults from. The first counts where they differ.
 type layers []*layer
 
-// follow adds the layer and what it refers to, each once, except those that have nothing to say: with them the
-// same would look like something else.
+// follow adds the layer and what it refers to, each once, except those that have nothing to say:
+// with them the same would look like something else.
 func (all layers) follow(one *layer, steps *int) layers {
 	if *steps -= 1 + len(all)/comparedOfOne; *steps < 0 || slices.Contains(all, one) {
 		return all

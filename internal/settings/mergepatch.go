@@ -1,8 +1,8 @@
 package settings
 
 // MergePatch returns the change that a merge patch describes (RFC 7396). What it doesn't touch
-// keeps its bytes: spelling, order and white space. What it sets is spelt as in the patch. From then
-// on nobody may write to patch.
+// keeps its bytes: spelling, order and white space. What it sets is spelt as in the patch. From
+// then on nobody may write to patch.
 func (l Limits) MergePatch(patch []byte) (Change, error) {
 	found, err := l.survey(patch, l.Depth)
 	if err != nil {

@@ -317,7 +317,8 @@ func position(array []any, token string) int {
 	return -1
 }
 
-// changed calls f with what the last token of the pointer is to change, and puts in its place what f returns.
+// changed calls f with what the last token of the pointer is to change, and puts in its place what
+// f returns.
 func changed(document any, path []string, f func(parent any, token string) (any, bool)) (any, bool) {
 	if len(path) == 1 {
 		return f(document, path[0])
@@ -403,8 +404,8 @@ func same(a, b any) bool {
 	return a == b
 }
 
-// TestManyMembersModel: an object that is large enough for a map, and for removed members to be dropped,
-// keeps order and values. The model is a slice of keys.
+// TestManyMembersModel: an object that is large enough for a map, and for removed members to be
+// dropped, keeps order and values. The model is a slice of keys.
 func TestManyMembersModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

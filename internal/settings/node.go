@@ -7,9 +7,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// node is a JSON value that may be edited: all of it that no edit touches is written as it was read,
-// byte for byte. (No library edits in place like this: evanphx/json-patch encodes anew, tidwall/sjson
-// takes invalid JSON.)
+// node is a JSON value that may be edited: all of it that no edit touches is written as it was
+// read, byte for byte. (No library edits in place like this: evanphx/json-patch encodes anew,
+// tidwall/sjson takes invalid JSON.)
 type node struct {
 	spelt  string  // without white space around; out of date once something in it is edited
 	object *object // what is in it, taken apart, unless it never is stepped into
@@ -47,12 +47,13 @@ func (n *node) clone() node {
 	return c
 }
 
-// valueWeight is what each value weighs on top of its bytes, for in memory it has some 200 however short it
-// is. It is chosen so that no value weighs more than maxCopies times the bytes it comes to in a document:
-// the shortest have one, and a comma.
+// valueWeight is what each value weighs on top of its bytes, for in memory it has some 200 however
+// short it is. It is chosen so that no value weighs more than maxCopies times the bytes it comes to
+// in a document: the shortest have one, and a comma.
 const valueWeight = 6
 
-// weight is that of a copy: the bytes that it is written with, and valueWeight for each value in it.
+// weight is that of a copy: the bytes that it is written with, and valueWeight for each value in
+// it.
 func (n *node) weight() int {
 	switch {
 	case n.object != nil:
@@ -87,7 +88,8 @@ func (n *node) find(path []string) *node {
 	return n
 }
 
-// insert does what "add" does in a JSON patch: it sets a member of an object, or makes room in an array.
+// insert does what "add" does in a JSON patch: it sets a member of an object, or makes room in an
+// array.
 func (n *node) insert(token string, value node) error {
 	switch {
 	case n.object != nil:
@@ -141,5 +143,6 @@ func short(s string) string {
 	return s
 }
 
-// gapAfter returns what parts a second member or element from the first, so that it looks like that.
+// gapAfter returns what parts a second member or element from the first, so that it looks like
+// that.
 func gapAfter(start string) string { return "," + start }

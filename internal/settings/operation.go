@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// maxCopies times the size of a document is what the copies of one patch may weigh. Without it a few dozen
-// operations that copy the whole into itself would fill the memory. It is enough for all copies that fit
-// into a document, see valueWeight.
+// maxCopies times the size of a document is what the copies of one patch may weigh. Without it a
+// few dozen operations that copy the whole into itself would fill the memory. It is enough for all
+// copies that fit into a document, see valueWeight.
 const maxCopies = 4
 
 // patching is a document to which a JSON patch is being applied.

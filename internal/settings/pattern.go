@@ -9,8 +9,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// What the regular expressions of a schema may come to, in states of the machine that is made of each, so
-// that "(.{1000}){9}" counts as what it is. Matching takes up to 12 ns for each state and byte of the text.
+// What the regular expressions of a schema may come to, in states of the machine that is made of
+// each, so that "(.{1000}){9}" counts as what it is. Matching takes up to 12 ns for each state and
+// byte of the text.
 const (
 	maxPattern  = 4_000  // states of one, and bytes of its text
 	maxPatterns = 20_000 // states of all together: some 1 MB
@@ -74,8 +75,8 @@ func explainSyntax(err error) error {
 	return err
 }
 
-// states estimates how many the machine has, without making it. A class of characters weighs more the more
-// ranges it has: \pL has 600.
+// states estimates how many the machine has, without making it. A class of characters weighs more
+// the more ranges it has: \pL has 600.
 func states(re *syntax.Regexp) int {
 	const rangesOfOne = 8
 	sum := 1

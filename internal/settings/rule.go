@@ -7,7 +7,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// rule is a schema, or one inside another, as far as the work is about it that a value makes for it.
+// rule is a schema, or one inside another, as far as the work is about it that a value makes for
+// it.
 type rule struct {
 	schema *jsonschema.Schema
 
@@ -34,7 +35,8 @@ type patternRule struct {
 	rule *rule
 }
 
-// ruling makes rules of what has been compiled, and takes over from the validator what it does too slowly.
+// ruling makes rules of what has been compiled, and takes over from the validator what it does too
+// slowly.
 type ruling struct {
 	known  map[*jsonschema.Schema]*rule
 	all    []*rule

@@ -11,23 +11,26 @@ import (
 // Dialect is the one that a schema may name with "$schema", and has if it names none.
 const Dialect = "https://json-schema.org/draft/2020-12/schema"
 
-// schemaDepth is how deep a schema may be nested. It takes about two levels to speak of one of the document's.
+// schemaDepth is how deep a schema may be nested. It takes about two levels to speak of one of the
+// document's.
 const schemaDepth = 128
 
-// Schema is a JSON Schema (2020-12) that documents are held to, compiled. It never changes and may be used
-// by several goroutines at once. A nil one is the schema that everything fits and that has no defaults.
+// Schema is a JSON Schema (2020-12) that documents are held to, compiled. It never changes and may
+// be used by several goroutines at once. A nil one is the schema that everything fits and that has
+// no defaults.
 type Schema struct {
 	compiled *jsonschema.Schema
 	effort   *rule  // what it takes to check a document
 	defaults *layer // nil: there are none
 }
 
-// Schema compiles a schema. Its text is held to what holds for every body, [Limits.Bytes], [Limits.Keys] and
-// [MaxKey] included, with ErrMalformed and ErrTooLarge as for documents. All else that is wrong with it wraps
-// ErrSchema: it is no object, not valid, of another dialect, or would be too much work. "$ref" may lead to schemas in
-// the text by JSON pointers ("#/$defs/a"), and nowhere else: there are no anchors, no dynamic references, and no
-// "$id" but that of the whole, which means nothing. "format" is an annotation. From then on nobody may write to
-// text. It doesn't panic.
+// Schema compiles a schema. Its text is held to what holds for every body, [Limits.Bytes],
+// [Limits.Keys] and [MaxKey] included, with ErrMalformed and ErrTooLarge as for documents. All else
+// that is wrong with it wraps ErrSchema: it is no object, not valid, of another dialect, or would
+// be too much work. "$ref" may lead to schemas in the text by JSON pointers ("#/$defs/a"), and
+// nowhere else: there are no anchors, no dynamic references, and no "$id" but that of the whole,
+// which means nothing. "format" is an annotation. From then on nobody may write to text. It doesn't
+// panic.
 func (l Limits) Schema(text []byte) (made *Schema, err error) {
 	defer survive(&err)
 	if err := l.schemaText(text); err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// FuzzSchema: whatever is sent as a schema is refused in a named way or holds and fills whatever document there
-// is, in the end; and what comes out is JSON again.
+// FuzzSchema: whatever is sent as a schema is refused in a named way or holds and fills whatever
+// document there is, in the end; and what comes out is JSON again.
 func FuzzSchema(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"properties":{"a":{"default":{"b":1}},"b":{"$ref":"#"}},"default":{"a":{}}}`,

@@ -88,8 +88,8 @@ var trials = map[string]judged{
 // longPaths holds documents of any depth to something.
 const longPaths = `{"$ref":"#/$defs/v","$defs":{"v":{"additionalProperties":{"$ref":"#/$defs/v"},"items":{"type":"string"}}}}`
 
-// longKeys is a document of so many levels, with a list of so many wrong values in it: all paths together have
-// hundreds of megabytes.
+// longKeys is a document of so many levels, with a list of so many wrong values in it: all paths
+// together have hundreds of megabytes.
 func longKeys(levels, n int) string {
 	return nest(`{"`+strings.Repeat("k", 250)+`":`, `[0`+strings.Repeat(",0", n-1)+`]`, `}`, levels)
 }
@@ -166,7 +166,8 @@ func TestSchemaHostileMemory(t *testing.T) {
 	}
 }
 
-// TestLongPaths: what a document's paths add up to is no memory, however deep a deployment lets it be.
+// TestLongPaths: what a document's paths add up to is no memory, however deep a deployment lets it
+// be.
 func TestLongPaths(t *testing.T) {
 	s := schema(t, longPaths)
 	for levels, n := range map[int]int{1: 32_000, 10: 31_000, 31: 28_000, 120: 4_000} {

@@ -186,8 +186,8 @@ func TestEffectiveModel(t *testing.T) {
 	})
 }
 
-// TestEffectiveKeeps: the user's bytes stay in their order, only something is put between them; and doing it
-// again adds nothing, whatever circles the references lead in.
+// TestEffectiveKeeps: the user's bytes stay in their order, only something is put between them; and
+// doing it again adds nothing, whatever circles the references lead in.
 func TestEffectiveKeeps(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

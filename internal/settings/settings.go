@@ -52,12 +52,12 @@ type Next struct {
 	Created  bool   // a value came to be at a path where none was
 }
 
-// Change is what a write does to a document: it gets the current one, [Empty] if there is
-// none, and returns the next, or an error that wraps one of those above. It has no
-// side effects and neither keeps nor changes what it gets, so it may be applied again, and
-// by several goroutines. It is made of a body that has been checked, keeps no more than its bytes and
-// takes them apart each time: a body is bounded, and so is the time for that, but many changes wait at
-// once, and 900 patches of 63 KB that had been taken apart took 1.8 GB.
+// Change is what a write does to a document: it gets the current one, [Empty] if there is none, and
+// returns the next, or an error that wraps one of those above. It has no side effects and neither
+// keeps nor changes what it gets, so it may be applied again, and by several goroutines. It is made
+// of a body that has been checked, keeps no more than its bytes and takes them apart each time: a
+// body is bounded, and so is the time for that, but many changes wait at once, and 900 patches of
+// 63 KB that had been taken apart took 1.8 GB.
 type Change func(current []byte) (Next, error)
 
 // Delete is the change after which there is no document.

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// What a schema may have. The validator compares each schema in it with all others while it compiles them, and keeps
-// several copies of where each one is: at worst these make 0.1 s and 6 MB. A form of ten objects, each in the one
-// before, with 50 properties each is 510 schemas, 40 KB of places and 170 KB of values; one with 290 properties each
-// just fits.
+// What a schema may have. The validator compares each schema in it with all others while it
+// compiles them, and keeps several copies of where each one is: at worst these make 0.1 s and 6 MB.
+// A form of ten objects, each in the one before, with 50 properties each is 510 schemas, 40 KB of
+// places and 170 KB of values; one with 290 properties each just fits.
 const (
 	maxSchemas = 3_000
 	maxPlaces  = 512 << 10 // bytes of the JSON pointers to all of them, escaped as in an address
 	maxValues  = 6 << 20   // bytes, see bulk: some 90,000 values
 )
 
-// Where there are schemas inside a schema: as what the word says, in a list, or in an object, by names of
-// the author's choice. These are all that the validator knows of, older ones included.
+// Where there are schemas inside a schema: as what the word says, in a list, or in an object, by
+// names of the author's choice. These are all that the validator knows of, older ones included.
 var (
 	wordsOfOne = []string{
 		"not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames",
@@ -29,7 +29,8 @@ var (
 	wordsOfNamed = []string{"$defs", "definitions", "properties", "patternProperties", "dependentSchemas", "dependencies"}
 )
 
-// source reads the text of a schema, before the validator does, and refuses what that can't be trusted with.
+// source reads the text of a schema, before the validator does, and refuses what that can't be
+// trusted with.
 type source struct {
 	layers     map[string]*layer // of all schemas in the text, by JSON pointer
 	references []reference

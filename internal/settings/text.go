@@ -10,8 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// text is JSON that is being taken apart, in one pass. The parts are parts of spelt, a copy: they can be
-// kept, and nothing can change them.
+// text is JSON that is being taken apart, in one pass. The parts are parts of spelt, a copy: they
+// can be kept, and nothing can change them.
 type text struct {
 	spelt   string
 	at      int // up to where it has been read
@@ -49,8 +49,8 @@ func (t *text) end() error {
 	return nil
 }
 
-// next reads a value, or a name, or the bracket at the end, for which the node has no spelling. What
-// stands between it and the one before is the gap: white space with a comma or colon.
+// next reads a value, or a name, or the bracket at the end, for which the node has no spelling.
+// What stands between it and the one before is the gap: white space with a comma or colon.
 func (t *text) next() (gap string, n node, err error) {
 	switch t.decoder.PeekKind() {
 	case '{':

@@ -125,8 +125,8 @@ func Value(document []byte, path []string) ([]byte, error) {
 	return []byte(n.spelt), nil
 }
 
-// Placed returns where SetValue has put the value at path in what came of it, document: the path with
-// the index of the last element for each "-" that appended to an array.
+// Placed returns where SetValue has put the value at path in what came of it, document: the path
+// with the index of the last element for each "-" that appended to an array.
 func Placed(document []byte, path []string) []string {
 	placed := slices.Clone(path)
 	d, err := edit(document)

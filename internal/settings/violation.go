@@ -42,9 +42,10 @@ func (e *ViolationError) Error() string {
 // Unwrap returns ErrViolation.
 func (e *ViolationError) Unwrap() error { return ErrViolation }
 
-// Check returns nil if the document is what the schema wants, else a *[ViolationError], or an error that wraps
-// [ErrMalformed] if it isn't even JSON. The same document always gets the same answer. One whose check would
-// take more than maxEffort is refused, too. It doesn't panic: what goes wrong in here is another error.
+// Check returns nil if the document is what the schema wants, else a *[ViolationError], or an error
+// that wraps [ErrMalformed] if it isn't even JSON. The same document always gets the same answer.
+// One whose check would take more than maxEffort is refused, too. It doesn't panic: what goes wrong
+// in here is another error.
 func (s *Schema) Check(document []byte) (err error) {
 	defer survive(&err)
 	if s == nil {
@@ -60,7 +61,8 @@ func (s *Schema) Check(document []byte) (err error) {
 	return judge(document, s.compiled.Validate(value))
 }
 
-// judge makes our error of the validator's. One that is about something else is no proof that all is right.
+// judge makes our error of the validator's. One that is about something else is no proof that all
+// is right.
 func judge(document []byte, err error) error {
 	if err == nil {
 		return nil
@@ -71,7 +73,8 @@ func judge(document []byte, err error) error {
 	return fmt.Errorf("%w: %v", errValidator, err) //nolint:errorlint // it must not pass for one of ours
 }
 
-// violations words what the validator found in a text that has been read before: the first ones in it.
+// violations words what the validator found in a text that has been read before: the first ones in
+// it.
 func violations(text []byte, e *jsonschema.ValidationError) *ViolationError {
 	f := newFinder()
 	f.find(e)

@@ -11,7 +11,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// sayKind words a fault for a person. The library's own words are none of the document's: "minLength: got 1,000".
+// sayKind words a fault for a person. The library's own words are none of the document's:
+// "minLength: got 1,000".
 func sayKind(of jsonschema.ErrorKind) string {
 	switch k := of.(type) {
 	case nil:

@@ -70,7 +70,8 @@ func (s *source) pattern(at string, n *node) error {
 	return nil
 }
 
-// namesOnly refuses lists of anything but strings, which the validator would compare with each other one by one.
+// namesOnly refuses lists of anything but strings, which the validator would compare with each
+// other one by one.
 func namesOnly(at string, n *node) error {
 	switch {
 	case n.array != nil:

@@ -10,12 +10,12 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// ChangesBuffer is for the connection on which changes are told. Nobody waits for them, so they leave together: one at a time, as
-// replies do, each would cost a system call.
+// ChangesBuffer is for the connection on which changes are told. Nobody waits for them, so they
+// leave together: one at a time, as replies do, each would cost a system call.
 var ChangesBuffer = nats.WriteBufferSize(32 << 10)
 
-// maxUntold is how many batches may wait to be told of. What exceeds it isn't told: acknowledging a write never waits for
-// those who watch, and they find out by themselves.
+// maxUntold is how many batches may wait to be told of. What exceeds it isn't told: acknowledging a
+// write never waits for those who watch, and they find out by themselves.
 const maxUntold = 64
 
 // changes are what a batch has changed.
@@ -26,8 +26,8 @@ type change struct {
 	version messages.Changed
 }
 
-// changed has what the batch has changed told, after its commit. A repetition is told again: who applied it may have
-// died before.
+// changed has what the batch has changed told, after its commit. A repetition is told again: who
+// applied it may have died before.
 func (w *Worker) changed(writes []store.Write, outcomes []store.Written) {
 	told := make(changes, 0, len(outcomes))
 	for i := range outcomes {

@@ -11,7 +11,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// TestChanges: each version of a user is told on the subject of that user, once it is committed, and nothing else is.
+// TestChanges: each version of a user is told on the subject of that user, once it is committed,
+// and nothing else is.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

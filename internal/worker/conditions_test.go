@@ -40,7 +40,8 @@ func TestConditions(t *testing.T) {
 		"both":              {messages.Condition{Match: listed(1), NoneMatch: anything}, false},
 	} {
 		n++
-		// A patch that doesn't apply tells that the condition held, and leaves the version as it is.
+		// A patch that doesn't apply tells that the condition held, and leaves the version as it
+		// is.
 		o := write(n, messages.ActionJSONPatch, both(document(`[{"op":"test","path":"/n","value":2}]`), when(c.condition)))
 		want := messages.Result{Kind: messages.KindNotApplicable}
 		if !c.holds {

@@ -11,8 +11,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// Config has the limits of a worker. Three lanes are the measured best, see the API's minLanes: while some wait for the disk another
-// computes.
+// Config has the limits of a worker. Three lanes are the measured best, see the API's minLanes:
+// while some wait for the disk another computes.
 type Config struct {
 	ReadLanes  int `env:"READ_LANES" default:"3" placeholder:"N" help:"batches of reads under way at once; with WRITE_LANES it says how many database connections there are: the larger of the two and two more"`
 	WriteLanes int `env:"WRITE_LANES" default:"3" placeholder:"N" help:"batches of writes under way at once"`
@@ -30,7 +30,8 @@ type Config struct {
 	HistoryAge      time.Duration `env:"HISTORY_AGE" default:"24h" placeholder:"DURATION" help:"how long the history keeps every version, at least 24h: so long a repeated write is recognized"`
 }
 
-// leastAge is how long an idempotency key is promised to be recognized. The keys live in the history.
+// leastAge is how long an idempotency key is promised to be recognized. The keys live in the
+// history.
 const leastAge = 24 * time.Hour
 
 // Validate tells which limit makes no sense.
@@ -64,10 +65,10 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Connections is how many database connections the worker uses. All lanes of reads have one, or all of writes, and two are
-// left for the others, for what tells whether the database is there and for what prunes the history. Nothing holds one
-// while it waits for another, so those beyond that wait for a batch to end. 16 workers stay below the 100 that Postgres
-// allows unless told otherwise.
+// Connections is how many database connections the worker uses. All lanes of reads have one, or all
+// of writes, and two are left for the others, for what tells whether the database is there and for
+// what prunes the history. Nothing holds one while it waits for another, so those beyond that wait
+// for a batch to end. 16 workers stay below the 100 that Postgres allows unless told otherwise.
 func (c Config) Connections() int32 {
 	return int32(max(c.ReadLanes, c.WriteLanes) + 2) //nolint:gosec // Validate bounds them
 }

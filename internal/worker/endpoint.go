@@ -14,8 +14,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// After a quarter of this a batch is slow, and what waits for a larger share no longer waits. Most take
-// some milliseconds.
+// After a quarter of this a batch is slow, and what waits for a larger share no longer waits. Most
+// take some milliseconds.
 const patience = 40 * time.Millisecond
 
 // endpoint is one subject of the worker: its subscription, its batcher and its figures.

@@ -6,8 +6,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// TestKeyed: a write that was applied under other limits gets its first answer when it's asked for again. One
-// that wasn't is refused, and an id that the asker has just made isn't looked up.
+// TestKeyed: a write that was applied under other limits gets its first answer when it's asked for
+// again. One that wasn't is refused, and an id that the asker has just made isn't looked up.
 func TestKeyed(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

@@ -13,8 +13,9 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// All lanes of writes wait for rows that somebody else holds. A read has a connection all the same. Not parallel to others: three
-// writes and the read must come while the first of them waits, which it does for 300 ms.
+// All lanes of writes wait for rows that somebody else holds. A read has a connection all the same.
+// Not parallel to others: three writes and the read must come while the first of them waits, which
+// it does for 300 ms.
 func TestReadsGoOnWhileWritesWait(t *testing.T) {
 	s, url := openAt(t)
 	nc := connect(t)

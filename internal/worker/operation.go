@@ -75,8 +75,8 @@ func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	return s, err
 }
 
-// changeOf returns what an operation does to a document. Neither it nor the change panics: asked again,
-// one request would end one worker after the other.
+// changeOf returns what an operation does to a document. Neither it nor the change panics: asked
+// again, one request would end one worker after the other.
 func (w *Worker) changeOf(o *messages.Operation) (change settings.Change, err error) {
 	defer survive(&err)
 	unguarded, err := w.unguardedChange(o)

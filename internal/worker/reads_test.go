@@ -74,7 +74,8 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// TestNeighbours: operations that share a message share nothing else, also when they are all about one user.
+// TestNeighbours: operations that share a message share nothing else, also when they are all about
+// one user.
 func TestNeighbours(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -110,7 +111,8 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
-// TestLargestDocument: the largest that can be configured goes the whole way, also as a part of a refusal.
+// TestLargestDocument: the largest that can be configured goes the whole way, also as a part of a
+// refusal.
 func TestLargestDocument(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

@@ -85,7 +85,8 @@ func TestBadNeighbours(t *testing.T) {
 	}
 }
 
-// TestRepliesFit: documents that don't fit into one reply are answered "ask again", the first never.
+// TestRepliesFit: documents that don't fit into one reply are answered "ask again", the first
+// never.
 func TestRepliesFit(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

@@ -62,7 +62,8 @@ func entriesOf(found []store.Entry) []messages.Entry {
 	return entries
 }
 
-// written is the result of an operation that writes. It has the document where the asker can't know it.
+// written is the result of an operation that writes. It has the document where the asker can't know
+// it.
 func (w *Worker) written(o *messages.Operation, s *store.Written) messages.Result {
 	if errors.Is(s.Err, settings.ErrPrecondition) {
 		r := stateOf(&s.Document)

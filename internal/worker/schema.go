@@ -16,7 +16,8 @@ const (
 	violationsPerExample = 3
 )
 
-// maxTrial is how long documents are held to a schema on trial in one go: half a page of 500 small ones takes 5 ms.
+// maxTrial is how long documents are held to a schema on trial in one go: half a page of 500 small
+// ones takes 5 ms.
 const maxTrial = 50 * time.Millisecond
 
 // trial is a schema on trial.
@@ -49,8 +50,9 @@ func (w *Worker) effective(o *messages.Operation, f *store.Found) messages.Resul
 	return r
 }
 
-// try tells how many of the documents break a schema that isn't in use, with examples. It takes no longer than maxTrial and the
-// document at hand: other reads wait for it. The rest is for the next part.
+// try tells how many of the documents break a schema that isn't in use, with examples. It takes no
+// longer than maxTrial and the document at hand: other reads wait for it. The rest is for the next
+// part.
 func try(schema *settings.Schema, l *store.Listed) messages.Result {
 	r := messages.Result{Next: l.Next}
 	enough := time.Now().Add(maxTrial)
@@ -73,7 +75,8 @@ func try(schema *settings.Schema, l *store.Listed) messages.Result {
 	return r
 }
 
-// exampleOf shows a document that breaks the schema, or can't be held to any: SQL may have put what we wouldn't take.
+// exampleOf shows a document that breaks the schema, or can't be held to any: SQL may have put what
+// we wouldn't take.
 func exampleOf(u store.User, err error) messages.User {
 	violations, _ := violationsOf(err)
 	if len(violations) == 0 {

@@ -16,7 +16,8 @@ func putSchema(id, schema string) messages.Operation {
 	return messages.Operation{Action: messages.ActionPutSchema, ID: id, Document: []byte(schema)}
 }
 
-// TestSchema: what breaks it is refused with every way in which it does, by a worker that nobody told.
+// TestSchema: what breaks it is refused with every way in which it does, by a worker that nobody
+// told.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -105,7 +106,8 @@ func TestTrySchema(t *testing.T) {
 	}
 }
 
-// TestTryingTakesTurns: a trial that takes long goes on in the next part, and lets other reads have their turn.
+// TestTryingTakesTurns: a trial that takes long goes on in the next part, and lets other reads have
+// their turn.
 func TestTryingTakesTurns(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

@@ -3,9 +3,9 @@
 // those to the store and answers. It keeps no state: any number of workers share the
 // work, and each may come and go at any time.
 //
-// The way of a request: receive (decode, check, queue) → read or write (a batch
-// of requests, one trip to the store) → answer. On it an operation of the contract becomes one of the
-// store (operation.go) and what the store says becomes a result (result.go).
+// The way of a request: receive (decode, check, queue) → read or write (a batch of requests, one
+// trip to the store) → answer. On it an operation of the contract becomes one of the store
+// (operation.go) and what the store says becomes a result (result.go).
 package worker
 
 import (
@@ -58,8 +58,9 @@ type Worker struct {
 	sometimes rate.Sometimes
 }
 
-// New returns a worker that will answer on nc from what is in the store, and tell on the other connection, which has a [ChangesBuffer], what
-// it has changed. Its methods may be called once Run has been.
+// New returns a worker that will answer on nc from what is in the store, and tell on the other
+// connection, which has a [ChangesBuffer], what it has changed. Its methods may be called once Run
+// has been.
 func New(nc, told *nats.Conn, s Store, config Config, version string, log *slog.Logger) (*Worker, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err

@@ -163,7 +163,8 @@ func show(r messages.Result) string {
 	return strings.ReplaceAll(fmt.Sprintf("%+v %s", r, r.Document), "\n", " ")
 }
 
-// TestFailedWrites: what can't be done to the document as it is, or at all, gets its kind and changes nothing.
+// TestFailedWrites: what can't be done to the document as it is, or at all, gets its kind and
+// changes nothing.
 func TestFailedWrites(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

@@ -29,10 +29,12 @@
 // An operation that writes has an [Operation.ID] of its own. A worker judges it in this
 // order, all in the transaction that applies it:
 //
-//  1. The id, of a document that can't be one only if [Operation.Keyed] says so. When the user's log already holds it, this is a repetition: nothing is
-//     applied again, and the result is the first one with Replayed set, whatever has become
-//     of the document since. Ids are kept for 24 hours at least.
-//  2. The deadline ([Operation.Deadline]), and whether the user was erased since [Operation.Issued].
+//  1. The id, of a document that can't be one only if [Operation.Keyed] says so. When the user's
+//     log already holds it, this is a repetition: nothing is applied again, and the result is the
+//     first one with Replayed set, whatever has become of the document since. Ids are kept for 24
+//     hours at least.
+//  2. The deadline ([Operation.Deadline]), and whether the user was erased since
+//     [Operation.Issued].
 //  3. The condition ([Operation.If]) against the document as it is then. If it does not
 //     hold, the result is [KindPrecondition] with the current version and document.
 //     A value or a version that isn't there is missed whether or not the condition holds.
@@ -48,23 +50,26 @@
 //
 // # Hearing of changes
 //
-// After a commit a worker publishes a [Changed] for each new version on the user's own subject, see [ChangedSubject].
+// After a commit a worker publishes a [Changed] for each new version on the user's own subject, see
+// [ChangedSubject].
 //
 // # The schema
 //
-// Documents are held to a JSON Schema, once there is one ([ActionPutSchema]): a write that would make a document that
-// breaks it fails with [KindViolation]. The schema has a version of its own, conditions, ids and repetitions, like a
-// document, and no user. Whoever is answered that it was put can be sure that every later write is held to it,
-// by whichever worker, but those of a generation that knows no schema: don't put one while they run.
+// Documents are held to a JSON Schema, once there is one ([ActionPutSchema]): a write that would
+// make a document that breaks it fails with [KindViolation]. The schema has a version of its own,
+// conditions, ids and repetitions, like a document, and no user. Whoever is answered that it was
+// put can be sure that every later write is held to it, by whichever worker, but those of a
+// generation that knows no schema: don't put one while they run.
 //
 // # Failing
 //
-// A failure has a [Kind], the same word from where it arises to the HTTP problem
-// that it becomes. Those for which [Kind.Definite] is true were surely not
-// applied by this request; of them [Kind.Temporary] may go better in a moment. When no reply
-// comes the outcome of a write is unknown, and a refusal of a later attempt doesn't tell it: the first may be
-// applied yet. Ask again with the same id. The queue group might draw the same frozen worker once more, so each worker
-// also listens on subjects of its own, see [Named]: ask again there, if one is known to live.
+// A failure has a [Kind], the same word from where it arises to the HTTP problem that it becomes.
+// Those for which [Kind.Definite] is true were surely not applied by this request; of them
+// [Kind.Temporary] may go better in a moment. When no reply comes the outcome of a write is
+// unknown, and a refusal of a later attempt doesn't tell it: the first may be applied yet. Ask
+// again with the same id. The queue group might draw the same frozen worker once more, so each
+// worker also listens on subjects of its own, see [Named]: ask again there, if one is known to
+// live.
 //
 // # Changing
 //
@@ -77,11 +82,12 @@
 // changes what an action does comes with a new action: [ActionReplace] is older than
 // [Operation.If] and takes none, [ActionReplaceIf] does.
 //
-// A worker refuses an action that it does not know, with [KindUnknownAction]; the first
-// generation, which knows [ActionRead] and [ActionReplace], says [KindMalformed] and "action 7 is unknown to this
-// worker". [Result.Unknown] knows both. Nothing was applied then. While workers of several
-// generations run the queue group may draw an old one again and again, so ask one by name: each worker
-// says in its metadata in the service discovery, under [ActionsKey], up to which action it knows.
+// A worker refuses an action that it does not know, with [KindUnknownAction]; the first generation,
+// which knows [ActionRead] and [ActionReplace], says [KindMalformed] and "action 7 is unknown to
+// this worker". [Result.Unknown] knows both. Nothing was applied then. While workers of several
+// generations run the queue group may draw an old one again and again, so ask one by name: each
+// worker says in its metadata in the service discovery, under [ActionsKey], up to which action it
+// knows.
 //
 // [RFC 8949]: https://www.rfc-editor.org/rfc/rfc8949
 package messages

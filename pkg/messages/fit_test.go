@@ -12,8 +12,8 @@ import (
 )
 
 // fit returns what Fit makes of results, and fails unless that is allowed: the first stays, the
-// others stay unchanged in their places or are to be asked for again, and all fit in one message. What
-// was a repetition stays one.
+// others stay unchanged in their places or are to be asked for again, and all fit in one message.
+// What was a repetition stays one.
 func fit(t rapid.TB, results []messages.Result, maxPayload int64) []messages.Result {
 	t.Helper()
 	fitted := slices.Clone(results)
@@ -68,7 +68,8 @@ func TestFit(t *testing.T) {
 	})
 }
 
-// TestFitAtTheLimits has as many results as can be, each as large as can be, in messages as small as can be.
+// TestFitAtTheLimits has as many results as can be, each as large as can be, in messages as small
+// as can be.
 func TestFitAtTheLimits(t *testing.T) {
 	t.Parallel()
 	document := bytes.Repeat([]byte("d"), messages.MaxDocument)

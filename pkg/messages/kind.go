@@ -35,7 +35,8 @@ const (
 	KindNotApplicable Kind = "patch-not-applicable"
 	// KindUnknownAction: this worker is older than the asker. Another may know the action.
 	KindUnknownAction Kind = "unknown-action"
-	// KindViolation: the document that the write would make breaks the schema. The result has the violations.
+	// KindViolation: the document that the write would make breaks the schema. The result has the
+	// violations.
 	KindViolation Kind = "schema-violation"
 	// KindInvalidSchema: not a JSON Schema, or one that isn't taken.
 	KindInvalidSchema Kind = "invalid-schema"

@@ -44,7 +44,8 @@ type Operation struct {
 	// Path names a value inside the document: the keys and array indexes that lead to it,
 	// as the tokens of a JSON pointer (RFC 6901) without its escapes; see [CheckPath].
 	Path []string `cbor:"8,keyasint,omitempty"`
-	// If must hold of the document before a write is applied, else it fails with [KindPrecondition].
+	// If must hold of the document before a write is applied, else it fails with
+	// [KindPrecondition].
 	If *Condition `cbor:"9,keyasint,omitempty"`
 	// Version is the one to read or to restore. For ActionHistory: entries below it;
 	// zero: the newest.
@@ -53,11 +54,11 @@ type Operation struct {
 	Limit int `cbor:"11,keyasint,omitempty"`
 	// Quiet leaves the document out of the result of a write.
 	Quiet bool `cbor:"12,keyasint,omitempty"`
-	// Issued is when the asker began, in microseconds since 1970 (UTC). A write that was issued before
-	// its user was erased isn't applied any more. Zero: it is not known.
+	// Issued is when the asker began, in microseconds since 1970 (UTC). A write that was issued
+	// before its user was erased isn't applied any more. Zero: it is not known.
 	Issued int64 `cbor:"13,keyasint,omitempty"`
-	// Keyed: the ID comes from further off than the asker, and the same write may have been asked for
-	// long ago. Then the log is looked at even if the document is refused.
+	// Keyed: the ID comes from further off than the asker, and the same write may have been asked
+	// for long ago. Then the log is looked at even if the document is refused.
 	Keyed bool `cbor:"14,keyasint,omitempty"`
 	// List says which users ActionListUsers and ActionTrySchema are about.
 	List *Listing `cbor:"15,keyasint,omitempty"`
@@ -67,8 +68,8 @@ type Operation struct {
 type Listing struct {
 	// After is where it begins: [Result.Next] of the part before, or "".
 	After string `cbor:"1,keyasint,omitempty"`
-	// Limit is how many users are wanted, from 1 to [MaxUsers]. Fewer come where they would fill more
-	// than [MaxListing] bytes, or where few of many users are wanted.
+	// Limit is how many users are wanted, from 1 to [MaxUsers]. Fewer come where they would fill
+	// more than [MaxListing] bytes, or where few of many users are wanted.
 	Limit int `cbor:"2,keyasint"`
 	// Since leaves out who was changed before, in microseconds since 1970 (UTC); zero: nobody.
 	Since int64 `cbor:"3,keyasint,omitempty"`
@@ -128,19 +129,23 @@ type Result struct {
 	Path []string `cbor:"9,keyasint,omitempty"`
 	// Entries are what ActionHistory asked for, the newest first.
 	Entries []Entry `cbor:"10,keyasint,omitempty"`
-	// Busy, with KindUnavailable: others were writing the same document all the time. Ask again soon.
+	// Busy, with KindUnavailable: others were writing the same document all the time. Ask again
+	// soon.
 	Busy bool `cbor:"11,keyasint,omitempty"`
-	// Users are what ActionListUsers asked for; or, of those that ActionTrySchema asked for, some that break the schema.
+	// Users are what ActionListUsers asked for; or, of those that ActionTrySchema asked for, some
+	// that break the schema.
 	Users []User `cbor:"12,keyasint,omitempty"`
 	// Next is where the next part of a listing begins; "": there is none.
 	Next string `cbor:"13,keyasint,omitempty"`
-	// Schema is the version of the schema whose defaults are in an effective document; 0: there never was one.
+	// Schema is the version of the schema whose defaults are in an effective document; 0: there
+	// never was one.
 	Schema int64 `cbor:"14,keyasint,omitempty"`
 	// Violations come with KindViolation, at most [MaxViolations].
 	Violations []Violation `cbor:"15,keyasint,omitempty"`
 	// MoreViolations: these are not all.
 	MoreViolations bool `cbor:"16,keyasint,omitempty"`
-	// Checked is how many documents ActionTrySchema looked at, and Broken how many of them break the schema.
+	// Checked is how many documents ActionTrySchema looked at, and Broken how many of them break
+	// the schema.
 	Checked int64 `cbor:"17,keyasint,omitempty"`
 	Broken  int64 `cbor:"18,keyasint,omitempty"`
 }

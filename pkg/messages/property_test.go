@@ -199,8 +199,8 @@ func TestReplyRoundTrip(t *testing.T) {
 	})
 }
 
-// TestSizeIsAnUpperBound holds the overheads in limits.go true, and useful: a bound that were far too
-// high would halve the batches.
+// TestSizeIsAnUpperBound holds the overheads in limits.go true, and useful: a bound that were far
+// too high would halve the batches.
 func TestSizeIsAnUpperBound(t *testing.T) {
 	t.Parallel()
 	check := func(t *rapid.T, v any, size, slack int) {
@@ -212,7 +212,8 @@ func TestSizeIsAnUpperBound(t *testing.T) {
 			t.Fatalf("%d bytes, said to be at most %d", len(data), size)
 		}
 	}
-	// Numbers count as if they were large, which takes 8 bytes, and texts as if they were long, which takes 2.
+	// Numbers count as if they were large, which takes 8 bytes, and texts as if they were long,
+	// which takes 2.
 	const number, token = 8, 2
 	rapid.Check(t, func(t *rapid.T) {
 		o := operations().Draw(t, "operation")

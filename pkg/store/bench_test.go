@@ -11,7 +11,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// The figures of these are for an operation, not for a batch; Postgres keeps its data in memory and flushes nothing.
+// The figures of these are for an operation, not for a batch; Postgres keeps its data in memory and
+// flushes nothing.
 const benchUsers = 20_000
 
 var batchSizes = []int{1, 16, 64, 256}
@@ -99,8 +100,8 @@ func BenchmarkMergePatch(b *testing.B) {
 	})
 }
 
-// BenchmarkList is for a part of a listing and not for a user: 500 of them, with documents and without, and a part that finds
-// none who was changed of late.
+// BenchmarkList is for a part of a listing and not for a user: 500 of them, with documents and
+// without, and a part that finds none who was changed of late.
 func BenchmarkList(b *testing.B) {
 	s := benchStore(b)
 	for name, l := range map[string]store.List{

@@ -30,9 +30,9 @@ func (s *state) commit(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
-// queueGuard stops a worker that was paused between the two pipelines (a frozen
-// host, a suspended laptop) from applying what its asker has long given up. Only an error can stop a
-// pipeline whose commit is already sent; this one is a division by zero.
+// queueGuard stops a worker that was paused between the two pipelines (a frozen host, a suspended
+// laptop) from applying what its asker has long given up. Only an error can stop a pipeline whose
+// commit is already sent; this one is a division by zero.
 func queueGuard(b *pgx.Batch, until time.Time) {
 	if !until.IsZero() {
 		b.Queue(`select 1 / (clock_timestamp() < $1)::int`, until)

@@ -22,8 +22,9 @@ func earlierSchema(t *testing.T, conn *pgx.Conn) {
 		insert into goose_db_version (version_id, is_applied) values (0, true), (1, true)`)
 }
 
-// earlierWrite is what the workers of schema 00001 do for one replacement, with their own statements,
-// as they were in commit b013eb0. It returns the version; replayed: the id was in the log.
+// earlierWrite is what the workers of schema 00001 do for one replacement, with their own
+// statements, as they were in commit b013eb0. It returns the version; replayed: the id was in the
+// log.
 func earlierWrite(ctx context.Context, conn *pgx.Conn, user, id, document string) (version int64, replayed bool, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		var (

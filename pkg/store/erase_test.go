@@ -105,8 +105,8 @@ func TestEraseInABatch(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestLateAfterErasure: a repetition of what was erased doesn't bring it back, whether it comes later
-// or together with the erasure. What is new goes on.
+// TestLateAfterErasure: a repetition of what was erased doesn't bring it back, whether it comes
+// later or together with the erasure. What is new goes on.
 func TestLateAfterErasure(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)

@@ -49,7 +49,8 @@ func replace(t testing.TB, user, id, document string) store.Write {
 	return store.Write{User: user, ID: id, Fingerprint: []byte(document), Operation: "replace", Replace: []byte(document)}
 }
 
-// changing is a write of the user by a change of the test's own, in the place of the replacement that w is.
+// changing is a write of the user by a change of the test's own, in the place of the replacement
+// that w is.
 func changing(w store.Write, change settings.Change) store.Write {
 	w.Replace, w.Change = nil, change
 	return w
@@ -135,8 +136,8 @@ func isDocument(t *testing.T, what string, got store.Document, version int64, do
 }
 
 // checkLog fails the test unless the log has each user's versions from the last erasure to the
-// current one, without a gap and each with an id, and agrees on the current document and on sizes. Of
-// versions up to an erasure there may only be rows of erasures.
+// current one, without a gap and each with an id, and agrees on the current document and on sizes.
+// Of versions up to an erasure there may only be rows of erasures.
 func checkLog(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	checkLogs(t, conn, false)

@@ -30,13 +30,14 @@ type User struct {
 const (
 	// userOverhead is what a user counts for beside id and document.
 	userOverhead = 64
-	// maxScanned is how many rows a statement looks at for those who were changed of late: about 10 ms, and there is
-	// no index of when, since each write would pay for it.
+	// maxScanned is how many rows a statement looks at for those who were changed of late: about 10
+	// ms, and there is no index of when, since each write would pay for it.
 	maxScanned = 5000
 )
 
-// How large a document is the log knows, so that none is read to find out that it doesn't fit. The current version
-// is always in the log; only where the first generation of workers wrote it, its size isn't.
+// How large a document is the log knows, so that none is read to find out that it doesn't fit. The
+// current version is always in the log; only where the first generation of workers wrote it, its
+// size isn't.
 //
 // The answer has one row even if it has no user: it tells how far the statement has come.
 const listQuery = `

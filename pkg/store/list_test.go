@@ -11,8 +11,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// walk goes through all parts of a listing and returns the users, with their documents if they have one, and how many parts
-// there were.
+// walk goes through all parts of a listing and returns the users, with their documents if they have
+// one, and how many parts there were.
 func walk(t testing.TB, s *store.Store, l store.List) (users []string, parts int) {
 	t.Helper()
 	for {
@@ -67,7 +67,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestListSize: documents come as far as there is room, one at least, and what the log doesn't know it looks up.
+// TestListSize: documents come as far as there is room, one at least, and what the log doesn't know
+// it looks up.
 func TestListSize(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -88,7 +89,8 @@ func TestListSize(t *testing.T) {
 	}
 }
 
-// TestListSince: only who was changed since, and a part that finds nobody still tells where to go on.
+// TestListSince: only who was changed since, and a part that finds nobody still tells where to go
+// on.
 func TestListSince(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)

@@ -131,8 +131,8 @@ func TestNewUserHeld(t *testing.T) {
 	checkLog(t, holder)
 }
 
-// TestSlowChanges: a batch whose changes take longer than one transaction may last is done in several,
-// in order, and others get their turn between them.
+// TestSlowChanges: a batch whose changes take longer than one transaction may last is done in
+// several, in order, and others get their turn between them.
 func TestSlowChanges(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)

@@ -26,8 +26,9 @@ var migrations embed.FS
 // a time: the ASCII codes of "outset".
 const migrationLock = 0x6f7574736574
 
-// While a migration waits to lock a table, behind a pg_dump for instance, whatever the workers ask of that
-// table waits behind the migration. So it waits for a moment only, and tries again and again.
+// While a migration waits to lock a table, behind a pg_dump for instance, whatever the workers ask
+// of that table waits behind the migration. So it waits for a moment only, and tries again and
+// again.
 const (
 	tableLockTimeout = 100 * time.Millisecond // two tables in a row are still less than a worker's lockTimeout
 	tableLockPause   = time.Second            // at least, between two attempts
@@ -131,8 +132,8 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, waiting func(error)) e
 		return err
 	}
 	for {
-		// It stays locked between the attempts, lest the programs that wait take turns at holding up the
-		// workers. Locking it again tells that the connection is still there.
+		// It stays locked between the attempts, lest the programs that wait take turns at holding
+		// up the workers. Locking it again tells that the connection is still there.
 		if _, err = guard.Exec(ctx, `select pg_advisory_lock($1)`, migrationLock); err == nil {
 			_, err = provider.Up(ctx)
 		}

@@ -63,8 +63,8 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// TestMigrateBehindReader: somebody reads a table for long (pg_dump). The migration waits for the end of
-// that, and nobody waits for the migration.
+// TestMigrateBehindReader: somebody reads a table for long (pg_dump). The migration waits for the
+// end of that, and nobody waits for the migration.
 func TestMigrateBehindReader(t *testing.T) {
 	t.Parallel()
 	const (
@@ -135,8 +135,8 @@ func TestMigrateBehindReader(t *testing.T) {
 	}
 }
 
-// TestMigrateIndex: the index of operation ids is made anew where that takes a moment, and left where it would take long.
-// Either way an operation is applied once, also by the workers of before.
+// TestMigrateIndex: the index of operation ids is made anew where that takes a moment, and left
+// where it would take long. Either way an operation is applied once, also by the workers of before.
 func TestMigrateIndex(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -48,8 +48,8 @@ func (m *model) apply(id string, w store.Written, document string, erase bool) {
 	m.first[id] = w
 }
 
-// TestModel: batches of random writes of every kind, repetitions among them, have the outcomes and leave
-// the documents and histories that the rules say, however they are cut into batches.
+// TestModel: batches of random writes of every kind, repetitions among them, have the outcomes and
+// leave the documents and histories that the rules say, however they are cut into batches.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)

@@ -8,8 +8,8 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// Why an operation was not done, beside the errors of package settings, which say what is wrong with
-// what was asked. Unless it wraps [ErrOutcomeUnknown], an error of a write means that it
+// Why an operation was not done, beside the errors of package settings, which say what is wrong
+// with what was asked. Unless it wraps [ErrOutcomeUnknown], an error of a write means that it
 // surely was not applied.
 var (
 	// ErrExpired: the deadline had passed, by the database's clock.
@@ -71,7 +71,8 @@ type Entry struct {
 	Size      int64     // bytes of the document, 0: there is none
 }
 
-// Write is one operation that changes a user's document, by exactly one of Replace, Change, Restore and Erase.
+// Write is one operation that changes a user's document, by exactly one of Replace, Change, Restore
+// and Erase.
 type Write struct {
 	User        string
 	ID          string    // tells it from the user's other writes
@@ -82,8 +83,8 @@ type Write struct {
 	If          *settings.Condition
 
 	Path []string // of the value in the document that it is about; nil: all of the document
-	// Wrong is why it can't be done, whatever the document is; nil: it can. One that was done before gets
-	// its first answer all the same.
+	// Wrong is why it can't be done, whatever the document is; nil: it can. One that was done
+	// before gets its first answer all the same.
 	Wrong error
 
 	Replace []byte // the document that takes the place of whatever there is; nobody may write to it any more
@@ -104,7 +105,8 @@ type Written struct {
 	Err      error
 }
 
-// Retention is what the history keeps: every version of the last Age, and the last Versions of each user.
+// Retention is what the history keeps: every version of the last Age, and the last Versions of each
+// user.
 type Retention struct {
 	Versions int
 	Age      time.Duration

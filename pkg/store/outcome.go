@@ -67,7 +67,8 @@ func locked(err error) bool {
 	return errors.As(err, &fromServer) && fromServer.Code == lockNotAvailable
 }
 
-// timedOut tells whether Postgres gave up on a statement: it may have waited for one row after the other.
+// timedOut tells whether Postgres gave up on a statement: it may have waited for one row after the
+// other.
 func timedOut(err error) bool {
 	var fromServer *pgconn.PgError
 	return errors.As(err, &fromServer) && fromServer.Code == queryCanceled
@@ -93,8 +94,9 @@ func broken(err error) bool {
 	return err != nil && (!errors.As(err, &fromServer) || severe(fromServer))
 }
 
-// definite tells whether an error of the pipeline that commits means that nothing was committed: the
-// server refused a statement, so it never came to the commit, or had ended the transaction before.
+// definite tells whether an error of the pipeline that commits means that nothing was committed:
+// the server refused a statement, so it never came to the commit, or had ended the transaction
+// before.
 func definite(err error) bool {
 	var fromServer *pgconn.PgError
 	if errors.As(err, &fromServer) {

@@ -179,8 +179,8 @@ func TestUnknownHalf(t *testing.T) {
 	checkLog(t, holder)
 }
 
-// TestTooSlowTogether: what a batch makes takes so long that Postgres ends the transaction meanwhile,
-// and would each time. A part of it gets through.
+// TestTooSlowTogether: what a batch makes takes so long that Postgres ends the transaction
+// meanwhile, and would each time. A part of it gets through.
 func TestTooSlowTogether(t *testing.T) {
 	t.Parallel()
 	for name, wired := range map[string]bool{"socket": false, "TCP": true} { // the error is another one

@@ -115,7 +115,8 @@ const currentQuery = `
 	from settings
 	where user_id = any($1) and document is not null`
 
-// numbersQuery is the same without the documents, which may be large. One that is there has the bytes {}.
+// numbersQuery is the same without the documents, which may be large. One that is there has the
+// bytes {}.
 const numbersQuery = `
 	select user_id, version, '{}', updated_at, coalesce(deleted_version = version, false)
 	from settings
@@ -207,8 +208,8 @@ func (h *historyReads) add(user string, p *Page, f *Found) {
 	h.limits, h.found = append(h.limits, int64(max(p.Limit, 0))), append(h.found, f)
 }
 
-// The documents are only looked at where a worker of schema 00001 wrote the row: with 512 KB each that
-// takes 39 ms for a page of 100, and 0.3 ms without. Other reads may wait for it.
+// The documents are only looked at where a worker of schema 00001 wrote the row: with 512 KB each
+// that takes 39 ms for a page of 100, and 0.3 ms without. Other reads may wait for it.
 const historyQuery = `
 	select asked.number, log.version, log.applied_at, log.operation, log.size
 	from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality as asked (user_id, below, most, number)

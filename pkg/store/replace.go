@@ -11,20 +11,22 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// worthwhile is how many replacements are worth a transaction of their own beside the rest of a batch.
+// worthwhile is how many replacements are worth a transaction of their own beside the rest of a
+// batch.
 const worthwhile = 8
 
-// blockedFor is how long replacements aren't tried at once after they have waited in vain for a row (lockTimeout): much
-// longer than that, so that a row that is held for minutes costs others little.
+// blockedFor is how long replacements aren't tried at once after they have waited in vain for a row
+// (lockTimeout): much longer than that, so that a row that is held for minutes costs others little.
 const blockedFor = 5 * time.Second
 
-// replace applies, at once and in one round trip, the operations that need to know nothing of what they replace, and
-// returns the rest of the batch: what it isn't for, and what it could not do. Postgres itself counts the versions on,
-// and judges deadlines and erasures. It does no more than the rest of the package, for half of the processor time:
-// batches of 64, 52,500 a second and not 30,800.
+// replace applies, at once and in one round trip, the operations that need to know nothing of what
+// they replace, and returns the rest of the batch: what it isn't for, and what it could not do.
+// Postgres itself counts the versions on, and judges deadlines and erasures. It does no more than
+// the rest of the package, for half of the processor time: batches of 64, 52,500 a second and not
+// 30,800.
 //
-// A row that somebody else has locked is waited for here, up to lockTimeout, since to pass over it costs as much again.
-// After that the long way is taken for a while, which does pass over it.
+// A row that somebody else has locked is waited for here, up to lockTimeout, since to pass over it
+// costs as much again. After that the long way is taken for a while, which does pass over it.
 func (b *batch) replace(ctx context.Context) *batch {
 	schema := b.store.schema.Load()
 	plain := b.plain()
@@ -59,8 +61,9 @@ func (b *batch) replace(ctx context.Context) *batch {
 
 func (s *Store) blocked() bool { return time.Now().UnixNano() < s.blockedUntil.Load() }
 
-// plain returns the places of the operations that replace whatever there is, of users who have no other in the batch.
-// What has expired, even if by our clock only, is left to the long way: it would fail the others.
+// plain returns the places of the operations that replace whatever there is, of users who have no
+// other in the batch. What has expired, even if by our clock only, is left to the long way: it
+// would fail the others.
 func (b *batch) plain() []int {
 	writes := make(map[string]int, len(b.writes)) // by user
 	for _, w := range b.writes {
@@ -76,9 +79,9 @@ func (b *batch) plain() []int {
 	return plain
 }
 
-// fitting returns those of the places whose documents are as the schema wants them, in the order of the users. The others
-// go the long way, since the schema may be another by now; so do those that there was no time to look at, the
-// largest.
+// fitting returns those of the places whose documents are as the schema wants them, in the order of
+// the users. The others go the long way, since the schema may be another by now; so do those that
+// there was no time to look at, the largest.
 func (b *batch) fitting(places []int, schema *Schema) []int {
 	slices.SortFunc(places, func(i, j int) int { return cmp.Compare(len(b.writes[i].Replace), len(b.writes[j].Replace)) })
 	fitting, enough := places[:0], time.Now().Add(maxComputing)
@@ -94,7 +97,8 @@ func (b *batch) fitting(places []int, schema *Schema) []int {
 	return fitting
 }
 
-// judge holds what the operation makes to the schema. A document that it only has to replace another with is looked at once.
+// judge holds what the operation makes to the schema. A document that it only has to replace
+// another with is looked at once.
 func (w *Write) judge(document []byte, schema *Schema) error {
 	if w.User == SchemaUser {
 		return nil
@@ -114,10 +118,11 @@ type replaced struct {
 	modified time.Time
 }
 
-// Unless the schema is the one that the documents were held to, none is done.
-// The rows are found, and locked, in the order of the users. What the log gets comes out of the update, so that no
-// row is looked up twice. A write with a key of the client's may have been applied long ago, so the log is asked; an id
-// of the API's hardly ever was, and if it was the log's unique index fails the statement.
+// Unless the schema is the one that the documents were held to, none is done. The rows are found,
+// and locked, in the order of the users. What the log gets comes out of the update, so that no row
+// is looked up twice. A write with a key of the client's may have been applied long ago, so the log
+// is asked; an id of the API's hardly ever was, and if it was the log's unique index fails the
+// statement.
 const replaceQuery = `
 	with done as (
 		update settings
@@ -135,8 +140,9 @@ const replaceQuery = `
 	select user_id, version, operation_id, fingerprint, operation, false, document, size, updated_at from done
 	returning user_id, version, applied_at`
 
-// replaceAll applies the writes at these places, which are as the schema wants them. What isn't in its result was not applied; with an error that holds for
-// all of them, unless it leaves open whether they were.
+// replaceAll applies the writes at these places, which are as the schema wants them. What isn't in
+// its result was not applied; with an error that holds for all of them, unless it leaves open
+// whether they were.
 func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places []int, schema *Schema) (map[string]replaced, error) {
 	n := len(places)
 	users, ids, operations, documents := make([]string, n), make([]string, n), make([]string, n), make([][]byte, n)
@@ -167,7 +173,8 @@ func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places
 		return err
 	})
 	queueGuard(&b, until) // it may have waited for rows
-	// Without a begin both are one transaction, which the end of the pipeline commits. Before that its rows say nothing.
+	// Without a begin both are one transaction, which the end of the pipeline commits. Before that
+	// its rows say nothing.
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, err
 	}

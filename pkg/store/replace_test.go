@@ -21,8 +21,8 @@ func transactions(t *testing.T, url string, operations ...string) (n int) {
 	return n
 }
 
-// TestReplaceTogether: replacements of users who are known are one transaction; whoever is new, comes twice or has
-// something else done has theirs in another, and all have what they asked for.
+// TestReplaceTogether: replacements of users who are known are one transaction; whoever is new,
+// comes twice or has something else done has theirs in another, and all have what they asked for.
 func TestReplaceTogether(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -52,8 +52,8 @@ func TestReplaceTogether(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestReplaceJudges: what the statement itself judges is judged as in the long way: ids that the log has,
-// deadlines, erasures. Neighbours are applied.
+// TestReplaceJudges: what the statement itself judges is judged as in the long way: ids that the
+// log has, deadlines, erasures. Neighbours are applied.
 func TestReplaceJudges(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -123,8 +123,9 @@ func TestReplaceBlocked(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestReplaceTooLate: a batch that waits for a row until its deadline has passed is not applied, although Postgres has
-// sent the rows of its beginning by then: more than it keeps back until the end.
+// TestReplaceTooLate: a batch that waits for a row until its deadline has passed is not applied,
+// although Postgres has sent the rows of its beginning by then: more than it keeps back until the
+// end.
 func TestReplaceTooLate(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -163,8 +164,8 @@ func TestReplaceTooLate(t *testing.T) {
 	checkLog(t, holder)
 }
 
-// TestReplaceAnswerLost: the connection breaks when a batch of replacements is committed and before its answer
-// is here. The long way finds them in the log.
+// TestReplaceAnswerLost: the connection breaks when a batch of replacements is committed and before
+// its answer is here. The long way finds them in the log.
 func TestReplaceAnswerLost(t *testing.T) {
 	t.Parallel()
 	_, url := open(t)
@@ -191,8 +192,9 @@ func TestReplaceAnswerLost(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestReplaceRace: two workers replace the documents of the same users in batches of their own order,
-// with ids of which half are the other's, too. Each id counts once and no version is missing.
+// TestReplaceRace: two workers replace the documents of the same users in batches of their own
+// order, with ids of which half are the other's, too. Each id counts once and no version is
+// missing.
 func TestReplaceRace(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// SchemaUser is whose document the schema is: an id that no user can have, and below all of theirs. So the schema has
-// versions, a history, conditions and repetitions as documents have.
+// SchemaUser is whose document the schema is: an id that no user can have, and below all of theirs.
+// So the schema has versions, a history, conditions and repetitions as documents have.
 const SchemaUser = "\x1fschema"
 
 // Schema is what documents are held to, at a version. Its methods are those of [settings.Schema].
@@ -24,8 +24,9 @@ type Schema struct {
 	err      error            // why this program can't tell
 }
 
-// Check returns nil if the document is as the schema wants it, else an error that wraps settings.ErrViolation; or
-// [ErrUnavailable], where a newer program has put a schema that this one can't read.
+// Check returns nil if the document is as the schema wants it, else an error that wraps
+// settings.ErrViolation; or [ErrUnavailable], where a newer program has put a schema that this one
+// can't read.
 func (s *Schema) Check(document []byte) error {
 	if s.err != nil {
 		return s.err
@@ -44,24 +45,27 @@ func (s *Schema) Effective(document []byte, most int) ([]byte, error) {
 // anySchema are the limits of a schema that is there already: those of the day when it was put.
 var anySchema = settings.Limits{Bytes: math.MaxInt32, Depth: math.MaxInt32, Keys: math.MaxInt32}
 
-// same tells whether both are the same version of the same history: a database that was restored gives versions again.
+// same tells whether both are the same version of the same history: a database that was restored
+// gives versions again.
 func (s *Schema) same(other *Schema) bool {
 	return s.Version == other.Version && s.Modified.Equal(other.Modified)
 }
 
-// schemaQuery tells which version of the schema there is, and that itself if it is not the one that is known.
+// schemaQuery tells which version of the schema there is, and that itself if it is not the one that
+// is known.
 const schemaQuery = `
 	select version, updated_at, case when (version, updated_at) <> ($2, $3) and deleted_version is distinct from version then document end
 	from settings
 	where user_id = $1`
 
-// isSchema holds as long as the schema is the one that is known. Before the first one there is no row, or one that was made for it.
+// isSchema holds as long as the schema is the one that is known. Before the first one there is no
+// row, or one that was made for it.
 const isSchema = `coalesce((
 	select schema.version = $10 and (schema.version = 0 or schema.updated_at = $11) from settings schema where schema.user_id = $9), $10 = 0)`
 
-// queueSchema finds out what the schema is at that moment. Every transaction that writes documents asks, so that whoever was
-// answered that a schema was put can rely on it, whichever workers there are; usually the answer is that it is
-// the one that is known.
+// queueSchema finds out what the schema is at that moment. Every transaction that writes documents
+// asks, so that whoever was answered that a schema was put can rely on it, whichever workers there
+// are; usually the answer is that it is the one that is known.
 func (s *Store) queueSchema(b *pgx.Batch, into **Schema) {
 	known := s.schema.Load()
 	b.Queue(schemaQuery, SchemaUser, known.Version, known.Modified).QueryRow(func(row pgx.Row) error {
@@ -81,8 +85,9 @@ func (s *Store) queueSchema(b *pgx.Batch, into **Schema) {
 	})
 }
 
-// learn returns the schema that is in the row, and remembers it, whether it is later than the one that was known or, of a database
-// that was restored, earlier. One goroutine compiles it and the others wait: they hold locks, but so they would meanwhile.
+// learn returns the schema that is in the row, and remembers it, whether it is later than the one
+// that was known or, of a database that was restored, earlier. One goroutine compiles it and the
+// others wait: they hold locks, but so they would meanwhile.
 func (s *Store) learn(next *Schema, bytes []byte, known *Schema) *Schema {
 	if known.same(next) {
 		return known

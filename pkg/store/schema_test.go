@@ -44,8 +44,8 @@ func isRefused(t *testing.T, s *store.Store, writes ...store.Write) {
 	}
 }
 
-// TestSchema: from when it is put, whatever would make a document that breaks it is refused, by a worker that
-// heard nothing of it as well, and nothing else is.
+// TestSchema: from when it is put, whatever would make a document that breaks it is refused, by a
+// worker that heard nothing of it as well, and nothing else is.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -81,7 +81,8 @@ func TestSchema(t *testing.T) {
 	isVersioned(t, other)
 }
 
-// isVersioned: the schema has versions, conditions and repetitions as documents have. Two versions were written.
+// isVersioned: the schema has versions, conditions and repetitions as documents have. Two versions
+// were written.
 func isVersioned(t *testing.T, s *store.Store) {
 	t.Helper()
 	if got := read(t, s, store.Read{User: store.SchemaUser})[0]; got.Version != 2 || !got.Absent {
@@ -100,7 +101,8 @@ func isVersioned(t *testing.T, s *store.Store) {
 	}
 }
 
-// TestReadWithSchema: a document comes with the schema of the moment, among reads of every other kind.
+// TestReadWithSchema: a document comes with the schema of the moment, among reads of every other
+// kind.
 func TestReadWithSchema(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -126,7 +128,8 @@ func TestReadWithSchema(t *testing.T) {
 	effective(`{"a":1}`, 2)
 }
 
-// TestSchemaOfTomorrow: one that this program can't read stops writes and nothing else, until it can be read.
+// TestSchemaOfTomorrow: one that this program can't read stops writes and nothing else, until it
+// can be read.
 func TestSchemaOfTomorrow(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
@@ -144,8 +147,8 @@ func TestSchemaOfTomorrow(t *testing.T) {
 	write(t, s, replace(t, "ann", "2", `{}`))
 }
 
-// TestSchemaHoldsAtOnce: what is written after a schema was acknowledged is held to it, however many write at that moment, through
-// however many workers.
+// TestSchemaHoldsAtOnce: what is written after a schema was acknowledged is held to it, however
+// many write at that moment, through however many workers.
 func TestSchemaHoldsAtOnce(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -194,7 +197,8 @@ func TestSchemaHoldsAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// TestSchemaRestored: the same version may be another schema, in a database that was restored while workers go on.
+// TestSchemaRestored: the same version may be another schema, in a database that was restored while
+// workers go on.
 func TestSchemaRestored(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -217,8 +221,8 @@ func TestSchemaRestored(t *testing.T) {
 	write(t, s, replace(t, "ann", "6", `{"a":true}`))
 }
 
-// TestRefusedAfterLost: that a schema refuses an operation now says nothing about an attempt before that schema, which had no
-// answer and may be applied yet.
+// TestRefusedAfterLost: that a schema refuses an operation now says nothing about an attempt before
+// that schema, which had no answer and may be applied yet.
 func TestRefusedAfterLost(t *testing.T) {
 	t.Parallel()
 	direct, url := open(t)
@@ -269,7 +273,8 @@ func waitsForRow(t *testing.T, url string) {
 	}
 }
 
-// TestSchemaNeighbours: documents that take long to be held to the schema don't keep small ones from being written.
+// TestSchemaNeighbours: documents that take long to be held to the schema don't keep small ones
+// from being written.
 func TestSchemaNeighbours(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)

@@ -4,10 +4,10 @@
 //
 // # A batch of replacements
 //
-// What replaces a document whatever it is need not know it. One statement counts the versions on, writes the
-// documents and the log, and commits by itself. What it must leave alone (a new user, an expired deadline, a
-// repetition) it passes over, or it fails as a whole. All that it leaves goes the long way, which finds out
-// what to answer.
+// What replaces a document whatever it is need not know it. One statement counts the versions on,
+// writes the documents and the log, and commits by itself. What it must leave alone (a new user, an
+// expired deadline, a repetition) it passes over, or it fails as a whole. All that it leaves goes
+// the long way, which finds out what to answer.
 //
 // # A batch of other writes
 //
@@ -43,9 +43,9 @@
 //
 // # The schema
 //
-// What documents are held to is the document of [SchemaUser]. Every transaction that writes asks which version it has, after
-// the rows are locked, so that a schema that was put holds for all that is written from then on; the worker keeps the last that it
-// saw, and mostly that is still the one.
+// What documents are held to is the document of [SchemaUser]. Every transaction that writes asks
+// which version it has, after the rows are locked, so that a schema that was put holds for all that
+// is written from then on; the worker keeps the last that it saw, and mostly that is still the one.
 package store
 
 import (
@@ -76,7 +76,8 @@ type Store struct {
 	pool *pgxpool.Pool
 	// Until when, in nanoseconds since 1970, replacements aren't done at once.
 	blockedUntil atomic.Int64
-	// The latest schema that was seen. It is no state: each transaction asks whether it still holds.
+	// The latest schema that was seen. It is no state: each transaction asks whether it still
+	// holds.
 	schema   atomic.Pointer[Schema]
 	learning sync.Mutex
 }
@@ -107,8 +108,8 @@ func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 		"enable_hashjoin":  "off",
 		"enable_mergejoin": "off",
 		"plan_cache_mode":  "force_generic_plan",
-		// It takes a statement that may look at many rows for one that does: with 5,000,000 users each part of
-		// a listing would be compiled for 20 ms, and run for 2.
+		// It takes a statement that may look at many rows for one that does: with 5,000,000 users
+		// each part of a listing would be compiled for 20 ms, and run for 2.
 		"jit": "off",
 	} {
 		config.ConnConfig.RuntimeParams[name] = value

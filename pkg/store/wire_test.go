@@ -65,7 +65,8 @@ func (w *wire) loseAnswer() {
 	w.after = true
 }
 
-// cut ends all connections that there are, on the store's side only: the database goes on with what it is doing.
+// cut ends all connections that there are, on the store's side only: the database goes on with what
+// it is doing.
 func (w *wire) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -13,14 +13,15 @@ import (
 // once Postgres has committed them. Operations of one user are applied in that
 // order, too. None fails because of another.
 //
-// Replacements are tried together first, see replace. Of the rest a row that somebody else has locked is passed
-// over at first, so that it holds nobody else up. Then those that were passed over wait for their rows
-// together, and at last each that is free by then is done. This goes on for as long as some are.
+// Replacements are tried together first, see replace. Of the rest a row that somebody else has
+// locked is passed over at first, so that it holds nobody else up. Then those that were passed over
+// wait for their rows together, and at last each that is free by then is done. This goes on for as
+// long as some are.
 //
-// Errors: ErrIDReused, ErrExpired, ErrBusy, ErrUnavailable, ErrOutcomeUnknown; those of package settings,
-// ErrPrecondition and ErrNotFound (the version to restore) among them; and what
-// Write.Change returns. A write that was issued before its user was erased, and is not in the
-// log, is refused with ErrUnavailable: it may be a repetition of what was erased.
+// Errors: ErrIDReused, ErrExpired, ErrBusy, ErrUnavailable, ErrOutcomeUnknown; those of package
+// settings, ErrPrecondition and ErrNotFound (the version to restore) among them; and what
+// Write.Change returns. A write that was issued before its user was erased, and is not in the log,
+// is refused with ErrUnavailable: it may be a repetition of what was erased.
 func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 	outcomes := make([]Written, len(writes))
 	b := &batch{store: s}
@@ -65,13 +66,13 @@ var passes = []pass{
 	{rows: "for update skip locked", setting: "set local lock_timeout = '" + milliseconds(shortLockTimeout) + "'", halve: true},
 }
 
-// errHeld is the outcome of an operation whose row was passed over, or for which a transaction had no
-// time. It doesn't leave the package.
+// errHeld is the outcome of an operation whose row was passed over, or for which a transaction had
+// no time. It doesn't leave the package.
 var errHeld = errors.New("held over")
 
-// maxComputing is how long a transaction computes what its operations make of their documents; what is left
-// then waits for the next one. Others wait for its rows, and Postgres gives up on it after idleTimeout. A
-// thousand patches of one growing document took seconds.
+// maxComputing is how long a transaction computes what its operations make of their documents; what
+// is left then waits for the next one. Others wait for its rows, and Postgres gives up on it after
+// idleTimeout. A thousand patches of one growing document took seconds.
 const maxComputing = 100 * time.Millisecond
 
 // batch is operations that share transactions, with where their outcomes go.
@@ -82,9 +83,10 @@ type batch struct {
 	// unknown: an attempt has ended without an answer. From then on only success
 	// tells what became of the operations.
 	unknown bool
-	// most is how many operations one transaction may apply; 0: all. What is left waits for the next
-	// one. On a slow machine so many large documents may be prepared for the second pipeline that Postgres
-	// ends the transaction meanwhile (idleTimeout): the whole batch would fail each time.
+	// most is how many operations one transaction may apply; 0: all. What is left waits for the
+	// next one. On a slow machine so many large documents may be prepared for the second pipeline
+	// that Postgres ends the transaction meanwhile (idleTimeout): the whole batch would fail each
+	// time.
 	most int
 }
 
@@ -185,8 +187,9 @@ func (b *batch) transact(ctx context.Context, p pass) error {
 	return err
 }
 
-// undecided tells whether a refusal says nothing about an attempt that ended without an answer. That one may have been in
-// time and yet have its turn at the row; it may have been the erasure; and it was held to an earlier schema.
+// undecided tells whether a refusal says nothing about an attempt that ended without an answer.
+// That one may have been in time and yet have its turn at the row; it may have been the erasure;
+// and it was held to an earlier schema.
 func undecided(refusal error) bool {
 	return errors.Is(refusal, ErrExpired) || errors.Is(refusal, ErrUnavailable) || errors.Is(refusal, settings.ErrViolation)
 }

@@ -44,8 +44,8 @@ var shared struct {
 }
 
 // Main runs the tests, stops the server, fails on goroutines that were left, and exits. It takes
-// the place of goleak.VerifyTestMain. The tests are a *testing.M, or one with something around it that needs
-// databases itself.
+// the place of goleak.VerifyTestMain. The tests are a *testing.M, or one with something around it
+// that needs databases itself.
 func Main(m interface{ Run() int }, options ...goleak.Option) {
 	os.Exit(run(m.Run, options))
 }
@@ -182,8 +182,8 @@ func databaseName(test string, n int64) string {
 	return clean[:min(len(clean), 63-len(suffix))] + suffix
 }
 
-// sweep removes the directories of test processes that were killed. Those of living ones are locked,
-// but for the moment between their making and their locking.
+// sweep removes the directories of test processes that were killed. Those of living ones are
+// locked, but for the moment between their making and their locking.
 func sweep(ctx context.Context, parent string) {
 	const older = time.Minute
 	dirs, _ := filepath.Glob(filepath.Join(parent, serverPrefix+"*")) // a TMPDIR with *? is not swept
