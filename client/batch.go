@@ -61,7 +61,8 @@ func (c *Client) Batch(ctx context.Context, operations ...Operation) ([]Result, 
 // something on the way.
 func tooLarge(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Status == http.StatusRequestEntityTooLarge && !errors.Is(err, ErrOutcomeUnknown)
+	return errors.As(err, &e) && e.Status == http.StatusRequestEntityTooLarge &&
+		!errors.Is(err, ErrOutcomeUnknown)
 }
 
 // together is how many of the operations go into the next request.
@@ -69,7 +70,8 @@ func together(operations []Operation, limit int) int {
 	most, size := min(len(operations), limit), 0
 	for n := range most {
 		o := &operations[n]
-		if size += len(o.path) + len(o.body) + 1<<10; size > maxBatchBytes && n > 0 { // 1 KiB: headers, which are short
+		// 1 KiB: headers, which are short
+		if size += len(o.path) + len(o.body) + 1<<10; size > maxBatchBytes && n > 0 {
 			return n
 		}
 	}
@@ -92,13 +94,16 @@ func (o *Operation) check() error {
 	case o.err != nil:
 		return o.err
 	case o.method == "" || o.path == "":
-		return fmt.Errorf("%w: the operation was made by none of the functions for that", ErrMalformed)
-	case o.body != nil && !json.Valid(slices.Concat([]byte("[[["), o.body, []byte("]]]"))): // as deep as it will be
+		return fmt.Errorf("%w: the operation was made by none of the functions for that",
+			ErrMalformed)
+	// as deep as it will be
+	case o.body != nil && !json.Valid(slices.Concat([]byte("[[["), o.body, []byte("]]]"))):
 		return fmt.Errorf("%w: the body of %s is not JSON", ErrMalformed, o.method)
 	}
 	for name, values := range o.header {
 		if strings.ContainsFunc(strings.Join(values, ""), func(r rune) bool { return r > '~' }) {
-			return fmt.Errorf("%w: in a batch the header %s may have ASCII characters only", ErrMalformed, name)
+			return fmt.Errorf("%w: in a batch the header %s may have ASCII characters only",
+				ErrMalformed, name)
 		}
 	}
 	return nil
@@ -106,7 +111,10 @@ func (o *Operation) check() error {
 
 // batch sends the operations that have no error yet, and fills in their results.
 func (c *Client) batch(ctx context.Context, operations []Operation, results []Result) error {
-	request := Operation{method: http.MethodPost, path: "/batch", answer: jsonType, header: http.Header{"Content-Type": {jsonType}}}
+	request := Operation{
+		method: http.MethodPost, path: "/batch", answer: jsonType,
+		header: http.Header{"Content-Type": {jsonType}},
+	}
 	var parts [][]byte
 	var sent []*Result
 	for i := range operations {
@@ -130,7 +138,8 @@ func (c *Client) batch(ctx context.Context, operations []Operation, results []Re
 		return err
 	}
 	if len(all.Results) != len(sent) {
-		return fmt.Errorf("%w: %d results of %d operations", ErrIncomplete, len(all.Results), len(sent))
+		return fmt.Errorf("%w: %d results of %d operations", ErrIncomplete, len(all.Results),
+			len(sent))
 	}
 	for i, e := range all.Results {
 		*sent[i] = e.result(sent[i].User)

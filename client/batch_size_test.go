@@ -34,7 +34,8 @@ func TestBatchOfBad(t *testing.T) {
 			t.Fatalf("%s: %v, %v", name, err, results[0].Err)
 		}
 		large := strings.HasSuffix(name, "too large")
-		if err := results[1].Err; errors.Is(err, client.ErrMalformed) == large || errors.Is(err, client.ErrTooLarge) != large && !isStatus(err, 413) {
+		if err := results[1].Err; errors.Is(err, client.ErrMalformed) == large ||
+			errors.Is(err, client.ErrTooLarge) != large && !isStatus(err, 413) {
 			t.Errorf("%s: %.200v", name, err)
 		}
 	}

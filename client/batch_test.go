@@ -102,7 +102,8 @@ func TestLargeBatch(t *testing.T) {
 	if results, err := c.Batch(t.Context()); err != nil || len(results) != 0 {
 		t.Errorf("nothing to do: %v, %v", results, err)
 	}
-	if results, err := c.Batch(t.Context(), client.OpGet("")); err != nil || !errors.Is(results[0].Err, client.ErrMalformed) {
+	if results, err := c.Batch(t.Context(), client.OpGet("")); err != nil ||
+		!errors.Is(results[0].Err, client.ErrMalformed) {
 		t.Errorf("nothing that can be asked: %v, %v", results, err)
 	}
 }
@@ -113,7 +114,8 @@ func TestBatchRepeated(t *testing.T) {
 	base, requests := between(t, 2, swallow)
 	c, user := to(t, base, quick), someone(t)
 	results, err := c.Batch(t.Context(), client.OpPut(user, raw(`{}`)), client.OpSetValue(user, client.Path{"a"}, raw(`1`)))
-	if err != nil || requests.Load() != 3 || results[0].Version != 1 || !results[0].Replayed || results[1].Version != 2 || !results[1].Replayed {
+	if err != nil || requests.Load() != 3 || results[0].Version != 1 || !results[0].Replayed ||
+		results[1].Version != 2 || !results[1].Replayed {
 		t.Errorf("%+v, %v after %d requests", results, err, requests.Load())
 	}
 }
@@ -139,7 +141,8 @@ func TestBatchGivenUp(t *testing.T) {
 	_, err = c.Batch(t.Context(), client.OpGet("1"))
 	only(t, err, client.ErrUnavailable)
 	few := says(t, `{"results":[]}`, false)
-	if results, err := few.Batch(t.Context(), client.OpGet("1")); !errors.Is(err, client.ErrIncomplete) || !errors.Is(results[0].Err, client.ErrIncomplete) {
+	if results, err := few.Batch(t.Context(), client.OpGet("1")); !errors.Is(err,
+		client.ErrIncomplete) || !errors.Is(results[0].Err, client.ErrIncomplete) {
 		t.Errorf("%+v, %v", results, err)
 	}
 }

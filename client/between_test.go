@@ -12,7 +12,9 @@ import (
 
 // between is something on the way to the service that does something else with the first so many
 // requests.
-func between(t *testing.T, first int64, other func(w http.ResponseWriter, r *http.Request, forward http.Handler)) (base string, requests *atomic.Int64) {
+func between(t *testing.T, first int64, other func(w http.ResponseWriter, r *http.Request,
+	forward http.Handler),
+) (base string, requests *atomic.Int64) {
 	t.Helper()
 	target, err := url.Parse(service)
 	if err != nil {
@@ -20,7 +22,9 @@ func between(t *testing.T, first int64, other func(w http.ResponseWriter, r *htt
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	forward := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	forward := &httputil.ReverseProxy{
+		Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+	}
 	requests = new(atomic.Int64)
 	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if requests.Add(1) <= first {
@@ -32,7 +36,9 @@ func between(t *testing.T, first int64, other func(w http.ResponseWriter, r *htt
 }
 
 // problem answers as the service does.
-func problem(status int, kind string, header ...string) func(http.ResponseWriter, *http.Request, http.Handler) {
+func problem(status int, kind string, header ...string) func(
+	http.ResponseWriter, *http.Request, http.Handler,
+) {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		for _, line := range header {
@@ -48,7 +54,9 @@ func problem(status int, kind string, header ...string) func(http.ResponseWriter
 func cut(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
 
 func plain(status int) func(http.ResponseWriter, *http.Request, http.Handler) {
-	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { http.Error(w, "no", status) }
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, "no", status)
+	}
 }
 
 // swallow has the request carried out and doesn't give the answer: with a connection that ends, or

@@ -59,11 +59,14 @@ func New(server string, options ...Option) (*Client, error) {
 	var why *url.Error
 	switch {
 	case errors.As(err, &why):
-		return nil, fmt.Errorf("outset: the address of the service: %w", why.Err) // not the address, which may have a password
+		// not the address, which may have a password
+		return nil, fmt.Errorf("outset: the address of the service: %w", why.Err)
 	case err != nil:
 		return nil, fmt.Errorf("outset: the address of the service: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.ForceQuery, u.Fragment != "":
-		return nil, fmt.Errorf("outset: %q is no address of a service, like http://127.0.0.1:8080", u.Redacted())
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.ForceQuery,
+		u.Fragment != "":
+		return nil, fmt.Errorf("outset: %q is no address of a service, like http://127.0.0.1:8080",
+			u.Redacted())
 	}
 	c := &Client{
 		base:    strings.TrimRight(server, "/"),
@@ -84,7 +87,9 @@ func New(server string, options ...Option) (*Client, error) {
 	own.Timeout = 0
 	// net/http would make a GET of a write that is redirected, and its success would look like that
 	// of the write.
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	own.CheckRedirect = func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}
 	c.http = &own
 	return c, nil
 }

@@ -27,7 +27,9 @@ func (c *Client) do(ctx context.Context, o *Operation) (*answer, error) {
 }
 
 // doWithin is do with another limit of each attempt.
-func (c *Client) doWithin(ctx context.Context, o *Operation, timeout time.Duration) (*answer, error) {
+func (c *Client) doWithin(
+	ctx context.Context, o *Operation, timeout time.Duration,
+) (*answer, error) {
 	var a *answer
 	err := c.repeat(ctx, o, func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -43,7 +45,9 @@ func (c *Client) doWithin(ctx context.Context, o *Operation, timeout time.Durati
 
 // repeat has attempt carry out an operation until it succeeds, is refused for good, has been tried
 // often enough or ctx ends. The error tells whether a write may have been applied.
-func (c *Client) repeat(ctx context.Context, o *Operation, attempt func(context.Context) error) error {
+func (c *Client) repeat(
+	ctx context.Context, o *Operation, attempt func(context.Context) error,
+) error {
 	if o.err != nil {
 		return o.err
 	}

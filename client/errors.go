@@ -74,8 +74,9 @@ var sentinels = map[string]error{
 
 // Error is an answer of the service that says no: a problem in the sense of RFC 9457.
 type Error struct {
-	Status    int    // of HTTP
-	Kind      string // what the service calls it, such as "precondition-failed"; "" if the answer isn't the service's, whatever its status
+	Status int // of HTTP
+	// what the service calls it, such as "precondition-failed"; "" if the answer isn't the service's, whatever its status
+	Kind      string
 	Title     string // the same for each of its kind
 	Detail    string // what is wrong with this request; may be empty
 	RequestID string // names the request in the service's logs

@@ -45,11 +45,26 @@ func TestErrors(t *testing.T) {
 		"no patch":            {failed(c.PatchJSON(ctx, user, raw(`{}`))), client.ErrMalformed, 400, "malformed", ""},
 		"patch doesn't fit":   {failed(c.PatchJSON(ctx, user, raw(`[{"op":"remove","path":"/b"}]`))), client.ErrNotApplicable, 422, "patch-not-applicable", `"/b"`},
 		"no value":            {failed(c.Value(ctx, user, client.Path{"b"})), client.ErrNotFound, 404, "not-found", `"/b"`},
-		"no version":          {failed(c.At(ctx, user, 99)), client.ErrNotFound, 404, "not-found", ""},
-		"impossible version":  {failed(c.Restore(ctx, user, -1)), client.ErrMalformed, 400, "malformed", "whole number"},
-		"impossible user":     {failed(c.Get(ctx, "a\x00b")), client.ErrMalformed, 400, "malformed", "U+0000"},
-		"user of other bytes": {failed(c.Get(ctx, "\xff")), client.ErrMalformed, 400, "malformed", "UTF-8"},
-		"impossible history":  {historyError(ctx, c, "\n"), client.ErrMalformed, 400, "malformed", "U+000A"},
+		"no version": {
+			failed(c.At(ctx, user, 99)), client.ErrNotFound, 404, "not-found",
+			"",
+		},
+		"impossible version": {
+			failed(c.Restore(ctx, user, -1)), client.ErrMalformed, 400,
+			"malformed", "whole number",
+		},
+		"impossible user": {
+			failed(c.Get(ctx, "a\x00b")), client.ErrMalformed, 400, "malformed",
+			"U+0000",
+		},
+		"user of other bytes": {
+			failed(c.Get(ctx, "\xff")), client.ErrMalformed, 400, "malformed",
+			"UTF-8",
+		},
+		"impossible history": {
+			historyError(ctx, c, "\n"), client.ErrMalformed, 400, "malformed",
+			"U+000A",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,16 +72,22 @@ func TestErrors(t *testing.T) {
 			if !errors.Is(test.err, test.is) || !errors.As(test.err, &e) {
 				t.Fatalf("got %v, want %v", test.err, test.is)
 			}
-			if e.Status != test.status || e.Kind != test.kind || !strings.Contains(e.Detail, test.detail) || e.Title == "" || e.RequestID == "" {
+			if e.Status != test.status || e.Kind != test.kind ||
+				!strings.Contains(e.Detail, test.detail) || e.Title == "" || e.RequestID == "" {
 				t.Errorf("%+v", e)
 			}
-			if line := e.Error(); !strings.HasPrefix(line, "outset: "+strings.ReplaceAll(e.Kind, "-", " ")+": ") || !strings.Contains(line, e.Detail) || !strings.Contains(line, e.RequestID) || strings.Contains(line, "\n") {
+			if line := e.Error(); !strings.HasPrefix(line,
+				"outset: "+strings.ReplaceAll(e.Kind, "-",
+					" ")+": ") || !strings.Contains(line, e.Detail) || !strings.Contains(line, e.RequestID) || strings.Contains(line, "\n") {
 				t.Error(line)
 			}
 			if test.kind == "precondition-failed" && (e.Version != 2 || string(e.Settings) != `{"a":2}`) {
 				t.Errorf("there is %s at %d", e.Settings, e.Version)
 			}
-			for _, other := range []error{client.ErrUnavailable, client.ErrOutcomeUnknown, client.ErrInternal, nil} {
+			for _, other := range []error{
+				client.ErrUnavailable, client.ErrOutcomeUnknown,
+				client.ErrInternal, nil,
+			} {
 				if errors.Is(test.err, other) {
 					t.Errorf("it is %v, too", other)
 				}
@@ -106,12 +127,18 @@ func TestUnaskable(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "127.0.0.1:8080", "localhost", "ftp://a", "http://", "http://a?b=c", "http://a?", "http://a#b", "http://a b", ":"} {
+	for _, bad := range []string{
+		"", "127.0.0.1:8080", "localhost", "ftp://a", "http://",
+		"http://a?b=c", "http://a?", "http://a#b", "http://a b", ":",
+	} {
 		if _, err := client.New(bad); err == nil || !strings.HasPrefix(err.Error(), "outset: ") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	for _, bad := range []string{"http://ann:hush@a?x", "http://ann:hush@a b", "http://ann:hush@a:x"} {
+	for _, bad := range []string{
+		"http://ann:hush@a?x", "http://ann:hush@a b",
+		"http://ann:hush@a:x",
+	} {
 		if _, err := client.New(bad); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("a password is told: %v", err)
 		}
@@ -135,7 +162,8 @@ func TestSomebodyElse(t *testing.T) {
 	}))
 	c := to(t, base)
 	var e *client.Error
-	if _, err := c.Get(t.Context(), "page"); !errors.As(err, &e) || e.Status != 404 || e.Kind != "" || errors.Is(err, client.ErrNotFound) {
+	if _, err := c.Get(t.Context(), "page"); !errors.As(err, &e) || e.Status != 404 ||
+		e.Kind != "" || errors.Is(err, client.ErrNotFound) {
 		t.Errorf("%v", err)
 	} else if got := err.Error(); got != "outset: HTTP status 404: Not Found" {
 		t.Error(got)
@@ -143,7 +171,10 @@ func TestSomebodyElse(t *testing.T) {
 	if _, err := c.Put(t.Context(), "moved", raw(`{}`)); err == nil || err.Error() != "outset: HTTP status 302: Found, to /elsewhere" {
 		t.Errorf("%v", err)
 	}
-	if err := historyError(t.Context(), c, "list"); err == nil || !strings.Contains(err.Error(), "status 200: the answer is not the service's: it has no application/json") {
+	if err := historyError(t.Context(), c, "list"); err == nil ||
+		!strings.Contains(
+			err.Error(), "status 200: the answer is not the service's: it has no application/json",
+		) {
 		t.Errorf("%v", err)
 	}
 }

@@ -30,17 +30,20 @@ func TestEvents(t *testing.T) {
 		stream string
 		want   []string // name=data
 	}{
-		"nothing":             {"", nil},
-		"one":                 {"event: changed\nid: 7\ndata: {}\n\n", []string{"changed={}"}},
-		"no name":             {"data: x\n\n", []string{"=x"}},
-		"no space":            {"event:a\ndata:x\n\n", []string{"a=x"}},
-		"one space is taken":  {"data:  x\n\n", []string{"= x"}},
-		"several lines":       {"data: a\ndata: b\ndata\n\n", []string{"=a\nb\n"}},
-		"empty data":          {"data\n\ndata:\n\n", []string{"=", "="}},
-		"comments":            {": heartbeat\n\n:\ndata: x\n: more\n\n", []string{"=x"}},
-		"no data, no event":   {"event: a\n\ndata: x\n\n", []string{"=x"}},
-		"cut off":             {"data: x\n\ndata: y\n", []string{"=x"}},
-		"CR LF":               {"event: a\r\ndata: x\r\n\r\ndata: y\r\n\r\n", []string{"a=x", "=y"}},
+		"nothing":            {"", nil},
+		"one":                {"event: changed\nid: 7\ndata: {}\n\n", []string{"changed={}"}},
+		"no name":            {"data: x\n\n", []string{"=x"}},
+		"no space":           {"event:a\ndata:x\n\n", []string{"a=x"}},
+		"one space is taken": {"data:  x\n\n", []string{"= x"}},
+		"several lines":      {"data: a\ndata: b\ndata\n\n", []string{"=a\nb\n"}},
+		"empty data":         {"data\n\ndata:\n\n", []string{"=", "="}},
+		"comments":           {": heartbeat\n\n:\ndata: x\n: more\n\n", []string{"=x"}},
+		"no data, no event":  {"event: a\n\ndata: x\n\n", []string{"=x"}},
+		"cut off":            {"data: x\n\ndata: y\n", []string{"=x"}},
+		"CR LF": {
+			"event: a\r\ndata: x\r\n\r\ndata: y\r\n\r\n",
+			[]string{"a=x", "=y"},
+		},
 		"CR":                  {"data: x\rdata: y\r\rdata: z\r\r", []string{"=x\ny", "=z"}},
 		"byte order mark":     {"\ufeffdata: x\n\n", []string{"=x"}},
 		"byte order mark two": {"data: x\n\ufeffdata: y\n\n", []string{"=x"}},
@@ -48,14 +51,16 @@ func TestEvents(t *testing.T) {
 		"colons":              {"data: a:b: c\n\n", []string{"=a:b: c"}},
 	} {
 		for how, r := range map[string]io.Reader{
-			"at once": strings.NewReader(c.stream), "byte by byte": iotest.OneByteReader(strings.NewReader(c.stream)),
+			"at once":      strings.NewReader(c.stream),
+			"byte by byte": iotest.OneByteReader(strings.NewReader(c.stream)),
 		} {
 			events, _, err := all(r)
 			var got []string
 			for _, e := range events {
 				got = append(got, e.name+"="+string(e.data))
 			}
-			if strings.Join(got, "|") != strings.Join(c.want, "|") || len(got) != len(c.want) || !errors.Is(err, io.EOF) {
+			if strings.Join(got, "|") != strings.Join(c.want, "|") || len(got) != len(c.want) ||
+				!errors.Is(err, io.EOF) {
 				t.Errorf("%s, %s: %q, %v; want %q", name, how, got, err, c.want)
 			}
 		}
@@ -102,7 +107,8 @@ func TestEventsProperty(t *testing.T) {
 		}
 		stream.WriteString("\n\n") // the first may belong to a CR
 		events, _, err := all(iotest.HalfReader(strings.NewReader(stream.String())))
-		if want := strings.Join(lines, "\n"); len(events) != 1 || string(events[0].data) != want || !errors.Is(err, io.EOF) {
+		if want := strings.Join(lines, "\n"); len(events) != 1 || string(events[0].data) != want ||
+			!errors.Is(err, io.EOF) {
 			t.Fatalf("%q became %q, %v", stream.String(), events, err)
 		}
 	})
@@ -116,7 +122,9 @@ func TestEventsLimits(t *testing.T) {
 			t.Errorf("%q: %v", endless, err)
 		}
 	}
-	_, retry, _ := all(strings.NewReader("retry: 250\nretry: soon\nretry: -1\nretry: 99999999999999999999\n"))
+	_, retry, _ := all(
+		strings.NewReader("retry: 250\nretry: soon\nretry: -1\nretry: 99999999999999999999\n"),
+	)
 	if retry != 250*time.Millisecond {
 		t.Errorf("retry after %v", retry)
 	}

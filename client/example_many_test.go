@@ -48,7 +48,8 @@ func ExampleClient_Watch() {
 			break
 		}
 		// Somebody changes the settings.
-		if _, err := c.SetValue(ctx, "example-watch", client.Path{"theme"}, json.RawMessage(fmt.Sprint(change.Version+1))); err != nil {
+		if _, err := c.SetValue(ctx, "example-watch", client.Path{"theme"},
+			json.RawMessage(fmt.Sprint(change.Version+1))); err != nil {
 			fmt.Println(err)
 		}
 	}
@@ -70,7 +71,8 @@ func ExampleClient_Import() {
 			fmt.Println(err)
 			break
 		}
-		fmt.Println(outcome.Line, outcome.User, outcome.Version, errors.Is(outcome.Err, client.ErrInvalid))
+		fmt.Println(outcome.Line, outcome.User, outcome.Version,
+			errors.Is(outcome.Err, client.ErrInvalid))
 	}
 	// Output:
 	// 1 example-import-1 1 false

@@ -53,8 +53,12 @@ type exportLine struct {
 }
 
 // export gives each line to take, with its line break, up to the one that says that it is the last.
-func (c *Client) export(ctx context.Context, take func(text []byte, l *exportLine) error) (users int64, err error) {
-	response, err := c.open(ctx, &Operation{method: http.MethodGet, path: "/users/export", answer: linesType})
+func (c *Client) export(
+	ctx context.Context, take func(text []byte, l *exportLine) error,
+) (users int64, err error) {
+	response, err := c.open(ctx, &Operation{
+		method: http.MethodGet, path: "/users/export", answer: linesType,
+	})
 	if err != nil {
 		return 0, err
 	}

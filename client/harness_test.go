@@ -74,13 +74,16 @@ type system struct {
 }
 
 var workerConfig = worker.Config{
-	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
-	MaxDocument: 64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 1000, HistoryAge: 24 * time.Hour,
+	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20,
+	DrainTimeout: 10 * time.Second,
+	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 1000,
+	HistoryAge: 24 * time.Hour,
 }
 
 var apiConfig = api.Config{
 	HTTPAddr: "127.0.0.1:0", RequestTimeout: 10 * time.Second, WorkerGrace: 3 * time.Second,
-	MaxDocument: 64 << 10, APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second,
+	MaxDocument: 64 << 10, APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute,
+	ReadTimeout: 10 * time.Second,
 	MaxWatchers: 1000, EventsHeartbeat: 15 * time.Second,
 }
 
@@ -88,7 +91,10 @@ func newSystem(t testing.TB) *system {
 	t.Helper()
 	s := &system{t: t}
 	var err error
-	if s.nats, err = server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true}); err != nil {
+	if s.nats, err = server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT,
+		NoLog: true, NoSigs: true,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	go s.nats.Start()
@@ -134,7 +140,8 @@ func (s *system) startWorker() (stop func()) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(db.Close)
-	w, err := worker.New(s.dial(), s.dial(), db, workerConfig, "0.0.0", slog.New(slog.DiscardHandler))
+	w, err := worker.New(s.dial(), s.dial(), db, workerConfig, "0.0.0",
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -48,11 +48,15 @@ func yieldAll[T any](all []T, yield func(T, error) bool) bool {
 
 // At returns the user's document as it was at a version, or [ErrNotFound] if the history doesn't
 // have it (any more).
-func (c *Client) At(ctx context.Context, user string, version int64, options ...ReadOption) (Settings, error) {
+func (c *Client) At(
+	ctx context.Context, user string, version int64, options ...ReadOption,
+) (Settings, error) {
 	return c.settings(ctx, OpAt(user, version, options...))
 }
 
 // Restore makes the document of a version current again, as a new version.
-func (c *Client) Restore(ctx context.Context, user string, version int64, options ...WriteOption) (Settings, error) {
+func (c *Client) Restore(
+	ctx context.Context, user string, version int64, options ...WriteOption,
+) (Settings, error) {
 	return c.settings(ctx, OpRestore(user, version, options...))
 }

@@ -65,7 +65,9 @@ func (l *importLine) outcome() Outcome {
 	return o
 }
 
-func (c *Client) importLines(ctx context.Context, lines io.Reader, take func(*importLine) bool) error {
+func (c *Client) importLines(
+	ctx context.Context, lines io.Reader, take func(*importLine) bool,
+) error {
 	if closer, ok := lines.(io.Closer); ok {
 		defer func() { _ = closer.Close() }()
 	}

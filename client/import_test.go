@@ -14,7 +14,8 @@ import (
 // TestImport: what one service exports another takes, byte for byte, and the other way.
 func TestImport(t *testing.T) {
 	t.Parallel()
-	first, second, third := to(t, newSystem(t).base), to(t, newSystem(t).base), to(t, newSystem(t).base)
+	first, second, third := to(t, newSystem(t).base), to(t, newSystem(t).base),
+		to(t, newSystem(t).base)
 	want := saved(t, first, 120)
 	var file bytes.Buffer
 	if _, err := first.ExportTo(t.Context(), &file); err != nil {
@@ -63,16 +64,19 @@ func TestImportFailures(t *testing.T) {
 		all = append(all, l.text)
 	}
 	n := 0
-	for o, err := range c.Import(t.Context(), strings.NewReader(strings.Join(all, "\n"))) { // the last has no line break
+	// the last has no line break
+	for o, err := range c.Import(t.Context(), strings.NewReader(strings.Join(all, "\n"))) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := lines[n].want
-		if n++; o.Line != int64(n) || !errors.Is(o.Err, want) || want == nil && (o.User != user || o.Err != nil) {
+		if n++; o.Line != int64(n) || !errors.Is(o.Err, want) ||
+			want == nil && (o.User != user || o.Err != nil) {
 			t.Errorf("%d: %+v, want %v", n, o, want)
 		}
 	}
-	if s, err := c.Get(t.Context(), user); n != len(lines) || err != nil || string(s.Document) != " {\n} " || s.Version != 2 {
+	if s, err := c.Get(t.Context(), user); n != len(lines) || err != nil ||
+		string(s.Document) != " {\n} " || s.Version != 2 {
 		t.Errorf("%d outcomes, %+v (%s), %v", n, s, s.Document, err)
 	}
 	if err := lastError(c.Import(t.Context(), strings.NewReader("\n\n"))); err != nil {

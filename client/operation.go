@@ -39,7 +39,8 @@ func OpPut(user string, document json.RawMessage, options ...WriteOption) Operat
 
 // OpPatch changes a document by a merge patch, see [Client.Patch].
 func OpPatch(user string, patch json.RawMessage, options ...WriteOption) Operation {
-	return write(http.MethodPatch, user, "/settings", "application/merge-patch+json", patch, options)
+	return write(http.MethodPatch, user, "/settings", "application/merge-patch+json", patch,
+		options)
 }
 
 // OpPatchJSON changes a document by a JSON patch, see [Client.PatchJSON].
@@ -64,7 +65,8 @@ func OpValue(user string, path Path, options ...ReadOption) Operation {
 
 // OpSetValue sets one value, see [Client.SetValue].
 func OpSetValue(user string, path Path, value json.RawMessage, options ...WriteOption) Operation {
-	return path.in(write(http.MethodPut, user, "/settings"+path.escaped(), "application/json", value, options))
+	return path.in(write(http.MethodPut, user, "/settings"+path.escaped(), "application/json",
+		value, options))
 }
 
 // OpDeleteValue removes one value, see [Client.DeleteValue].
@@ -79,7 +81,8 @@ func OpAt(user string, version int64, options ...ReadOption) Operation {
 
 // OpRestore makes an old version current, see [Client.Restore].
 func OpRestore(user string, version int64, options ...WriteOption) Operation {
-	return write(http.MethodPost, user, "/history/"+strconv.FormatInt(version, 10)+"/restore", "", nil, options)
+	return write(http.MethodPost, user, "/history/"+strconv.FormatInt(version, 10)+"/restore", "",
+		nil, options)
 }
 
 func read(user, path string, options []ReadOption) Operation {
@@ -123,14 +126,20 @@ func checkHeader(name, value string) error {
 	switch {
 	case name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }):
 		return fmt.Errorf("%w: %q is no name of a header", ErrMalformed, name)
-	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == '\x7f' }):
+	case strings.ContainsFunc(value, func(r rune) bool {
+		return r < ' ' && r != '\t' ||
+			r == '\x7f'
+	}):
 		return fmt.Errorf("%w: the header %s has a control character", ErrMalformed, name)
 	}
 	return nil
 }
 
 func about(method, user, path string) Operation {
-	o := Operation{user: user, method: method, path: "/user/" + segment(user) + path, header: make(http.Header)}
+	o := Operation{
+		user: user, method: method, path: "/user/" + segment(user) + path,
+		header: make(http.Header),
+	}
 	if user == "" { // the address would be another one
 		o.err = fmt.Errorf("%w: the user id is empty", ErrMalformed)
 	}

@@ -10,7 +10,9 @@ import (
 
 // pages reads an answer, and those that its member "next" leads to, and gives each to take until
 // that returns false. What was asked for once is asked for on each page.
-func (c *Client) pages(ctx context.Context, o Operation, take func(page []byte) (more bool, err error)) error {
+func (c *Client) pages(
+	ctx context.Context, o Operation, take func(page []byte) (more bool, err error),
+) error {
 	path, asked, _ := strings.Cut(o.path, "?")
 	query, err := url.ParseQuery(asked)
 	if err != nil {

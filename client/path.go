@@ -18,8 +18,10 @@ func ParsePath(pointer string) (Path, error) {
 	}
 	p := Path(strings.Split(strings.TrimPrefix(pointer, "/"), "/"))
 	for i, token := range p {
-		if rest := strings.NewReplacer("~0", "", "~1", "").Replace(token); strings.Contains(rest, "~") {
-			return nil, fmt.Errorf("%w: in the path %q a tilde is followed by neither 0 nor 1", ErrMalformed, pointer)
+		if rest := strings.NewReplacer("~0", "", "~1", "").Replace(token); strings.Contains(rest,
+			"~") {
+			return nil, fmt.Errorf("%w: in the path %q a tilde is followed by neither 0 nor 1",
+				ErrMalformed, pointer)
 		}
 		p[i] = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 	}

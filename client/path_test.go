@@ -31,7 +31,8 @@ func TestPathProperty(t *testing.T) {
 		}
 		address := "http://a/user/1/settings" + path.escaped()
 		u, err := url.Parse(address)
-		if err != nil || u.RawQuery != "" || u.Fragment != "" || "http://a"+u.EscapedPath() != address {
+		if err != nil || u.RawQuery != "" || u.Fragment != "" ||
+			"http://a"+u.EscapedPath() != address {
 			t.Fatalf("%q is sent as %q, %v", address, u.EscapedPath(), err)
 		}
 		if got := pathOf(u.EscapedPath(), len(path)); !reflect.DeepEqual(got, path) {
@@ -60,7 +61,8 @@ func TestOperationProperty(t *testing.T) {
 		if err := json.Unmarshal(o.json(), &got); err != nil {
 			t.Fatalf("%s: %v", o.json(), err)
 		}
-		if got.Method != o.method || got.Path != o.path || string(got.Body) != strings.TrimSpace(body) {
+		if got.Method != o.method || got.Path != o.path ||
+			string(got.Body) != strings.TrimSpace(body) {
 			t.Fatalf("%s: %+v (%q)", o.json(), got, got.Body)
 		}
 		for name := range o.header {

@@ -24,15 +24,18 @@ type problem struct {
 
 func (p *problem) error() *Error {
 	return &Error{
-		Status: p.Status, Kind: strings.TrimPrefix(p.Type, "/problems/"), Title: p.Title, Detail: p.Detail, RequestID: p.RequestID,
-		Version: p.Version, Settings: p.Settings, Violations: p.Violations, ViolationsOmitted: p.Omitted,
+		Status: p.Status, Kind: strings.TrimPrefix(p.Type, "/problems/"), Title: p.Title,
+		Detail: p.Detail, RequestID: p.RequestID,
+		Version: p.Version, Settings: p.Settings, Violations: p.Violations,
+		ViolationsOmitted: p.Omitted,
 	}
 }
 
 // errorOf makes an Error of an answer that is none that was hoped for.
 func errorOf(status int, header http.Header, body []byte) *Error {
 	var p problem
-	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type")) // "" where that can't be read
+	// "" where that can't be read
+	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	if mediaType != "application/problem+json" || json.Unmarshal(body, &p) != nil {
 		p = problem{Title: http.StatusText(status)} // of something on the way
 		if to := header.Get("Location"); to != "" {

@@ -25,7 +25,8 @@ func (o *Operation) recognize(r *http.Response) error {
 		}
 		return foreign(r.StatusCode, "no version")
 	}
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && mediaType == o.answer {
+	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil &&
+		mediaType == o.answer {
 		return nil
 	}
 	return foreign(r.StatusCode, "no "+o.answer)
@@ -34,5 +35,8 @@ func (o *Operation) recognize(r *http.Response) error {
 // foreign is a success that isn't the service's. It has no kind, as other answers that come from
 // elsewhere.
 func foreign(status int, missing string) *Error {
-	return &Error{Status: status, Title: http.StatusText(status), Detail: "the answer is not the service's: it has " + missing}
+	return &Error{
+		Status: status, Title: http.StatusText(status),
+		Detail: "the answer is not the service's: it has " + missing,
+	}
 }

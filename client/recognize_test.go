@@ -18,7 +18,9 @@ var quietly = log.New(io.Discard, "", 0)
 // TestRecognized: a page that asks for a password is no success of anything.
 func TestRecognized(t *testing.T) {
 	t.Parallel()
-	base, requests := between(t, 1000, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+	base, requests := between(t, 1000, func(w http.ResponseWriter, r *http.Request,
+		_ http.Handler,
+	) {
 		w.Header().Set("ETag", `"a-hash"`)
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "<html>Who are you?</html>")
@@ -60,13 +62,17 @@ func TestRecognized(t *testing.T) {
 // TestWatchOfSomebodyElse: a connection that brings nothing is made again less and less often.
 func TestWatchOfSomebodyElse(t *testing.T) {
 	t.Parallel()
-	base := stream(t, func(_ int64, _ string, say func(string)) bool { say("retry: 0\n\n"); return false })
+	base := stream(t, func(_ int64, _ string, say func(string)) bool {
+		say("retry: 0\n\n")
+		return false
+	})
 	c := to(t, base, client.WithRetry(client.Retry{Wait: time.Millisecond, MaxWait: time.Hour}))
 	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 	defer cancel()
 	lost := 0
 	err := lastError(c.Watch(ctx, "1", &client.WatchOptions{Lost: func(error) { lost++ }}))
-	if !errors.Is(err, context.DeadlineExceeded) || lost > 12 { // the waits between them are at least 0.5, 1, 2, 4, … ms
+	// the waits between them are at least 0.5, 1, 2, 4, … ms
+	if !errors.Is(err, context.DeadlineExceeded) || lost > 12 {
 		t.Errorf("%v after %d connections", err, lost)
 	}
 }

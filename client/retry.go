@@ -10,9 +10,11 @@ import (
 // Retry says how a request is repeated that found the service busy or away, or got no answer. Where
 // a number is 0 the default holds.
 type Retry struct {
-	Attempts int           // at most, the first included; default 5
-	Wait     time.Duration // about so long before the second; twice as long each time; default 100 ms
-	MaxWait  time.Duration // never longer than this, unless the service asks for it (Retry-After); default 5 s
+	Attempts int // at most, the first included; default 5
+	// about so long before the second; twice as long each time; default 100 ms
+	Wait time.Duration
+	// never longer than this, unless the service asks for it (Retry-After); default 5 s
+	MaxWait time.Duration
 }
 
 func (r Retry) orDefaults() Retry {

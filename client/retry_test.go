@@ -68,13 +68,25 @@ func TestGivenUp(t *testing.T) {
 		write, read error
 		attempts    int64
 	}{
-		"overloaded":              {problem(503, "overloaded"), client.ErrUnavailable, client.ErrUnavailable, 5},
-		"outcome unknown":         {problem(504, "outcome-unknown"), client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
-		"a gateway":               {plain(502), client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
-		"a gateway that is busy":  {plain(503), client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
-		"cut":                     {cut, client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
-		"cut and then overloaded": {mixed(cut, problem(503, "overloaded")), client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
-		"a fault":                 {problem(500, "internal"), errors.Join(client.ErrInternal, client.ErrOutcomeUnknown), client.ErrInternal, 1},
+		"overloaded": {
+			problem(503, "overloaded"), client.ErrUnavailable,
+			client.ErrUnavailable, 5,
+		},
+		"outcome unknown": {
+			problem(504, "outcome-unknown"), client.ErrOutcomeUnknown,
+			client.ErrUnavailable, 5,
+		},
+		"a gateway":              {plain(502), client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
+		"a gateway that is busy": {plain(503), client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
+		"cut":                    {cut, client.ErrOutcomeUnknown, client.ErrUnavailable, 5},
+		"cut and then overloaded": {
+			mixed(cut, problem(503, "overloaded")),
+			client.ErrOutcomeUnknown, client.ErrUnavailable, 5,
+		},
+		"a fault": {
+			problem(500, "internal"),
+			errors.Join(client.ErrInternal, client.ErrOutcomeUnknown), client.ErrInternal, 1,
+		},
 		"a gateway's fault":       {plain(500), client.ErrOutcomeUnknown, nil, 1},
 		"a gateway's refusal":     {plain(403), nil, nil, 1},
 		"cut and then refused":    {mixed(cut, plain(401)), client.ErrOutcomeUnknown, nil, 2},
@@ -82,8 +94,14 @@ func TestGivenUp(t *testing.T) {
 		"cut and then a fault":    {mixed(cut, plain(500)), client.ErrOutcomeUnknown, nil, 2},
 		"cut and then moved":      {mixed(cut, plain(302)), client.ErrOutcomeUnknown, nil, 2},
 		"cut and then a password": {mixed(cut, plain(200)), client.ErrOutcomeUnknown, nil, 2},
-		"cut and then precise":    {mixed(cut, problem(412, "precondition-failed")), client.ErrPrecondition, client.ErrPrecondition, 2},
-		"a refusal":               {problem(412, "precondition-failed"), client.ErrPrecondition, client.ErrPrecondition, 1},
+		"cut and then precise": {
+			mixed(cut, problem(412, "precondition-failed")),
+			client.ErrPrecondition, client.ErrPrecondition, 2,
+		},
+		"a refusal": {
+			problem(412, "precondition-failed"), client.ErrPrecondition,
+			client.ErrPrecondition, 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +112,8 @@ func TestGivenUp(t *testing.T) {
 			if err == nil || strings.Count(err.Error(), "outset:") != 1 {
 				t.Error(err)
 			}
-			if e := new(client.Error); errors.As(err, &e) && strings.HasPrefix(name, "a gateway") && e.Kind != "" {
+			if e := new(client.Error); errors.As(err, &e) && strings.HasPrefix(name, "a gateway") &&
+				e.Kind != "" {
 				t.Errorf("the service is said to have answered %q", e.Kind)
 			}
 			if requests.Load() != d.attempts {
@@ -109,7 +128,10 @@ func TestGivenUp(t *testing.T) {
 // only wants an error to be one of them and no other.
 func only(t *testing.T, err, want error) {
 	t.Helper()
-	for _, kind := range []error{client.ErrUnavailable, client.ErrOutcomeUnknown, client.ErrInternal, client.ErrPrecondition} {
+	for _, kind := range []error{
+		client.ErrUnavailable, client.ErrOutcomeUnknown,
+		client.ErrInternal, client.ErrPrecondition,
+	} {
 		if errors.Is(err, kind) != errors.Is(want, kind) {
 			t.Errorf("%v: is it %q? want %q", err, kind, want)
 		}
@@ -197,16 +219,19 @@ func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	base, _ := between(t, 1, problem(503, "overloaded", "Retry-After: 1"))
 	began := time.Now()
-	if _, err := to(t, base, quick).Get(t.Context(), "1"); err != nil || time.Since(began) < time.Second {
+	if _, err := to(t, base, quick).Get(t.Context(), "1"); err != nil ||
+		time.Since(began) < time.Second {
 		t.Errorf("%v after %v", err, time.Since(began))
 	}
-	base, requests := between(t, 1000, problem(503, "overloaded", "Retry-After: "+time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)))
+	base, requests := between(t, 1000, problem(503, "overloaded",
+		"Retry-After: "+time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err := to(t, base, quick).Get(ctx, "1")
 	only(t, err, client.ErrUnavailable)
 	var e *client.Error
-	if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &e) || e.RetryAfter < 50*time.Minute || requests.Load() != 1 || ctx.Err() != nil {
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &e) ||
+		e.RetryAfter < 50*time.Minute || requests.Load() != 1 || ctx.Err() != nil {
 		t.Errorf("%v (%+v) after %d requests", err, e, requests.Load())
 	}
 }
@@ -231,13 +256,17 @@ func TestHeaders(t *testing.T) {
 		got <- r.Header
 		forward.ServeHTTP(w, r)
 	})
-	c := to(t, base, client.WithHeader("Authorization", "Bearer x"), client.WithHeader("User-Agent", "mine/1"), client.WithHTTPClient(&http.Client{Transport: http.DefaultTransport}))
+	c := to(t, base, client.WithHeader("Authorization", "Bearer x"),
+		client.WithHeader("User-Agent", "mine/1"), client.WithHTTPClient(&http.Client{
+			Transport: http.DefaultTransport,
+		}))
 	if _, err := c.Put(t.Context(), someone(t), raw(`{}`), client.IfAbsent()); err != nil {
 		t.Fatal(err)
 	}
 	h := <-got
 	for name, value := range map[string]string{
-		"Authorization": "Bearer x", "User-Agent": "mine/1", "If-None-Match": "*", "Content-Type": "application/json",
+		"Authorization": "Bearer x", "User-Agent": "mine/1", "If-None-Match": "*",
+		"Content-Type": "application/json",
 	} {
 		if len(h.Values(name)) != 1 || h.Get(name) != value {
 			t.Errorf("%s: %q, want %q", name, h.Get(name), value)

@@ -26,7 +26,9 @@ func (c *Client) Schema(ctx context.Context, options ...ReadOption) (Schema, err
 
 // PutSchema sets the schema. Documents that are there already stay as they are, see
 // [Client.CheckSchema].
-func (c *Client) PutSchema(ctx context.Context, schema json.RawMessage, options ...WriteOption) (Schema, error) {
+func (c *Client) PutSchema(
+	ctx context.Context, schema json.RawMessage, options ...WriteOption,
+) (Schema, error) {
 	o := schemaOperation(http.MethodPut)
 	o.take("application/json", schema, options)
 	return c.schema(ctx, &o)
@@ -81,5 +83,6 @@ func (c *Client) schema(ctx context.Context, o *Operation) (Schema, error) {
 		return Schema{}, err
 	}
 	s := a.settings("")
-	return Schema{JSON: s.Document, Version: s.Version, Modified: s.Modified, Replayed: s.Replayed}, nil
+	return Schema{JSON: s.Document, Version: s.Version, Modified: s.Modified, Replayed: s.Replayed},
+		nil
 }

@@ -26,17 +26,20 @@ func TestSchema(t *testing.T) {
 	if err != nil || found.Checked != 2 || found.Broken != 1 || len(found.Examples) != 1 {
 		t.Fatalf("%+v, %v", found, err)
 	}
-	if e := found.Examples[0]; e.User != "bad" || e.Version != 1 || len(e.Violations) != 2 || e.Violations[0].Reason == "" {
+	if e := found.Examples[0]; e.User != "bad" || e.Version != 1 || len(e.Violations) != 2 ||
+		e.Violations[0].Reason == "" {
 		t.Errorf("%+v", e)
 	}
 	if _, err := c.Schema(ctx); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("it was set: %v", err)
 	}
 	set, err := c.PutSchema(ctx, raw(themes), client.IfAbsent(), client.IdempotencyKey("once"))
-	if err != nil || set.Version != 1 || string(set.JSON) != themes || time.Since(set.Modified) > time.Minute {
+	if err != nil || set.Version != 1 || string(set.JSON) != themes ||
+		time.Since(set.Modified) > time.Minute {
 		t.Errorf("%+v, %v", set, err)
 	}
-	if again, err := c.PutSchema(ctx, raw(themes), client.IfAbsent(), client.IdempotencyKey("once")); err != nil || !again.Replayed || again.Version != 1 {
+	if again, err := c.PutSchema(ctx, raw(themes), client.IfAbsent(),
+		client.IdempotencyKey("once")); err != nil || !again.Replayed || again.Version != 1 {
 		t.Errorf("%+v, %v", again, err)
 	}
 	if _, err := c.PutSchema(ctx, raw(`{}`), client.IfVersion(7)); !errors.Is(err, client.ErrPrecondition) {
@@ -63,16 +66,19 @@ func TestSchema(t *testing.T) {
 		t.Errorf("%+v (%s), %v", effective, effective.Document, err)
 	}
 	options := append(make([]client.ReadOption, 0, 2), client.IfNoneMatch(effective.ETag))
-	if _, err := c.GetEffective(ctx, "good", options...); !errors.Is(err, client.ErrNotModified) || options[:2][1] != nil {
+	if _, err := c.GetEffective(ctx, "good", options...); !errors.Is(err, client.ErrNotModified) ||
+		options[:2][1] != nil {
 		t.Errorf("%v, or the caller's slice was written to", err)
 	}
-	if results, err := c.Batch(ctx, client.OpGetEffective("good")); err != nil || results[0].ETag != effective.ETag {
+	if results, err := c.Batch(ctx, client.OpGetEffective("good")); err != nil ||
+		results[0].ETag != effective.ETag {
 		t.Errorf("%+v, %v", results, err)
 	}
 	if s, err := c.GetEffective(ctx, "nobody"); err != nil || string(s.Document) != `{"theme":"dark","font":{"size":12}}` || s.Version != 0 {
 		t.Errorf("%+v (%s), %v", s, s.Document, err)
 	}
-	if deleted, err := c.DeleteSchema(ctx, client.IfVersion(1)); err != nil || deleted.Version != 2 || deleted.JSON != nil {
+	if deleted, err := c.DeleteSchema(ctx, client.IfVersion(1)); err != nil ||
+		deleted.Version != 2 || deleted.JSON != nil {
 		t.Errorf("%+v, %v", deleted, err)
 	}
 	if _, err := c.Schema(ctx); !errors.Is(err, client.ErrNotFound) {
@@ -90,7 +96,8 @@ func violates(t *testing.T, err error, pointer string) {
 	if !errors.Is(err, client.ErrViolation) || !errors.As(err, &e) || e.Status != 422 {
 		t.Fatal(err)
 	}
-	if len(e.Violations) != 1 || e.Violations[0].Pointer != pointer || e.Violations[0].Reason == "" || e.ViolationsOmitted {
+	if len(e.Violations) != 1 || e.Violations[0].Pointer != pointer ||
+		e.Violations[0].Reason == "" || e.ViolationsOmitted {
 		t.Errorf("%+v", e)
 	}
 }

@@ -11,13 +11,16 @@ import (
 
 // Settings are the settings of a user at a version.
 type Settings struct {
-	User     string
-	Document json.RawMessage // byte for byte as it was saved; {} where there is none. Nil after what leaves none, and where it wasn't asked for
-	Version  int64           // 0: never saved. It grows by one with each write, deletion included
-	Modified time.Time       // zero: never saved. By the clock of the service; of answers about one user, in whole seconds
-	ETag     string          // for [IfMatch] and [IfNoneMatch]. Of [Client.GetEffective] for the latter only: a write has [IfVersion]
-	Schema   int64           // of [Client.GetEffective]: the version of the schema
-	Replayed bool            // a write with this [IdempotencyKey] had been applied before
+	User string
+	// byte for byte as it was saved; {} where there is none. Nil after what leaves none, and where it wasn't asked for
+	Document json.RawMessage
+	Version  int64 // 0: never saved. It grows by one with each write, deletion included
+	// zero: never saved. By the clock of the service; of answers about one user, in whole seconds
+	Modified time.Time
+	// for [IfMatch] and [IfNoneMatch]. Of [Client.GetEffective] for the latter only: a write has [IfVersion]
+	ETag     string
+	Schema   int64 // of [Client.GetEffective]: the version of the schema
+	Replayed bool  // a write with this [IdempotencyKey] had been applied before
 }
 
 // Get returns the user's settings.
@@ -26,29 +29,39 @@ func (c *Client) Get(ctx context.Context, user string, options ...ReadOption) (S
 }
 
 // GetEffective returns the user's settings laid over the defaults of the schema.
-func (c *Client) GetEffective(ctx context.Context, user string, options ...ReadOption) (Settings, error) {
+func (c *Client) GetEffective(
+	ctx context.Context, user string, options ...ReadOption,
+) (Settings, error) {
 	return c.settings(ctx, OpGetEffective(user, options...))
 }
 
 // Put replaces the user's document by a JSON object and returns it at its new version.
-func (c *Client) Put(ctx context.Context, user string, document json.RawMessage, options ...WriteOption) (Settings, error) {
+func (c *Client) Put(
+	ctx context.Context, user string, document json.RawMessage, options ...WriteOption,
+) (Settings, error) {
 	return c.settings(ctx, OpPut(user, document, options...))
 }
 
 // Patch changes the user's document by a merge patch (RFC 7396), {"theme":null,"font":{"size":12}}
 // for instance, and returns what came of it.
-func (c *Client) Patch(ctx context.Context, user string, patch json.RawMessage, options ...WriteOption) (Settings, error) {
+func (c *Client) Patch(
+	ctx context.Context, user string, patch json.RawMessage, options ...WriteOption,
+) (Settings, error) {
 	return c.settings(ctx, OpPatch(user, patch, options...))
 }
 
 // PatchJSON changes the user's document by a JSON patch (RFC 6902), a list of operations, and
 // returns what came of it.
-func (c *Client) PatchJSON(ctx context.Context, user string, patch json.RawMessage, options ...WriteOption) (Settings, error) {
+func (c *Client) PatchJSON(
+	ctx context.Context, user string, patch json.RawMessage, options ...WriteOption,
+) (Settings, error) {
 	return c.settings(ctx, OpPatchJSON(user, patch, options...))
 }
 
 // Delete removes the user's document. Its history stays, and its versions go on counting.
-func (c *Client) Delete(ctx context.Context, user string, options ...WriteOption) (Settings, error) {
+func (c *Client) Delete(
+	ctx context.Context, user string, options ...WriteOption,
+) (Settings, error) {
 	return c.settings(ctx, OpDelete(user, options...))
 }
 
@@ -68,7 +81,10 @@ func (c *Client) settings(ctx context.Context, o Operation) (Settings, error) {
 
 // settings are what an answer about one user's document says.
 func (a *answer) settings(user string) Settings {
-	s := Settings{User: user, ETag: a.header.Get("ETag"), Replayed: a.header.Get("Idempotency-Replayed") == "true"}
+	s := Settings{
+		User: user, ETag: a.header.Get("ETag"),
+		Replayed: a.header.Get("Idempotency-Replayed") == "true",
+	}
 	s.Version, s.Schema = versionsOf(s.ETag)
 	s.Modified, _ = http.ParseTime(a.header.Get("Last-Modified")) // not there: zero
 	if len(a.body) > 0 {

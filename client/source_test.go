@@ -16,8 +16,9 @@ import (
 // answering is a response as a transport returns it.
 func answering(r *http.Request, status int, text string) *http.Response {
 	return &http.Response{
-		StatusCode: status, Header: http.Header{"Content-Type": {"application/x-ndjson"}}, Request: r,
-		Body: io.NopCloser(strings.NewReader(text)),
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/x-ndjson"}},
+		Request: r,
+		Body:    io.NopCloser(strings.NewReader(text)),
 	}
 }
 
@@ -40,7 +41,8 @@ func TestImportLateRead(t *testing.T) {
 		return answering(r, http.StatusOK, `{"end":true,"lines":0}`+"\n"), nil
 	})
 	c := to(t, "http://a", quick, client.WithHTTPClient(&http.Client{Transport: transport}))
-	if err := lastError(c.Import(t.Context(), io.MultiReader(strings.NewReader("{}\n")))); err != nil || late == nil {
+	if err := lastError(c.Import(t.Context(),
+		io.MultiReader(strings.NewReader("{}\n")))); err != nil || late == nil {
 		t.Errorf("%v; the late one had %v", err, late)
 	}
 }
@@ -58,7 +60,8 @@ func TestImportLeft(t *testing.T) {
 	for range c.Import(t.Context(), lines) { //nolint:errcheck // none is looked for
 		break
 	}
-	if n, err := body.Read(make([]byte, 10)); n != 0 || err == nil || errors.Is(err, io.EOF) || lines.Len() != 3 {
+	if n, err := body.Read(make([]byte, 10)); n != 0 || err == nil || errors.Is(err, io.EOF) ||
+		lines.Len() != 3 {
 		t.Errorf("read %d, %v; left %d", n, err, lines.Len())
 	}
 }
@@ -130,13 +133,15 @@ func TestLinesUnread(t *testing.T) {
 func TestStreamsBegin(t *testing.T) {
 	t.Parallel()
 	base, _ := between(t, 1000, hang)
-	c := to(t, base, client.WithTimeout(50*time.Millisecond), client.WithRetry(client.Retry{Attempts: 2, Wait: 1}))
+	c := to(t, base, client.WithTimeout(50*time.Millisecond),
+		client.WithRetry(client.Retry{Attempts: 2, Wait: 1}))
 	err := lastError(c.Export(t.Context()))
 	only(t, err, client.ErrUnavailable)
 	if errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if err = lastError(c.Import(t.Context(), strings.NewReader("{}\n"))); err == nil || errors.Is(err, context.Canceled) {
+	if err = lastError(c.Import(t.Context(), strings.NewReader("{}\n"))); err == nil ||
+		errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

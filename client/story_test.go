@@ -72,12 +72,15 @@ func TestStory(t *testing.T) {
 
 	var operations []string
 	for r, err := range c.History(ctx, user) {
-		if err != nil || r.Version != int64(8-len(operations)) || time.Since(r.Time) > time.Minute || (r.Size == 0) != (r.Version == 8) {
+		if err != nil || r.Version != int64(8-len(operations)) ||
+			time.Since(r.Time) > time.Minute || (r.Size == 0) != (r.Version == 8) {
 			t.Errorf("revision %+v, %v", r, err)
 		}
 		operations = append(operations, r.Operation)
 	}
-	want := strings.Fields("delete restore delete-value set-value set-value json-patch merge-patch replace")
+	want := strings.Fields(
+		"delete restore delete-value set-value set-value json-patch merge-patch replace",
+	)
 	if !reflect.DeepEqual(operations, want) {
 		t.Errorf("history %q, want %q", operations, want)
 	}
@@ -114,7 +117,8 @@ func TestOddNames(t *testing.T) {
 			if err != nil || json.Unmarshal(s.Document, &got) != nil || got[name][name] != 1 {
 				t.Errorf("%s, %v; want %s", s.Document, err, quoted)
 			}
-			if again, err := client.ParsePath(path.String()); err != nil || !reflect.DeepEqual(again, path) {
+			if again, err := client.ParsePath(path.String()); err != nil ||
+				!reflect.DeepEqual(again, path) {
 				t.Errorf("%q became %q, %v", path.String(), again, err)
 			}
 			for r, err := range c.History(t.Context(), name) {

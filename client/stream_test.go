@@ -58,10 +58,12 @@ func TestExportCutOff(t *testing.T) {
 			t.Parallel()
 			var b bytes.Buffer
 			users, err := says(t, c.text, c.cut).ExportTo(t.Context(), &b)
-			if !errors.Is(err, c.want) || (c.want != nil) != errors.Is(err, client.ErrIncomplete) || users != c.users || err != nil && strings.Count(err.Error(), "outset:") != 1 {
+			if !errors.Is(err, c.want) || (c.want != nil) != errors.Is(err, client.ErrIncomplete) ||
+				users != c.users || err != nil && strings.Count(err.Error(), "outset:") != 1 {
 				t.Errorf("%d users, %v; want %d, %v", users, err, c.users, c.want)
 			}
-			if !strings.HasPrefix(c.text, b.String()) || c.want == nil && strings.Count(b.String(), "\n") != int(users)+1 {
+			if !strings.HasPrefix(c.text, b.String()) ||
+				c.want == nil && strings.Count(b.String(), "\n") != int(users)+1 {
 				t.Errorf("wrote %q", &b)
 			}
 			var got int64
@@ -122,14 +124,16 @@ func TestImportCutOff(t *testing.T) {
 			t.Parallel()
 			var got []client.Outcome
 			var last error
-			for o, err := range says(t, c.text, c.cut).Import(t.Context(), strings.NewReader("{}\n{}\n")) {
+			for o, err := range says(t, c.text, c.cut).Import(t.Context(),
+				strings.NewReader("{}\n{}\n")) {
 				if err != nil {
 					last = err
 				} else {
 					got = append(got, o)
 				}
 			}
-			if len(got) != c.outcomes || !errors.Is(last, c.want) || (last == nil) != (name == "whole") {
+			if len(got) != c.outcomes || !errors.Is(last, c.want) ||
+				(last == nil) != (name == "whole") {
 				t.Fatalf("%+v, %v", got, last)
 			}
 			if o := got[0]; o.Line != 1 || o.User != "1" || o.Version != 4 || o.Err != nil {
@@ -173,7 +177,8 @@ func TestImportSourceFails(t *testing.T) {
 	t.Parallel()
 	c := says(t, "", false)
 	torn := errors.New("torn")
-	err := lastError(c.Import(t.Context(), io.MultiReader(strings.NewReader("{}\n"), iotest.ErrReader(torn))))
+	err := lastError(c.Import(t.Context(), io.MultiReader(strings.NewReader("{}\n"),
+		iotest.ErrReader(torn))))
 	if !errors.Is(err, torn) || !errors.Is(err, client.ErrIncomplete) {
 		t.Error(err)
 	}
@@ -186,7 +191,8 @@ func TestImportSourceFails(t *testing.T) {
 	invalid := func(yield func(client.Settings, error) bool) {
 		yield(client.Settings{User: "1", Document: raw(`{`)}, nil)
 	}
-	if err := lastError(c.Import(t.Context(), client.Lines(invalid))); !errors.Is(err, client.ErrMalformed) {
+	if err := lastError(c.Import(t.Context(), client.Lines(invalid))); !errors.Is(err,
+		client.ErrMalformed) {
 		t.Error(err)
 	}
 }

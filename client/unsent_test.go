@@ -33,14 +33,23 @@ func TestUnsent(t *testing.T) {
 		options  client.Option
 		attempts string
 	}{
-		"https at a port for http": {strings.Replace(service, "http:", "https:", 1), quick, "5 attempts"},
-		"untrusted":                {secure.URL, quick, "1 attempt:"},
+		"https at a port for http": {
+			strings.Replace(service, "http:", "https:", 1), quick,
+			"5 attempts",
+		},
+		"untrusted": {secure.URL, quick, "1 attempt:"},
 		"no handshake": {secure.URL, through(&http.Transport{
 			TLSClientConfig: &tls.Config{MaxVersion: tls.VersionTLS12, InsecureSkipVerify: true},
 		}), "5 attempts"},
-		"no proxy": {"http://nowhere.invalid", through(&http.Transport{Proxy: http.ProxyURL(away)}), "5 attempts"},
+		"no proxy": {
+			"http://nowhere.invalid", through(&http.Transport{Proxy: http.ProxyURL(away)}),
+			"5 attempts",
+		},
 		"a black hole": {"http://nowhere.invalid", through(&http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() },
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			},
 		}), "5 attempts"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +60,8 @@ func TestUnsent(t *testing.T) {
 			}
 			_, err := c2.Put(t.Context(), "1", raw(`{}`))
 			only(t, err, client.ErrUnavailable)
-			if err == nil || !strings.HasPrefix(err.Error(), "outset: unavailable after "+c.attempts) {
+			if err == nil || !strings.HasPrefix(err.Error(),
+				"outset: unavailable after "+c.attempts) {
 				t.Error(err)
 			}
 		})

@@ -14,7 +14,9 @@ const updates = 100
 // returns what came of it. If somebody else changes it meanwhile the function is called again, with
 // what there is then; so it should do nothing but compute. If it returns nil, nothing is written;
 // if it returns an error, that is Update's.
-func (c *Client) Update(ctx context.Context, user string, change func(old json.RawMessage) (json.RawMessage, error)) (Settings, error) {
+func (c *Client) Update(
+	ctx context.Context, user string, change func(old json.RawMessage) (json.RawMessage, error),
+) (Settings, error) {
 	current, err := c.Get(ctx, user)
 	for n := 1; err == nil; n++ {
 		document, failed := change(current.Document)
@@ -26,9 +28,11 @@ func (c *Client) Update(ctx context.Context, user string, change func(old json.R
 			return updated, failed
 		}
 		if n == updates {
-			return Settings{}, caused(ErrPrecondition, fmt.Sprintf(": others were faster %d times", n), failed)
+			return Settings{}, caused(ErrPrecondition,
+				fmt.Sprintf(": others were faster %d times", n), failed)
 		}
-		if err = sleep(ctx, c.retry.pause(1, 0)/10); err == nil { // those who met are parted by chance
+		// those who met are parted by chance
+		if err = sleep(ctx, c.retry.pause(1, 0)/10); err == nil {
 			current, err = c.Get(ctx, user)
 		}
 	}

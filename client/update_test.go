@@ -68,12 +68,18 @@ func TestUpdateNot(t *testing.T) {
 	if _, err := c.Put(t.Context(), user, raw(`{"a":1}`)); err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.Update(t.Context(), user, func(json.RawMessage) (json.RawMessage, error) { return nil, nil })
+	s, err := c.Update(t.Context(), user, func(json.RawMessage) (json.RawMessage, error) {
+		return nil, nil
+	})
 	if err != nil || s.Version != 1 || string(s.Document) != `{"a":1}` {
 		t.Errorf("%+v, %v", s, err)
 	}
 	no := errors.New("no")
-	if _, err := c.Update(t.Context(), user, func(json.RawMessage) (json.RawMessage, error) { return nil, no }); !errors.Is(err, no) {
+	if _, err := c.Update(t.Context(), user, func(json.RawMessage) (json.RawMessage,
+		error,
+	) {
+		return nil, no
+	}); !errors.Is(err, no) {
 		t.Error(err)
 	}
 	if _, err := c.Update(t.Context(), user, func(json.RawMessage) (json.RawMessage, error) { return raw(`[]`), nil }); !errors.Is(err, client.ErrInvalid) {

@@ -12,7 +12,8 @@ import (
 
 // UsersOptions choose what [Client.Users] yields. nil is all users, without their documents.
 type UsersOptions struct {
-	Include      bool      // yield the documents, too, byte for byte but for white space around them
+	// yield the documents, too, byte for byte but for white space around them
+	Include      bool
 	UpdatedSince time.Time // only users whose settings have changed at this time or later
 	PageSize     int       // users in one request, at most 500; 0: as the service likes
 }
@@ -71,7 +72,10 @@ type line struct {
 }
 
 func (l *line) settings() Settings {
-	s := Settings{User: l.User, Document: l.Settings, Version: l.Version, Modified: l.Time, ETag: tag(l.Version)}
+	s := Settings{
+		User: l.User, Document: l.Settings, Version: l.Version, Modified: l.Time,
+		ETag: tag(l.Version),
+	}
 	if l.Text != nil {
 		s.Document = json.RawMessage(*l.Text)
 	}

@@ -67,7 +67,13 @@ func TestUsers(t *testing.T) {
 	if _, err := c.Delete(t.Context(), "deleted"); err != nil {
 		t.Fatal(err)
 	}
-	for _, options := range []*client.UsersOptions{nil, {Include: true}, {PageSize: 7}, {PageSize: 40, Include: true}, {UpdatedSince: time.Now().Add(-time.Hour), PageSize: 11}} {
+	for _, options := range []*client.UsersOptions{
+		nil,
+		{Include: true},
+		{PageSize: 7},
+		{PageSize: 40, Include: true},
+		{UpdatedSince: time.Now().Add(-time.Hour), PageSize: 11},
+	} {
 		var users []string
 		kind := without
 		if options != nil && options.Include {
@@ -81,7 +87,9 @@ func TestUsers(t *testing.T) {
 			t.Errorf("%+v: %q", options, users)
 		}
 	}
-	for s, err := range c.Users(t.Context(), &client.UsersOptions{UpdatedSince: time.Now().Add(time.Hour)}) {
+	for s, err := range c.Users(
+		t.Context(), &client.UsersOptions{UpdatedSince: time.Now().Add(time.Hour)},
+	) {
 		t.Error("of the future:", s, err)
 	}
 	n := 0
@@ -93,7 +101,8 @@ func TestUsers(t *testing.T) {
 	if n != 7 {
 		t.Errorf("it ended after %d", n)
 	}
-	if err := lastError(c.Users(t.Context(), &client.UsersOptions{PageSize: 501})); err == nil || !strings.Contains(err.Error(), "limit") {
+	if err := lastError(c.Users(t.Context(), &client.UsersOptions{PageSize: 501})); err == nil ||
+		!strings.Contains(err.Error(), "limit") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

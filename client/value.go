@@ -20,18 +20,24 @@ type Value struct {
 }
 
 // Value returns the value at a path, or [ErrNotFound].
-func (c *Client) Value(ctx context.Context, user string, path Path, options ...ReadOption) (Value, error) {
+func (c *Client) Value(
+	ctx context.Context, user string, path Path, options ...ReadOption,
+) (Value, error) {
 	return c.value(ctx, OpValue(user, path, options...), path)
 }
 
 // SetValue puts a value at a path of the document. It makes parents that are missing: objects, or
 // before "-" an array.
-func (c *Client) SetValue(ctx context.Context, user string, path Path, value json.RawMessage, options ...WriteOption) (Value, error) {
+func (c *Client) SetValue(
+	ctx context.Context, user string, path Path, value json.RawMessage, options ...WriteOption,
+) (Value, error) {
 	return c.value(ctx, OpSetValue(user, path, value, options...), path)
 }
 
 // DeleteValue removes the value at a path of the document, or returns [ErrNotFound].
-func (c *Client) DeleteValue(ctx context.Context, user string, path Path, options ...WriteOption) (Value, error) {
+func (c *Client) DeleteValue(
+	ctx context.Context, user string, path Path, options ...WriteOption,
+) (Value, error) {
 	return c.value(ctx, OpDeleteValue(user, path, options...), path)
 }
 

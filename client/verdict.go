@@ -35,7 +35,8 @@ func doubtful(err error) bool {
 		return lost.sent
 	}
 	var e *Error
-	return errors.As(err, &e) && !errors.Is(e, ErrUnavailable) && (e.Status >= http.StatusInternalServerError || e.Status < http.StatusMultipleChoices)
+	return errors.As(err, &e) && !errors.Is(e, ErrUnavailable) &&
+		(e.Status >= http.StatusInternalServerError || e.Status < http.StatusMultipleChoices)
 }
 
 // passing are the statuses that may be others in a moment.

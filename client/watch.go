@@ -44,12 +44,17 @@ const (
 // that is lost is made again, and what was missed meanwhile is made up for. So it ends only with
 // the context or when the service refuses to go on; the last that it yields is the error that tells
 // which.
-func (c *Client) Watch(ctx context.Context, user string, options *WatchOptions) iter.Seq2[Change, error] {
+func (c *Client) Watch(
+	ctx context.Context, user string, options *WatchOptions,
+) iter.Seq2[Change, error] {
 	if options == nil {
 		options = &WatchOptions{}
 	}
 	return func(yield func(Change, error) bool) {
-		w := &watcher{client: c, operation: about(http.MethodGet, user, "/events"), options: *options, yield: yield}
+		w := &watcher{
+			client: c, operation: about(http.MethodGet, user, "/events"),
+			options: *options, yield: yield,
+		}
 		if err := w.run(ctx); !errors.Is(err, errEnough) {
 			yield(Change{}, err)
 		}

@@ -16,7 +16,9 @@ import (
 
 // stream answers each connection by what its number has, with the Last-Event-ID that it was made
 // with, and then ends it.
-func stream(t *testing.T, connection func(n int64, last string, say func(string)) (hang bool)) string {
+func stream(t *testing.T, connection func(n int64, last string,
+	say func(string)) (hang bool),
+) string {
 	t.Helper()
 	var n atomic.Int64
 	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -82,7 +84,9 @@ func TestWatchReconnects(t *testing.T) {
 // TestWatchEnds by the context, or when the service says no for good. A busy one is asked again.
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
-	base, requests := between(t, 1000, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+	base, requests := between(t, 1000, func(w http.ResponseWriter, r *http.Request,
+		forward http.Handler,
+	) {
 		switch {
 		case strings.Contains(r.URL.Path, "refused"):
 			problem(403, "cross-origin")(w, r, forward)
@@ -92,7 +96,8 @@ func TestWatchEnds(t *testing.T) {
 	})
 	c := to(t, base, quick)
 	var e *client.Error
-	if err := lastError(c.Watch(t.Context(), "refused", nil)); !errors.As(err, &e) || e.Status != 403 || requests.Load() != 1 {
+	if err := lastError(c.Watch(t.Context(), "refused", nil)); !errors.As(err, &e) ||
+		e.Status != 403 || requests.Load() != 1 {
 		t.Errorf("%v after %d requests", err, requests.Load())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -127,8 +132,12 @@ func lastError[T any](all func(func(T, error) bool)) (last error) {
 // TestWatchNonsense: what can't be understood would be the same the next time.
 func TestWatchNonsense(t *testing.T) {
 	t.Parallel()
-	base := stream(t, func(_ int64, _ string, say func(string)) bool { say("event: changed\ndata: seven\n\n"); return true })
-	if err := lastError(to(t, base).Watch(t.Context(), "1", nil)); err == nil || !strings.Contains(err.Error(), "can't be understood") {
+	base := stream(t, func(_ int64, _ string, say func(string)) bool {
+		say("event: changed\ndata: seven\n\n")
+		return true
+	})
+	if err := lastError(to(t, base).Watch(t.Context(), "1", nil)); err == nil ||
+		!strings.Contains(err.Error(), "can't be understood") {
 		t.Error(err)
 	}
 }
@@ -136,7 +145,9 @@ func TestWatchNonsense(t *testing.T) {
 // TestWatch: what there is, and then each change, through lost connections.
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	base, requests := between(t, 1000, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+	base, requests := between(t, 1000, func(w http.ResponseWriter, r *http.Request,
+		forward http.Handler,
+	) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		forward.ServeHTTP(&shortLived{ResponseWriter: w, left: 3, cut: cancel}, r.WithContext(ctx))
@@ -144,7 +155,9 @@ func TestWatch(t *testing.T) {
 	c, direct, user := to(t, base, quick), to(t, service), someone(t)
 	writes := []func() (client.Settings, error){
 		func() (client.Settings, error) { return direct.Put(t.Context(), user, raw(`{"a":1}`)) },
-		func() (client.Settings, error) { return direct.Put(t.Context(), user, raw(" {\r\n\"a\" : 2.0}\n")) },
+		func() (client.Settings, error) {
+			return direct.Put(t.Context(), user, raw(" {\r\n\"a\" : 2.0}\n"))
+		},
 		func() (client.Settings, error) { return direct.Delete(t.Context(), user) },
 		func() (client.Settings, error) { return direct.Restore(t.Context(), user, 1) },
 		func() (client.Settings, error) { return direct.Erase(t.Context(), user) },
@@ -156,8 +169,10 @@ func TestWatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		document := strings.ReplaceAll(string(change.Settings), "\n\n", "\n") // CR LF is one line break to some, two to others
-		if change.Version != int64(n) || document != strings.ReplaceAll(want[n], "\n\n", "\n") || change.Deleted != (n == 3 || n == 5) || change.Time.IsZero() != (n == 0) {
+		// CR LF is one line break to some, two to others
+		document := strings.ReplaceAll(string(change.Settings), "\n\n", "\n")
+		if change.Version != int64(n) || document != strings.ReplaceAll(want[n], "\n\n", "\n") ||
+			change.Deleted != (n == 3 || n == 5) || change.Time.IsZero() != (n == 0) {
 			t.Errorf("%d: %+v (%q), want %q", n, change, change.Settings, want[n])
 		}
 		if n == len(writes) {
@@ -207,7 +222,8 @@ func TestWatchSlowLoop(t *testing.T) {
 		}
 	}))
 	n := 0
-	for change, err := range to(t, base, quick).Watch(t.Context(), "1", &client.WatchOptions{Heartbeat: 200 * time.Millisecond}) {
+	for change, err := range to(t, base, quick).Watch(t.Context(), "1",
+		&client.WatchOptions{Heartbeat: 200 * time.Millisecond}) {
 		if n++; err != nil || change.Version != int64(n) {
 			t.Fatal(change, err)
 		}
@@ -226,7 +242,10 @@ func TestWatchSlowLoop(t *testing.T) {
 // TestWatchForEver: the waits between attempts are limited, however many there are.
 func TestWatchForEver(t *testing.T) {
 	t.Parallel()
-	c := to(t, "http://127.0.0.1:1", client.WithRetry(client.Retry{Wait: 30 * time.Second, MaxWait: time.Microsecond}))
+	c := to(t, "http://127.0.0.1:1", client.WithRetry(client.Retry{
+		Wait:    30 * time.Second,
+		MaxWait: time.Microsecond,
+	}))
 	ctx, cancel := context.WithCancel(t.Context())
 	lost := 0
 	err := lastError(c.Watch(ctx, "1", &client.WatchOptions{Lost: func(error) {

@@ -93,7 +93,8 @@ func newCompose(t *testing.T) *compose {
 		t.Setenv("COMPOSE_PROJECT_NAME", fmt.Sprintf("outset-e2e-%d", os.Getpid()))
 	}
 	t.Setenv("API_PORT", freePort(t))
-	c := &compose{t: t, command: append(strings.Fields(command), "--project-directory", "..", "--file", "../compose.yaml")}
+	c := &compose{t: t, command: append(strings.Fields(command), "--project-directory", "..",
+		"--file", "../compose.yaml")}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
@@ -101,7 +102,8 @@ func newCompose(t *testing.T) *compose {
 			logs, _, _ := c.run(ctx, "logs", "--no-color", "--timestamps", "--tail", "200")
 			t.Logf("what the containers said last:\n%s", logs)
 		}
-		if _, complaint, err := c.run(ctx, "down", "--volumes", "--remove-orphans", "--timeout", "10"); err != nil {
+		if _, complaint, err := c.run(ctx, "down", "--volumes", "--remove-orphans", "--timeout",
+			"10"); err != nil {
 			t.Errorf("compose down: %v\n%s", err, complaint)
 		}
 	})
@@ -158,7 +160,8 @@ func (c *compose) must(ctx context.Context, args ...string) string {
 // scale makes it n workers, all healthy.
 func (c *compose) scale(ctx context.Context, n int) {
 	c.t.Helper()
-	c.must(ctx, "up", "--detach", "--wait", "--wait-timeout", "120", "--scale", fmt.Sprintf("worker=%d", n))
+	c.must(ctx, "up", "--detach", "--wait", "--wait-timeout", "120", "--scale",
+		fmt.Sprintf("worker=%d", n))
 	if got := len(c.workers(ctx)); got != n {
 		c.t.Fatalf("%d workers are running, %d were asked for", got, n)
 	}
@@ -191,7 +194,8 @@ func (c *compose) kill(ctx context.Context, signal string) string {
 // query returns the rows of a statement, read where the data is.
 func (c *compose) query(ctx context.Context, sql string) []row {
 	c.t.Helper()
-	output := c.must(ctx, "exec", "-T", "postgres", "psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-U", "outset", "-d", "outset", "-c", sql)
+	output := c.must(ctx, "exec", "-T", "postgres", "psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-U",
+		"outset", "-d", "outset", "-c", sql)
 	var rows []row
 	for line := range strings.Lines(output) {
 		r, err := parseRow(line)

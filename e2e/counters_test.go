@@ -39,7 +39,8 @@ func TestCounters(t *testing.T) {
 		all.Go(func() error {
 			for range each {
 				n := rand.N(users)
-				lost, err := s.countUp(bases, "counter "+strconv.Itoa(n), fmt.Sprint(i, " ", won[n].Load(), rand.Uint64()))
+				lost, err := s.countUp(bases, "counter "+strconv.Itoa(n),
+					fmt.Sprint(i, " ", won[n].Load(), rand.Uint64()))
 				if err != nil {
 					return err
 				}
@@ -59,14 +60,16 @@ func TestCounters(t *testing.T) {
 			t.Errorf("%s: %d versions in the history, want %d", user, len(operations), count)
 		}
 	}
-	t.Logf("%d increments by %d clients, %d lost a race first: %v", racers*each, racers, refused.Load(), time.Since(start).Round(time.Millisecond))
+	t.Logf("%d increments by %d clients, %d lost a race first: %v", racers*each, racers,
+		refused.Load(), time.Since(start).Round(time.Millisecond))
 }
 
 // countUp adds one to the user's number, and returns how often somebody else was faster. What it
 // starts from is what a read says or what the refusal does.
 func (s *system) countUp(bases []string, user, key string) (refused int64, err error) {
 	base := func() string { return bases[rand.N(len(bases))] }
-	a, err := s.want(base(), call{method: http.MethodGet, path: settingsOf(user)}, http.StatusOK, -1)
+	a, err := s.want(base(), call{method: http.MethodGet, path: settingsOf(user)}, http.StatusOK,
+		-1)
 	for ; err == nil; refused++ {
 		current := a.body
 		if a.status == http.StatusPreconditionFailed && rand.N(2) == 0 {
@@ -76,7 +79,8 @@ func (s *system) countUp(bases []string, user, key string) (refused int64, err e
 			}
 			current = string(told.Settings)
 		} else if a.status == http.StatusPreconditionFailed {
-			if a, err = s.want(base(), call{method: http.MethodGet, path: settingsOf(user)}, http.StatusOK, -1); err != nil {
+			if a, err = s.want(base(), call{method: http.MethodGet, path: settingsOf(user)},
+				http.StatusOK, -1); err != nil {
 				return refused, err
 			}
 			current = a.body
@@ -90,7 +94,9 @@ func (s *system) countUp(bases []string, user, key string) (refused int64, err e
 		}
 		c := call{
 			method: http.MethodPut, path: settingsOf(user), body: fmt.Sprintf(`{"n":%d}`, counter.N+1),
-			header: []string{isJSON, "If-Match: " + tag(counter.N), fmt.Sprintf("Idempotency-Key: %q", key)},
+			header: []string{
+				isJSON, "If-Match: " + tag(counter.N), fmt.Sprintf("Idempotency-Key: %q", key),
+			},
 		}
 		if a, err = s.send(base(), c); err != nil || a.status == http.StatusPreconditionFailed {
 			continue
@@ -100,7 +106,8 @@ func (s *system) countUp(bases []string, user, key string) (refused int64, err e
 		}
 		if rand.N(2) == 0 { // by now others may have counted on
 			again, err := s.want(base(), c, http.StatusOK, counter.N+1)
-			if err == nil && (again.body != a.body || again.header.Get("Idempotency-Replayed") != "true") {
+			if err == nil && (again.body != a.body ||
+				again.header.Get("Idempotency-Replayed") != "true") {
 				err = fmt.Errorf("%s: the repetition was answered %v %v", user, again, again.header)
 			}
 			return refused, err

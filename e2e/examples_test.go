@@ -16,7 +16,8 @@ func TestExampleNATS(t *testing.T) {
 	s := newSystem(ctx, t)
 	s.newWorker()
 	example := func(args ...string) string {
-		cmd := exec.CommandContext(ctx, "go", append([]string{"run", "./examples/nats"}, args...)...)
+		cmd := exec.CommandContext(ctx, "go",
+			append([]string{"run", "./examples/nats"}, args...)...)
 		cmd.Dir = ".."
 		out, _ := cmd.CombinedOutput() // the exit status is in it
 		return strings.TrimSpace(string(out))

@@ -196,7 +196,8 @@ func (s *exporting) imports(what string, write func(io.Writer) error) error {
 		}
 		switch {
 		case o.End && o.Lines >= s.users && o.Applied == s.users && o.Failed == 0:
-			s.t.Logf("imported %d %s users in %v", s.users, what, time.Since(began).Round(time.Millisecond))
+			s.t.Logf("imported %d %s users in %v", s.users, what,
+				time.Since(began).Round(time.Millisecond))
 			outcomes = -outcomes
 		case o.Status == http.StatusOK:
 			outcomes++

@@ -83,8 +83,10 @@ func (l lost) of(user string) call {
 func (l lost) is(user string, a answer) error {
 	named := func(text string) string { return strings.ReplaceAll(text, "%s", user) }
 	name, value, _ := strings.Cut(named(l.header), ": ")
-	if a.status != l.status || a.header.Get("ETag") != tag(2) || a.body != named(l.body) || a.header.Get(name) != value {
-		return fmt.Errorf("%s: got %v %v, want %d %s %s with %s", user, a, a.header, l.status, tag(2), named(l.body), l.header)
+	if a.status != l.status || a.header.Get("ETag") != tag(2) || a.body != named(l.body) ||
+		a.header.Get(name) != value {
+		return fmt.Errorf("%s: got %v %v, want %d %s %s with %s", user, a, a.header, l.status,
+			tag(2), named(l.body), l.header)
 	}
 	if a.header.Get("Idempotency-Replayed") != "true" {
 		return fmt.Errorf("%s: not marked as a repetition: %v", user, a.header)
@@ -120,7 +122,10 @@ func TestAnswerLost(t *testing.T) {
 		if user == "set-value-created" {
 			document = `{"list":[1]}`
 		}
-		_, err := s.want(patient, call{method: http.MethodPut, path: settingsOf(user), body: document, header: []string{isJSON}}, 200, 1)
+		_, err := s.want(patient, call{
+			method: http.MethodPut, path: settingsOf(user),
+			body: document, header: []string{isJSON},
+		}, 200, 1)
 		s.do(err)
 	}
 
@@ -186,7 +191,10 @@ func TestAnswerLost(t *testing.T) {
 	// Others write meanwhile. What the first answer was doesn't change, nor does their version.
 	const later = `{"later":true}`
 	s.do(s.eachLost(func(user string, _ lost) error {
-		_, err := s.want(hasty, call{method: http.MethodPut, path: settingsOf(user), body: later, header: []string{isJSON}}, 200, 3)
+		_, err := s.want(hasty, call{
+			method: http.MethodPut, path: settingsOf(user), body: later,
+			header: []string{isJSON},
+		}, 200, 3)
 		return err
 	}))
 	s.do(s.eachLost(s.repeated(patient, hasty)))
@@ -200,7 +208,8 @@ func TestAnswerLost(t *testing.T) {
 		}
 		return errors.Join(err, s.once(patient, user, "replace", l.operation, "replace"))
 	}))
-	t.Logf("%d kinds of write; a client whose every answer was lost asked %d times", len(lostWrites), asked)
+	t.Logf("%d kinds of write; a client whose every answer was lost asked %d times",
+		len(lostWrites), asked)
 }
 
 // eachLost does something for all kinds of write at once.
@@ -231,7 +240,8 @@ func (s *system) repeated(bases ...string) func(string, lost) error {
 			if i == 0 {
 				first = a
 			} else if when := a.header.Get("Last-Modified"); when != first.header.Get("Last-Modified") {
-				return fmt.Errorf("%s: repetition %d says Last-Modified %s, the first said %s", user, i+1, when, first.header.Get("Last-Modified"))
+				return fmt.Errorf("%s: repetition %d says Last-Modified %s, the first said %s",
+					user, i+1, when, first.header.Get("Last-Modified"))
 			}
 		}
 		return nil

@@ -19,8 +19,9 @@ type ledger struct {
 	next     int           // the number of the next document
 	newest   int64         // the highest version that any answer has told
 	versions map[int64]int // version → the document that it holds, as answers have told
-	open     map[int]bool  // documents sent whose version is not known: under way, or the answer was lost
-	acked    int
+	// documents sent whose version is not known: under way, or the answer was lost
+	open  map[int]bool
+	acked int
 }
 
 func newLedger(user string) *ledger {
@@ -87,7 +88,8 @@ func (l *ledger) seen() int64 {
 // read enters the answer to a read that started when the newest version was least.
 func (l *ledger) read(least, version int64, doc string) error {
 	if version < least {
-		return fmt.Errorf("user %s: read version %d after version %d was known", l.user, version, least)
+		return fmt.Errorf("user %s: read version %d after version %d was known", l.user, version,
+			least)
 	}
 	if version == 0 {
 		if doc != "{}" {
@@ -109,9 +111,11 @@ func (l *ledger) enter(version int64, number int) error {
 	known, ok := l.versions[version]
 	switch {
 	case ok && known != number:
-		return fmt.Errorf("user %s: version %d holds document %d and document %d", l.user, version, known, number)
+		return fmt.Errorf("user %s: version %d holds document %d and document %d", l.user, version,
+			known, number)
 	case number >= l.next:
-		return fmt.Errorf("user %s: version %d holds document %d, which was never sent", l.user, version, number)
+		return fmt.Errorf("user %s: version %d holds document %d, which was never sent", l.user,
+			version, number)
 	}
 	l.versions[version] = number
 	l.newest = max(l.newest, version)
@@ -161,7 +165,8 @@ func verify(ledgers map[string]*ledger, log, settings []row) error {
 			continue
 		}
 		if r.Version != last[r.User].Version+1 {
-			fail("user %s: the log goes from version %d to %d", r.User, last[r.User].Version, r.Version)
+			fail("user %s: the log goes from version %d to %d", r.User, last[r.User].Version,
+				r.Version)
 		}
 		last[r.User] = r
 		if key := r.User + " " + r.Operation; operations[key] {
@@ -178,13 +183,16 @@ func verify(ledgers map[string]*ledger, log, settings []row) error {
 			logged[r.User] = make(map[int]int64)
 		}
 		if v, twice := logged[r.User][number]; twice {
-			fail("user %s: document %d is applied twice, as versions %d and %d", r.User, number, v, r.Version)
+			fail("user %s: document %d is applied twice, as versions %d and %d", r.User, number, v,
+				r.Version)
 		}
 		logged[r.User][number] = r.Version
 		if known, ok := l.versions[r.Version]; ok && known != number {
-			fail("user %s: version %d was told as document %d, the log has %d", r.User, r.Version, known, number)
+			fail("user %s: version %d was told as document %d, the log has %d", r.User, r.Version,
+				known, number)
 		} else if !ok && !l.open[number] {
-			fail("user %s: version %d holds document %d, which was refused or never sent", r.User, r.Version, number)
+			fail("user %s: version %d holds document %d, which was refused or never sent", r.User,
+				r.Version, number)
 		}
 	}
 	for _, l := range ledgers {

@@ -145,7 +145,8 @@ func (l *load) settle(ctx context.Context, n int) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: waiting for %d requests, had %d: %w", p.name, enough, answered, ctx.Err())
+			return fmt.Errorf("%s: waiting for %d requests, had %d: %w", p.name, enough, answered,
+				ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -176,9 +177,11 @@ func (l *load) report(t *testing.T) error {
 	var errs []error
 	for _, p := range l.phases {
 		_, _ = fmt.Fprintf(w, "%s\t%.1fs\t%d\t%d\t%d\t%d\t%dms\t\n",
-			p.name, p.took.Seconds(), p.requests, p.writes, p.lost, p.failed, p.slowest.Milliseconds())
+			p.name, p.took.Seconds(), p.requests, p.writes, p.lost, p.failed,
+			p.slowest.Milliseconds())
 		if p.failed > 0 {
-			errs = append(errs, fmt.Errorf("%s: %d of %d requests failed, the first: %w", p.name, p.failed, p.requests, errors.Join(p.failures...)))
+			errs = append(errs, fmt.Errorf("%s: %d of %d requests failed, the first: %w", p.name,
+				p.failed, p.requests, errors.Join(p.failures...)))
 		}
 	}
 	_ = w.Flush()
@@ -186,7 +189,8 @@ func (l *load) report(t *testing.T) error {
 	for _, g := range l.ledgers {
 		acked += g.acked
 	}
-	t.Logf("%d writes acknowledged, for %d users by %d clients\n%s", acked, len(l.ledgers), clients, table.String())
+	t.Logf("%d writes acknowledged, for %d users by %d clients\n%s", acked, len(l.ledgers), clients,
+		table.String())
 	return errors.Join(errs...)
 }
 
@@ -293,7 +297,8 @@ func (l *load) read(g *ledger) (bool, error) {
 // send makes a request; version is the answer's ETag if the status is 200.
 func (l *load) send(method, user, doc string) (status int, version int64, body []byte, err error) {
 	// Under no context: a request that was begun is finished, so that its outcome is known.
-	r, err := http.NewRequestWithContext(context.Background(), method, l.base()+"/user/"+url.PathEscape(user)+"/settings", bytes.NewReader([]byte(doc)))
+	r, err := http.NewRequestWithContext(context.Background(), method,
+		l.base()+"/user/"+url.PathEscape(user)+"/settings", bytes.NewReader([]byte(doc)))
 	if err != nil {
 		return 0, 0, nil, err
 	}
@@ -314,7 +319,8 @@ func (l *load) send(method, user, doc string) (status int, version int64, body [
 			version, err = strconv.ParseInt(tag, 10, 64)
 		}
 		if err != nil {
-			return 0, 0, nil, fmt.Errorf("%s of user %s: ETag %q: %w", method, user, answer.Header.Get("ETag"), err)
+			return 0, 0, nil, fmt.Errorf("%s of user %s: ETag %q: %w", method, user,
+				answer.Header.Get("ETag"), err)
 		}
 	}
 	return answer.StatusCode, version, body, nil

@@ -148,7 +148,8 @@ func (g *game) request(p *player) *request {
 	case "get-version", "restore":
 		r.version = max(1, version("version"))
 	case "history":
-		r.limit, r.before = rapid.SampledFrom([]int64{0, 1, 2, 5, 100}).Draw(g.T, "limit"), version("before")
+		r.limit, r.before = rapid.SampledFrom([]int64{0, 1, 2, 5, 100}).Draw(g.T, "limit"),
+			version("before")
 		return r
 	}
 	switch rapid.IntRange(0, 13).Draw(g.T, "condition") {
@@ -179,14 +180,18 @@ func (g *game) tags(u *person) *tags {
 	}
 	one := rapid.Custom(func(t *rapid.T) oneTag {
 		versions := []int64{u.version, 0, u.version - 1, u.version + 1, -1, u.version}
-		return oneTag{rapid.SampledFrom(versions).Draw(t, "tag"), rapid.IntRange(0, 3).Draw(t, "weak") == 2}
+		return oneTag{
+			rapid.SampledFrom(versions).Draw(t, "tag"), rapid.IntRange(0, 3).Draw(t, "weak") == 2,
+		}
 	})
 	return &tags{listed: rapid.SliceOfN(one, 1, 3).Draw(g.T, "tags")}
 }
 
 func (g *game) date(u *person) time.Time {
 	around := []time.Duration{0, -time.Second, time.Second, -time.Hour, time.Hour}
-	return cmp.Or(u.now.modified, time.Now().Truncate(time.Second)).Add(rapid.SampledFrom(around).Draw(g.T, "since"))
+	return cmp.Or(u.now.modified, time.Now().Truncate(time.Second)).Add(
+		rapid.SampledFrom(around).Draw(g.T, "since"),
+	)
 }
 
 // document draws a body for PUT: mostly a document, with spelling that only a copy preserves.
@@ -237,7 +242,10 @@ func (g *game) object(depth int, patch bool) string {
 		} else if value = g.value(depth-1, false); patch && depth > 1 && rapid.Bool().Draw(g.T, "deeper") {
 			value = g.object(depth-1, true)
 		}
-		members = append(members, string(encoded(key))+rapid.SampledFrom([]string{":", " :  "}).Draw(g.T, "colon")+value)
+		members = append(members, string(encoded(key))+rapid.SampledFrom([]string{
+			":",
+			" :  ",
+		}).Draw(g.T, "colon")+value)
 	}
 	return "{" + strings.Join(members, ", ") + "}"
 }
@@ -256,7 +264,10 @@ func (g *game) path(u *person, label string) (path []string) {
 			token = rapid.SampledFrom(from).Draw(g.T, label)
 			at = in[token]
 		case []any:
-			token = rapid.SampledFrom([]string{"0", "1", "-", strconv.Itoa(len(in)), "00", "a"}).Draw(g.T, label)
+			token = rapid.SampledFrom([]string{
+				"0", "1", "-", strconv.Itoa(len(in)), "00",
+				"a",
+			}).Draw(g.T, label)
 			at = nil
 			if i, err := strconv.Atoi(token); err == nil && i < len(in) {
 				at = in[i]
@@ -286,7 +297,10 @@ func (g *game) jsonPatch(u *person) string {
 	}
 	var operations []string
 	for range rapid.IntRange(0, 3).Draw(g.T, "operations") {
-		op := rapid.SampledFrom([]string{"add", "add", "remove", "replace", "move", "copy", "test"}).Draw(g.T, "operation")
+		op := rapid.SampledFrom([]string{
+			"add", "add", "remove", "replace", "move", "copy",
+			"test",
+		}).Draw(g.T, "operation")
 		at := func(name string, path []string) string { return fmt.Sprintf(`,%q:%s`, name, encoded(pointer(path))) }
 		text := fmt.Sprintf(`{"op":%q`, op) + at("path", g.path(u, "path"))
 		switch op {
@@ -309,7 +323,8 @@ func (g *game) jsonPatch(u *person) string {
 		operations = append(operations, text+"}")
 	}
 	patch := "[" + strings.Join(operations, ",") + "]"
-	if after, ok := patched(decoded(u.now.text), patch, make(map[string]bool)); ok && depth(after) > 10 {
+	if after, ok := patched(decoded(u.now.text), patch, make(map[string]bool)); ok &&
+		depth(after) > 10 {
 		return "[]" // copies in copies come to every limit some time
 	}
 	return patch
@@ -349,7 +364,8 @@ func (g *game) play(r *request) answer {
 	g.came.requests++
 	g.came.by[r.op+" "+strconv.Itoa(a.status)]++
 	if err := g.users[r.user].judge(*r, a); err != nil {
-		g.Fatalf("%s %s %q %v\n with %+v\n  got %v %v\n%v", r.call().method, r.call().path, r.body, r.call().header, *g.users[r.user], a, a.header, err)
+		g.Fatalf("%s %s %q %v\n with %+v\n  got %v %v\n%v", r.call().method, r.call().path, r.body,
+			r.call().header, *g.users[r.user], a, a.header, err)
 	}
 	if a.header.Get("Idempotency-Replayed") != "" {
 		g.came.replayed++

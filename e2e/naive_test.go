@@ -122,7 +122,9 @@ func merge(target, patch any) any {
 }
 
 // put puts a value at a path below in, which is there or not, and returns what in becomes.
-func put(in any, there bool, path []string, value any) (out any, placed []string, created, ok bool) {
+func put(in any, there bool, path []string, value any) (
+	out any, placed []string, created, ok bool,
+) {
 	if len(path) == 0 {
 		return value, nil, !there, true
 	}

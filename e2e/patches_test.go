@@ -44,7 +44,8 @@ func TestPatches(t *testing.T) {
 		})
 	}
 	s.do(all.Wait())
-	t.Logf("%d patches of one document at once, by 2 workers: %v", patches, time.Since(start).Round(time.Millisecond))
+	t.Logf("%d patches of one document at once, by 2 workers: %v", patches,
+		time.Since(start).Round(time.Millisecond))
 	s.do(s.patched(bases, "undisturbed", versions))
 
 	// The same with a few at a time, so that there is a middle in which a worker can be killed.
@@ -79,7 +80,8 @@ func TestPatches(t *testing.T) {
 	}
 	s.do(all.Wait())
 	at := <-killed
-	t.Logf("the same with a worker killed after %d: %v, %d requests repeated", at, time.Since(start).Round(time.Millisecond), repeated.Load())
+	t.Logf("the same with a worker killed after %d: %v, %d requests repeated", at,
+		time.Since(start).Round(time.Millisecond), repeated.Load())
 	if at >= patches {
 		t.Error("the worker was killed too late to disturb anyone")
 	}
@@ -91,7 +93,9 @@ func keyOf(i int) string { return "key-" + strconv.Itoa(i) }
 
 // patch adds the i-th key, asks again as long as it has the patience, and returns the version that
 // it made.
-func (s *system) patch(ctx context.Context, base, user string, i int, patience time.Duration) (version, repeated int64, err error) {
+func (s *system) patch(
+	ctx context.Context, base, user string, i int, patience time.Duration,
+) (version, repeated int64, err error) {
 	c := call{
 		method: http.MethodPatch, path: settingsOf(user), body: fmt.Sprintf(`{%q:%d}`, keyOf(i), i),
 		header: []string{isMerge, "Idempotency-Key: " + keyOf(i)},
@@ -106,7 +110,8 @@ func (s *system) patch(ctx context.Context, base, user string, i int, patience t
 		case http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			if time.Since(start) < patience {
 				select {
-				case <-time.After(rand.N(100 * time.Millisecond)): // between two requests, as clients do
+				// between two requests, as clients do
+				case <-time.After(rand.N(100 * time.Millisecond)):
 					continue
 				case <-ctx.Done():
 				}
@@ -120,7 +125,8 @@ func (s *system) patch(ctx context.Context, base, user string, i int, patience t
 			return 0, repeated, fmt.Errorf("patch %d: %w: %v", i, err, a)
 		}
 		if _, err = fmt.Sscanf(a.header.Get("ETag"), `"%d"`, &version); err != nil || int64(len(document)) != version || document[keyOf(i)] != i {
-			return 0, repeated, fmt.Errorf("patch %d: a document of %d keys at version %s", i, len(document), a.header.Get("ETag"))
+			return 0, repeated, fmt.Errorf("patch %d: a document of %d keys at version %s", i,
+				len(document), a.header.Get("ETag"))
 		}
 		return version, repeated, nil
 	}
@@ -140,10 +146,13 @@ func (s *system) patched(bases []string, user string, versions []int64) error {
 	if err != nil {
 		return err
 	}
-	if len(operations) != patches || slices.ContainsFunc(operations, func(o string) bool { return o != "merge-patch" }) {
-		return fmt.Errorf("%s: the history has %d versions, made by %q", user, len(operations), slices.Compact(operations))
+	if len(operations) != patches || slices.ContainsFunc(operations,
+		func(o string) bool { return o != "merge-patch" }) {
+		return fmt.Errorf("%s: the history has %d versions, made by %q", user, len(operations),
+			slices.Compact(operations))
 	}
-	if _, err := s.want(bases[1], call{method: http.MethodGet, path: settingsOf(user)}, http.StatusOK, patches); err != nil {
+	if _, err := s.want(bases[1], call{method: http.MethodGet, path: settingsOf(user)},
+		http.StatusOK, patches); err != nil {
 		return err
 	}
 	var all errgroup.Group
@@ -158,7 +167,8 @@ func (s *system) patched(bases []string, user string, versions []int64) error {
 // hasKeys returns an error unless the version has what these patches (from 1 on) put, and nothing
 // else.
 func (s *system) hasKeys(base, user string, version int64, put []int) error {
-	a, err := s.want(base, call{method: http.MethodGet, path: versionOf(user, version)}, http.StatusOK, version)
+	a, err := s.want(base, call{method: http.MethodGet, path: versionOf(user, version)},
+		http.StatusOK, version)
 	if err != nil {
 		return err
 	}
@@ -172,7 +182,8 @@ func (s *system) hasKeys(base, user string, version int64, put []int) error {
 		}
 	}
 	if len(document) != len(put) {
-		return fmt.Errorf("%s: version %d has %d keys, want %d", user, version, len(document), len(put))
+		return fmt.Errorf("%s: version %d has %d keys, want %d", user, version, len(document),
+			len(put))
 	}
 	return nil
 }

@@ -39,7 +39,10 @@ type applied struct {
 }
 
 func newPerson() *person {
-	return &person{now: revision{absent: true, text: "{}"}, versions: make(map[int64]revision), first: make(map[string]applied)}
+	return &person{
+		now: revision{absent: true, text: "{}"}, versions: make(map[int64]revision),
+		first: make(map[string]applied),
+	}
 }
 
 // judge compares the answer with what has to come, and then is what the user has become.
@@ -63,10 +66,14 @@ func (u *person) judge(r request, a answer) error {
 }
 
 func (u *person) repeated(first, a answer) error {
-	if a.header.Get("Idempotency-Replayed") != "true" || a.status != first.status || a.body != first.body {
+	if a.header.Get("Idempotency-Replayed") != "true" || a.status != first.status ||
+		a.body != first.body {
 		return fmt.Errorf("want the first answer, replayed: %v", first)
 	}
-	for _, name := range []string{"ETag", "Last-Modified", "Location", "Content-Type", "Preference-Applied"} {
+	for _, name := range []string{
+		"ETag", "Last-Modified", "Location", "Content-Type",
+		"Preference-Applied",
+	} {
 		if a.header.Get(name) != first.header.Get(name) {
 			return fmt.Errorf("%s: the first answer had %q", name, first.header.Get(name))
 		}
@@ -223,16 +230,20 @@ func (u *person) judgeWrite(r request, a answer) error {
 
 // precondition judges a refusal: it tells what there is.
 func (u *person) precondition(r request, a answer) error {
-	err := errors.Join(refusal(a, http.StatusPreconditionFailed, "precondition-failed"), u.now.state(u.version, a))
+	err := errors.Join(refusal(a, http.StatusPreconditionFailed, "precondition-failed"),
+		u.now.state(u.version, a))
 	var told struct {
 		Version  *int64
 		Settings json.RawMessage
 	}
-	if e := json.Unmarshal([]byte(a.body), &told); e != nil || told.Version == nil || *told.Version != u.version {
+	if e := json.Unmarshal([]byte(a.body), &told); e != nil || told.Version == nil ||
+		*told.Version != u.version {
 		return errors.Join(err, e, fmt.Errorf("want version %d in the body", u.version))
 	}
-	if r.minimal && told.Settings != nil || !r.minimal && string(told.Settings) != strings.TrimSpace(u.now.text) {
-		return errors.Join(err, fmt.Errorf("want settings %s in the body, or none if minimal", u.now.text))
+	if r.minimal && told.Settings != nil || !r.minimal &&
+		string(told.Settings) != strings.TrimSpace(u.now.text) {
+		return errors.Join(err, fmt.Errorf("want settings %s in the body, or none if minimal",
+			u.now.text))
 	}
 	return err
 }
@@ -313,8 +324,10 @@ func (u *person) judgeHistory(r request, a answer) error {
 			size = 0
 		}
 		at, err := time.Parse(time.RFC3339Nano, l.Time)
-		if l.Version != v || l.Operation != rev.operation || l.Size != size || err != nil || !at.Truncate(time.Second).Equal(rev.modified) {
-			return fmt.Errorf("want version %d of %d bytes by %s at %v: %+v", v, size, rev.operation, rev.modified, l)
+		if l.Version != v || l.Operation != rev.operation || l.Size != size || err != nil ||
+			!at.Truncate(time.Second).Equal(rev.modified) {
+			return fmt.Errorf("want version %d of %d bytes by %s at %v: %+v", v, size,
+				rev.operation, rev.modified, l)
 		}
 	}
 	next := ""
@@ -343,10 +356,12 @@ func (c *change) spelt(text string) error {
 	if got := decoded(text); !reflect.DeepEqual(got, c.after) {
 		return fmt.Errorf("want a document like %s", encoded(c.after))
 	}
-	if before, after := members(c.before, c.touched), members(text, c.touched); !slices.Equal(before, after) {
+	if before, after := members(c.before, c.touched),
+		members(text, c.touched); !slices.Equal(before, after) {
 		return fmt.Errorf("what was not touched was %q and is %q", before, after)
 	}
-	if value, ok := raw(text, c.path); c.path != nil && (!ok || value != strings.TrimSpace(c.value)) {
+	if value, ok := raw(text, c.path); c.path != nil &&
+		(!ok || value != strings.TrimSpace(c.value)) {
 		return fmt.Errorf("%q was put at %q, and %q is there", c.value, c.path, value)
 	}
 	return nil

@@ -49,7 +49,8 @@ func TestProcesses(t *testing.T) {
 	database := pgtest.ForTest(t)
 	queue := startNATS(t)
 	startWorker := func() *program {
-		w := startProgram(t, filepath.Join(bin, "worker"), "NATS_URL="+queue, "DATABASE_URL="+database, "ADMIN_ADDR=127.0.0.1:0")
+		w := startProgram(t, filepath.Join(bin, "worker"), "NATS_URL="+queue,
+			"DATABASE_URL="+database, "ADMIN_ADDR=127.0.0.1:0")
 		do(w.serving(ctx, "admin listening"))
 		return w
 	}
@@ -57,7 +58,8 @@ func TestProcesses(t *testing.T) {
 	for range workersAtOnce {
 		workers = append(workers, startWorker())
 	}
-	api := startProgram(t, filepath.Join(bin, "api"), "NATS_URL="+queue, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
+	api := startProgram(t, filepath.Join(bin, "api"), "NATS_URL="+queue, "HTTP_ADDR=127.0.0.1:0",
+		"ADMIN_ADDR=127.0.0.1:0")
 	do(api.listens(ctx, "api listening"))
 	base := "http://" + api.addr
 	do(ready(ctx, base))
@@ -143,7 +145,10 @@ type program struct {
 func startProgram(t *testing.T, path string, env ...string) *program {
 	t.Helper()
 	p := &program{cmd: exec.Command(path), read: make(chan struct{}), quit: make(chan struct{})}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LOG_FORMAT=json", "GORACE=halt_on_error=1"}, env...)
+	p.cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "LOG_FORMAT=json",
+		"GORACE=halt_on_error=1",
+	}, env...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -161,10 +166,14 @@ func startProgram(t *testing.T, path string, env ...string) *program {
 	t.Cleanup(func() {
 		p.kill()
 		said := p.log()
-		if races := slices.IndexFunc(said, func(line string) bool { return strings.Contains(line, "WARNING: DATA RACE") }); races >= 0 {
+		if races := slices.IndexFunc(said, func(line string) bool {
+			return strings.Contains(line,
+				"WARNING: DATA RACE")
+		}); races >= 0 {
 			t.Errorf("%s:\n%s", p.name, strings.Join(said[races:], "\n"))
 		} else if t.Failed() {
-			t.Logf("%s said last:\n%s", p.name, strings.Join(said[max(0, len(said)-logLines):], "\n"))
+			t.Logf("%s said last:\n%s", p.name,
+				strings.Join(said[max(0, len(said)-logLines):], "\n"))
 		}
 	})
 	return p

@@ -63,17 +63,22 @@ func (t *tags) has(version int64, absent, weakToo, writes, missing bool) bool {
 		return !absent && !missing
 	}
 	return slices.ContainsFunc(t.listed, func(one oneTag) bool {
-		return (weakToo || !one.weak) && (one.version == version || one.version == 0 && absent && writes)
+		return (weakToo || !one.weak) && (one.version == version ||
+			one.version == 0 && absent && writes)
 	})
 }
 
 // operations of the model. What names a writing one is also what the history calls it, where one
 // word is enough.
 var (
-	reads  = []string{"get-value", "get-version", "history", "head", "get", "head-value", "get-value"}
+	reads = []string{
+		"get-value", "get-version", "history", "head", "get", "head-value", "get-value",
+	}
 	writes = []string{
-		"set-value", "put", "merge-patch", "json-patch", "delete-value", "set-value", "post", "restore", "delete",
-		"set-value", "put", "merge-patch", "json-patch", "delete-value", "set-value", "erase", "restore", "put",
+		"set-value", "put", "merge-patch", "json-patch", "delete-value", "set-value", "post",
+		"restore", "delete",
+		"set-value", "put", "merge-patch", "json-patch", "delete-value", "set-value", "erase",
+		"restore", "put",
 	} // the first and the last are drawn most
 	historical = map[string]string{"put": "replace", "post": "replace"}
 )
@@ -106,7 +111,8 @@ func (r *request) call() call {
 	case "delete":
 		c.method = http.MethodDelete
 	case "get-value", "head-value":
-		c.method, c.path = strings.ToUpper(strings.TrimSuffix(r.op, "-value")), settingsOf(r.user, r.path...)
+		c.method, c.path = strings.ToUpper(strings.TrimSuffix(r.op, "-value")),
+			settingsOf(r.user, r.path...)
 	case "set-value":
 		c.method, c.path, c.header = http.MethodPut, settingsOf(r.user, r.path...), []string{isJSON}
 	case "delete-value":
@@ -124,7 +130,8 @@ func (r *request) call() call {
 				query.Set(name, strconv.FormatInt(n, 10))
 			}
 		}
-		c.method, c.path = http.MethodGet, strings.TrimSuffix(historyOf(r.user)+"?"+query.Encode(), "?")
+		c.method, c.path = http.MethodGet, strings.TrimSuffix(historyOf(r.user)+"?"+query.Encode(),
+			"?")
 	}
 	if r.match != nil {
 		c.header = append(c.header, "If-Match: "+r.match.String())
@@ -133,7 +140,9 @@ func (r *request) call() call {
 		c.header = append(c.header, "If-None-Match: "+r.none.String())
 	}
 	if !r.unmodified.IsZero() {
-		c.header = append(c.header, "If-Unmodified-Since: "+r.unmodified.UTC().Format(http.TimeFormat))
+		c.header = append(
+			c.header, "If-Unmodified-Since: "+r.unmodified.UTC().Format(http.TimeFormat),
+		)
 	}
 	if !r.modified.IsZero() {
 		c.header = append(c.header, "If-Modified-Since: "+r.modified.UTC().Format(http.TimeFormat))

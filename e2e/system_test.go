@@ -33,7 +33,8 @@ func buildPrograms(ctx context.Context, t *testing.T) string {
 	built.Lock()
 	defer built.Unlock()
 	if built.users == 0 {
-		dir, err := os.MkdirTemp("", "outset-e2e-") // no t.TempDir: it outlives the test that makes it
+		// no t.TempDir: it outlives the test that makes it
+		dir, err := os.MkdirTemp("", "outset-e2e-")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,15 +80,19 @@ func newSystem(ctx context.Context, t *testing.T) *system {
 	transport := &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &system{
-		t: t, ctx: ctx, bin: buildPrograms(ctx, t), database: pgtest.ForTest(t), queue: startNATS(t),
-		http: &http.Client{Transport: transport, Timeout: clientTimeout},
+		t: t, ctx: ctx, bin: buildPrograms(ctx, t), database: pgtest.ForTest(t),
+		queue: startNATS(t),
+		http:  &http.Client{Transport: transport, Timeout: clientTimeout},
 	}
 }
 
 // worker starts the worker program at path, and waits until it serves.
 func (s *system) worker(path string, env ...string) *program {
 	s.t.Helper()
-	w := startProgram(s.t, path, append([]string{"NATS_URL=" + s.queue, "DATABASE_URL=" + s.database, "ADMIN_ADDR=127.0.0.1:0"}, env...)...)
+	w := startProgram(s.t, path, append([]string{
+		"NATS_URL=" + s.queue,
+		"DATABASE_URL=" + s.database, "ADMIN_ADDR=127.0.0.1:0",
+	}, env...)...)
 	s.do(w.serving(s.ctx, "admin listening"))
 	return w
 }
@@ -95,7 +100,10 @@ func (s *system) worker(path string, env ...string) *program {
 // api starts the API program at path, and waits until it can serve.
 func (s *system) api(path string, env ...string) (a *program, base string) {
 	s.t.Helper()
-	a = startProgram(s.t, path, append([]string{"NATS_URL=" + s.queue, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0"}, env...)...)
+	a = startProgram(s.t, path, append([]string{
+		"NATS_URL=" + s.queue, "HTTP_ADDR=127.0.0.1:0",
+		"ADMIN_ADDR=127.0.0.1:0",
+	}, env...)...)
 	s.do(a.listens(s.ctx, "api listening"))
 	base = "http://" + a.addr
 	s.do(ready(s.ctx, base))
@@ -152,7 +160,8 @@ func tag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `
 // problem is the kind of a failure, "" if the answer isn't problem details.
 func (a answer) problem() string {
 	var p struct{ Type string }
-	if a.header.Get("Content-Type") != "application/problem+json" || json.Unmarshal([]byte(a.body), &p) != nil {
+	if a.header.Get("Content-Type") != "application/problem+json" ||
+		json.Unmarshal([]byte(a.body), &p) != nil {
 		return ""
 	}
 	return strings.TrimPrefix(p.Type, "/problems/")
@@ -187,14 +196,16 @@ func (s *system) want(base string, c call, status int, version int64) (answer, e
 	case err != nil:
 		return a, err
 	case a.status != status || version >= 0 && a.header.Get("ETag") != tag(version):
-		return a, fmt.Errorf("%s %s %v: got %v, want %d %s", c.method, c.path, c.header, a, status, tag(version))
+		return a, fmt.Errorf("%s %s %v: got %v, want %d %s", c.method, c.path, c.header, a, status,
+			tag(version))
 	}
 	return a, nil
 }
 
 // has returns an error unless the user has this document at this version.
 func (s *system) has(base, user string, version int64, document string) error {
-	a, err := s.want(base, call{method: http.MethodGet, path: settingsOf(user)}, http.StatusOK, version)
+	a, err := s.want(base, call{method: http.MethodGet, path: settingsOf(user)}, http.StatusOK,
+		version)
 	if err == nil && a.body != document {
 		err = fmt.Errorf("%s has %.300s at %d, want %.300s", user, a.body, version, document)
 	}
@@ -249,8 +260,10 @@ func (s *system) history(base, user string, limit int) ([]line, error) {
 		if p.Next != "" {
 			link = "<" + p.Next + `>; rel="next"`
 		}
-		if a.header.Get("Link") != link || len(p.Versions) > limit || p.Next != "" && len(p.Versions) != limit {
-			return nil, fmt.Errorf("GET %s: %d versions, next %q, Link %q", next, len(p.Versions), p.Next, a.header.Get("Link"))
+		if a.header.Get("Link") != link || len(p.Versions) > limit ||
+			p.Next != "" && len(p.Versions) != limit {
+			return nil, fmt.Errorf("GET %s: %d versions, next %q, Link %q", next, len(p.Versions),
+				p.Next, a.header.Get("Link"))
 		}
 		all = append(all, p.Versions...)
 		next = p.Next
@@ -268,7 +281,8 @@ func (s *system) operations(base, user string, newest int64) (operations []strin
 	operations = make([]string, len(all))
 	for i, l := range all {
 		if l.Version != newest-int64(i) {
-			return nil, fmt.Errorf("%s: line %d of the history is version %d, want %d", user, i, l.Version, newest-int64(i))
+			return nil, fmt.Errorf("%s: line %d of the history is version %d, want %d", user, i,
+				l.Version, newest-int64(i))
 		}
 		operations[len(all)-1-i] = l.Operation
 	}

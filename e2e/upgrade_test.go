@@ -47,7 +47,10 @@ func TestUpgrade(t *testing.T) {
 	l := startLoad(t, oldBase, "old alone")
 	s.do(s.eachOf(ancients, func(i int) error {
 		for v := 1; v <= ancientVersions; v++ {
-			_, err := s.want(oldBase, call{method: http.MethodPost, path: settingsOf(ancient(i)), body: ancientDocument(i, v), header: []string{isJSON}}, 200, int64(v))
+			_, err := s.want(oldBase, call{
+				method: http.MethodPost, path: settingsOf(ancient(i)),
+				body: ancientDocument(i, v), header: []string{isJSON},
+			}, 200, int64(v))
 			if err != nil {
 				return err
 			}
@@ -64,7 +67,8 @@ func TestUpgrade(t *testing.T) {
 	s.do(l.settle(ctx, 300))
 
 	l.phase("new API, no new worker")
-	newAPI := startProgram(t, filepath.Join(s.bin, "api"), "NATS_URL="+s.queue, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
+	newAPI := startProgram(t, filepath.Join(s.bin, "api"), "NATS_URL="+s.queue,
+		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
 	s.do(newAPI.listens(ctx, "api listening"))
 	newBase := "http://" + newAPI.addr
 	s.do(s.tooEarly(newBase, "impatient"))
@@ -91,16 +95,21 @@ func TestUpgrade(t *testing.T) {
 		{workers.young, late, messages.Result{Version: 2}},
 		{workers.old, late, messages.Result{Version: 2, Replayed: true}},
 	} {
-		s.do(replaced(ctx, queue, messages.Named(messages.WriteSubject, repeat.where), repeat.o, repeat.want))
+		s.do(replaced(ctx, queue, messages.Named(messages.WriteSubject, repeat.where), repeat.o,
+			repeat.want))
 	}
-	s.do(s.eachOf(pioneers, func(i int) error { return s.explore(oldBase, newBase, fmt.Sprintf("pioneer %d", i)) }))
+	s.do(s.eachOf(pioneers, func(i int) error {
+		return s.explore(oldBase, newBase, fmt.Sprintf("pioneer %d", i))
+	}))
 	s.do(s.eachOf(ancients/4, func(i int) error { return s.remembers(newBase, i) }))
 
 	l.phase("old worker restarts")
 	s.do(oldWorker.terminate(ctx))
 	restarted := s.worker(filepath.Join(old, "worker"), "LOG_LEVEL=debug")
 	s.do(l.settle(ctx, 300))
-	s.do(s.eachOf(pioneers, func(i int) error { return s.explore(oldBase, newBase, fmt.Sprintf("settler %d", i)) }))
+	s.do(s.eachOf(pioneers, func(i int) error {
+		return s.explore(oldBase, newBase, fmt.Sprintf("settler %d", i))
+	}))
 
 	l.phase("old ones stop")
 	l.through(newBase)
@@ -120,7 +129,8 @@ func TestUpgrade(t *testing.T) {
 	settings, err := query(ctx, s.database, selectSettings)
 	s.do(err)
 	byOthers := func(r row) bool { return l.ledgers[r.User] == nil }
-	if err := verify(l.ledgers, slices.DeleteFunc(log, byOthers), slices.DeleteFunc(settings, byOthers)); err != nil {
+	if err := verify(l.ledgers, slices.DeleteFunc(log, byOthers),
+		slices.DeleteFunc(settings, byOthers)); err != nil {
 		t.Error(err)
 	}
 	unknown := refusals(oldWorker) + refusals(restarted)
@@ -133,7 +143,8 @@ func TestUpgrade(t *testing.T) {
 // buildOld builds the programs of oldCommit with the race detector, from git's history.
 func buildOld(ctx context.Context, t *testing.T) string {
 	t.Helper()
-	if out, err := exec.CommandContext(ctx, "git", "-C", "..", "cat-file", "-e", oldCommit+"^{commit}").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "git", "-C", "..", "cat-file", "-e",
+		oldCommit+"^{commit}").CombinedOutput(); err != nil {
 		t.Skipf("the programs to upgrade from are those of %s, which is not in this tree's history (an export or a shallow clone?): %v %s", oldCommit, err, out)
 	}
 	dir := t.TempDir()
@@ -182,7 +193,8 @@ func (s *system) remembers(base string, i int) error {
 		return fmt.Errorf("%s has the history %q: %w", user, operations, err)
 	}
 	for v := 1; v <= ancientVersions; v++ {
-		a, err := s.want(base, call{method: http.MethodGet, path: versionOf(user, int64(v))}, 200, int64(v))
+		a, err := s.want(base, call{method: http.MethodGet, path: versionOf(user, int64(v))}, 200,
+			int64(v))
 		if err != nil || a.body != ancientDocument(i, v) || a.header.Get("Last-Modified") == "" {
 			return fmt.Errorf("version %d of %s: %v %v %w", v, user, a, a.header, err)
 		}
@@ -197,7 +209,8 @@ func (s *system) wakes(base string, i int) error {
 	_, patch := s.want(base, call{
 		method: http.MethodPatch, path: settingsOf(user), body: `{"version":4}`, header: []string{isMerge, `If-Match: "3"`},
 	}, 200, 4)
-	_, restore := s.want(base, call{method: http.MethodPost, path: versionOf(user, 1) + "/restore"}, 200, 5)
+	_, restore := s.want(base, call{method: http.MethodPost, path: versionOf(user, 1) + "/restore"},
+		200, 5)
 	return errors.Join(stale, patch, restore, s.has(base, user, 5, ancientDocument(i, 1)))
 }
 
@@ -207,7 +220,10 @@ func (s *system) tooEarly(base, user string) error {
 	if _, err := s.want(base, call{method: http.MethodGet, path: "/readyz"}, 503, -1); err != nil {
 		return err
 	}
-	if _, err := s.want(base, call{method: http.MethodPut, path: settingsOf(user), body: document, header: []string{isJSON}}, 200, 1); err != nil {
+	if _, err := s.want(base, call{
+		method: http.MethodPut, path: settingsOf(user), body: document,
+		header: []string{isJSON},
+	}, 200, 1); err != nil {
 		return err
 	}
 	unknown := []call{
@@ -220,7 +236,8 @@ func (s *system) tooEarly(base, user string) error {
 	if err := s.eachOf(len(unknown), func(i int) error {
 		a, err := s.want(base, unknown[i], 503, -1)
 		if err == nil && (a.problem() != "unavailable" || a.header.Get("Retry-After") == "") {
-			err = fmt.Errorf("%s %s without a new worker: %v %v", unknown[i].method, unknown[i].path, a, a.header)
+			err = fmt.Errorf("%s %s without a new worker: %v %v", unknown[i].method,
+				unknown[i].path, a, a.header)
 		}
 		return err
 	}); err != nil {
@@ -265,12 +282,17 @@ func (s *system) explore(oldBase, newBase, user string) error {
 		}
 	}
 	oldPost := func(document string) {
-		write(oldBase, call{method: http.MethodPost, path: at, body: document, header: []string{isJSON}}, 200,
+		write(oldBase, call{
+			method: http.MethodPost, path: at, body: document,
+			header: []string{isJSON},
+		}, 200,
 			fmt.Sprintf(`{"status":"settings updated","userId":%q,"settings":%s}`, user, document))
 		is(document)
 	}
 	put := func(document string, status int, header ...string) call {
-		return call{method: http.MethodPut, path: at, body: document, header: append(header, isJSON)}
+		return call{
+			method: http.MethodPut, path: at, body: document, header: append(header, isJSON),
+		}
 	}
 
 	is(`{}`)
@@ -314,12 +336,16 @@ func (s *system) explore(oldBase, newBase, user string) error {
 	s.reads(&err, newBase, user, version)
 	oldPost(`{"old":2}`) // by whichever worker, over a deletion
 	write(newBase, call{method: http.MethodDelete, path: settingsOf(user, "old")}, 204, "")
-	write(newBase, call{method: http.MethodPost, path: versionOf(user, 2) + "/restore"}, 200, document)
+	write(newBase, call{method: http.MethodPost, path: versionOf(user, 2) + "/restore"}, 200,
+		document)
 	is(document)
 	if err == nil {
 		var operations []string
 		operations, err = s.operations(newBase, user, version)
-		want := []string{"replace", "replace", "merge-patch", "json-patch", "set-value", "delete", "replace", "delete-value", "restore"}
+		want := []string{
+			"replace", "replace", "merge-patch", "json-patch", "set-value", "delete",
+			"replace", "delete-value", "restore",
+		}
 		if err == nil && !slices.Equal(operations, want) {
 			err = fmt.Errorf("%s has the history %q", user, operations)
 		}
@@ -329,7 +355,8 @@ func (s *system) explore(oldBase, newBase, user string) error {
 	oldPost(`{"old":3}`) // and over an erasure
 	if err == nil {
 		var operations []string
-		if operations, err = s.operations(newBase, user, version); err == nil && !slices.Equal(operations, []string{"replace"}) {
+		if operations, err = s.operations(newBase, user, version); err == nil &&
+			!slices.Equal(operations, []string{"replace"}) {
 			err = fmt.Errorf("%s was erased and has the history %q", user, operations)
 		}
 	}
@@ -347,17 +374,25 @@ func (s *system) reads(err *error, base, user string, version int64) {
 			return
 		}
 		var a answer
-		if a, *err = s.want(base, call{method: http.MethodGet, path: settingsOf(user), header: []string{"If-None-Match: *"}}, 200, version); *err == nil && a.header.Get("Last-Modified") == "" {
+		if a, *err = s.want(base, call{
+			method: http.MethodGet, path: settingsOf(user),
+			header: []string{"If-None-Match: *"},
+		}, 200, version); *err == nil && a.header.Get("Last-Modified") == "" {
 			*err = fmt.Errorf("GET %s: without Last-Modified: %v", user, a.header)
 		}
 		if *err == nil {
-			_, *err = s.want(base, call{method: http.MethodGet, path: settingsOf(user), header: []string{"If-None-Match: " + tag(version)}}, 304, version)
+			_, *err = s.want(base, call{
+				method: http.MethodGet, path: settingsOf(user),
+				header: []string{"If-None-Match: " + tag(version)},
+			}, 304, version)
 		}
 	}
 }
 
 // replaced sends one operation to the workers, or to one of them, and compares the result.
-func replaced(ctx context.Context, queue *nats.Conn, subject string, o messages.Operation, want messages.Result) error {
+func replaced(ctx context.Context, queue *nats.Conn, subject string, o messages.Operation,
+	want messages.Result,
+) error {
 	data, err := messages.EncodeRequest(messages.Request{Operations: []messages.Operation{o}})
 	if err != nil {
 		return err
@@ -372,7 +407,8 @@ func replaced(ctx context.Context, queue *nats.Conn, subject string, o messages.
 	if err != nil || reply.Kind != "" {
 		return fmt.Errorf("%s: %+v %w", subject, reply, err)
 	}
-	if got := reply.Results[0]; got.Kind != want.Kind || got.Version != want.Version || got.Replayed != want.Replayed {
+	if got := reply.Results[0]; got.Kind != want.Kind || got.Version != want.Version ||
+		got.Replayed != want.Replayed {
 		return fmt.Errorf("%s: operation %s got %+v, want %+v", subject, o.ID, got, want)
 	}
 	return nil
@@ -406,7 +442,8 @@ func workersByAge(queue *nats.Conn) (found byAge, err error) {
 		return found, err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := queue.PublishRequest("$SRV.PING."+messages.ServiceName, sub.Subject, nil); err != nil {
+	if err := queue.PublishRequest("$SRV.PING."+messages.ServiceName, sub.Subject,
+		nil); err != nil {
 		return found, err
 	}
 	select {

@@ -10,7 +10,10 @@ func TestVerify(t *testing.T) {
 	t.Parallel()
 	const user = "ann"
 	log := func(version int64, number int) row {
-		return row{User: user, Version: version, Operation: document(user, number), Document: document(user, number)}
+		return row{
+			User: user, Version: version, Operation: document(user, number),
+			Document: document(user, number),
+		}
 	}
 	// Documents 0 and 2 were acknowledged as versions 1 and 3, 1 and 3 are unknown, 4 was refused.
 	good := []row{log(1, 0), log(2, 1), log(3, 2)}
@@ -29,12 +32,20 @@ func TestVerify(t *testing.T) {
 		"applied twice":           {log: append(slices.Clone(good), log(4, 2))},
 		"refused and applied":     {log: append(slices.Clone(good), log(4, 4))},
 		"never sent":              {log: append(slices.Clone(good), log(4, 5))},
-		"same operation":          {log: append(slices.Clone(good), row{User: user, Version: 4, Operation: good[0].Operation, Document: document(user, 3)})},
-		"other bytes":             {log: append(slices.Clone(good), row{User: user, Version: 4, Operation: "x", Document: `{"number":3}`})},
-		"stranger":                {log: append(slices.Clone(good), row{User: "bob", Version: 1, Document: document("bob", 0)})},
-		"settings behind":         {log: good, settings: good[1:2]},
-		"settings missing":        {log: good, settings: []row{}},
-		"settings differ":         {log: good, settings: []row{{User: user, Version: 3, Document: document(user, 0)}}},
+		"same operation": {log: append(slices.Clone(good),
+			row{
+				User: user, Version: 4, Operation: good[0].Operation,
+				Document: document(user, 3),
+			})},
+		"other bytes": {log: append(slices.Clone(good), row{User: user, Version: 4, Operation: "x", Document: `{"number":3}`})},
+		"stranger": {log: append(slices.Clone(good),
+			row{User: "bob", Version: 1, Document: document("bob", 0)})},
+		"settings behind":  {log: good, settings: good[1:2]},
+		"settings missing": {log: good, settings: []row{}},
+		"settings differ": {
+			log:      good,
+			settings: []row{{User: user, Version: 3, Document: document(user, 0)}},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +65,8 @@ func TestVerify(t *testing.T) {
 			if settings == nil {
 				settings = test.log[len(test.log)-1:]
 			}
-			if err := verify(map[string]*ledger{user: l}, test.log, settings); (err == nil) != test.ok {
+			if err := verify(map[string]*ledger{user: l}, test.log,
+				settings); (err == nil) != test.ok {
 				t.Errorf("verify: %v", err)
 			}
 		})
@@ -82,7 +94,8 @@ func TestLedger(t *testing.T) {
 	refused("a document that was never sent", l.read(0, 1, document("ann", 0)))
 
 	first, before := l.write()
-	accepted(l.read(0, 1, document("ann", first))) // seen by another before its writer has the answer
+	// seen by another before its writer has the answer
+	accepted(l.read(0, 1, document("ann", first)))
 	accepted(l.acknowledge(first, before, 1))
 	refused("a stale read", l.read(1, 0, "{}"))
 	refused("a document of another user", l.read(1, 1, document("bob", first)))

@@ -49,13 +49,18 @@ func TestWatchers(t *testing.T) { // not beside others: it takes all of the mach
 		return s.worker(filepath.Join(bin, "worker"), "OUTSET_FAILPOINTS=worker/change-lost=30%")
 	}
 	victim, _ := forgetful(), forgetful()
-	api, base := s.api(filepath.Join(bin, "api"), "EVENTS_HEARTBEAT="+heartbeat.String(), "MAX_WATCHERS="+strconv.Itoa(n))
+	api, base := s.api(filepath.Join(bin, "api"), "EVENTS_HEARTBEAT="+heartbeat.String(),
+		"MAX_WATCHERS="+strconv.Itoa(n))
 
-	w := &watching{system: s, base: base, all: make([]*watcher, n), versions: make([]int64, n/watchersOfOne)}
+	w := &watching{
+		system: s, base: base, all: make([]*watcher, n), versions: make([]int64, n/watchersOfOne),
+	}
 	before := memoryOf(t, api)
 	s.do(w.open())
 	// The first beats are over, and garbage is collected by then.
-	s.do(waitFor(ctx, "a heartbeat for all", func(context.Context) error { return w.each(func(w *watcher) bool { return w.beats > 1 }) }))
+	s.do(waitFor(ctx, "a heartbeat for all", func(context.Context) error {
+		return w.each(func(w *watcher) bool { return w.beats > 1 })
+	}))
 	after := memoryOf(t, api)
 
 	time.AfterFunc(changesFor/2, victim.kill)
@@ -68,7 +73,8 @@ func TestWatchers(t *testing.T) { // not beside others: it takes all of the mach
 	w.close()
 	w.report(t)
 	t.Logf("memory: %d MiB with no watcher, %d MiB with %d idle ones (%d KiB each), %d MiB at the end; all had converged %v after the last change",
-		before>>20, after>>20, n, (after-before)/int64(n)>>10, memoryOf(t, api)>>20, settled.Round(time.Millisecond))
+		before>>20, after>>20, n, (after-before)/int64(n)>>10, memoryOf(t, api)>>20,
+		settled.Round(time.Millisecond))
 	if settled > 3*heartbeat {
 		t.Errorf("it took longer than a heartbeat of %v", heartbeat)
 	}
@@ -252,5 +258,6 @@ func (w *watching) report(t *testing.T) {
 	late, _ := slices.BinarySearch(delays, heartbeat/10)
 	at := func(share float64) time.Duration { return delays[int(share*float64(len(delays)-1))] }
 	t.Logf("%d events to %d watchers: p50 %v, p99 %v, at most %v; %d came only with the check (every %v), of the others p99 %v",
-		len(delays), len(w.all), at(0.5), at(0.99), at(1), len(delays)-late, heartbeat, delays[max(0, late*99/100-1)])
+		len(delays), len(w.all), at(0.5), at(0.99), at(1), len(delays)-late, heartbeat,
+		delays[max(0, late*99/100-1)])
 }

@@ -62,11 +62,15 @@ func routes(s *store) *fiber.App {
 		ReadBufferSize:        8 << 10,
 	})
 	const path = "/user/:id/settings"
-	app.Get(path, answer(func(c *fiber.Ctx, user string) ([]byte, error) { return s.get(c.UserContext(), user) }))
+	app.Get(path, answer(func(c *fiber.Ctx, user string) ([]byte, error) {
+		return s.get(c.UserContext(), user)
+	}))
 	app.Put(path, answer(func(c *fiber.Ctx, user string) ([]byte, error) {
 		return c.BodyRaw(), s.put(c.UserContext(), user, c.BodyRaw())
 	}))
-	app.Patch(path, answer(func(c *fiber.Ctx, user string) ([]byte, error) { return s.patch(c.UserContext(), user, c.BodyRaw()) }))
+	app.Patch(path, answer(func(c *fiber.Ctx, user string) ([]byte, error) {
+		return s.patch(c.UserContext(), user, c.BodyRaw())
+	}))
 	return app
 }
 

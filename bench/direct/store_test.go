@@ -43,13 +43,15 @@ func TestDirect(t *testing.T) {
 		{"PATCH", `[]`, 500, ""},
 		{"GET", "", 200, `{ "b": 1.0, "a": 3 }`},
 	} {
-		answer, err := app.Test(httptest.NewRequest(step.method, "/user/ann%40example.org/settings", strings.NewReader(step.body)))
+		answer, err := app.Test(httptest.NewRequest(step.method, "/user/ann%40example.org/settings",
+			strings.NewReader(step.body)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(answer.Body)
 		_ = answer.Body.Close()
-		if err != nil || answer.StatusCode != step.status || step.want != "" && string(body) != step.want {
+		if err != nil || answer.StatusCode != step.status ||
+			step.want != "" && string(body) != step.want {
 			t.Errorf("%s %s: %d %s, %v", step.method, step.body, answer.StatusCode, body, err)
 		}
 	}

@@ -74,7 +74,8 @@ func (w Workload) requests() func(b []byte) []byte {
 	prefix, suffix, mediaType := w.around()
 	head := "/settings HTTP/1.1\r\nHost: bench\r\n"
 	if mediaType != "" {
-		head += fmt.Sprintf("Content-Type: %s\r\nContent-Length: %d\r\n", mediaType, len(prefix)+len("00000000")+len(suffix))
+		head += fmt.Sprintf("Content-Type: %s\r\nContent-Length: %d\r\n", mediaType,
+			len(prefix)+len("00000000")+len(suffix))
 	}
 	start := w.Method + " /user/"
 	return func(b []byte) []byte {

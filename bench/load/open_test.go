@@ -57,7 +57,10 @@ func TestOpenWantsRightAnswers(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, []byte("{}"), func() {})
 	w := Workload{Method: http.MethodGet, Users: 10}
-	if _, err := w.Open(t.Context(), addr, Pace{Rate: 1000, Connections: 2, Duration: time.Second}); !errors.Is(err, errSize) {
+	if _, err := w.Open(t.Context(), addr, Pace{
+		Rate: 1000, Connections: 2,
+		Duration: time.Second,
+	}); !errors.Is(err, errSize) {
 		t.Errorf("documents of two bytes: %v", err)
 	}
 }
@@ -79,14 +82,18 @@ func TestReadAnswer(t *testing.T) {
 // TestRequests: what the open loop sends is what a server understands.
 func TestRequests(t *testing.T) {
 	t.Parallel()
-	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodPatch} {
+	for _, method := range []string{
+		http.MethodGet, http.MethodPut, http.MethodPost,
+		http.MethodPatch,
+	} {
 		w := Workload{Method: method, Users: 100}
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(string(w.requests()(nil)))))
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, _ := w.Body(0)
-		if r.Method != method || !strings.HasPrefix(r.URL.Path, "/user/u000000") || int(r.ContentLength) != len(body) {
+		if r.Method != method || !strings.HasPrefix(r.URL.Path, "/user/u000000") ||
+			int(r.ContentLength) != len(body) {
 			t.Errorf("%s: %+v", method, r)
 		}
 	}
@@ -119,7 +126,8 @@ func TestNobodyThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	if _, err := (Workload{Method: http.MethodGet, Users: 1}).Open(t.Context(), l.Addr().String(), Pace{Rate: 1, Connections: 1, Duration: time.Second}); err == nil {
+	if _, err := (Workload{Method: http.MethodGet, Users: 1}).Open(t.Context(), l.Addr().String(),
+		Pace{Rate: 1, Connections: 1, Duration: time.Second}); err == nil {
 		t.Error("no error")
 	}
 }

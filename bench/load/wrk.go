@@ -52,18 +52,23 @@ func (c Closed) Check(answer int) error {
 	const digits = 4
 	switch e := c.Errors; {
 	case e.Connect+e.Read+e.Write+e.Status+e.Timeout > 0:
-		return fmt.Errorf("errors: connect %d, read %d, write %d, status %d, timeout %d", e.Connect, e.Read, e.Write, e.Status, e.Timeout)
+		return fmt.Errorf("errors: connect %d, read %d, write %d, status %d, timeout %d", e.Connect,
+			e.Read, e.Write, e.Status, e.Timeout)
 	case c.Requests == 0:
 		return errors.New("no answer")
 	}
-	if mean := float64(c.Bytes) / float64(c.Requests); mean < float64(answer-digits) || mean > float64(answer+digits) {
-		return fmt.Errorf("answers have %.1f bytes on average, and a right one has %d", mean, answer)
+	if mean := float64(c.Bytes) / float64(c.Requests); mean < float64(answer-digits) ||
+		mean > float64(answer+digits) {
+		return fmt.Errorf("answers have %.1f bytes on average, and a right one has %d", mean,
+			answer)
 	}
 	return nil
 }
 
 // Wrk runs wrk for a time, which it knows in whole seconds, with a number of connections.
-func (w Workload) Wrk(ctx context.Context, base string, connections int, duration time.Duration) (Closed, error) {
+func (w Workload) Wrk(
+	ctx context.Context, base string, connections int, duration time.Duration,
+) (Closed, error) {
 	dir, err := os.MkdirTemp("", "outset-wrk-")
 	if err != nil {
 		return Closed{}, err
@@ -80,9 +85,12 @@ func (w Workload) Wrk(ctx context.Context, base string, connections int, duratio
 	prefix, suffix, mediaType := w.around()
 	// Two threads at most: more take time from those who are measured.
 	threads := min(connections, 2, runtime.NumCPU())
-	cmd := exec.CommandContext(ctx, "wrk", "-t", strconv.Itoa(threads), "-c", strconv.Itoa(connections),
-		"-d", fmt.Sprintf("%ds", max(1, int(duration.Seconds()))), "--timeout", "10s", "-s", file, base, "--",
-		w.Method, strconv.Itoa(w.Users), users, strconv.FormatUint(w.Seed, 10), mediaType, prefix, suffix)
+	cmd := exec.CommandContext(ctx, "wrk", "-t", strconv.Itoa(threads), "-c",
+		strconv.Itoa(connections),
+		"-d", fmt.Sprintf("%ds", max(1, int(duration.Seconds()))), "--timeout", "10s", "-s", file,
+		base, "--",
+		w.Method, strconv.Itoa(w.Users), users, strconv.FormatUint(w.Seed, 10), mediaType, prefix,
+		suffix)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return Closed{}, fmt.Errorf("wrk: %w: %s", err, out)

@@ -28,7 +28,9 @@ const stopGrace = 15 * time.Second
 
 // Start runs a program with nothing in its environment but env, PATH and HOME. What it says goes to
 // a file in dir. At the end of ctx it is stopped, too.
-func Start(ctx context.Context, dir, name string, env []string, program string, args ...string) (*Process, error) {
+func Start(ctx context.Context, dir, name string, env []string, program string,
+	args ...string,
+) (*Process, error) {
 	log, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
 		return nil, err

@@ -35,22 +35,35 @@ func (r *Report) goals() (string, [][]string) {
 		{"patch", 256, Direct, 1.5},
 	} {
 		all = append(all, goal{
-			text:   fmt.Sprintf("%s, %d connections: requests/s × %s", g.operation, g.connections, g.than),
+			text: fmt.Sprintf("%s, %d connections: requests/s × %s", g.operation, g.connections,
+				g.than),
 			wanted: g.wanted, is: r.against(Closed, g.operation, g.connections, g.than, throughput),
 		})
 	}
 	all = append(all,
-		goal{"read, 1 connection: p50 × direct", true, 2.2, r.against(Closed, "read", 1, Direct, p50)},
-		goal{"replace, 1 connection: p50 × direct", true, 1.8, r.against(Closed, "replace", 1, Direct, p50)})
+		goal{
+			"read, 1 connection: p50 × direct", true, 2.2,
+			r.against(Closed, "read", 1, Direct, p50),
+		},
+		goal{
+			"replace, 1 connection: p50 × direct", true, 1.8,
+			r.against(Closed, "replace", 1, Direct, p50),
+		})
 	for _, o := range []string{"read", "replace"} {
 		all = append(all,
 			goal{o + ", open loop: p99 × direct", true, 1, r.against(Open, o, 0, Direct, p99)},
-			goal{o + ", far database: requests/s × linear with the most workers", false, 0.9, r.linear(o)},
+			goal{
+				o + ", far database: requests/s × linear with the most workers", false, 0.9,
+				r.linear(o),
+			},
 			goal{o + ": p50 with the most users × the fewest", true, 1.2, r.growth(o)})
 	}
 	for _, process := range []string{"api", "worker"} {
 		of256 := where(r.Runs, kind(Closed), side(outset), connections(256))
-		all = append(all, goal{process + ", 256 connections: MiB of memory", true, 64, spread(of256, func(r *Run) float64 { return r.RSS[process] })})
+		all = append(all, goal{
+			process + ", 256 connections: MiB of memory", true, 64,
+			spread(of256, func(r *Run) float64 { return r.RSS[process] }),
+		})
 	}
 	rows := [][]string{{"goal", "wanted", "measured", "reached"}}
 	for _, g := range all {
@@ -71,7 +84,8 @@ func (g goal) row() []string {
 		answer = "yes"
 	}
 	verb := "%.2f"
-	if !reached && fmt.Sprintf(verb, g.is.Median) == fmt.Sprintf(verb, g.wanted) { // it would look as if it were
+	// it would look as if it were
+	if !reached && fmt.Sprintf(verb, g.is.Median) == fmt.Sprintf(verb, g.wanted) {
 		verb = "%.3f"
 	}
 	return []string{g.text, fmt.Sprintf("%s %v", sign, g.wanted), g.is.text(verb), answer}
@@ -79,7 +93,9 @@ func (g goal) row() []string {
 
 // against is Outset's figure to that of another side. 0 connections stand for any number.
 func (r *Report) against(k Kind, o string, n int, other string, of figure) Spread {
-	runs := where(r.Runs, kind(k), operation(o), func(r *Run) bool { return n == 0 || r.Connections == n })
+	runs := where(r.Runs, kind(k), operation(o), func(r *Run) bool {
+		return n == 0 || r.Connections == n
+	})
 	return ratio(where(runs, side(outset)), where(runs, side(other)), of)
 }
 

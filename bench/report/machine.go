@@ -24,14 +24,19 @@ type Machine struct {
 // String is one sentence.
 func (m Machine) String() string {
 	return fmt.Sprintf("Machine: %s, %d cores, %s of memory, Linux %s; load before the first run %s; "+
-		"writing 8 KiB durably takes %v.", m.CPU, m.Cores, m.Memory, m.Kernel, m.Load, m.Sync.Round(time.Microsecond))
+		"writing 8 KiB durably takes %v.", m.CPU, m.Cores, m.Memory, m.Kernel, m.Load,
+		m.Sync.Round(time.Microsecond))
 }
 
 // ThisMachine describes the machine, with the disk that has the directory.
 func ThisMachine(dir string) (Machine, error) {
-	m := Machine{CPU: "unknown CPU", Cores: runtime.NumCPU(), Memory: "unknown", Kernel: "unknown", Load: "unknown"}
+	m := Machine{
+		CPU: "unknown CPU", Cores: runtime.NumCPU(), Memory: "unknown", Kernel: "unknown",
+		Load: "unknown",
+	}
 	for line := range lines("/proc/cpuinfo") {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+		if name, value, ok := strings.Cut(line, ":"); ok &&
+			strings.TrimSpace(name) == "model name" {
 			m.CPU = strings.TrimSpace(value)
 		}
 	}

@@ -82,13 +82,17 @@ func compared(runs []Run, first ...string) (rows [][]string) {
 	for _, s := range slices.Sorted(slices.Values(distinct(runs, sideOf))) {
 		these := where(runs, side(s))
 		rows = append(rows, append(slices.Clone(first), s, spread(these, throughput).text("%.0f"),
-			ratio(these, direct, throughput).text("%.2f"), spread(these, p50).text("%.2f"), spread(these, p99).text("%.2f")))
+			ratio(these, direct, throughput).text("%.2f"), spread(these, p50).text("%.2f"),
+			spread(these, p99).text("%.2f")))
 	}
 	return rows
 }
 
 func (r *Report) open() (string, [][]string) {
-	rows := [][]string{{"", "side", "rate/s", "p50 ms", "p99 ms", "p99 × direct", "p99.9 ms", "generator late p99 ms"}}
+	rows := [][]string{{
+		"", "side", "rate/s", "p50 ms", "p99 ms", "p99 × direct", "p99.9 ms",
+		"generator late p99 ms",
+	}}
 	runs := where(r.Runs, kind(Open))
 	for _, o := range distinct(runs, operationOf) {
 		direct := where(runs, operation(o), side(Direct))
@@ -96,8 +100,10 @@ func (r *Report) open() (string, [][]string) {
 			these := where(runs, operation(o), side(s))
 			rows = append(rows, []string{
 				o, s, spread(these, func(r *Run) float64 { return r.Rate }).text("%.0f"),
-				spread(these, p50).text("%.2f"), spread(these, p99).text("%.2f"), ratio(these, direct, p99).text("%.2f"),
-				spread(these, p999).text("%.2f"), spread(these, func(r *Run) float64 { return r.Late }).text("%.2f"),
+				spread(these, p50).text("%.2f"), spread(these, p99).text("%.2f"),
+				ratio(these, direct, p99).text("%.2f"),
+				spread(these, p999).text("%.2f"),
+				spread(these, func(r *Run) float64 { return r.Late }).text("%.2f"),
 			})
 		}
 	}
@@ -113,7 +119,8 @@ func (r *Report) workers() (string, [][]string) {
 		for _, n := range ascending(these, workersOf) {
 			same := where(these, workers(n))
 			rows = append(rows, []string{
-				o, fmt.Sprint(n), fmt.Sprint(same[0].Connections), spread(same, throughput).text("%.0f"), scaling(these, fewest, n).text("%.2f"),
+				o, fmt.Sprint(n), fmt.Sprint(same[0].Connections),
+				spread(same, throughput).text("%.0f"), scaling(these, fewest, n).text("%.2f"),
 				spread(same, p50).text("%.2f"),
 			})
 		}
@@ -122,7 +129,9 @@ func (r *Report) workers() (string, [][]string) {
 }
 
 func (r *Report) users() (string, [][]string) {
-	rows := [][]string{{"", "side", "users", "p50 ms", "p50 × that of the fewest", "p99 ms", "requests/s"}}
+	rows := [][]string{
+		{"", "side", "users", "p50 ms", "p50 × that of the fewest", "p99 ms", "requests/s"},
+	}
 	runs := where(r.Runs, kind(Users))
 	for _, o := range distinct(runs, operationOf) {
 		for _, s := range distinct(runs, sideOf) {
@@ -131,7 +140,8 @@ func (r *Report) users() (string, [][]string) {
 			for _, n := range sizes {
 				same := where(these, users(n))
 				rows = append(rows, []string{
-					o, s, fmt.Sprint(n), spread(same, p50).text("%.3f"), ratio(same, where(these, users(sizes[0])), p50).text("%.2f"),
+					o, s, fmt.Sprint(n), spread(same, p50).text("%.3f"),
+					ratio(same, where(these, users(sizes[0])), p50).text("%.2f"),
 					spread(same, p99).text("%.2f"), spread(same, throughput).text("%.0f"),
 				})
 			}
@@ -141,14 +151,19 @@ func (r *Report) users() (string, [][]string) {
 }
 
 func (r *Report) batches() (string, [][]string) {
-	rows := [][]string{{"", "connections", "requests/s", "operations in a NATS message", "operations in a transaction"}}
+	rows := [][]string{{
+		"", "connections", "requests/s", "operations in a NATS message",
+		"operations in a transaction",
+	}}
 	runs := where(r.Runs, kind(Closed), func(r *Run) bool { return r.Message > 0 })
 	for _, o := range distinct(runs, operationOf) {
 		for _, n := range ascending(where(runs, operation(o)), connectionsOf) {
 			same := where(runs, operation(o), connections(n))
 			rows = append(rows, []string{
-				o, fmt.Sprint(n), spread(same, throughput).text("%.0f"), spread(same, message).text("%.1f"),
-				spread(where(same, func(r *Run) bool { return r.Batch > 0 }), perTransaction).text("%.1f"),
+				o, fmt.Sprint(n), spread(same, throughput).text("%.0f"),
+				spread(same, message).text("%.1f"),
+				spread(where(same, func(r *Run) bool { return r.Batch > 0 }),
+					perTransaction).text("%.1f"),
 			})
 		}
 	}
@@ -163,7 +178,8 @@ func (r *Report) invalid(b *strings.Builder) {
 	heading := "\n## No results\n\n"
 	for i := range r.Runs {
 		if run := &r.Runs[i]; run.Invalid != "" {
-			fmt.Fprintf(b, "%s- %s, %s, %d connections, round %d: %s\n", heading, run.Side, run.Operation, run.Connections, run.Round+1, run.Invalid)
+			fmt.Fprintf(b, "%s- %s, %s, %d connections, round %d: %s\n", heading, run.Side,
+				run.Operation, run.Connections, run.Round+1, run.Invalid)
 			heading = ""
 		}
 	}

@@ -34,12 +34,15 @@ func (r *Report) plot(dir, name string) ([]Plot, error) {
 	for _, o := range distinct(closed, operationOf) {
 		these := where(closed, operation(o))
 		if len(distinct(these, connectionsOf)) > 1 {
-			d.lines(o+": throughput", "connections", "requests per second", true, bySide(these, connectionsOf, throughput, ""))
+			d.lines(o+": throughput", "connections", "requests per second", true,
+				bySide(these, connectionsOf, throughput, ""))
 			d.lines(o+": latency", "connections", "milliseconds", true,
-				append(bySide(these, connectionsOf, p50, " p50"), bySide(these, connectionsOf, p99, " p99")...))
+				append(bySide(these, connectionsOf, p50, " p50"),
+					bySide(these, connectionsOf, p99, " p99")...))
 		}
 	}
-	if batches := where(closed, func(r *Run) bool { return r.Message > 0 }); len(distinct(batches, connectionsOf)) > 1 {
+	if batches := where(closed, func(r *Run) bool { return r.Message > 0 }); len(distinct(batches,
+		connectionsOf)) > 1 {
 		var all []line
 		for _, o := range distinct(batches, operationOf) {
 			these := where(batches, operation(o))
@@ -55,7 +58,8 @@ func (r *Report) plot(dir, name string) ([]Plot, error) {
 		d.lines("batch size", "connections", "operations", false, all)
 	}
 	if runs := where(r.Runs, kind(Workers)); len(distinct(runs, workersOf)) > 1 {
-		d.lines("workers: throughput", "workers", "requests per second", false, byOperation(runs, workersOf, throughput))
+		d.lines("workers: throughput", "workers", "requests per second", false,
+			byOperation(runs, workersOf, throughput))
 	}
 	if runs := where(r.Runs, kind(Users)); len(distinct(runs, usersOf)) > 1 {
 		var all []line
@@ -97,7 +101,8 @@ type line struct {
 func lineOf(name string, runs []Run, x func(*Run) int, of figure) line {
 	l := line{name: name, x: ascending(runs, x)}
 	for _, at := range l.x {
-		l.values = append(l.values, spread(where(runs, func(r *Run) bool { return x(r) == at }), of))
+		l.values = append(l.values, spread(where(runs, func(r *Run) bool { return x(r) == at }),
+			of))
 	}
 	return l
 }

@@ -77,7 +77,8 @@ func (r *Report) Write(dir, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".json"), append(data, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".json"), append(data, '\n'),
+		0o644); err != nil {
 		return err
 	}
 	plots, err := r.plot(dir, name)

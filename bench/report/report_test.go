@@ -12,23 +12,37 @@ import (
 // TestWrite: all that a reader looks for is there, and what is no result isn't among the results.
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	r := &Report{Command: "the command", Commit: "abc1234", Began: time.Now(), Rounds: 2, Duration: time.Second}
+	r := &Report{
+		Command: "the command", Commit: "abc1234", Began: time.Now(), Rounds: 2,
+		Duration: time.Second,
+	}
 	for round := range 2 {
 		for i, s := range []string{Direct, "outset"} {
 			for _, n := range []int{1, 64} {
 				r.Runs = append(r.Runs, Run{
-					Kind: Closed, Side: s, Operation: "read", Connections: n, Round: round, Throughput: float64(n * 100 * (i + 1)),
-					P50: 0.1, P99: 2, CPU: map[string]float64{s: 20, "postgres": 3}, RSS: map[string]float64{s: 30}, Message: float64(i * n),
+					Kind: Closed, Side: s, Operation: "read", Connections: n, Round: round,
+					Throughput: float64(n * 100 * (i + 1)),
+					P50:        0.1, P99: 2, CPU: map[string]float64{s: 20, "postgres": 3},
+					RSS: map[string]float64{s: 30}, Message: float64(i * n),
 				})
 			}
 			r.Runs = append(r.Runs,
-				Run{Kind: Open, Side: s, Operation: "read", Rate: 100, Round: round, P50: 1, P99: float64(2 + i), P999: 3},
-				Run{Kind: Workers, Side: "outset", Operation: "read", Workers: 1 + 3*i, Round: round, Throughput: float64(100 + 260*i)},
+				Run{
+					Kind: Open, Side: s, Operation: "read", Rate: 100, Round: round, P50: 1,
+					P99: float64(2 + i), P999: 3,
+				},
+				Run{
+					Kind: Workers, Side: "outset", Operation: "read", Workers: 1 + 3*i,
+					Round: round, Throughput: float64(100 + 260*i),
+				},
 				Run{Kind: Users, Side: s, Operation: "read", Users: 1000, Round: round, P50: 1},
 				Run{Kind: Users, Side: s, Operation: "read", Users: 9000, Round: round, P50: 1.1})
 		}
 	}
-	r.Runs = append(r.Runs, Run{Kind: Closed, Side: "hono", Operation: "read", Connections: 64, Throughput: 987654, Invalid: "wrong size"})
+	r.Runs = append(r.Runs, Run{
+		Kind: Closed, Side: "hono", Operation: "read", Connections: 64,
+		Throughput: 987654, Invalid: "wrong size",
+	})
 
 	dir := filepath.Join(t.TempDir(), "results")
 	if err := r.Write(dir, "test"); err != nil {

@@ -38,17 +38,20 @@ func (s Spread) text(verb string) string {
 func where(runs []Run, conditions ...func(*Run) bool) []Run {
 	var found []Run
 	for i := range runs {
-		if runs[i].Invalid == "" && !slices.ContainsFunc(conditions, func(c func(*Run) bool) bool { return !c(&runs[i]) }) {
+		if runs[i].Invalid == "" && !slices.ContainsFunc(conditions,
+			func(c func(*Run) bool) bool { return !c(&runs[i]) }) {
 			found = append(found, runs[i])
 		}
 	}
 	return found
 }
 
-func kind(k Kind) func(*Run) bool          { return func(r *Run) bool { return r.Kind == k } }
-func side(s string) func(*Run) bool        { return func(r *Run) bool { return r.Side == s } }
-func operation(o string) func(*Run) bool   { return func(r *Run) bool { return r.Operation == o } }
-func connections(n int) func(*Run) bool    { return func(r *Run) bool { return r.Connections == n } }
+func kind(k Kind) func(*Run) bool        { return func(r *Run) bool { return r.Kind == k } }
+func side(s string) func(*Run) bool      { return func(r *Run) bool { return r.Side == s } }
+func operation(o string) func(*Run) bool { return func(r *Run) bool { return r.Operation == o } }
+func connections(n int) func(*Run) bool {
+	return func(r *Run) bool { return r.Connections == n }
+}
 func workers(n int) func(*Run) bool        { return func(r *Run) bool { return r.Workers == n } }
 func users(n int) func(*Run) bool          { return func(r *Run) bool { return r.Users == n } }
 func throughput(r *Run) float64            { return r.Throughput }

@@ -35,12 +35,15 @@ func (r *Report) cpu() (string, [][]string) {
 }
 
 func (r *Report) memory() (string, [][]string) {
-	return r.byProcess("Resident memory at the end in MiB, each process of a kind on average", rssOf, "%.0f", false)
+	return r.byProcess("Resident memory at the end in MiB, each process of a kind on average",
+		rssOf, "%.0f", false)
 }
 
 // byProcess is a table of the busiest runs: a row for each side and operation, a column for each
 // process.
-func (r *Report) byProcess(title string, of func(*Run) map[string]float64, verb string, sum bool) (string, [][]string) {
+func (r *Report) byProcess(
+	title string, of func(*Run) map[string]float64, verb string, sum bool,
+) (string, [][]string) {
 	runs := r.busiest()
 	if len(runs) == 0 {
 		return "", nil
@@ -60,7 +63,8 @@ func (r *Report) byProcess(title string, of func(*Run) map[string]float64, verb 
 			row := []string{o, s}
 			for _, name := range names {
 				having := where(these, func(r *Run) bool { _, ok := of(r)[name]; return ok })
-				row = append(row, spread(having, func(r *Run) float64 { return of(r)[name] }).text(verb))
+				row = append(row, spread(having,
+					func(r *Run) float64 { return of(r)[name] }).text(verb))
 			}
 			if sum {
 				row = append(row, spread(these, total).text(verb))

@@ -52,7 +52,8 @@ func (l *lab) plan(j job, connections ...int) {
 	j.kind, j.users = report.Closed, l.users
 	for _, j.connections = range connections {
 		if !slices.ContainsFunc(l.planned, func(p job) bool {
-			return p.label() == j.label() && p.connections == j.connections && (p.only == "" || p.only == j.only)
+			return p.label() == j.label() && p.connections == j.connections &&
+				(p.only == "" || p.only == j.only)
 		}) {
 			l.planned = append(l.planned, j)
 		}
@@ -118,7 +119,9 @@ func turns(sides []*side, round int) []*side {
 }
 
 // startSides starts those that can take part.
-func (l *lab) startSides(ctx context.Context, names ...string) (sides []*side, stop func(), err error) {
+func (l *lab) startSides(
+	ctx context.Context, names ...string,
+) (sides []*side, stop func(), err error) {
 	stop = func() {
 		for _, s := range sides {
 			s.stop()
@@ -150,7 +153,8 @@ func openLoops(ctx context.Context, l *lab) error {
 	for round := range l.rounds {
 		for _, operation := range []string{read, replace} {
 			j := job{kind: report.Open, operation: operation, connections: l.most(), users: l.users}
-			top, err := j.workload(sides[0], round).Wrk(ctx, sides[0].base, j.connections, l.duration)
+			top, err := j.workload(sides[0], round).Wrk(ctx, sides[0].base, j.connections,
+				l.duration)
 			if err != nil {
 				return err
 			}
@@ -170,7 +174,9 @@ func scaleUsers(ctx context.Context, l *lab) error {
 	for _, n := range l.sizes {
 		if err := l.withUsers(ctx, n, func(s *side, round int) error {
 			for _, operation := range []string{read, replace} {
-				j := job{kind: report.Users, operation: operation, connections: connections, users: n}
+				j := job{
+					kind: report.Users, operation: operation, connections: connections, users: n,
+				}
 				if err := l.closedLoop(ctx, s, j, round); err != nil {
 					return err
 				}
@@ -185,7 +191,9 @@ func scaleUsers(ctx context.Context, l *lab) error {
 
 // withUsers lets direct and Outset take turns on databases of their own, which are dropped
 // afterwards.
-func (l *lab) withUsers(ctx context.Context, users int, measure func(s *side, round int) error) error {
+func (l *lab) withUsers(
+	ctx context.Context, users int, measure func(s *side, round int) error,
+) error {
 	own := *l
 	own.users = users
 	sides, stop, err := own.startSides(ctx, "direct", "outset")
@@ -196,7 +204,8 @@ func (l *lab) withUsers(ctx context.Context, users int, measure func(s *side, ro
 		stop()
 		for _, s := range sides {
 			if users != l.users {
-				l.drop(context.WithoutCancel(ctx), databaseName(s.database)) // ten million take gigabytes
+				// ten million take gigabytes
+				l.drop(context.WithoutCancel(ctx), databaseName(s.database))
 			}
 		}
 	}()

@@ -63,7 +63,8 @@ func newLab(ctx context.Context, o options, log *slog.Logger) (l *lab, err error
 	}
 	log.Info("building")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.bin+"/",
-		"./cmd/api", "./cmd/worker", "./bench/direct", "./bench/static", "./bench/queue", "./bench/openloop")
+		"./cmd/api", "./cmd/worker", "./bench/direct", "./bench/static", "./bench/queue",
+		"./bench/openloop")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return l, fmt.Errorf("go build: %w\n%s", err, out)
@@ -76,7 +77,10 @@ func newLab(ctx context.Context, o options, log *slog.Logger) (l *lab, err error
 		data = filepath.Join(l.dir, "postgres")
 	}
 	log.Info("starting Postgres", "dir", data)
-	if l.postgres, err = localpg.Start(ctx, localpg.Options{Dir: data, Log: log, Settings: postgresSettings}); err != nil {
+	if l.postgres, err = localpg.Start(ctx, localpg.Options{
+		Dir: data, Log: log,
+		Settings: postgresSettings,
+	}); err != nil {
 		return l, err
 	}
 	err = l.fillLog(ctx)

@@ -52,7 +52,10 @@ func parse(args []string) (o options, err error) {
 	}
 	words := func(to *[]string, name, value, help string) {
 		*to = strings.Split(value, ",")
-		f.Func(name, help+" (default "+value+")", func(s string) error { *to = strings.Split(s, ","); return nil })
+		f.Func(name, help+" (default "+value+")", func(s string) error {
+			*to = strings.Split(s, ",")
+			return nil
+		})
 	}
 	numbers := func(to *[]int, name, value, help string) {
 		read := func(s string) error {
@@ -70,21 +73,27 @@ func parse(args []string) (o options, err error) {
 		f.Func(name, help+" (default "+value+")", read)
 	}
 	words(&o.experiments, "experiments", strings.Join(known, ","), "what to measure")
-	words(&o.sides, "sides", "outset,direct,hono,static", "who takes part; outset:N has N workers, outset@DIR programs of another build, outset+NAME=VALUE a variable, direct:N a pool of N; ratios need direct")
+	words(&o.sides, "sides", "outset,direct,hono,static",
+		"who takes part; outset:N has N workers, outset@DIR programs of another build, outset+NAME=VALUE a variable, direct:N a pool of N; ratios need direct")
 	numbers(&o.connections, "connections", "1,64,256", "of the load generator")
 	f.IntVar(&o.users, "users", 200_000, "users in the tables")
-	numbers(&o.sizes, "sizes", "1000,100000,10000000", "users in the tables, of the experiment users")
+	numbers(&o.sizes, "sizes", "1000,100000,10000000",
+		"users in the tables, of the experiment users")
 	f.IntVar(&o.workers, "workers", 1, "worker processes")
 	numbers(&o.scale, "scale", "1,2,4,8,16", "worker processes, of the experiment workers")
 	f.IntVar(&o.perWorker, "per-worker", 4, "connections for each worker, of the experiment workers")
-	f.DurationVar(&o.wait, "wait", 5*time.Millisecond, "what a round trip to the database takes more, of the experiment workers")
+	f.DurationVar(&o.wait, "wait", 5*time.Millisecond,
+		"what a round trip to the database takes more, of the experiment workers")
 	f.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
 	f.DurationVar(&o.duration, "duration", 8*time.Second, "of one run, in whole seconds")
-	f.DurationVar(&o.warmup, "warmup", 2*time.Second, "before each run, in whole seconds; 0: only before the first of a side")
+	f.DurationVar(&o.warmup, "warmup", 2*time.Second,
+		"before each run, in whole seconds; 0: only before the first of a side")
 	f.StringVar(&o.data, "data", "", "folder for the database, on the disk to measure (default: a new one in TMPDIR)")
 	f.StringVar(&o.results, "results", "bench/results", "folder of the results")
-	f.StringVar(&o.name, "name", time.Now().UTC().Format("2006-01-02-1504"), "of the results' files")
-	f.StringVar(&o.hono, "hono", "../shared/peers/hono", "folder of the Hono peer, which is not part of this repository")
+	f.StringVar(&o.name, "name", time.Now().UTC().Format("2006-01-02-1504"),
+		"of the results' files")
+	f.StringVar(&o.hono, "hono", "../shared/peers/hono",
+		"folder of the Hono peer, which is not part of this repository")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

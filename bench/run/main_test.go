@@ -17,10 +17,16 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(o.experiments, []string{"reads", "cpu"}) || !slices.Equal(o.connections, []int{4, 8}) || o.duration != 2*time.Second {
+	if !slices.Equal(o.experiments, []string{"reads", "cpu"}) ||
+		!slices.Equal(o.connections, []int{4, 8}) || o.duration != 2*time.Second {
 		t.Errorf("%+v", o)
 	}
-	for _, args := range [][]string{{"-experiments", "dreams"}, {"-connections", "0"}, {"-rounds", "0"}, {"-duration", "1ms"}} {
+	for _, args := range [][]string{
+		{"-experiments", "dreams"},
+		{"-connections", "0"},
+		{"-rounds", "0"},
+		{"-duration", "1ms"},
+	} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%s: no error", args)
 		}
@@ -46,7 +52,10 @@ func TestPlan(t *testing.T) {
 			t.Errorf("only %s: %+v", j.only, j)
 		}
 	}
-	for label, want := range map[string]int{"read": 4, "replace": 4, "patch": 2, "read, Zipf": 1, "replace, Zipf": 1} {
+	for label, want := range map[string]int{
+		"read": 4, "replace": 4, "patch": 2, "read, Zipf": 1,
+		"replace, Zipf": 1,
+	} {
 		if count[label] != want {
 			t.Errorf("%s: %d times, want %d", label, count[label], want)
 		}
@@ -57,8 +66,15 @@ func TestPlan(t *testing.T) {
 func TestAsDeployed(t *testing.T) {
 	t.Parallel()
 	for file, wants := range map[string][]string{
-		"../../deploy/Dockerfile": {"AS api\nENV " + wakeful + "\n", "AS worker\nENV " + wakeful + "\n"},
-		"../../compose.yaml":      {strings.Replace(wakeful, "=", ": ", 1), "GOMAXPROCS: ${NATS_PROCESSORS:-" + strings.TrimPrefix(oneProcessor, "GOMAXPROCS=") + "}"},
+		"../../deploy/Dockerfile": {
+			"AS api\nENV " + wakeful + "\n",
+			"AS worker\nENV " + wakeful + "\n",
+		},
+		"../../compose.yaml": {
+			strings.Replace(wakeful, "=", ": ", 1),
+			"GOMAXPROCS: ${NATS_PROCESSORS:-" + strings.TrimPrefix(oneProcessor, "GOMAXPROCS=") +
+				"}",
+		},
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -75,7 +91,10 @@ func TestAsDeployed(t *testing.T) {
 func TestParseSpec(t *testing.T) {
 	t.Parallel()
 	s, err := parseSpec("outset:2@/tmp/bin+GOGC=400+LOG_LEVEL=info")
-	want := spec{kind: "outset", number: 2, folder: "/tmp/bin", env: []string{"GOGC=400", "LOG_LEVEL=info"}, name: s.name}
+	want := spec{
+		kind: "outset", number: 2, folder: "/tmp/bin",
+		env: []string{"GOGC=400", "LOG_LEVEL=info"}, name: s.name,
+	}
 	if err != nil || !reflect.DeepEqual(s, want) {
 		t.Errorf("%+v, %v", s, err)
 	}

@@ -34,7 +34,8 @@ type job struct {
 
 // wants tells whether the side is of interest and can do it.
 func (j job) wants(s *side) bool {
-	return s.methods[j.operation] != "" && (j.only == "" || slices.Contains(strings.Fields(j.only), s.kind))
+	return s.methods[j.operation] != "" && (j.only == "" ||
+		slices.Contains(strings.Fields(j.only), s.kind))
 }
 
 // label is what the report calls the operation.
@@ -46,7 +47,10 @@ func (j job) label() string {
 }
 
 func (j job) workload(s *side, round int) load.Workload {
-	return load.Workload{Method: s.methods[j.operation], Users: j.users, Zipf: j.zipf, Seed: uint64(round)*1000 + uint64(j.connections)}
+	return load.Workload{
+		Method: s.methods[j.operation], Users: j.users, Zipf: j.zipf,
+		Seed: uint64(round)*1000 + uint64(j.connections),
+	}
 }
 
 func (j job) newRun(s *side, round int) report.Run {
@@ -122,8 +126,10 @@ func (l *lab) add(run report.Run, wrong error) {
 		run.Invalid = wrong.Error()
 	}
 	l.report.Runs = append(l.report.Runs, run)
-	l.log.Info("measured", "side", run.Side, "operation", run.Operation, "connections", run.Connections, "users", run.Users,
-		"workers", run.Workers, "round", run.Round+1, "throughput", int(run.Throughput), "p50", run.P50, "p99", run.P99, "invalid", run.Invalid)
+	l.log.Info("measured", "side", run.Side, "operation", run.Operation, "connections",
+		run.Connections, "users", run.Users,
+		"workers", run.Workers, "round", run.Round+1, "throughput", int(run.Throughput), "p50",
+		run.P50, "p99", run.P99, "invalid", run.Invalid)
 }
 
 // usage is what a side and its servers have used until now.
@@ -244,7 +250,8 @@ func checkAnswer(answer *http.Response, w load.Workload) error {
 		return err
 	}
 	if answer.StatusCode/100 != 2 || len(body) != w.AnswerBytes() || !json.Valid(body) {
-		return fmt.Errorf("the answer to %s is %s with %d bytes: %.100s", w.Method, answer.Status, len(body), body)
+		return fmt.Errorf("the answer to %s is %s with %d bytes: %.100s", w.Method, answer.Status,
+			len(body), body)
 	}
 	return nil
 }
@@ -258,8 +265,10 @@ func (l *lab) openLoop(ctx context.Context, s *side, j job, round int, rate floa
 		return err
 	}
 	warmup := min(time.Second, l.duration/4)
-	cmd := exec.CommandContext(ctx, l.program("openloop"), "-addr", strings.TrimPrefix(s.base, "http://"),
-		"-method", w.Method, "-users", strconv.Itoa(w.Users), "-seed", strconv.FormatUint(w.Seed, 10),
+	cmd := exec.CommandContext(ctx, l.program("openloop"), "-addr",
+		strings.TrimPrefix(s.base, "http://"),
+		"-method", w.Method, "-users", strconv.Itoa(w.Users), "-seed",
+		strconv.FormatUint(w.Seed, 10),
 		"-rate", strconv.FormatFloat(rate, 'f', 0, 64), "-connections", strconv.Itoa(j.connections),
 		"-warmup", warmup.String(), "-duration", l.duration.String())
 	out, err := cmd.Output()
@@ -277,8 +286,10 @@ func (l *lab) openLoop(ctx context.Context, s *side, j job, round int, rate floa
 		return err
 	}
 	run.Rate, run.Throughput = rate, float64(o.Requests)/l.duration.Seconds()
-	run.P50, run.P99, run.P999, run.Late = o.Latency.P50/1e3, o.Latency.P99/1e3, o.Latency.P999/1e3, o.Late.P99/1e3
-	began.fill(&run, ended, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), rate*(l.duration+warmup).Seconds())
+	run.P50, run.P99, run.P999, run.Late = o.Latency.P50/1e3, o.Latency.P99/1e3, o.Latency.P999/1e3,
+		o.Late.P99/1e3
+	began.fill(&run, ended, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(),
+		rate*(l.duration+warmup).Seconds())
 	l.add(run, errors.Join(wrong, sample(ctx, s, w)))
 	return nil
 }

@@ -35,7 +35,8 @@ func (l *lab) startOutset(ctx context.Context, what spec, database string) (*sid
 		return nil, err
 	}
 	s := &side{
-		name: what.name, kind: what.kind, base: "http://" + local(ports[0]), database: database, methods: allMethods,
+		name: what.name, kind: what.kind, base: "http://" + local(ports[0]), database: database,
+		methods: allMethods,
 		workers: what.number, monitor: "http://" + local(ports[2]) + "/connz",
 	}
 	queue := "nats://" + local(ports[1])
@@ -44,7 +45,9 @@ func (l *lab) startOutset(ctx context.Context, what spec, database string) (*sid
 }
 
 func (s *side) startAll(ctx context.Context, l *lab, what spec, queue string, ports []int) error {
-	p, err := s.run(ctx, l, "nats", what.file()+"-nats", append([]string{oneProcessor}, what.env...), l.program("queue"), "-port", strconv.Itoa(ports[1]), "-monitor", strconv.Itoa(ports[2]))
+	p, err := s.run(ctx, l, "nats", what.file()+"-nats",
+		append([]string{oneProcessor}, what.env...), l.program("queue"), "-port",
+		strconv.Itoa(ports[1]), "-monitor", strconv.Itoa(ports[2]))
 	if err != nil {
 		return err
 	}
@@ -52,15 +55,18 @@ func (s *side) startAll(ctx context.Context, l *lab, what spec, queue string, po
 		return err
 	}
 	folder := cmp.Or(what.folder, l.bin)
-	common := append([]string{"NATS_URL=" + queue, "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn"}, what.env...)
+	common := append([]string{"NATS_URL=" + queue, "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn"},
+		what.env...)
 	for i := range s.workers {
 		env := append([]string{"DATABASE_URL=" + s.database}, common...)
-		if _, err := s.run(ctx, l, "worker", fmt.Sprintf("%s-worker-%d", what.file(), i), env, filepath.Join(folder, "worker")); err != nil {
+		if _, err := s.run(ctx, l, "worker", fmt.Sprintf("%s-worker-%d", what.file(), i), env,
+			filepath.Join(folder, "worker")); err != nil {
 			return err
 		}
 	}
 	env := append([]string{"HTTP_ADDR=" + local(ports[0])}, common...)
-	if p, err = s.run(ctx, l, "api", what.file()+"-api", env, filepath.Join(folder, "api")); err != nil {
+	if p, err = s.run(ctx, l, "api", what.file()+"-api", env,
+		filepath.Join(folder, "api")); err != nil {
 		return err
 	}
 	return s.serves(ctx, p)
@@ -127,7 +133,9 @@ func (s *side) requests(ctx context.Context) (int64, error) {
 	if err := json.NewDecoder(answer.Body).Decode(&clients); err != nil {
 		return 0, err
 	}
-	i := slices.IndexFunc(clients.Conns, func(c *server.ConnInfo) bool { return c.Name == "outset api" })
+	i := slices.IndexFunc(clients.Conns, func(c *server.ConnInfo) bool {
+		return c.Name == "outset api"
+	})
 	if i < 0 {
 		return 0, errors.New("the NATS server has no client with the API's name")
 	}

@@ -53,7 +53,8 @@ func (l *lab) transactionRate(ctx context.Context, name string) float64 {
 		return 0
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	const every, first, least = 250 * time.Millisecond, 1200 * time.Millisecond, 1500 * time.Millisecond
+	const every, first, least = 250 * time.Millisecond, 1200 * time.Millisecond,
+		1500 * time.Millisecond
 	began := time.Now()
 	var start, last time.Time
 	var startCount, lastCount int64

@@ -47,7 +47,10 @@ func (l *lab) withWorkers(ctx context.Context, database string, workers, round i
 	}
 	defer s.stop()
 	for _, operation := range []string{read, replace} {
-		j := job{kind: report.Workers, operation: operation, connections: l.perWorker * workers, users: l.users}
+		j := job{
+			kind: report.Workers, operation: operation, connections: l.perWorker * workers,
+			users: l.users,
+		}
 		if err := l.closedLoop(ctx, s, j, round); err != nil {
 			return err
 		}
@@ -79,7 +82,10 @@ func (l *lab) farAway(ctx context.Context, database string) (far string, stop fu
 	u.RawQuery = query.Encode()
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- delay.Serve(ctx, listener, "unix", filepath.Join(config.Host, socket), l.wait) }()
+	go func() {
+		done <- delay.Serve(ctx, listener, "unix", filepath.Join(config.Host, socket),
+			l.wait)
+	}()
 	return u.String(), func() {
 		cancel()
 		if err := <-done; err != nil {

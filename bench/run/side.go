@@ -38,7 +38,9 @@ const (
 )
 
 var (
-	allMethods    = map[string]string{read: http.MethodGet, replace: http.MethodPut, patch: http.MethodPatch}
+	allMethods = map[string]string{
+		read: http.MethodGet, replace: http.MethodPut, patch: http.MethodPatch,
+	}
 	staticMethods = map[string]string{read: http.MethodGet, replace: http.MethodPut}
 	honoMethods   = map[string]string{read: http.MethodGet, replace: http.MethodPost}
 )
@@ -52,7 +54,9 @@ func (s *side) stop() {
 
 // run starts a process of the side, whose use is counted under a name. All get wakeful; Hono, which
 // isn't in Go, doesn't look at it.
-func (s *side) run(ctx context.Context, l *lab, part, log string, env []string, program string, args ...string) (*process.Process, error) {
+func (s *side) run(ctx context.Context, l *lab, part, log string, env []string, program string,
+	args ...string,
+) (*process.Process, error) {
 	p, err := process.Start(ctx, l.dir, log, append([]string{wakeful}, env...), program, args...)
 	if err != nil {
 		return nil, err
@@ -107,7 +111,10 @@ func (l *lab) startDirect(ctx context.Context, what spec, database string) (*sid
 		return nil, err
 	}
 	addr := local(ports[0])
-	s := &side{name: what.name, kind: what.kind, base: "http://" + addr, database: database, methods: allMethods}
+	s := &side{
+		name: what.name, kind: what.kind, base: "http://" + addr, database: database,
+		methods: allMethods,
+	}
 	args := []string{"-http", addr, "-database", database}
 	if what.number > 0 {
 		args = append(args, "-connections", strconv.Itoa(what.number))
@@ -127,13 +134,17 @@ func (l *lab) startHono(ctx context.Context, database string) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &side{name: "hono", kind: "hono", base: "http://" + local(ports[0]), database: database, methods: honoMethods}
+	s := &side{
+		name: "hono", kind: "hono", base: "http://" + local(ports[0]), database: database,
+		methods: honoMethods,
+	}
 	script, err := filepath.Abs(filepath.Join(l.hono, "run.sh"))
 	if err != nil {
 		return nil, err
 	}
 	// The driver takes the socket from the environment only.
-	p, err := s.run(ctx, l, "node", "hono", env, script, "postgres:///"+databaseName(database), strconv.Itoa(copies), strconv.Itoa(ports[0]))
+	p, err := s.run(ctx, l, "node", "hono", env, script, "postgres:///"+databaseName(database),
+		strconv.Itoa(copies), strconv.Itoa(ports[0]))
 	if err == nil {
 		s.parts = []process.Part{
 			{Name: "node", PID: p.PID(), Command: "node"},

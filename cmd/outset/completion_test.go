@@ -59,7 +59,8 @@ func TestCompletions(t *testing.T) {
 func TestCompletionScripts(t *testing.T) {
 	t.Parallel()
 	s := newShell(t, "http://127.0.0.1:1")
-	if err := errors.Join(os.Mkdir(filepath.Join(s.dir, "bin"), 0o700), os.Symlink(os.Args[0], filepath.Join(s.dir, "bin", "outset"))); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Join(s.dir, "bin"), 0o700),
+		os.Symlink(os.Args[0], filepath.Join(s.dir, "bin", "outset"))); err != nil {
 		t.Fatal(err)
 	}
 	for shell, command := range map[string]string{

@@ -52,7 +52,8 @@ func TestElsewhere(t *testing.T) {
 	queue, natsURL := startServer(t)
 	databaseURL := pgtest.ForTest(t)
 	data := filepath.Join(pgtest.TempDir(t), "data")
-	p := start(t, env("NATS_URL="+natsURL, "DATABASE_URL="+databaseURL, "OUTSET_DATA="+data, "NATS_ADDR="), upArgs()...)
+	p := start(t, env("NATS_URL="+natsURL, "DATABASE_URL="+databaseURL, "OUTSET_DATA="+data,
+		"NATS_ADDR="), upArgs()...)
 	at := p.ready(t)
 	if !strings.Contains(at.nats, queue.Addr().String()) {
 		t.Errorf("NATS is at %s, want %s", at.nats, queue.Addr())
@@ -86,7 +87,9 @@ func TestCtrlCBeforeReady(t *testing.T) {
 	t.Run("the database does not come", func(t *testing.T) {
 		t.Parallel()
 		p := start(t, env("DATABASE_URL=postgres://127.0.0.1:1/nowhere"), upArgs()...)
-		eventually(t, "it waits", func() bool { return strings.Contains(p.stderr.String(), "trying on") })
+		eventually(t, "it waits", func() bool {
+			return strings.Contains(p.stderr.String(), "trying on")
+		})
 		p.stop(t)
 	})
 	t.Run("the database is being made", func(t *testing.T) {
@@ -104,8 +107,11 @@ func TestCtrlCBeforeReady(t *testing.T) {
 	})
 	t.Run("NATS does not come", func(t *testing.T) {
 		t.Parallel()
-		p := start(t, env("NATS_URL=nats://127.0.0.1:1", "DATABASE_URL="+pgtest.ForTest(t)), upArgs()...)
-		eventually(t, "the API listens", func() bool { return strings.Contains(p.stderr.String(), "api listening") })
+		p := start(t, env("NATS_URL=nats://127.0.0.1:1", "DATABASE_URL="+pgtest.ForTest(t)),
+			upArgs()...)
+		eventually(t, "the API listens", func() bool {
+			return strings.Contains(p.stderr.String(), "api listening")
+		})
 		p.stop(t)
 		if printed := p.stdout.String(); printed != "" {
 			t.Errorf("not ready, and yet: %s", printed)

@@ -31,7 +31,8 @@ func TestExits(t *testing.T) {
 		{fmt.Errorf("%w: %w", client.ErrIncomplete, context.Canceled), exitInterrupted, false},
 		{fmt.Errorf("%w: %w", client.ErrOutcomeUnknown, context.Canceled), exitInterrupted, true},
 	} {
-		if code, text := exitFor(c.err), explain(c.err).Error(); code != c.code || strings.Contains(text, inDoubt) != c.doubt {
+		if code, text := exitFor(c.err), explain(c.err).Error(); code != c.code ||
+			strings.Contains(text, inDoubt) != c.doubt {
 			t.Errorf("%v: exit code %d, %q", c.err, code, text)
 		}
 	}

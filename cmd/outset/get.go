@@ -51,7 +51,9 @@ func (g get) Run(ctx context.Context, stdout io.Writer) error {
 	})
 }
 
-func (g get) fetch(ctx context.Context, c *client.Client, path client.Path) (json.RawMessage, error) {
+func (g get) fetch(ctx context.Context, c *client.Client, path client.Path) (json.RawMessage,
+	error,
+) {
 	var s client.Settings
 	var err error
 	switch {
@@ -90,7 +92,8 @@ func lookup(document json.RawMessage, path client.Path) (json.RawMessage, error)
 	for i, token := range path {
 		next, ok := child(document, token)
 		if !ok {
-			return nil, fmt.Errorf("%w: there is no value at %q", client.ErrNotFound, path[:i+1].String())
+			return nil, fmt.Errorf("%w: there is no value at %q", client.ErrNotFound,
+				path[:i+1].String())
 		}
 		document = next
 	}
@@ -105,7 +108,8 @@ func child(parent json.RawMessage, token string) (json.RawMessage, bool) {
 	}
 	var array []json.RawMessage
 	n, err := strconv.Atoi(token)
-	if err != nil || json.Unmarshal(parent, &array) != nil || n < 0 || n >= len(array) || strconv.Itoa(n) != token {
+	if err != nil || json.Unmarshal(parent, &array) != nil || n < 0 || n >= len(array) ||
+		strconv.Itoa(n) != token {
 		return nil, false
 	}
 	return array[n], true

@@ -17,7 +17,9 @@ import (
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 )
 
-var update = flag.Bool("update", false, "write what the sessions in testdata print instead of comparing it")
+var update = flag.Bool(
+	"update", false, "write what the sessions in testdata print instead of comparing it",
+)
 
 // TestSessions runs what the files in testdata show: commands in a shell, what each prints, and its
 // exit code if that isn't 0. Each session has a service of its own, and an empty directory to work
@@ -87,7 +89,9 @@ func newShell(t *testing.T, server string) shell {
 		t.Fatal(err)
 	}
 	// The last of two variables of a name counts.
-	return shell{t.TempDir(), server, env("PATH="+bin+":"+os.Getenv("PATH"), "OUTSET_URL="+server, "TZ=UTC")}
+	return shell{
+		t.TempDir(), server, env("PATH="+bin+":"+os.Getenv("PATH"), "OUTSET_URL="+server, "TZ=UTC"),
+	}
 }
 
 // replay returns a session with what its commands print now.

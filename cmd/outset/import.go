@@ -52,7 +52,9 @@ func (i importCommand) Run(ctx context.Context, stdin io.Reader, stdout io.Write
 }
 
 // report tells what became of the lines: people of those that failed, programs of all.
-func (i importCommand) report(stdout io.Writer, bar progress, outcomes iter.Seq2[client.Outcome, error]) error {
+func (i importCommand) report(
+	stdout io.Writer, bar progress, outcomes iter.Seq2[client.Outcome, error],
+) error {
 	var done outcome
 	for o, err := range outcomes {
 		if err == nil {
@@ -90,7 +92,9 @@ func (i importCommand) tell(stdout io.Writer, bar progress, o client.Outcome) er
 	case i.json(stdout) && e == nil:
 		return printJSON(stdout, outcomeRow{Line: o.Line, User: o.User, Version: o.Version})
 	case i.json(stdout):
-		return printJSON(stdout, outcomeRow{Line: o.Line, User: o.User, Kind: e.Kind, Error: explain(e).Error()})
+		return printJSON(stdout, outcomeRow{
+			Line: o.Line, User: o.User, Kind: e.Kind, Error: explain(e).Error(),
+		})
 	case o.Err != nil:
 		bar.clear()
 		fmt.Fprintf(os.Stderr, "line %d, user %q: %v\n", o.Line, o.User, explain(o.Err))

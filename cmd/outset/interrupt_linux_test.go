@@ -17,7 +17,10 @@ import (
 // TestInterruptedInput: whoever has begun to type settings may stop. Nothing is asked then.
 func TestInterruptedInput(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"set 42 -", "set 42 theme -", "patch 42 -", "schema set -", "schema check -"} {
+	for _, args := range []string{
+		"set 42 -", "set 42 theme -", "patch 42 -", "schema set -",
+		"schema check -",
+	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
 			r, w, err := os.Pipe()
@@ -106,7 +109,8 @@ func TestNohup(t *testing.T) {
 	}
 	<-asked
 	_ = c.Process.Signal(syscall.SIGHUP)
-	time.AfterFunc(100*time.Millisecond, func() { close(hung) }) // one that obeys the signal is faster
+	// one that obeys the signal is faster
+	time.AfterFunc(100*time.Millisecond, func() { close(hung) })
 	if err := c.Wait(); err != nil {
 		t.Error(err)
 	}

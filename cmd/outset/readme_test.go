@@ -21,7 +21,8 @@ func TestReadmeTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, _ := strings.Cut(string(readme), "\n| variable |") // other tables have rows for GET and PUT
+	// other tables have rows for GET and PUT
+	_, table, _ := strings.Cut(string(readme), "\n| variable |")
 	rows := make(map[string]string)
 	for _, row := range regexp.MustCompile("(?m)^\\| (`[A-Z_`, ]+) \\|(.*)$").FindAllStringSubmatch(table, -1) {
 		for _, name := range regexp.MustCompile("[A-Z_]+").FindAllString(row[1], -1) {
@@ -38,7 +39,8 @@ func TestReadmeTable(t *testing.T) {
 			for _, name := range flag.Envs {
 				known[name] = true
 				if row, ok := rows[name]; !ok || !strings.Contains(row, flag.Default) {
-					t.Errorf("%s with the default %q is not in the README: %q", name, flag.Default, row)
+					t.Errorf("%s with the default %q is not in the README: %q", name, flag.Default,
+						row)
 				}
 			}
 		}

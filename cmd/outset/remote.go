@@ -64,7 +64,9 @@ func (c conditions) options() (options []client.WriteOption) {
 
 // write has f change the user's settings, or without a user the schema, and prints the version that
 // this led to.
-func (r remote) write(w io.Writer, user string, f func(c *client.Client) (version int64, err error)) error {
+func (r remote) write(
+	w io.Writer, user string, f func(c *client.Client) (version int64, err error),
+) error {
 	return r.with(func(c *client.Client) error {
 		version, err := f(c)
 		switch {
@@ -119,9 +121,13 @@ func argument(ctx context.Context, text string, stdin io.Reader) ([]byte, error)
 		}
 		return all, nil
 	case <-ctx.Done():
-		return nil, program.WithCode(exitInterrupted, errors.New("interrupted, and nothing was sent"))
+		return nil, program.WithCode(exitInterrupted,
+			errors.New("interrupted, and nothing was sent"))
 	}
 }
 
 // plain is an error of the client's without the name that the program prints itself.
-func plain(err error) error { return errors.New(visible(strings.TrimPrefix(err.Error(), "outset: "))) }
+func plain(err error) error {
+	return errors.New(visible(strings.TrimPrefix(err.Error(),
+		"outset: ")))
+}

@@ -32,7 +32,8 @@ func TestSave(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Chmod, because the mode of a new file depends on the umask.
-	if err := errors.Join(os.Chmod(in("old"), 0o664), os.Symlink("old", in("link")), os.Symlink("nowhere", in("dangling")), os.Mkdir(in("dir"), 0o700)); err != nil {
+	if err := errors.Join(os.Chmod(in("old"), 0o664), os.Symlink("old", in("link")),
+		os.Symlink("nowhere", in("dangling")), os.Mkdir(in("dir"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
@@ -54,7 +55,8 @@ func TestSave(t *testing.T) {
 		err := saves(in(c.path), text, c.failure)
 		got, failed := os.ReadFile(in(c.path))
 		info, failed2 := os.Stat(in(c.path))
-		if !errors.Is(err, c.failure) || errors.Join(failed, failed2) != nil || string(got) != c.content || info.Mode() != c.mode {
+		if !errors.Is(err, c.failure) || errors.Join(failed, failed2) != nil ||
+			string(got) != c.content || info.Mode() != c.mode {
 			t.Errorf("%s: %v, %q, %v", c.path, err, got, info.Mode())
 		}
 	}
@@ -62,7 +64,11 @@ func TestSave(t *testing.T) {
 		t.Errorf("the link leads to %q, %v", to, err)
 	}
 	for _, name := range []string{"dir", "dangling", "nowhere/new"} {
-		if err := saveTo(in(name), func(io.Writer) error { t.Errorf("asked for %s", name); return nil }); err == nil {
+		if err := saveTo(in(name), func(io.Writer) error {
+			t.Errorf("asked for %s",
+				name)
+			return nil
+		}); err == nil {
 			t.Errorf("%s was written", name)
 		}
 	}
@@ -83,8 +89,12 @@ func TestSaveThrough(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, from := range map[string]func() ([]byte, error){
-		fifo:                           func() ([]byte, error) { return os.ReadFile(fifo) },
-		fmt.Sprint("/dev/fd/", w.Fd()): func() ([]byte, error) { b := make([]byte, 4); _, err := io.ReadFull(r, b); return b, err },
+		fifo: func() ([]byte, error) { return os.ReadFile(fifo) },
+		fmt.Sprint("/dev/fd/", w.Fd()): func() ([]byte, error) {
+			b := make([]byte, 4)
+			_, err := io.ReadFull(r, b)
+			return b, err
+		},
 	} {
 		var reading sync.WaitGroup
 		reading.Go(func() {

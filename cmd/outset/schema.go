@@ -83,7 +83,8 @@ type schemaCheck struct {
 type brokenError struct{ client.Check }
 
 func (b brokenError) Error() string {
-	return fmt.Sprintf("the schema would refuse the settings of %d of %s", b.Broken, count(b.Checked, "user"))
+	return fmt.Sprintf("the schema would refuse the settings of %d of %s", b.Broken,
+		count(b.Checked, "user"))
 }
 func (b brokenError) Is(target error) bool { return target == client.ErrViolation }
 

@@ -66,7 +66,9 @@ func (s set) all(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	case err != nil:
 		return err
 	case s.First != "-" && !json.Valid(document):
-		return program.Usage(errors.New("settings are a JSON object; to set one value give its path and the value"))
+		return program.Usage(
+			errors.New("settings are a JSON object; to set one value give its path and the value"),
+		)
 	}
 	return s.write(stdout, s.User, func(c *client.Client) (int64, error) {
 		put, err := c.Put(ctx, s.User, document, s.options()...)

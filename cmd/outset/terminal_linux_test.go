@@ -44,7 +44,8 @@ func (s shell) onTerminal(t *testing.T, args ...string) string {
 	ours, theirs := terminal(t)
 	var shown strings.Builder
 	var reading sync.WaitGroup
-	reading.Go(func() { _, _ = io.Copy(&shown, ours) }) // ends with an error when the last of the other end is closed
+	// ends with an error when the last of the other end is closed
+	reading.Go(func() { _, _ = io.Copy(&shown, ours) })
 	c := exec.CommandContext(t.Context(), os.Args[0], args...)
 	c.Dir, c.Env, c.Stdin, c.Stdout, c.Stderr = s.dir, s.env, theirs, theirs, theirs
 	err := c.Run()

@@ -100,7 +100,8 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	defer stopWorkers()
 	go func() {
 		if waitReady(ctx, server) {
-			u.announce(stdout, server.Addr(), admin.Addr(), queue.String(), database, time.Since(start))
+			u.announce(stdout, server.Addr(), admin.Addr(), queue.String(), database,
+				time.Since(start))
 		}
 	}()
 	err = admin.Around(ctx, server.Run)
@@ -130,7 +131,8 @@ func (u up) startPostgres(ctx context.Context, log *slog.Logger) (*localpg.Serve
 // dataDir is where data are kept that nobody chose a place for.
 func dataDir() (string, error) {
 	if os.Geteuid() == 0 {
-		return "/var/lib/outset", nil // Postgres won't run as root, and nobody else can enter root's home
+		// Postgres won't run as root, and nobody else can enter root's home
+		return "/var/lib/outset", nil
 	}
 	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
 		return filepath.Join(dir, "outset"), nil
@@ -152,7 +154,9 @@ func stopPostgres(postgres *localpg.Server, log *slog.Logger) {
 
 // startWorkers starts the workers, each with connections of its own as if it were a
 // process, and returns what stops them and waits for their end.
-func (u up) startWorkers(ctx context.Context, queue program.NATS, database string, log *slog.Logger, fail func(error)) (stop func()) {
+func (u up) startWorkers(
+	ctx context.Context, queue program.NATS, database string, log *slog.Logger, fail func(error),
+) (stop func()) {
 	// They outlive ctx: the API may still have requests for them.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -169,7 +173,9 @@ func (u up) startWorkers(ctx context.Context, queue program.NATS, database strin
 	}
 }
 
-func (u up) runWorker(ctx context.Context, queue program.NATS, database string, log *slog.Logger) error {
+func (u up) runWorker(
+	ctx context.Context, queue program.NATS, database string, log *slog.Logger,
+) error {
 	s, err := store.Open(ctx, database, u.Limits.Connections())
 	if err != nil {
 		return err

@@ -74,8 +74,10 @@ func TestUp(t *testing.T) {
 	t.Run("second on the same data", func(t *testing.T) {
 		code, _, stderr := run(t, env(), upArgs("--data", data)...)
 		line := complaint(t, stderr)
-		if code != 1 || !strings.Contains(line, data+" is in use") || !strings.Contains(line, strconv.Itoa(p.cmd.Process.Pid)) {
-			t.Errorf("exit code %d, %q; want the directory and the process that uses it", code, line)
+		if code != 1 || !strings.Contains(line, data+" is in use") ||
+			!strings.Contains(line, strconv.Itoa(p.cmd.Process.Pid)) {
+			t.Errorf("exit code %d, %q; want the directory and the process that uses it", code,
+				line)
 		}
 		if got := call(t, at.health, ""); got.status != http.StatusOK {
 			t.Errorf("the first one after it: %+v", got)
@@ -87,7 +89,8 @@ func TestUp(t *testing.T) {
 		if err := syscall.Kill(postgres, 0); !errors.Is(err, syscall.ESRCH) {
 			t.Errorf("Postgres is left: process %d, %v", postgres, err)
 		}
-		if _, err := os.Stat(filepath.Join(data, "data", "postmaster.pid")); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(data, "data", "postmaster.pid")); !errors.Is(err,
+			os.ErrNotExist) {
 			t.Errorf("Postgres did not shut down cleanly: %v", err)
 		}
 	})
@@ -164,13 +167,18 @@ func TestTakenAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	for flag, variable := range map[string]string{"--http": "HTTP_ADDR", "--admin": "ADMIN_ADDR", "--nats": "NATS_ADDR"} {
+	for flag, variable := range map[string]string{
+		"--http": "HTTP_ADDR", "--admin": "ADMIN_ADDR",
+		"--nats": "NATS_ADDR",
+	} {
 		t.Run(flag, func(t *testing.T) {
 			t.Parallel()
 			data := filepath.Join(pgtest.TempDir(t), "data")
-			code, stdout, stderr := run(t, env(), upArgs("--data", data, flag, l.Addr().String())...)
+			code, stdout, stderr := run(t, env(),
+				upArgs("--data", data, flag, l.Addr().String())...)
 			line := complaint(t, stderr)
-			if code != 1 || !strings.Contains(line, variable) || !strings.Contains(line, "address already in use") {
+			if code != 1 || !strings.Contains(line, variable) ||
+				!strings.Contains(line, "address already in use") {
 				t.Errorf("exit code %d, %q; want %s to be named", code, line, variable)
 			}
 			if stdout != "" {

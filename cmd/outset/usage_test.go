@@ -27,13 +27,18 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		"nothing":               {"", nil, 2, `"up"`},
-		"unknown flag":          {"", []string{"up", "--colour"}, 2, "--colour"},
-		"misspelt flag":         {"", []string{"up", "--htp=127.0.0.1:0"}, 2, "--http"},
-		"unknown command":       {"", []string{"upp"}, 2, `did you mean "up"`},
-		"no number":             {"", []string{"up", "--workers=two"}, 2, "--workers"},
-		"no workers":            {"", []string{"up", "--workers=0"}, 1, "--workers"},
-		"no unit":               {"", []string{"up", "--request-timeout=5"}, 2, "--request-timeout"},
+		"nothing":         {"", nil, 2, `"up"`},
+		"unknown flag":    {"", []string{"up", "--colour"}, 2, "--colour"},
+		"misspelt flag":   {"", []string{"up", "--htp=127.0.0.1:0"}, 2, "--http"},
+		"unknown command": {"", []string{"upp"}, 2, `did you mean "up"`},
+		"no number":       {"", []string{"up", "--workers=two"}, 2, "--workers"},
+		"no workers":      {"", []string{"up", "--workers=0"}, 1, "--workers"},
+		"no unit": {
+			"",
+			[]string{"up", "--request-timeout=5"},
+			2,
+			"--request-timeout",
+		},
 		"misspelt variable":     {"DATABSE_URL=x", []string{"up"}, 2, "did you mean DATABASE_URL?"},
 		"malformed variable":    {"READ_LANES=two", []string{"up"}, 2, "READ_LANES"},
 		"malformed level":       {"LOG_LEVEL=loud", []string{"up"}, 2, "LOG_LEVEL"},
@@ -118,7 +123,8 @@ func TestEveryVariableIsExplained(t *testing.T) {
 	meaning := make(map[string]string)
 	for _, dir := range []string{"../../cmd", "../../internal"} {
 		if err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") ||
+				strings.HasSuffix(path, "_test.go") {
 				return err
 			}
 			source, err := os.ReadFile(path)

@@ -33,9 +33,12 @@ func (watch) Help() string {
 // Run prints a line for each version until ctx ends.
 func (w watch) Run(ctx context.Context, stdout io.Writer) error {
 	return w.with(func(c *client.Client) error {
-		options := &client.WatchOptions{Include: w.Include, After: w.After, Heartbeat: w.Heartbeat, Lost: func(err error) {
-			fmt.Fprintln(os.Stderr, "outset: trying again:", plain(err))
-		}}
+		options := &client.WatchOptions{
+			Include: w.Include, After: w.After, Heartbeat: w.Heartbeat,
+			Lost: func(err error) {
+				fmt.Fprintln(os.Stderr, "outset: trying again:", plain(err))
+			},
+		}
 		for change, err := range c.Watch(ctx, w.User, options) {
 			if err == nil {
 				err = w.tell(stdout, change)

@@ -32,7 +32,8 @@ func TestWorkers(t *testing.T) {
 	t.Run("json", func(t *testing.T) {
 		code, stdout, stderr := run(t, env("NATS_URL="+at.nats), "workers", "--json", "--wait=3s")
 		var rows []workerRow
-		if err := json.Unmarshal([]byte(stdout), &rows); code != 0 || err != nil || len(rows) != 3 || stderr != "" {
+		if err := json.Unmarshal([]byte(stdout), &rows); code != 0 || err != nil ||
+			len(rows) != 3 || stderr != "" {
 			t.Fatalf("exit code %d, %v: %s%s", code, err, stdout, stderr)
 		}
 		host, err := os.Hostname()
@@ -45,7 +46,8 @@ func TestWorkers(t *testing.T) {
 			ids[r.ID] = true
 			requests += r.Requests
 			errs += r.Errors
-			if r.Host != host || r.PID != strconv.Itoa(p.cmd.Process.Pid) || r.Version != program.Version() || r.InFlight != 0 ||
+			if r.Host != host || r.PID != strconv.Itoa(p.cmd.Process.Pid) ||
+				r.Version != program.Version() || r.InFlight != 0 ||
 				r.Started.Before(before) || r.Started.After(time.Now().Add(time.Minute)) {
 				t.Errorf("%+v", r)
 			}
@@ -63,7 +65,8 @@ func TestWorkers(t *testing.T) {
 		if code != 0 || stderr != "" || len(lines) != 1+3 {
 			t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
 		}
-		if got := strings.Fields(lines[0]); strings.Join(got, " ") != "ID HOST PID VERSION UPTIME REQUESTS ERRORS IN FLIGHT" {
+		if got := strings.Fields(lines[0]); strings.Join(got,
+			" ") != "ID HOST PID VERSION UPTIME REQUESTS ERRORS IN FLIGHT" {
 			t.Errorf("the heading is %q", got)
 		}
 		sum := 0
@@ -89,11 +92,13 @@ func TestNoWorker(t *testing.T) {
 	t.Parallel()
 	_, url := startServer(t)
 	code, stdout, stderr := run(t, env("NATS_URL="+url), "workers")
-	if line := complaint(t, stderr); code != 1 || line != "outset: no worker answers" || stdout != "" {
+	if line := complaint(t, stderr); code != 1 || line != "outset: no worker answers" ||
+		stdout != "" {
 		t.Errorf("exit code %d: %q, %q", code, stdout, line)
 	}
 	code, stdout, stderr = run(t, env("NATS_URL="+url), "workers", "--json")
-	if line := complaint(t, stderr); code != 1 || line != "outset: no worker answers" || strings.TrimSpace(stdout) != "[]" {
+	if line := complaint(t, stderr); code != 1 || line != "outset: no worker answers" ||
+		strings.TrimSpace(stdout) != "[]" {
 		t.Errorf("as JSON: exit code %d: %q, %q", code, stdout, line)
 	}
 }
@@ -102,13 +107,17 @@ func TestWorkersWithoutNATS(t *testing.T) {
 	t.Parallel()
 	_, url := startServer(t)
 	for name, c := range map[string]struct{ url, want string }{
-		"nobody there":   {"nats://127.0.0.1:1", "nats://127.0.0.1:1"},
-		"no address":     {"nats://a b", "a b"},
-		"wrong password": {strings.Replace(url, password, "wrong-"+password, 1), "Authorization Violation"},
+		"nobody there": {"nats://127.0.0.1:1", "nats://127.0.0.1:1"},
+		"no address":   {"nats://a b", "a b"},
+		"wrong password": {
+			strings.Replace(url, password, "wrong-"+password, 1),
+			"Authorization Violation",
+		},
 	} {
 		code, stdout, stderr := run(t, env("NATS_URL="+c.url), "workers")
 		line := complaint(t, stderr)
-		if code != 1 || !strings.HasPrefix(line, "outset: NATS at ") || !strings.Contains(line, c.want) || stdout != "" {
+		if code != 1 || !strings.HasPrefix(line, "outset: NATS at ") ||
+			!strings.Contains(line, c.want) || stdout != "" {
 			t.Errorf("%s: exit code %d: %q, %q", name, code, stdout, line)
 		}
 		if strings.Contains(line, password) {

@@ -34,8 +34,13 @@ func run(args []string) error {
 	}
 	defer nc.Close()
 	// The same id with each attempt: however often it is asked for, the patch is applied once.
-	operation := messages.Operation{Action: messages.ActionMergePatch, User: args[1], ID: nuid.Next(), Document: []byte(args[2])}
-	request, err := messages.EncodeRequest(messages.Request{Operations: []messages.Operation{operation}})
+	operation := messages.Operation{
+		Action: messages.ActionMergePatch, User: args[1],
+		ID: nuid.Next(), Document: []byte(args[2]),
+	}
+	request, err := messages.EncodeRequest(messages.Request{
+		Operations: []messages.Operation{operation},
+	})
 	if err != nil {
 		return err
 	}

@@ -16,13 +16,18 @@ import (
 // that hasn't in a second has died with the batch or is frozen. Three attempts and
 // their pauses fit into the default request timeout.
 const (
-	maxAttempts    = 3
-	attemptTimeout = time.Second            // but for the last, which has what is left of the deadline
-	maxPause       = 20 * time.Millisecond  // before asking elsewhere, once, where a worker was full
-	pollEvery      = 25 * time.Millisecond  // while waiting for a worker to come back, or for one that knows the action
-	unknownPause   = 100 * time.Millisecond // before asking what became of an operation once more
-	maxBusyPause   = 50 * time.Millisecond  // before asking for a document that others were writing all the time
-	lastCall       = 100 * time.Millisecond // too little for that: without an answer in time the outcome would be unknown
+	maxAttempts = 3
+	// but for the last, which has what is left of the deadline
+	attemptTimeout = time.Second
+	// before asking elsewhere, once, where a worker was full
+	maxPause = 20 * time.Millisecond
+	// while waiting for a worker to come back, or for one that knows the action
+	pollEvery    = 25 * time.Millisecond
+	unknownPause = 100 * time.Millisecond // before asking what became of an operation once more
+	// before asking for a document that others were writing all the time
+	maxBusyPause = 50 * time.Millisecond
+	// too little for that: without an answer in time the outcome would be unknown
+	lastCall = 100 * time.Millisecond
 )
 
 // asker sends batches of operations to the workers.
@@ -78,9 +83,12 @@ func (a asker) ask(ctx context.Context, operations []*messages.Operation) []mess
 		default:
 			s.attempts++
 			clear(s.refused) // it may have applied what was refused before
-			a.log.Warn("no answer from a worker", "subject", a.subject, "operations", len(s.open), "attempt", s.attempts, "error", err)
+			a.log.Warn("no answer from a worker", "subject", a.subject, "operations", len(s.open),
+				"attempt", s.attempts, "error", err)
 			if s.attempts == maxAttempts || ctx.Err() != nil {
-				s.fail(messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "no worker answered in time"})
+				s.fail(messages.Result{
+					Kind: messages.KindOutcomeUnknown, Detail: "no worker answered in time",
+				})
 			} else if id := a.pool.alive(began); id != "" {
 				subject = messages.Named(a.subject, id)
 			}
@@ -92,7 +100,9 @@ func (a asker) ask(ctx context.Context, operations []*messages.Operation) []mess
 
 // whoKnows is where to ask for an action that a worker didn't know, and the pause before that. The
 // operation fails when nobody turns up who knows it.
-func (a asker) whoKnows(s *batchState, action messages.Action) (subject string, pause time.Duration) {
+func (a asker) whoKnows(
+	s *batchState, action messages.Action,
+) (subject string, pause time.Duration) {
 	if id := a.pool.knows(action); id != "" {
 		return messages.Named(a.subject, id), 0
 	}
@@ -100,7 +110,10 @@ func (a asker) whoKnows(s *batchState, action messages.Action) (subject string, 
 		s.tooOld = time.Now()
 	}
 	if time.Since(s.tooOld) > countEvery+countWindow { // a new worker would be counted by now
-		s.fail(messages.Result{Kind: messages.KindUnavailable, Detail: "the workers are older than the API; nobody knows this operation yet"})
+		s.fail(messages.Result{
+			Kind:   messages.KindUnavailable,
+			Detail: "the workers are older than the API; nobody knows this operation yet",
+		})
 	}
 	return a.subject, pollEvery
 }
@@ -108,7 +121,8 @@ func (a asker) whoKnows(s *batchState, action messages.Action) (subject string, 
 // whole is the result that a reply gives to its request as a whole.
 func (a asker) whole(reply messages.Reply) messages.Result {
 	if reply.Kind == messages.KindMalformed { // what we sent, not what the client did
-		a.log.Error("a worker can't read our request", "worker", reply.Worker, "detail", reply.Detail)
+		a.log.Error("a worker can't read our request", "worker", reply.Worker, "detail",
+			reply.Detail)
 		return messages.Result{Kind: messages.KindInternal}
 	}
 	return messages.Result{Kind: reply.Kind, Detail: reply.Detail}

@@ -36,8 +36,10 @@ const batchPath = "/batch"
 // inResults are the headers of an answer that say something about it, and not about the message
 // that it comes in.
 var inResults = []string{
-	fiber.HeaderContentType, fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink, fiber.HeaderRetryAfter,
-	headerIdempotencyReplayed, headerPreferenceApplied, headerAcceptPatch, fiber.HeaderAllow, fiber.HeaderXRequestID,
+	fiber.HeaderContentType, fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation,
+	fiber.HeaderLink, fiber.HeaderRetryAfter,
+	headerIdempotencyReplayed, headerPreferenceApplied, headerAcceptPatch, fiber.HeaderAllow,
+	fiber.HeaderXRequestID,
 }
 
 // bodyLimit is how many bytes the body of a request may have.
@@ -191,7 +193,8 @@ func (o *batchOperation) resource() string {
 // to an end.
 func (o *batchOperation) inReach() bool {
 	segments := strings.Split(o.resource(), "/")
-	return len(segments) > 2 && segments[1] == "user" && (len(segments) != 4 || segments[3] != "events")
+	return len(segments) > 2 && segments[1] == "user" &&
+		(len(segments) != 4 || segments[3] != "events")
 }
 
 // headerSize is about the bytes that the request line and the headers would have.
@@ -205,7 +208,9 @@ func (o *batchOperation) headerSize() int {
 
 // sendResults answers the batch with the answers to its operations, and leaves the room when that
 // was sent.
-func sendResults(c *fiber.Ctx, operations []batchOperation, requests []fasthttp.RequestCtx, room *room) (err error) {
+func sendResults(c *fiber.Ctx, operations []batchOperation, requests []fasthttp.RequestCtx,
+	room *room,
+) (err error) {
 	size := 0
 	for i := range requests {
 		size += 400 + len(requests[i].Response.Body())
@@ -232,8 +237,11 @@ func appendResult(b []byte, method string, r *fasthttp.Response) (_ []byte, err 
 	b = append(b, `,"headers":{`...)
 	separator := ""
 	for name, value := range r.Header.All() {
-		i := slices.IndexFunc(inResults, func(n string) bool { return strings.EqualFold(n, string(name)) })
-		if i < 0 || inResults[i] == fiber.HeaderContentType && len(r.Body()) == 0 { // which fasthttp makes up
+		i := slices.IndexFunc(inResults, func(n string) bool {
+			return strings.EqualFold(n, string(name))
+		})
+		// which fasthttp makes up
+		if i < 0 || inResults[i] == fiber.HeaderContentType && len(r.Body()) == 0 {
 			continue
 		}
 		b = append(append(append(b, separator...), '"'), inResults[i]...)

@@ -26,7 +26,8 @@ func (s *system) batch(operations ...string) []result {
 	s.t.Helper()
 	a := s.do(http.MethodPost, "/batch", `{"operations":[`+strings.Join(operations, ",")+`]}`, isJSON, "X-Request-ID: b")
 	var answer struct{ Results []result }
-	if err := json.Unmarshal([]byte(a.body), &answer); err != nil || a.status != http.StatusOK || len(answer.Results) != len(operations) {
+	if err := json.Unmarshal([]byte(a.body), &answer); err != nil || a.status != http.StatusOK ||
+		len(answer.Results) != len(operations) {
 		s.t.Fatalf("%d operations: %d %.300s (%v)", len(operations), a.status, a.body, err)
 	}
 	return answer.Results
@@ -96,15 +97,23 @@ func TestBatchMalformed(t *testing.T) {
 		s.story(t, "method "+method, exchange{"POST /batch", isJSON, `{"operations":[` + first + `,{"method":"` + method + `","path":"/user/42/settings"}]}`, 400, "", problem("malformed")})
 	}
 	for _, header := range []string{
-		"Host", "host", "Content-Length", "CONTENT-LENGTH", "Transfer-Encoding", "Connection", "Expect", "Upgrade", "Keep-Alive", "TE", "Trailer", "Proxy-Connection",
+		"Host", "host", "Content-Length", "CONTENT-LENGTH", "Transfer-Encoding", "Connection",
+		"Expect", "Upgrade", "Keep-Alive", "TE", "Trailer", "Proxy-Connection",
 	} {
 		s.story(t, header, exchange{"POST /batch", isJSON, one(`"path":"/user/42/settings","headers":{"` + header + `":"close"}`), 400, "", problem("malformed")})
 	}
 	const all = `{"operations":[` + first + `]}`
 	s.story(t, "the request",
-		exchange{"POST /batch", "Content-Type: text/plain", all, 415, "", problem("unsupported-media-type")}, // what a page of another origin could send unasked
+		// what a page of another origin could send unasked
+		exchange{
+			"POST /batch", "Content-Type: text/plain", all, 415, "",
+			problem("unsupported-media-type"),
+		},
 		exchange{"POST /batch", "X: y", all, 415, "", problem("unsupported-media-type")},
-		exchange{"POST /batch", lines(isJSON, "Content-Encoding: gzip"), all, 415, "", problem("unsupported-media-type")},
+		exchange{
+			"POST /batch", lines(isJSON, "Content-Encoding: gzip"), all, 415, "",
+			problem("unsupported-media-type"),
+		},
 		exchange{"PUT /batch", isJSON, all, 405, "Allow: POST", problem("method-not-allowed")},
 		exchange{"GET /batch", "", "", 405, "Allow: POST", problem("method-not-allowed")},
 		exchange{"POST /batch/", isJSON, all, 404, "", problem("not-found")},
@@ -148,12 +157,14 @@ func TestBatchSize(t *testing.T) {
 		if a := s.do(http.MethodPost, target, filled(limit), isJSON); a.status != http.StatusOK {
 			t.Errorf("%s: %d", target, a.status)
 		}
-		if a := s.do(http.MethodPost, target, filled(limit+1), isJSON); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, fmt.Sprint(limit)) {
+		if a := s.do(http.MethodPost, target, filled(limit+1),
+			isJSON); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, fmt.Sprint(limit)) {
 			t.Errorf("%s: %+v", target, a)
 		}
 	}
 	for _, target := range []string{"/batchx", "/user/42/settings?/batch", "/batch/"} {
-		if a := s.do(http.MethodPost, target, filled(64<<10+1), isJSON); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "65536") {
+		if a := s.do(http.MethodPost, target, filled(64<<10+1),
+			isJSON); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "65536") {
 			t.Errorf("%s: %+v", target, a)
 		}
 	}
@@ -175,7 +186,10 @@ func TestBatchResults(t *testing.T) {
 		{`{"method":"GET","path":"/user/42/settings","headers":{"If-Match":"\"7\"","if-match":"\"1\""}}`, 200, ""},
 		{`{"method":"PUT","path":"/user/42/settings","body":{"a":1,"a":2}}`, 400, "malformed"},
 		{`{"method":"PUT","path":"/user/42/settings","body":{"a":"\ud800"}}`, 400, "malformed"},
-		{"{\"method\":\"PUT\",\"path\":\"/user/42/settings\",\"body\":{\"a\":\"\xff\"}}", 400, "malformed"},
+		{
+			"{\"method\":\"PUT\",\"path\":\"/user/42/settings\",\"body\":{\"a\":\"\xff\"}}", 400,
+			"malformed",
+		},
 		{`{"method":"PUT","path":"/user/42/settings","body":[1]}`, 422, "invalid-document"},
 		{`{"method":"PUT","path":"/user/42/settings","body":null}`, 422, "invalid-document"},
 		{`{"method":"PUT","path":"/user/42/settings"}`, 415, "unsupported-media-type"},
@@ -224,7 +238,9 @@ func TestBatchResults(t *testing.T) {
 		}
 		o := operations[i]
 		switch {
-		case r.Status != o.status, strings.TrimPrefix(p.Type, "/problems/") != o.kind && r.Body != nil, r.Headers["X-Request-ID"] != wantID, p.RequestID != wantID && o.kind != "" && r.Body != nil:
+		case r.Status != o.status, strings.TrimPrefix(p.Type, "/problems/") != o.kind &&
+			r.Body != nil, r.Headers["X-Request-ID"] != wantID,
+			p.RequestID != wantID && o.kind != "" && r.Body != nil:
 			t.Errorf("%.100s: %+v %.200s, want %d %s", o.operation, r, r.Body, o.status, o.kind)
 		case (r.Body == nil) != strings.Contains(o.operation, `"HEAD"`):
 			t.Errorf("%.100s: body %s", o.operation, r.Body)

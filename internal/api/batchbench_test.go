@@ -23,7 +23,8 @@ func BenchmarkHundred(b *testing.B) {
 	}
 	batch := `{"operations":[` + strings.Join(operations, ",") + `]}`
 	put := func(method, path, body string) {
-		r, err := http.NewRequestWithContext(b.Context(), method, s.base+path, strings.NewReader(body))
+		r, err := http.NewRequestWithContext(b.Context(), method, s.base+path,
+			strings.NewReader(body))
 		if err != nil {
 			b.Error(err)
 			return
@@ -35,7 +36,8 @@ func BenchmarkHundred(b *testing.B) {
 			return
 		}
 		defer func() { _ = response.Body.Close() }()
-		if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK {
+		if _, err := io.Copy(io.Discard, response.Body); err != nil ||
+			response.StatusCode != http.StatusOK {
 			b.Error(response.Status, err)
 		}
 	}

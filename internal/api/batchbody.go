@@ -25,12 +25,15 @@ type headerLine struct{ name, value string }
 // What an operation may say.
 var (
 	batchMethods = []string{
-		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch, fiber.MethodDelete,
+		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch,
+		fiber.MethodDelete,
 	}
 	// These are about the connection or the message, of which an operation has none of its own.
 	notInBatch = []string{
-		fiber.HeaderHost, fiber.HeaderContentLength, fiber.HeaderTransferEncoding, fiber.HeaderConnection, fiber.HeaderExpect, fiber.HeaderKeepAlive,
-		"Proxy-Connection", fiber.HeaderProxyAuthenticate, fiber.HeaderProxyAuthorization, fiber.HeaderTE, fiber.HeaderTrailer, fiber.HeaderUpgrade,
+		fiber.HeaderHost, fiber.HeaderContentLength, fiber.HeaderTransferEncoding,
+		fiber.HeaderConnection, fiber.HeaderExpect, fiber.HeaderKeepAlive,
+		"Proxy-Connection", fiber.HeaderProxyAuthenticate, fiber.HeaderProxyAuthorization,
+		fiber.HeaderTE, fiber.HeaderTrailer, fiber.HeaderUpgrade,
 	}
 )
 
@@ -44,7 +47,8 @@ type batchParser struct {
 
 // parseBatch returns the operations of a batch. Its error says what is wrong, for the client.
 func parseBatch(text []byte) (operations []batchOperation, err error) {
-	p := batchParser{text, jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
+	p := batchParser{text, jsontext.NewDecoder(bytes.NewBuffer(text),
+		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 	err = p.object(func(name string) error {
 		if name != "operations" {
 			return unknownMember(name)
@@ -197,10 +201,17 @@ func (h headerLine) check() error {
 	switch {
 	case h.name == "" || strings.ContainsFunc(h.name, notInToken):
 		return fmt.Errorf("%.40q is no name of a header", h.name)
-	case slices.ContainsFunc(notInBatch, func(name string) bool { return strings.EqualFold(name, h.name) }):
+	case slices.ContainsFunc(notInBatch, func(name string) bool {
+		return strings.EqualFold(name,
+			h.name)
+	}):
 		return fmt.Errorf("an operation has no %.40q of its own", h.name)
-	case strings.ContainsFunc(h.value, func(r rune) bool { return r < ' ' && r != '\t' || r > '~' }):
-		return fmt.Errorf("the header %.40q may have visible ASCII characters and spaces only", h.name)
+	case strings.ContainsFunc(h.value, func(r rune) bool {
+		return r < ' ' && r != '\t' ||
+			r > '~'
+	}):
+		return fmt.Errorf("the header %.40q may have visible ASCII characters and spaces only",
+			h.name)
 	}
 	return nil
 }

@@ -31,7 +31,8 @@ func FuzzBatch(f *testing.F) {
 			t.Fatalf("%d operations, %v", len(operations), err)
 		}
 		for _, o := range operations {
-			if !strings.HasPrefix(o.Path, "/") || strings.ContainsAny(o.Path, " #\r\n\x00") || o.Method == "" {
+			if !strings.HasPrefix(o.Path, "/") || strings.ContainsAny(o.Path, " #\r\n\x00") ||
+				o.Method == "" {
 				t.Errorf("%q %q", o.Method, o.Path)
 			}
 			for _, h := range o.Header {
@@ -39,8 +40,11 @@ func FuzzBatch(f *testing.F) {
 					t.Errorf("the header %q", h)
 				}
 			}
-			lenient := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
-			if o.Body != nil && (!bytes.Contains(text, o.Body) || !jsontext.Value(o.Body).IsValid(lenient...)) {
+			lenient := []jsontext.Options{
+				jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true),
+			}
+			if o.Body != nil && (!bytes.Contains(text, o.Body) ||
+				!jsontext.Value(o.Body).IsValid(lenient...)) {
 				t.Errorf("the body %q", o.Body)
 			}
 		}

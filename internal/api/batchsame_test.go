@@ -22,15 +22,20 @@ type request struct {
 // requests draws what clients send, and what they had better not.
 func requests(t *rapid.T) []request {
 	paths := []string{
-		"$", "$/settings", "$/settings", "$/settings", "$/settings?effective=true", "$/settings/a", "$/settings/list/-", "$/settings/a/b%2Fc", "$/settings/%FF",
-		"$/history", "$/history?limit=1", "$/history?limit=0", "$/history/1", "$/history/2", "$/history/1/restore", "$/history/x/restore", "$/nowhere", "$/Settings",
+		"$", "$/settings", "$/settings", "$/settings", "$/settings?effective=true", "$/settings/a",
+		"$/settings/list/-", "$/settings/a/b%2Fc", "$/settings/%FF",
+		"$/history", "$/history?limit=1", "$/history?limit=0", "$/history/1", "$/history/2",
+		"$/history/1/restore", "$/history/x/restore", "$/nowhere", "$/Settings",
 	}
 	bodies := []string{
 		"", `{"a":1}`, `{ "a": {"b/c": 1.0}, "list": [1 , 2] }`, `{"a":null}`, `{"a":1,"a":2}`, `[1]`, `null`, `"x"`, `{"n":11111111111111111111111111111111111111111}`, "{\"a\":\n\t\"é\"}",
 		`[{"op":"add","path":"/p","value":1}]`, `[{"op":"remove","path":"/p"}]`, `{}`,
 	}
 	headers := map[string][]string{
-		"Content-Type":     {"application/json", "application/merge-patch+json", "application/json-patch+json", "text/plain", "Application/JSON; charset=utf-8"},
+		"Content-Type": {
+			"application/json", "application/merge-patch+json",
+			"application/json-patch+json", "text/plain", "Application/JSON; charset=utf-8",
+		},
 		"If-Match":         {`"1"`, `"2", "3"`, `*`, `7`, `"2-0"`},
 		"If-None-Match":    {`"1"`, `*`, `W/"2"`, `"1-0"`},
 		"Idempotency-Key":  {"k1", "k2", `"k1"`, `"`},
@@ -43,12 +48,17 @@ func requests(t *rapid.T) []request {
 	var all []request
 	for range rapid.IntRange(1, 25).Draw(t, "requests") {
 		r := request{
-			method: rapid.SampledFrom([]string{"GET", "HEAD", "PUT", "PUT", "PUT", "POST", "PATCH", "PATCH", "DELETE"}).Draw(t, "method"),
+			method: rapid.SampledFrom([]string{
+				"GET", "HEAD", "PUT", "PUT", "PUT", "POST", "PATCH",
+				"PATCH", "DELETE",
+			}).Draw(t, "method"),
 			path:   rapid.SampledFrom(paths).Draw(t, "path"),
 			body:   rapid.SampledFrom(bodies).Draw(t, "body"),
 			header: map[string]string{},
 		}
-		r.path = strings.Replace(r.path, "$", rapid.SampledFrom([]string{"/user/@a", "/user/@b", "/user/%40b", "/user/@c%2F"}).Draw(t, "user"), 1)
+		r.path = strings.Replace(r.path, "$",
+			rapid.SampledFrom([]string{"/user/@a", "/user/@b", "/user/%40b", "/user/@c%2F"}).Draw(t,
+				"user"), 1)
 		for _, name := range names {
 			if rapid.IntRange(0, 3).Draw(t, "has "+name) == 0 {
 				r.header[name] = rapid.SampledFrom(headers[name]).Draw(t, name)
@@ -98,8 +108,10 @@ func TestBatchSame(t *testing.T) {
 		}
 		results := s.batch(operations...)
 		for i, r := range all {
-			want, got := s.alone(r, alone, i).plain(alone), seen{results[i].Status, results[i].Headers, string(results[i].Body)}.plain(together)
-			if want.status != got.status || want.body != got.body || !maps.Equal(want.header, got.header) {
+			want, got := s.alone(r, alone, i).plain(alone),
+				seen{results[i].Status, results[i].Headers, string(results[i].Body)}.plain(together)
+			if want.status != got.status || want.body != got.body ||
+				!maps.Equal(want.header, got.header) {
 				rt.Fatalf("operation %d, %+v:\n got %+v\nwant %+v", i, r, got, want)
 			}
 		}
@@ -122,7 +134,8 @@ func (r *request) operation(t *rapid.T, users string, place int) string {
 }
 
 func (r *request) of(users string) string {
-	return strings.NewReplacer("@", users, "%40", strings.Replace(users, "a", "%61", 1)).Replace(r.path)
+	return strings.NewReplacer("@", users, "%40",
+		strings.Replace(users, "a", "%61", 1)).Replace(r.path)
 }
 
 // alone sends the request by itself.
@@ -139,7 +152,8 @@ func (s *system) alone(r request, users string, place int) seen {
 	answer := seen{a.status, make(map[string]string), a.body}
 	for name, values := range a.header {
 		switch name {
-		case "Date", "Content-Length", "Cache-Control", "X-Content-Type-Options": // about the message
+		// about the message
+		case "Date", "Content-Length", "Cache-Control", "X-Content-Type-Options":
 			continue
 		case "Etag":
 			name = "ETag"

@@ -92,5 +92,6 @@ func takeBody(r *fasthttp.Request, stream io.Reader, most int) (err error) {
 // be read.
 func timedOut(err error) bool {
 	var e net.Error
-	return errors.As(err, &e) && e.Timeout() || err != nil && strings.Contains(err.Error(), "timeout")
+	return errors.As(err, &e) && e.Timeout() ||
+		err != nil && strings.Contains(err.Error(), "timeout")
 }

@@ -14,7 +14,8 @@ import (
 // dialRaw connects without a client's ways.
 func (s *system) dialRaw(t *testing.T) *net.TCPConn {
 	t.Helper()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.base, "http://"))
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp",
+		strings.TrimPrefix(s.base, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,9 @@ func TestBodies(t *testing.T) {
 	s := newSystem(t, config)
 	s.startWorker()
 	document := func(n int) string { return `{"x":"` + strings.Repeat("x", n-8) + `"}` }
-	withLength := func(n int, body string) string { return fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", rawPut, n, body) }
+	withLength := func(n int, body string) string {
+		return fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", rawPut, n, body)
+	}
 	const inChunks = rawPut + "Transfer-Encoding: chunked\r\n\r\n"
 	for name, c := range map[string]struct {
 		request string
@@ -69,31 +72,33 @@ func TestBodies(t *testing.T) {
 		status  int
 		keeps   bool // the connection
 	}{
-		"small":                   {withLength(8, document(8)), "", 200, true},
-		"as large as may be":      {withLength(64<<10, document(64<<10)), "", 200, true},
-		"just over 8 KiB":         {withLength(8<<10+1, document(8<<10+1)), "", 200, true},
-		"8 KiB":                   {withLength(8<<10, document(8<<10)), "", 200, true},
-		"empty":                   {withLength(0, ""), "", 400, true},
-		"too large":               {withLength(64<<10+1, document(64<<10+1)), "", 413, false},
-		"too large, announced":    {withLength(1<<40, "{"), "", 413, false},
-		"chunks":                  {inChunks + chunked(document(60<<10), 1000), "", 200, true},
-		"one chunk":               {inChunks + chunked(document(64<<10), 64<<10), "", 200, true},
-		"empty chunks":            {inChunks + chunked("", 1), "", 400, true},
-		"chunks, too large":       {inChunks + chunked(document(64<<10+1), 1000), "", 413, false},
-		"chunk, too large":        {inChunks + "20000\r\n" + document(64<<10+1), "", 413, false},
-		"far too many chunks":     {inChunks + chunked(document(4<<20), 1000), "", 413, false},
-		"no chunks":               {inChunks + "xyz\r\n", "", 400, false},
-		"chunk without end":       {inChunks + "2\r\n{}xx", "", 400, false},
-		"broken off":              {withLength(100, `{"a":1`), "end", 400, false},
-		"broken off, large":       {withLength(60<<10, document(30<<10)), "end", 400, false},
-		"broken off, in a chunk":  {inChunks + "64\r\n{", "end", 400, false},
-		"broken off, chunks":      {inChunks + "2\r\n{}\r\n", "end", 400, false},
-		"too slow":                {withLength(100, `{"a":1`), "", 408, false},
-		"too slow, large":         {withLength(60<<10, document(30<<10)), "", 408, false},
-		"too slow, in a chunk":    {inChunks + "64\r\n{", "", 408, false},
-		"too slow, chunks":        {inChunks + "2\r\n{}\r\n", "", 408, false},
-		"of a GET":                {"GET /user/42/settings HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + document(10000), "", 200, true},
-		"of a GET, too large":     {fmt.Sprintf("GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1<<20) + document(1<<20), "", 413, false},
+		"small":                  {withLength(8, document(8)), "", 200, true},
+		"as large as may be":     {withLength(64<<10, document(64<<10)), "", 200, true},
+		"just over 8 KiB":        {withLength(8<<10+1, document(8<<10+1)), "", 200, true},
+		"8 KiB":                  {withLength(8<<10, document(8<<10)), "", 200, true},
+		"empty":                  {withLength(0, ""), "", 400, true},
+		"too large":              {withLength(64<<10+1, document(64<<10+1)), "", 413, false},
+		"too large, announced":   {withLength(1<<40, "{"), "", 413, false},
+		"chunks":                 {inChunks + chunked(document(60<<10), 1000), "", 200, true},
+		"one chunk":              {inChunks + chunked(document(64<<10), 64<<10), "", 200, true},
+		"empty chunks":           {inChunks + chunked("", 1), "", 400, true},
+		"chunks, too large":      {inChunks + chunked(document(64<<10+1), 1000), "", 413, false},
+		"chunk, too large":       {inChunks + "20000\r\n" + document(64<<10+1), "", 413, false},
+		"far too many chunks":    {inChunks + chunked(document(4<<20), 1000), "", 413, false},
+		"no chunks":              {inChunks + "xyz\r\n", "", 400, false},
+		"chunk without end":      {inChunks + "2\r\n{}xx", "", 400, false},
+		"broken off":             {withLength(100, `{"a":1`), "end", 400, false},
+		"broken off, large":      {withLength(60<<10, document(30<<10)), "end", 400, false},
+		"broken off, in a chunk": {inChunks + "64\r\n{", "end", 400, false},
+		"broken off, chunks":     {inChunks + "2\r\n{}\r\n", "end", 400, false},
+		"too slow":               {withLength(100, `{"a":1`), "", 408, false},
+		"too slow, large":        {withLength(60<<10, document(30<<10)), "", 408, false},
+		"too slow, in a chunk":   {inChunks + "64\r\n{", "", 408, false},
+		"too slow, chunks":       {inChunks + "2\r\n{}\r\n", "", 408, false},
+		"of a GET":               {"GET /user/42/settings HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + document(10000), "", 200, true},
+		"of a GET, too large": {fmt.Sprintf(
+			"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1<<20,
+		) + document(1<<20), "", 413, false},
 		"nowhere":                 {"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + document(10000), "", 404, true},
 		"nowhere, too large":      {"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + document(100000), "", 413, false},
 		"of a form":               {"PUT /user/42/settings HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 10000\r\n\r\n" + document(10000), "", 415, true},
@@ -104,13 +109,15 @@ func TestBodies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			conn := s.dialRaw(t)
-			_, _ = io.WriteString(conn, c.request) // a server that refuses it may not read to the end
+			// a server that refuses it may not read to the end
+			_, _ = io.WriteString(conn, c.request)
 			answers := bufio.NewReader(conn)
 			switch c.then {
 			case "end":
 				_ = conn.CloseWrite()
 			case "continue":
-				if line, err := answers.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+				if line, err := answers.ReadString('\n'); err != nil ||
+					line != "HTTP/1.1 100 Continue\r\n" {
 					t.Fatalf("%q, %v", line, err)
 				}
 				_, _ = answers.ReadString('\n')
@@ -121,14 +128,17 @@ func TestBodies(t *testing.T) {
 				_, _ = io.WriteString(conn, body)
 			}
 			a, err := readAnswer(answers)
-			if err != nil || a.status != c.status || (a.header.Get("Connection") == "close") == c.keeps || a.header.Get("X-Request-Id") == "" ||
+			if err != nil || a.status != c.status ||
+				(a.header.Get("Connection") == "close") == c.keeps ||
+				a.header.Get("X-Request-Id") == "" ||
 				c.status >= 400 && a.header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%+v, %v", a, err)
 			}
 			if !c.keeps {
 				return
 			}
-			if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			if _, err := io.WriteString(conn,
+				"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 				t.Error(err)
 			}
 			if a, err := readAnswer(answers); err != nil || a.status != http.StatusOK {

@@ -37,11 +37,14 @@ func openBrowser(t *testing.T) *browser {
 	t.Helper()
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.WindowSize(1200, 1000),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")) // no other host, whatever a page tries
+		chromedp.Flag(
+			"host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+		)) // no other host, whatever a page tries
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // root can't have it
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute) // it outlives the test to be closed in peace
+	// it outlives the test to be closed in peace
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
@@ -64,11 +67,13 @@ func (b *browser) note(event any) {
 	defer b.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "data" && u.Scheme != "blob" {
+		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "data" &&
+			u.Scheme != "blob" {
 			b.hosts = append(b.hosts, u.Host)
 		}
 	case *browserlog.EventEntryAdded:
-		b.complaints = append(b.complaints, fmt.Sprintf("%s: %s (%s)", e.Entry.Level, e.Entry.Text, e.Entry.URL))
+		b.complaints = append(b.complaints, fmt.Sprintf("%s: %s (%s)", e.Entry.Level, e.Entry.Text,
+			e.Entry.URL))
 	case *runtime.EventExceptionThrown:
 		b.complaints = append(b.complaints, fmt.Sprint("exception: ", e.ExceptionDetails))
 	case *runtime.EventConsoleAPICalled:
@@ -150,7 +155,9 @@ func TestBrowserDocs(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	b := openBrowser(t)
-	b.do(chromedp.Navigate(s.base+"/docs"), chromedp.WaitVisible(chromedp.CSS("#operations-settings-getSettings")))
+	b.do(chromedp.Navigate(s.base+"/docs"), chromedp.WaitVisible(
+		chromedp.CSS("#operations-settings-getSettings"),
+	))
 	if shown := value[int](b, `document.querySelectorAll(".opblock").length`); shown != operations {
 		t.Errorf("%d of %d operations are shown", shown, operations)
 	}
@@ -217,7 +224,9 @@ func TestBrowserPages(t *testing.T) {
 // TestBrowserCORS: a page of another origin may use the API if that is configured, and only then.
 func TestBrowserCORS(t *testing.T) {
 	t.Parallel()
-	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request,
+	) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, `<!DOCTYPE html><title>An application</title><link rel="icon" href="data:,">`)
 	}))

@@ -21,7 +21,9 @@ import (
 
 // conditionOf returns what the request wants to be true before it is carried out; nil: nothing.
 // Which version a tag stands for, if any, is for version to say.
-func conditionOf(c *fiber.Ctx, version func(tag string) (int64, bool)) (*messages.Condition, error) {
+func conditionOf(c *fiber.Ctx, version func(tag string) (int64, bool)) (*messages.Condition,
+	error,
+) {
 	if !conditional(c) {
 		return nil, nil //nolint:nilnil // no condition is no error
 	}
@@ -45,7 +47,8 @@ func conditionOf(c *fiber.Ctx, version func(tag string) (int64, bool)) (*message
 
 // conditional tells whether the request has any precondition.
 func conditional(c *fiber.Ctx) bool {
-	for name := range c.Request().Header.All() { // one look at each instead of one for each precondition
+	// one look at each instead of one for each precondition
+	for name := range c.Request().Header.All() {
 		if bytes.HasPrefix(name, []byte("If-")) {
 			return true
 		}
@@ -57,7 +60,9 @@ func conditional(c *fiber.Ctx) bool {
 // 13.2.2. It returns 0 when the answer is to be sent, or the status of another one.
 func judgeRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status int, err error) {
 	current := tagOf(o, r)
-	condition, err := conditionOf(c, func(tag string) (int64, bool) { return r.Version, tag == current })
+	condition, err := conditionOf(c, func(tag string) (int64, bool) {
+		return r.Version, tag == current
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -74,7 +79,8 @@ func judgeRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status 
 	switch modifiedSince := dateOf(c, fiber.HeaderIfModifiedSince); {
 	case condition.NoneMatch != nil && includes(condition.NoneMatch, r):
 		return fiber.StatusNotModified, nil
-	case condition.NoneMatch == nil && !modifiedSince.IsZero() && r.Modified != 0 && !modified.After(modifiedSince):
+	case condition.NoneMatch == nil && !modifiedSince.IsZero() && r.Modified != 0 &&
+		!modified.After(modifiedSince):
 		return fiber.StatusNotModified, nil
 	}
 	return 0, nil
@@ -115,7 +121,9 @@ const (
 )
 
 // tagsOf returns the versions that a header lists, in one line or several; nil if it isn't there.
-func tagsOf(c *fiber.Ctx, header string, how comparison, version func(string) (int64, bool)) (*messages.Versions, error) {
+func tagsOf(c *fiber.Ctx, header string, how comparison,
+	version func(string) (int64, bool),
+) (*messages.Versions, error) {
 	lines := c.Request().Header.PeekAll(header)
 	if len(lines) == 0 {
 		return nil, nil //nolint:nilnil // no header is no error
@@ -132,7 +140,9 @@ func tagsOf(c *fiber.Ctx, header string, how comparison, version func(string) (i
 }
 
 // parseTags reads "*" or a list of entity tags, which may contain commas and be weak.
-func parseTags(list string, how comparison, version func(string) (int64, bool)) (*messages.Versions, error) {
+func parseTags(list string, how comparison, version func(string) (int64, bool)) (*messages.Versions,
+	error,
+) {
 	rest := strings.Trim(list, " \t")
 	if rest == "*" {
 		return &messages.Versions{Any: true}, nil

@@ -64,9 +64,12 @@ var readContract = sync.OnceValues(func() (*contract, error) {
 		return nil, err
 	}
 	withFormats := []config.Option{config.WithFormatAssertions(), config.WithContentAssertions()}
-	c := &contract{paths: maps.Collect(model.Model.Paths.PathItems.FromOldest()), model: &model.Model}
+	c := &contract{
+		paths: maps.Collect(model.Model.Paths.PathItems.FromOldest()), model: &model.Model,
+	}
 	c.full = validator.NewValidatorFromV3Model(&model.Model, withFormats...)
-	c.noBody = validator.NewValidatorFromV3Model(&model.Model, append(withFormats, config.WithoutResponseBodyValidation())...)
+	c.noBody = validator.NewValidatorFromV3Model(&model.Model,
+		append(withFormats, config.WithoutResponseBodyValidation())...)
 	return c, nil
 })
 
@@ -122,7 +125,9 @@ func (c *contract) allowed(template string) []string {
 }
 
 // checkExchange holds an answer, and what asked for it if it was no mistake, against the contract.
-func checkExchange(t testing.TB, request *http.Request, requestBody []byte, response *http.Response, responseBody []byte) {
+func checkExchange(t testing.TB, request *http.Request, requestBody []byte, response *http.Response,
+	responseBody []byte,
+) {
 	t.Helper()
 	c, err := readContract()
 	if err != nil {
@@ -130,12 +135,16 @@ func checkExchange(t testing.TB, request *http.Request, requestBody []byte, resp
 		return
 	}
 	if complaints := c.check(request, requestBody, response, responseBody); len(complaints) > 0 {
-		t.Errorf("%s %s → %d is not as in openapi.json:\n%s\nrequest: %v %.200s\nanswer: %v %.200s", request.Method, request.URL,
-			response.StatusCode, strings.Join(complaints, "\n"), request.Header, requestBody, response.Header, responseBody)
+		t.Errorf("%s %s → %d is not as in openapi.json:\n%s\nrequest: %v %.200s\nanswer: %v %.200s",
+			request.Method, request.URL,
+			response.StatusCode, strings.Join(complaints, "\n"), request.Header, requestBody,
+			response.Header, responseBody)
 	}
 }
 
-func (c *contract) check(request *http.Request, requestBody []byte, response *http.Response, responseBody []byte) []string {
+func (c *contract) check(
+	request *http.Request, requestBody []byte, response *http.Response, responseBody []byte,
+) []string {
 	complaints := frameComplaints(response)
 	template, path := c.find(request.URL.EscapedPath())
 	method := request.Method
@@ -145,7 +154,8 @@ func (c *contract) check(request *http.Request, requestBody []byte, response *ht
 	operation := c.operations(template)[method]
 	switch {
 	case method == http.MethodOptions && response.StatusCode == http.StatusNoContent:
-		if request.Header.Get("Access-Control-Request-Method") != "" && request.Header.Get("Origin") != "" {
+		if request.Header.Get("Access-Control-Request-Method") != "" &&
+			request.Header.Get("Origin") != "" {
 			return complaints // the answer is for the browser, cors_test.go knows more
 		}
 		return append(complaints, c.optionsComplaints(template, response)...)
@@ -157,7 +167,8 @@ func (c *contract) check(request *http.Request, requestBody []byte, response *ht
 		operation = c.operations(elsewhere)[http.MethodGet]
 	}
 
-	if strings.HasPrefix(request.Header.Get("Content-Type"), "application/x-ndjson") { // what is wrong in a line is told in the answer
+	// what is wrong in a line is told in the answer
+	if strings.HasPrefix(request.Header.Get("Content-Type"), "application/x-ndjson") {
 		requestBody = []byte(`{"user":"42","settings":{}}`)
 	}
 	request, err := rewrite(request, method, path, requestBody)
@@ -167,8 +178,10 @@ func (c *contract) check(request *http.Request, requestBody []byte, response *ht
 	answer := *response
 	checker := c.full
 	// That a body can be left out is the one thing that OpenAPI has no words for.
-	quiet := response.StatusCode == http.StatusCreated && response.Header.Get("Preference-Applied") == "return=minimal"
-	if request.Method = method; quiet || response.Request != nil && response.Request.Method == http.MethodHead {
+	quiet := response.StatusCode == http.StatusCreated &&
+		response.Header.Get("Preference-Applied") == "return=minimal"
+	if request.Method = method; quiet || response.Request != nil &&
+		response.Request.Method == http.MethodHead {
 		checker = c.noBody
 		if len(responseBody) > 0 {
 			complaints = append(complaints, "it has a body")
@@ -224,7 +237,10 @@ func rewrite(request *http.Request, method, path string, body []byte) (*http.Req
 // frameComplaints is about what all answers have.
 func frameComplaints(response *http.Response) []string {
 	var complaints []string
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"} {
+	for name, want := range map[string]string{
+		"X-Content-Type-Options": "nosniff",
+		"Cache-Control":          "no-cache",
+	} {
 		if got := response.Header.Get(name); got != want {
 			complaints = append(complaints, fmt.Sprintf("%s is %q, not %q", name, got, want))
 		}
@@ -250,7 +266,8 @@ func (c *contract) optionsComplaints(template string, response *http.Response) [
 // allowComplaints tells whether Allow, where there is one, lists just what the contract has.
 func (c *contract) allowComplaints(template string, response *http.Response) []string {
 	list, ok := response.Header["Allow"]
-	if !ok && response.StatusCode != http.StatusMethodNotAllowed && response.StatusCode != http.StatusNoContent {
+	if !ok && response.StatusCode != http.StatusMethodNotAllowed &&
+		response.StatusCode != http.StatusNoContent {
 		return nil // refused before its method was looked at
 	}
 	got := strings.Split(strings.ReplaceAll(strings.Join(list, ","), " ", ""), ",")
@@ -289,7 +306,8 @@ func bodyComplaints(operation *v3.Operation, response *http.Response, body []byt
 	if err := json.Unmarshal(body, &problem); err != nil {
 		return []string{err.Error()}
 	}
-	if problem.Status != response.StatusCode || problem.RequestID != response.Header.Get("X-Request-Id") {
+	if problem.Status != response.StatusCode ||
+		problem.RequestID != response.Header.Get("X-Request-Id") {
 		return []string{"status or requestId in the body are not those of the answer"}
 	}
 	return nil
@@ -299,7 +317,8 @@ func bodyComplaints(operation *v3.Operation, response *http.Response, body []byt
 func headerComplaints(operation *v3.Operation, response *http.Response) []string {
 	// What HTTP itself, frame, CORS and pages have everywhere.
 	usual := []string{
-		"Cache-Control", "Connection", "Content-Length", "Content-Security-Policy", "Content-Type", "Date", "Server", "Transfer-Encoding",
+		"Cache-Control", "Connection", "Content-Length", "Content-Security-Policy", "Content-Type",
+		"Date", "Server", "Transfer-Encoding",
 		"Vary", "X-Content-Type-Options",
 	}
 	known := make(map[string]bool)
@@ -310,7 +329,8 @@ func headerComplaints(operation *v3.Operation, response *http.Response) []string
 	}
 	var complaints []string
 	for name := range response.Header {
-		if !known[name] && !slices.Contains(usual, name) && !strings.HasPrefix(name, "Access-Control-") {
+		if !known[name] && !slices.Contains(usual, name) &&
+			!strings.HasPrefix(name, "Access-Control-") {
 			complaints = append(complaints, "it has the header "+name)
 		}
 	}

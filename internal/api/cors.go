@@ -23,14 +23,18 @@ const preflightSeconds = 600
 // What pages of other origins may send, and read of an answer.
 var (
 	corsMethods = []string{
-		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch, fiber.MethodDelete,
+		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch,
+		fiber.MethodDelete,
 	}
 	corsRequestHeaders = []string{
-		fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderIfModifiedSince,
-		fiber.HeaderIfUnmodifiedSince, headerIdempotencyKey, headerPrefer, fiber.HeaderXRequestID, headerLastEventID,
+		fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch,
+		fiber.HeaderIfModifiedSince,
+		fiber.HeaderIfUnmodifiedSince, headerIdempotencyKey, headerPrefer, fiber.HeaderXRequestID,
+		headerLastEventID,
 	}
 	corsResponseHeaders = []string{
-		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink, headerIdempotencyReplayed,
+		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink,
+		headerIdempotencyReplayed,
 		headerPreferenceApplied, headerAcceptPatch, fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
 	}
 )
@@ -59,7 +63,8 @@ func validateOrigins(origins []string) error {
 			continue
 		}
 		if err := validateOrigin(origin); err != nil {
-			return fmt.Errorf("CORS_ORIGINS: %q is no origin like https://app.example.org: %w", origin, err)
+			return fmt.Errorf("CORS_ORIGINS: %q is no origin like https://app.example.org: %w",
+				origin, err)
 		}
 	}
 	return nil
@@ -71,9 +76,13 @@ func (s *Server) sameOrigin(c *fiber.Ctx) error {
 	origin, site := c.Get(fiber.HeaderOrigin), c.Get("Sec-Fetch-Site")
 	allowed := trimmed(s.config.CORSOrigins)
 	switch {
-	case site == "same-origin", site == "none", site == "" && (origin == "" || isHost(origin, c.Request().Host())):
+	case site == "same-origin", site == "none",
+		site == "" && (origin == "" || isHost(origin, c.Request().Host())):
 		return nil
-	case slices.ContainsFunc(allowed, func(o string) bool { return o == anyOrigin || strings.EqualFold(o, origin) }):
+	case slices.ContainsFunc(allowed, func(o string) bool {
+		return o == anyOrigin ||
+			strings.EqualFold(o, origin)
+	}):
 		return nil
 	}
 	return problem{kind: kindCrossOrigin, detail: "CORS_ORIGINS doesn't list this page's origin"}
@@ -115,7 +124,8 @@ func validateOrigin(origin string) error {
 		return errors.New("it has no host")
 	case u.Scheme+"://"+u.Host != strings.ToLower(origin):
 		return errors.New("it ends after host and port, without a slash")
-	case strings.HasPrefix(u.Host, "[") && notIPv6 != nil, u.Host[0] != '[' && !hostName.MatchString(u.Hostname()):
+	case strings.HasPrefix(u.Host, "[") && notIPv6 != nil,
+		u.Host[0] != '[' && !hostName.MatchString(u.Hostname()):
 		return errors.New("the host is no name and no address")
 	case strings.HasSuffix(u.Host, ":"):
 		return errors.New("there is no port after the colon")

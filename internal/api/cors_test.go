@@ -30,8 +30,9 @@ func TestCORS(t *testing.T) {
 		if got := a.header.Get("Access-Control-Allow-Origin"); got != appOrigin {
 			t.Errorf("%d: %q is allowed", a.status, got)
 		}
-		if got, want := a.header.Get("Access-Control-Expose-Headers"), "ETag,Last-Modified,Location,Link,Idempotency-Replayed,"+
-			"Preference-Applied,Accept-Patch,Retry-After,X-Request-ID"; got != want {
+		if got, want := a.header.Get("Access-Control-Expose-Headers"),
+			"ETag,Last-Modified,Location,Link,Idempotency-Replayed,"+
+				"Preference-Applied,Accept-Patch,Retry-After,X-Request-ID"; got != want {
 			t.Errorf("%d: exposed is %s", a.status, got)
 		}
 		if a.header.Get("Access-Control-Allow-Credentials") != "" {
@@ -39,14 +40,17 @@ func TestCORS(t *testing.T) {
 		}
 	}
 	for name, header := range map[string]string{
-		"no origin": "X-Other: 1", "another": "Origin: https://evil.example.org", "another scheme": "Origin: http://app.example.org",
-		"longer": "Origin: https://app.example.org.evil.net", "subdomain": "Origin: https://x.app.example.org", "null": "Origin: null",
+		"no origin": "X-Other: 1", "another": "Origin: https://evil.example.org",
+		"another scheme": "Origin: http://app.example.org",
+		"longer":         "Origin: https://app.example.org.evil.net",
+		"subdomain":      "Origin: https://x.app.example.org", "null": "Origin: null",
 	} {
 		a := s.do("GET", path, "", header)
 		if a.status != http.StatusOK || a.header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %d %v", name, a.status, a.header)
 		}
-		if !strings.Contains(a.header.Get("Vary"), "Origin") { // or a cache would give it to those who are allowed
+		// or a cache would give it to those who are allowed
+		if !strings.Contains(a.header.Get("Vary"), "Origin") {
 			t.Errorf("%s: Vary is %q", name, a.header.Get("Vary"))
 		}
 	}
@@ -60,8 +64,10 @@ func TestPreflight(t *testing.T) {
 	s := newSystem(t, config)
 	const path = "/user/42/settings"
 
-	for _, method := range []string{"PUT", "PATCH", "BREW"} { // a browser finds BREW not in the list
-		a := s.do("OPTIONS", path, "", "Origin: "+appOrigin, "Access-Control-Request-Method: "+method, "Access-Control-Request-Headers: if-match")
+	// a browser finds BREW not in the list
+	for _, method := range []string{"PUT", "PATCH", "BREW"} {
+		a := s.do("OPTIONS", path, "", "Origin: "+appOrigin,
+			"Access-Control-Request-Method: "+method, "Access-Control-Request-Headers: if-match")
 		for name, want := range map[string]string{
 			"Access-Control-Allow-Origin":  appOrigin,
 			"Access-Control-Allow-Methods": "GET,HEAD,PUT,POST,PATCH,DELETE",
@@ -72,15 +78,18 @@ func TestPreflight(t *testing.T) {
 				t.Errorf("%s: %s is %q, want %q", method, name, got, want)
 			}
 		}
-		if vary := strings.Join(a.header.Values("Vary"), ", "); a.status != http.StatusNoContent || a.body != "" || !strings.Contains(vary, "Origin") {
+		if vary := strings.Join(a.header.Values("Vary"), ", "); a.status != http.StatusNoContent ||
+			a.body != "" || !strings.Contains(vary, "Origin") {
 			t.Errorf("%s: %+v", method, a)
 		}
 	}
-	if a := s.do("OPTIONS", path, "", "Origin: https://evil.example.org", "Access-Control-Request-Method: PUT"); a.status != http.StatusNoContent ||
+	if a := s.do("OPTIONS", path, "", "Origin: https://evil.example.org",
+		"Access-Control-Request-Method: PUT"); a.status != http.StatusNoContent ||
 		a.header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("another origin: %+v", a)
 	}
-	if a := s.do("OPTIONS", path, ""); a.status != http.StatusNoContent || !strings.Contains(a.header.Get("Allow"), "PATCH") {
+	if a := s.do("OPTIONS", path, ""); a.status != http.StatusNoContent ||
+		!strings.Contains(a.header.Get("Allow"), "PATCH") {
 		t.Errorf("no preflight: %+v", a)
 	}
 	if a := s.do("OPTIONS", "/nowhere", ""); a.status != http.StatusNotFound {
@@ -96,7 +105,8 @@ func TestCORSForAll(t *testing.T) {
 	s := newSystem(t, config)
 	for _, origin := range []string{appOrigin, "null", "http://127.0.0.1:3000"} {
 		a := s.do("GET", "/healthz", "", "Origin: "+origin)
-		if a.header.Get("Access-Control-Allow-Origin") != "*" || a.header.Get("Vary") != "" || a.header.Get("Access-Control-Allow-Credentials") != "" {
+		if a.header.Get("Access-Control-Allow-Origin") != "*" || a.header.Get("Vary") != "" ||
+			a.header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: %v", origin, a.header)
 		}
 	}
@@ -117,8 +127,10 @@ func TestNoCORS(t *testing.T) {
 			}
 		}
 	}
-	a := s.do("OPTIONS", "/user/42/settings", "", "Origin: "+appOrigin, "Access-Control-Request-Method: PUT")
-	if a.status != http.StatusNoContent || a.header.Get("Access-Control-Allow-Origin") != "" || a.header.Get("Access-Control-Allow-Methods") != "" {
+	a := s.do("OPTIONS", "/user/42/settings", "", "Origin: "+appOrigin,
+		"Access-Control-Request-Method: PUT")
+	if a.status != http.StatusNoContent || a.header.Get("Access-Control-Allow-Origin") != "" ||
+		a.header.Get("Access-Control-Allow-Methods") != "" {
 		t.Errorf("preflight: %+v", a)
 	}
 }
@@ -140,14 +152,20 @@ func TestOrigins(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"null", "app.example.org", "app.example.org:80", "ftp://app.example.org", "https://", "https://app.example.org/",
-		"https://app.example.org/x", "https://app.example.org?", "https://app.example.org#", "https://user@app.example.org",
-		"https://*", "https://*.example.org", "https://app.example.org:", "https://app.example.org:443", "http://app.example.org:80",
-		"https://app.example.org:x", "https://bücher.example", "https://a b", "https://a,b", "https://[::1", "https://[app]", "https://.org", "https://a..b",
-		"https://app.example.org\n", "javascript:alert(1)", "file:///x", "https://app.example.org:0x50",
+		"null", "app.example.org", "app.example.org:80", "ftp://app.example.org", "https://",
+		"https://app.example.org/",
+		"https://app.example.org/x", "https://app.example.org?", "https://app.example.org#",
+		"https://user@app.example.org",
+		"https://*", "https://*.example.org", "https://app.example.org:",
+		"https://app.example.org:443", "http://app.example.org:80",
+		"https://app.example.org:x", "https://bücher.example", "https://a b", "https://a,b",
+		"https://[::1", "https://[app]", "https://.org", "https://a..b",
+		"https://app.example.org\n", "javascript:alert(1)", "file:///x",
+		"https://app.example.org:0x50",
 	} {
 		err := api.ValidateOrigins([]string{"https://good.example.org", bad})
-		if err == nil || !strings.HasPrefix(err.Error(), "CORS_ORIGINS: ") || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.HasPrefix(err.Error(), "CORS_ORIGINS: ") ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

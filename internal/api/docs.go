@@ -28,7 +28,9 @@ func registerDocs(app *fiber.App) {
 	all := docs()
 	app.Get("/openapi.json", all["openapi.json"].send)
 	app.Get("/docs", all["docs"].send)
-	app.Get("/docs/:file", func(c *fiber.Ctx) error { return all.send(c, "docs/"+c.Params("file")) })
+	app.Get("/docs/:file", func(c *fiber.Ctx) error {
+		return all.send(c, "docs/"+c.Params("file"))
+	})
 }
 
 // docs are the files by their paths: of all that Swagger UI consists of, those that are used.

@@ -35,7 +35,9 @@ func TestRefusedAfterSilence(t *testing.T) {
 					case n == 2 || !applied:
 						return &messages.Reply{Results: []messages.Result{refusal}}
 					default:
-						return &messages.Reply{Results: []messages.Result{{Version: 2, Replayed: true}}}
+						return &messages.Reply{
+							Results: []messages.Result{{Version: 2, Replayed: true}},
+						}
 					}
 				})
 				a := s.do(http.MethodPut, "/user/42/settings", `{}`, isJSON, `If-Match: "1"`)
@@ -59,7 +61,9 @@ func TestSilenceAfterRefusal(t *testing.T) {
 	var asked atomic.Int32
 	s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
 		if asked.Add(1) == 1 {
-			return &messages.Reply{Results: []messages.Result{{Kind: messages.KindUnavailable, Busy: true}}}
+			return &messages.Reply{
+				Results: []messages.Result{{Kind: messages.KindUnavailable, Busy: true}},
+			}
 		}
 		return nil
 	})
@@ -139,7 +143,9 @@ func TestNoRoom(t *testing.T) {
 		n := len(r.Operations)
 		operations.Add(int64(n))
 		most.Store(max(most.Load(), int64(n)))
-		reply := messages.Reply{Results: slices.Repeat([]messages.Result{{Kind: messages.KindAskAgain}}, n)}
+		reply := messages.Reply{
+			Results: slices.Repeat([]messages.Result{{Kind: messages.KindAskAgain}}, n),
+		}
 		for i := range min(n, room) {
 			reply.Results[i] = messages.Result{Version: 1}
 		}
@@ -192,7 +198,8 @@ func TestNotReplayed(t *testing.T) {
 				key := fmt.Sprintf("Idempotency-Key: %d-%d", time.Now().UnixNano(), i)
 				for _, replayed := range []string{"", "true"} {
 					a := s.do(http.MethodPut, "/user/42/settings", `{}`, isJSON, key)
-					if got := a.header.Get("Idempotency-Replayed"); a.status != http.StatusOK || got != replayed {
+					if got := a.header.Get("Idempotency-Replayed"); a.status != http.StatusOK ||
+						got != replayed {
 						t.Errorf("%d, Idempotency-Replayed is %q, want %q", a.status, got, replayed)
 					}
 				}

@@ -62,7 +62,8 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 
 // watch has the hub take over the request's connection.
 func (s *Server) watch(c *fiber.Ctx, w *watcher, r *messages.Result) {
-	c.Response().Header.SetContentLength(-2)                                                                                     // neither a length nor chunks: it ends with the connection
+	// neither a length nor chunks: it ends with the connection
+	c.Response().Header.SetContentLength(-2)
 	greeting := fmt.Appendf(bytes.Clone(c.Response().Header.Header()), "retry: %d\n\n", minRetry+rand.IntN(maxRetry-minRetry+1)) //nolint:gosec // no secret
 	state := stateOf(r)
 	if c.Get(headerLastEventID) != strconv.FormatInt(r.Version, 10) {

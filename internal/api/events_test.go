@@ -52,7 +52,10 @@ func (s *system) watch(t *testing.T, path string, header ...string) *stream {
 		t.Errorf("%s: %v", path, err)
 	}
 	checkExchange(t, r, nil, response, []byte(first))
-	st := &stream{t: t, answer: answer{response.StatusCode, response.Header, first}, events: make(chan event, 1000)}
+	st := &stream{
+		t: t, answer: answer{response.StatusCode, response.Header, first},
+		events: make(chan event, 1000),
+	}
 	var reading sync.WaitGroup
 	reading.Go(func() { st.read(lines) })
 	st.stop = sync.OnceFunc(func() {
@@ -143,7 +146,10 @@ type source struct {
 
 func (s *system) startSource() *source {
 	s.t.Helper()
-	src := &source{s: s, nc: s.dial(), users: make(map[string]messages.Result), reads: make(map[messages.Action]int)}
+	src := &source{
+		s: s, nc: s.dial(), users: make(map[string]messages.Result),
+		reads: make(map[messages.Action]int),
+	}
 	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
 		src.mu.Lock()
 		defer src.mu.Unlock()
@@ -171,7 +177,10 @@ func (s *system) startSource() *source {
 func (src *source) set(user string, version int64, document string) messages.Changed {
 	src.mu.Lock()
 	defer src.mu.Unlock()
-	r := messages.Result{Version: version, Modified: 1764000000000 + version, Document: []byte(document), Absent: document == ""}
+	r := messages.Result{
+		Version: version, Modified: 1764000000000 + version,
+		Document: []byte(document), Absent: document == "",
+	}
 	src.users[user] = r
 	return messages.Changed{Version: r.Version, Modified: r.Modified, Absent: r.Absent}
 }
@@ -214,13 +223,17 @@ func TestEvents(t *testing.T) {
 	s := newSystem(t, patient)
 	src := s.startSource()
 	one := s.watch(t, "/user/42/events", "X-Request-ID: r1")
-	for name, want := range map[string]string{"Content-Type": "text/event-stream", "X-Request-Id": "r1", "Content-Length": ""} {
+	for name, want := range map[string]string{
+		"Content-Type": "text/event-stream",
+		"X-Request-Id": "r1", "Content-Length": "",
+	} {
 		if got := one.answer.header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
 	retry := func(st *stream) (ms int) {
-		if _, err := fmt.Sscanf(st.answer.body, "retry: %d\n", &ms); err != nil || ms < 1000 || ms > 3000 {
+		if _, err := fmt.Sscanf(st.answer.body, "retry: %d\n", &ms); err != nil || ms < 1000 ||
+			ms > 3000 {
 			t.Errorf("it begins with %q, %v", st.answer.body, err)
 		}
 		return ms
@@ -270,7 +283,10 @@ func TestEventsRequests(t *testing.T) {
 		exchange{"GET /user/42/events?include=all", "", "", 400, "", problem("malformed")},
 		exchange{"GET /user/a%00b/events", "", "", 400, "", problem("malformed")},
 		exchange{"HEAD /user/42/events", "", "", 200, "Content-Type: text/event-stream", nothing},
-		exchange{"POST /user/42/events", isJSON, "{}", 405, "Allow: GET, HEAD", problem("method-not-allowed")})
+		exchange{
+			"POST /user/42/events", isJSON, "{}", 405, "Allow: GET, HEAD",
+			problem("method-not-allowed"),
+		})
 	known := s.watch(t, "/user/42/events?include=settings", "Last-Event-ID: 7")
 	for _, id := range []string{"6", "8", "x", "07"} {
 		s.watch(t, "/user/42/events", "Last-Event-ID: "+id).hears(at(7, ""))
@@ -340,7 +356,9 @@ func TestEventsAfterTrouble(t *testing.T) {
 	src.mu.Unlock()
 	before := src.asked(messages.ActionReadState)
 	src.tell("42", src.set("42", 1, `{"a":1}`))
-	eventually(t, "the document was asked for", func() bool { return src.asked(messages.ActionReadState) > before })
+	eventually(t, "the document was asked for", func() bool {
+		return src.asked(messages.ActionReadState) > before
+	})
 	src.mu.Lock()
 	src.down = false
 	src.mu.Unlock()
@@ -370,7 +388,9 @@ func TestEventsRepeat(t *testing.T) {
 	src.down = true
 	src.mu.Unlock()
 	src.tell("42", src.set("42", 1, `{"a":1}`))
-	eventually(t, "the document was asked for", func() bool { return src.asked(messages.ActionReadState) > 1 })
+	eventually(t, "the document was asked for", func() bool {
+		return src.asked(messages.ActionReadState) > 1
+	})
 	src.mu.Lock()
 	src.down = false
 	src.mu.Unlock()
@@ -389,7 +409,9 @@ func TestEventsLimit(t *testing.T) {
 	s.watch(t, "/user/43/events")
 	failed(t, s.do("GET", "/user/42/events", ""), http.StatusServiceUnavailable, "overloaded")
 	one.stop()
-	eventually(t, "there is room", func() bool { return s.do("HEAD", "/user/42/events", "").status == http.StatusOK })
+	eventually(t, "there is room", func() bool {
+		return s.do("HEAD", "/user/42/events", "").status == http.StatusOK
+	})
 	s.watch(t, "/user/42/events").hears(`{"version":0}`)
 }
 
@@ -424,12 +446,15 @@ func TestEventsSlow(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)
 	src := s.startSource()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.base, "http://"))
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp",
+		strings.TrimPrefix(s.base, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := fmt.Fprint(conn, "GET /user/42/events?include=settings HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+	if _, err := fmt.Fprint(
+		conn, "GET /user/42/events?include=settings HTTP/1.1\r\nHost: x\r\n\r\n",
+	); err != nil {
 		t.Fatal(err)
 	}
 	fast := s.watch(t, "/user/42/events")
@@ -457,7 +482,8 @@ func TestEventsOfWorkers(t *testing.T) {
 	s := newSystem(t, patient)
 	s.startWorker()
 	s.startWorker()
-	numbers, whole := s.watch(t, "/user/a%2Fb/events"), s.watch(t, "/user/a%2Fb/events?include=settings")
+	numbers, whole := s.watch(t, "/user/a%2Fb/events"),
+		s.watch(t, "/user/a%2Fb/events?include=settings")
 	numbers.hears(`{"version":0}`)
 	whole.hears(`{"version":0,"settings":{}}`)
 	const path = "/user/a%2Fb/settings"
@@ -476,7 +502,8 @@ func TestEventsOfWorkers(t *testing.T) {
 		if write.header != "" {
 			header = []string{write.header}
 		}
-		if a := s.do(write.method, write.path, write.body, header...); a.status > http.StatusNoContent && a.status != http.StatusCreated {
+		if a := s.do(write.method, write.path, write.body,
+			header...); a.status > http.StatusNoContent && a.status != http.StatusCreated {
 			t.Fatalf("%+v: %+v", write, a)
 		}
 		id := fmt.Sprint(i + 1)

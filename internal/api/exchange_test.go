@@ -44,7 +44,8 @@ func (s *system) story(t *testing.T, name string, exchanges ...exchange) {
 			}
 			a := s.do(method, path, e.body, header...)
 			for _, fault := range e.faults(a, names.Replace) {
-				t.Errorf("%d. %s %.60s\n%s\n     %s\n     got %d %v\n     %.300s", i+1, e.request, e.body, e.header, fault, a.status, a.header, a.body)
+				t.Errorf("%d. %s %.60s\n%s\n     %s\n     got %d %v\n     %.300s", i+1, e.request,
+					e.body, e.header, fault, a.status, a.header, a.body)
 			}
 		}
 	})
@@ -80,8 +81,12 @@ func isProblemOf(a answer, kind string) bool {
 		Type, Title, RequestID string
 		Status                 int
 	}
-	retryable := map[string]bool{"overloaded": true, "unavailable": true, "deadline-exceeded": true, "outcome-unknown": true}
+	retryable := map[string]bool{
+		"overloaded": true, "unavailable": true, "deadline-exceeded": true, "outcome-unknown": true,
+	}
 	return json.Unmarshal([]byte(a.body), &p) == nil &&
-		p.Type == "/problems/"+kind && p.Title != "" && p.Status == a.status && p.RequestID == a.header.Get("X-Request-ID") &&
-		a.header.Get("Content-Type") == "application/problem+json" && (a.header.Get("Retry-After") != "") == retryable[kind]
+		p.Type == "/problems/"+kind && p.Title != "" && p.Status == a.status &&
+		p.RequestID == a.header.Get("X-Request-ID") &&
+		a.header.Get("Content-Type") == "application/problem+json" &&
+		(a.header.Get("Retry-After") != "") == retryable[kind]
 }

@@ -137,7 +137,8 @@ var explanations = map[messages.Kind]explanation{
 	messages.KindInternal: {
 		Means:   "A fault of ours. The log has the cause, under the request's id.",
 		Changed: "That can't be told from this answer. A read never changes anything.",
-		Do:      "If it was a write, read the settings and see." + sameKey + " If it happens again, give the requestId to those who run the service.",
+		Do: "If it was a write, read the settings and see." + sameKey +
+			" If it happens again, give the requestId to those who run the service.",
 	},
 	messages.KindOverloaded: {
 		Means:   "More requests are waiting than there is room for.",

@@ -24,7 +24,9 @@ func (s *Server) exportUsers(c *fiber.Ctx) error {
 		return err
 	}
 	e := &export{server: s, rest: messages.Operation{
-		Action: messages.ActionListUsers, RequestID: requestID(c), List: &messages.Listing{Limit: messages.MaxUsers, Whole: true},
+		Action: messages.ActionListUsers, RequestID: requestID(c), List: &messages.Listing{
+			Limit: messages.MaxUsers, Whole: true,
+		},
 	}}
 	// Here, so that what goes wrong at once is an ordinary answer.
 	if e.first, err = s.part(e.rest); err != nil {
@@ -66,7 +68,8 @@ func (e *export) write(out *lines) error {
 // mayPersist tells whether to try once more after an error, when the last success was then.
 func (s *Server) mayPersist(err error, then time.Time) bool {
 	var p problem
-	return errors.As(err, &p) && p.kind.Temporary() && time.Since(then) < s.persists && !s.stopping.Load()
+	return errors.As(err, &p) && p.kind.Temporary() && time.Since(then) < s.persists &&
+		!s.stopping.Load()
 }
 
 // put writes a part.
@@ -90,7 +93,8 @@ func (e *export) put(out *lines, r *messages.Result) error {
 // appendLine appends a user's line. A document that would not fit into a line, or not come back
 // exactly, is there as text.
 func appendLine(b []byte, u *messages.User) ([]byte, error) {
-	asText := bytes.ContainsAny(u.Document, "\r\n") || len(bytes.Trim(u.Document, " \t")) < len(u.Document)
+	asText := bytes.ContainsAny(u.Document, "\r\n") ||
+		len(bytes.Trim(u.Document, " \t")) < len(u.Document)
 	b, err := appendUser(b, u, !asText)
 	if err == nil && asText {
 		b = append(b[:len(b)-1], `,"text":`...) // in the place of the end

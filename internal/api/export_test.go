@@ -69,7 +69,9 @@ func ParseBatch(text []byte) (all []BatchOperation, err error) {
 var ValidateOrigins = validateOrigins
 
 // ParseImportLine reads a line of an import. The kind is that of its problem, if it has one.
-func ParseImportLine(text []byte, maxDocument int) (user string, document []byte, end bool, kind string) {
+func ParseImportLine(text []byte, maxDocument int) (
+	user string, document []byte, end bool, kind string,
+) {
 	p := lineParser{maxDocument: maxDocument}
 	l := p.parse(text, 1, 0)
 	if l.failure != nil {

@@ -54,7 +54,8 @@ func readLines(t *testing.T, body string) []line {
 // cutOff does a request of which the answer doesn't come to its end, and returns what came.
 func (s *system) cutOff(method, path, body string, header ...string) answer {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.base+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.base+path,
+		strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -79,8 +80,10 @@ func TestExport(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)
 	s.startWorker()
-	if a := s.do("GET", "/users/export", ""); a.status != http.StatusOK || a.body != "{\"end\":true,\"users\":0}\n" ||
-		a.header.Get("Content-Type") != "application/x-ndjson" || a.header.Get("X-Request-Id") == "" {
+	if a := s.do("GET", "/users/export", ""); a.status != http.StatusOK ||
+		a.body != "{\"end\":true,\"users\":0}\n" ||
+		a.header.Get("Content-Type") != "application/x-ndjson" ||
+		a.header.Get("X-Request-Id") == "" {
 		t.Errorf("of nobody: %+v", a)
 	}
 	want := map[string]string{
@@ -88,7 +91,8 @@ func TestExport(t *testing.T) {
 		"large": `{"x":"` + strings.Repeat("x", 64<<10-8) + `"}`, "breaks": strings.Repeat("\r\n", 30<<10) + "{}",
 	}
 	for user, document := range want {
-		if a := s.do("PUT", "/user/"+escape(user)+"/settings", document, isJSON); a.status != http.StatusOK {
+		if a := s.do("PUT", "/user/"+escape(user)+"/settings", document,
+			isJSON); a.status != http.StatusOK {
 			t.Fatalf("PUT %q: %+v", user, a)
 		}
 	}
@@ -105,11 +109,14 @@ func TestExport(t *testing.T) {
 		if l.User == "ann" {
 			version = 2
 		}
-		if l.document() != want[l.User] || l.Version != version || (l.Text != nil) != strings.ContainsAny(string(want[l.User][0])+l.document()[1:2], " \t\r\n") {
+		if l.document() != want[l.User] || l.Version != version ||
+			(l.Text != nil) != strings.ContainsAny(string(want[l.User][0])+l.document()[1:2],
+				" \t\r\n") {
 			t.Errorf("%q: version %d %.100q", l.User, l.Version, l.document())
 		}
 	}
-	if last := lines[len(lines)-1]; !last.End || *last.Users != len(want) || !slices.IsSorted(users) || len(users) != len(want) {
+	if last := lines[len(lines)-1]; !last.End || *last.Users != len(want) ||
+		!slices.IsSorted(users) || len(users) != len(want) {
 		t.Errorf("%q, and at the end %+v", users, last)
 	}
 	if a := s.do("HEAD", "/users/export", ""); a.status != http.StatusOK || a.body != "" {

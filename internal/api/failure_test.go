@@ -21,7 +21,8 @@ import (
 func failed(t *testing.T, a answer, status int, kind string) {
 	t.Helper()
 	var p struct{ Type string }
-	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != status || p.Type != "/problems/"+kind || a.header.Get("Retry-After") == "" {
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != status ||
+		p.Type != "/problems/"+kind || a.header.Get("Retry-After") == "" {
 		t.Errorf("%d %s %v, want %d %s with Retry-After", a.status, a.body, a.header, status, kind)
 	}
 }
@@ -281,7 +282,9 @@ func TestUnknownKind(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	s.startFake(messages.ReadSubject, func(messages.Request) *messages.Reply {
-		return &messages.Reply{Results: []messages.Result{{Kind: "from-the-future", Detail: "secret"}}}
+		return &messages.Reply{
+			Results: []messages.Result{{Kind: "from-the-future", Detail: "secret"}},
+		}
 	})
 	a := s.get("42")
 	if a.status != http.StatusInternalServerError || !strings.Contains(a.body, `"/problems/internal"`) || strings.Contains(a.body, "secret") {
@@ -293,7 +296,10 @@ func TestUnknownKind(t *testing.T) {
 // with the default max_payload and one with the least that we need.
 func TestBigDocuments(t *testing.T) {
 	t.Parallel()
-	for name, most := range map[string]int32{"default": server.MAX_PAYLOAD_SIZE, "least": messages.MinPayload} {
+	for name, most := range map[string]int32{
+		"default": server.MAX_PAYLOAD_SIZE,
+		"least":   messages.MinPayload,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSystem(t, patient, func(o *server.Options) { o.MaxPayload = most })
@@ -342,7 +348,9 @@ func TestNATSRestart(t *testing.T) {
 	port := s.nats.Addr().String()
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
-	eventually(t, "requests are refused", func() bool { return s.get("42").status == http.StatusServiceUnavailable })
+	eventually(t, "requests are refused", func() bool {
+		return s.get("42").status == http.StatusServiceUnavailable
+	})
 	failed(t, s.post("42", `{"n":2}`), http.StatusServiceUnavailable, "unavailable")
 
 	s.restartNATS(port)

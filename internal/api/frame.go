@@ -65,7 +65,9 @@ func requestID(c *fiber.Ctx) string {
 
 // validRequestID tells whether an id that a client sent may go into our logs.
 func validRequestID(id string) bool {
-	return id != "" && len(id) <= messages.MaxRequestID && !strings.ContainsFunc(id, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:", r)
-	})
+	return id != "" && len(id) <= messages.MaxRequestID &&
+		!strings.ContainsFunc(id, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') &&
+				!strings.ContainsRune("-_.:", r)
+		})
 }

@@ -47,7 +47,8 @@ type system struct {
 
 var apiConfig = api.Config{
 	HTTPAddr: "127.0.0.1:0", RequestTimeout: 5 * time.Second, WorkerGrace: 3 * time.Second,
-	MaxDocument: 64 << 10, APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute, ReadTimeout: 10 * time.Second,
+	MaxDocument: 64 << 10, APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute,
+	ReadTimeout: 10 * time.Second,
 	MaxWatchers: 1000, EventsHeartbeat: 15 * time.Second,
 }
 
@@ -59,8 +60,10 @@ var patient = func() api.Config {
 }()
 
 var workerConfig = worker.Config{
-	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
-	MaxDocument: 64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100, HistoryAge: 24 * time.Hour,
+	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20,
+	DrainTimeout: 10 * time.Second,
+	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100,
+	HistoryAge: 24 * time.Hour,
 }
 
 // newSystem starts NATS and the API.
@@ -133,7 +136,9 @@ func (s *system) startWorker() (stop func()) {
 
 // startFake answers requests in the place of a worker: with what answer returns, or not at
 // all where that is nil.
-func (s *system) startFake(subject string, answer func(messages.Request) *messages.Reply) *nats.Subscription {
+func (s *system) startFake(
+	subject string, answer func(messages.Request) *messages.Reply,
+) *nats.Subscription {
 	s.t.Helper()
 	nc := s.dial()
 	sub, err := nc.QueueSubscribe(subject, messages.QueueGroup, func(m *nats.Msg) {
@@ -192,7 +197,8 @@ func (s *system) do(method, path, body string, header ...string) answer {
 
 // try sends a request with the given header lines ("Name: value").
 func (s *system) try(method, path, body string, header ...string) (answer, error) {
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.base+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.base+path,
+		strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -229,7 +235,8 @@ func (s *system) has(user string, version int, document string) {
 	s.t.Helper()
 	a := s.get(user)
 	if a.status != http.StatusOK || a.body != document || a.header.Get("ETag") != fmt.Sprintf(`"%d"`, version) {
-		s.t.Errorf("%s has %d %s %.200s, want %.200s at %d", user, a.status, a.header.Get("ETag"), a.body, document, version)
+		s.t.Errorf("%s has %d %s %.200s, want %.200s at %d", user, a.status, a.header.Get("ETag"),
+			a.body, document, version)
 	}
 }
 

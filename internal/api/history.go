@@ -40,7 +40,9 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 		return err
 	}
 	// One more than wanted tells whether there is more.
-	r, err := s.fetch(c, messages.Operation{Action: messages.ActionHistory, User: user, Version: before, Limit: int(limit) + 1})
+	r, err := s.fetch(c, messages.Operation{
+		Action: messages.ActionHistory, User: user, Version: before, Limit: int(limit) + 1,
+	})
 	if err != nil {
 		return err
 	}
@@ -50,11 +52,14 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 	}{Versions: []historyVersion{}}
 	for i, e := range r.Entries {
 		if i == int(limit) {
-			answer.Next = fmt.Sprintf("/user/%s/history?before=%d&limit=%d", segment(user), r.Entries[i-1].Version, limit)
+			answer.Next = fmt.Sprintf("/user/%s/history?before=%d&limit=%d", segment(user),
+				r.Entries[i-1].Version, limit)
 			c.Set(fiber.HeaderLink, "<"+answer.Next+`>; rel="next"`) // RFC 8288
 			break
 		}
-		answer.Versions = append(answer.Versions, historyVersion{e.Version, time.UnixMilli(e.Time).UTC(), e.Operation, e.Size})
+		answer.Versions = append(answer.Versions, historyVersion{
+			e.Version, time.UnixMilli(e.Time).UTC(), e.Operation, e.Size,
+		})
 	}
 	return c.JSON(answer)
 }
@@ -79,7 +84,8 @@ func (s *Server) restoreVersion(c *fiber.Ctx) error {
 	if err := s.sameOrigin(c); err != nil {
 		return err
 	}
-	return s.write(c, messages.Operation{Action: messages.ActionRestore, Version: version}, sendDocument)
+	return s.write(c, messages.Operation{Action: messages.ActionRestore, Version: version},
+		sendDocument)
 }
 
 // numberOf reads a number from 1 to most; what stands for one that isn't there is ifNone.
@@ -89,7 +95,10 @@ func numberOf(name, text string, ifNone, most int64) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 1 || n > most {
-		return 0, problem{kind: messages.KindMalformed, detail: fmt.Sprintf("%s must be a whole number from 1 to %d", name, most)}
+		return 0, problem{
+			kind:   messages.KindMalformed,
+			detail: fmt.Sprintf("%s must be a whole number from 1 to %d", name, most),
+		}
 	}
 	return n, nil
 }

@@ -71,7 +71,9 @@ func TestHistory(t *testing.T) {
 	if got := strings.Join(pages, ", "); got != want || len(pages) != 3 {
 		t.Errorf("in %d pages: %s\nwant %s", len(pages), got, want)
 	}
-	if p, _ := s.history("/user/a%2Fb/history?before=3&limit=100"); p.String() != "2 replace 8, 1 replace 7" || p.Next != "" {
+	if p, _ := s.history(
+		"/user/a%2Fb/history?before=3&limit=100",
+	); p.String() != "2 replace 8, 1 replace 7" || p.Next != "" {
 		t.Errorf("before 3: %s, next %q", p, p.Next)
 	}
 	if p, _ := s.history("/user/a%2Fb/history?before=1"); len(p.Versions) != 0 {

@@ -53,7 +53,8 @@ func TestUserIDs(t *testing.T) {
 	s := newSystem(t, apiConfig)
 	s.startWorker()
 	ids := []string{
-		"42", "042", "auth0|ab12", "ann@example.org", "日本", "👩‍👧", "a/b", "a%2Fb", "..", ".", "a b", "a+b", "A", "a", "*", ">", "a.b",
+		"42", "042", "auth0|ab12", "ann@example.org", "日本", "👩‍👧", "a/b", "a%2Fb", "..", ".", "a b",
+		"a+b", "A", "a", "*", ">", "a.b",
 		"' OR 1=1--", `"quoted"\`, "<script>", "settings", "{}", "?", "#", "%", "~", "-", strings.Repeat("x", messages.MaxUser), strings.Repeat("日", 42),
 	}
 	for i, id := range ids {
@@ -61,7 +62,8 @@ func TestUserIDs(t *testing.T) {
 		var got struct {
 			UserID string `json:"userId"`
 		}
-		if err := json.Unmarshal([]byte(a.body), &got); a.status != http.StatusOK || err != nil || got.UserID != id {
+		if err := json.Unmarshal([]byte(a.body), &got); a.status != http.StatusOK || err != nil ||
+			got.UserID != id {
 			t.Errorf("%q: %d %s", id, a.status, a.body)
 		}
 	}
@@ -93,7 +95,8 @@ func TestRawRequests(t *testing.T) {
 		"length and chunked": {"POST /user/42/settings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.base, "http://"))
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp",
+				strings.TrimPrefix(s.base, "http://"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,12 +127,15 @@ func TestRequestID(t *testing.T) {
 		t.Errorf("X-Request-Id: %q", got)
 	}
 	// The API's line comes after the answer.
-	eventually(t, "the API has logged it", func() bool { return strings.Contains(s.log.String(), "msg=request request_id=my-id.7") })
+	eventually(t, "the API has logged it", func() bool {
+		return strings.Contains(s.log.String(), "msg=request request_id=my-id.7")
+	})
 	if !strings.Contains(s.log.String(), "endpoint=read request_id=my-id.7") {
 		t.Errorf("the worker has not logged it: %s", s.log)
 	}
 	for _, bad := range []string{"a b", "a\"b", strings.Repeat("x", messages.MaxRequestID+1)} {
-		if got := s.do("GET", "/user/42/settings", "", "X-Request-Id: "+bad).header.Get("X-Request-Id"); got == bad || got == "" {
+		if got := s.do("GET", "/user/42/settings", "",
+			"X-Request-Id: "+bad).header.Get("X-Request-Id"); got == bad || got == "" {
 			t.Errorf("%q became %q", bad, got)
 		}
 	}
@@ -148,20 +154,30 @@ func TestListen(t *testing.T) {
 		change func(*api.Config)
 		want   string
 	}{
-		"taken":          {func(c *api.Config) { c.HTTPAddr = strings.TrimPrefix(s.base, "http://") }, "HTTP_ADDR"},
-		"nonsense":       {func(c *api.Config) { c.HTTPAddr = "here" }, "HTTP_ADDR"},
-		"everywhere":     {func(c *api.Config) { c.HTTPAddr = "0.0.0.0:0" }, "AUTH=none"},
-		"unknown auth":   {func(c *api.Config) { c.Auth = "jwt" }, "AUTH"},
-		"no time":        {func(c *api.Config) { c.RequestTimeout = 0 }, "REQUEST_TIMEOUT"},
-		"no queue":       {func(c *api.Config) { c.APIQueueSize = 0 }, "API_QUEUE_SIZE"},
-		"no document":    {func(c *api.Config) { c.MaxDocument = 0 }, "MAX_DOCUMENT_BYTES"},
-		"large document": {func(c *api.Config) { c.MaxDocument = messages.MaxDocument + 1 }, "MAX_DOCUMENT_BYTES"},
-		"bad origin":     {func(c *api.Config) { c.CORSOrigins = []string{"example.org"} }, "CORS_ORIGINS"},
+		"taken": {func(c *api.Config) {
+			c.HTTPAddr = strings.TrimPrefix(s.base,
+				"http://")
+		}, "HTTP_ADDR"},
+		"nonsense":     {func(c *api.Config) { c.HTTPAddr = "here" }, "HTTP_ADDR"},
+		"everywhere":   {func(c *api.Config) { c.HTTPAddr = "0.0.0.0:0" }, "AUTH=none"},
+		"unknown auth": {func(c *api.Config) { c.Auth = "jwt" }, "AUTH"},
+		"no time":      {func(c *api.Config) { c.RequestTimeout = 0 }, "REQUEST_TIMEOUT"},
+		"no queue":     {func(c *api.Config) { c.APIQueueSize = 0 }, "API_QUEUE_SIZE"},
+		"no document":  {func(c *api.Config) { c.MaxDocument = 0 }, "MAX_DOCUMENT_BYTES"},
+		"large document": {
+			func(c *api.Config) { c.MaxDocument = messages.MaxDocument + 1 },
+			"MAX_DOCUMENT_BYTES",
+		},
+		"bad origin": {
+			func(c *api.Config) { c.CORSOrigins = []string{"example.org"} },
+			"CORS_ORIGINS",
+		},
 		"negative grace": {func(c *api.Config) { c.WorkerGrace = -1 }, "WORKER_GRACE"},
 	} {
 		config := apiConfig
 		c.change(&config)
-		if _, err := api.Listen(s.dial(), config, s.logger()); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := api.Listen(s.dial(), config, s.logger()); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want a word about %s", name, err, c.want)
 		}
 	}

@@ -57,11 +57,16 @@ type hub struct {
 }
 
 // newHub returns a hub that works until its close.
-func newHub(ctx context.Context, nc *nats.Conn, reads *batch.Batcher[*messages.Operation, messages.Result], config Config, log *slog.Logger) *hub {
+func newHub(ctx context.Context, nc *nats.Conn,
+	reads *batch.Batcher[*messages.Operation, messages.Result], config Config,
+	log *slog.Logger,
+) *hub {
 	ctx, cancel := context.WithCancel(ctx)
 	h := &hub{
-		nc: nc, reads: reads, heartbeat: config.EventsHeartbeat, timeout: config.RequestTimeout, most: config.MaxWatchers, log: log,
-		changes: make(chan *nats.Msg, changesWaiting), cancel: cancel, users: make(map[string]*watched),
+		nc: nc, reads: reads, heartbeat: config.EventsHeartbeat, timeout: config.RequestTimeout,
+		most: config.MaxWatchers, log: log,
+		changes: make(chan *nats.Msg, changesWaiting), cancel: cancel,
+		users: make(map[string]*watched),
 	}
 	h.tasks.Go(func() { h.hear(ctx) })
 	h.tasks.Go(func() { h.turn(ctx) })

@@ -32,7 +32,9 @@ func (s *Server) importUsers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	i := &importing{server: s, request: requestID(c), reader: newImportReader(c.Context(), s.config)}
+	i := &importing{
+		server: s, request: requestID(c), reader: newImportReader(c.Context(), s.config),
+	}
 	c.Response().ImmediateHeaderFlush = true // there are clients that wait for it before they send
 	return s.sendLines(c, i.write, func() {
 		i.reader.close()
@@ -49,7 +51,10 @@ func (s *Server) mayImport(c *fiber.Ctx) (release func(), err error) {
 		return nil, err
 	}
 	if s.config.RequirePrecondition {
-		return nil, problem{kind: kindPreconditionRequired, detail: "an import overwrites what it doesn't know, which isn't allowed here"}
+		return nil, problem{
+			kind:   kindPreconditionRequired,
+			detail: "an import overwrites what it doesn't know, which isn't allowed here",
+		}
 	}
 	return s.imports.take()
 }
@@ -85,7 +90,8 @@ func (i *importing) finish(out *lines, err error) error {
 	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	return out.add(fmt.Sprintf("{\"end\":true,\"lines\":%d,\"applied\":%d,\"failed\":%d}\n", i.applied+i.failed, i.applied, i.failed))
+	return out.add(fmt.Sprintf("{\"end\":true,\"lines\":%d,\"applied\":%d,\"failed\":%d}\n",
+		i.applied+i.failed, i.applied, i.failed))
 }
 
 // apply does what the lines of a window ask for, side by side, and writes the outcomes in the order
@@ -108,14 +114,18 @@ func (i *importing) apply(out *lines, window []importLine) error {
 			decided++
 		}
 		if l.failure == nil && r.Kind != "" {
-			l.failure = problem{kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations}
+			l.failure = problem{
+				kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations,
+			}
 		}
 		if err := i.outcome(out, &l, r.Version); err != nil {
 			return err
 		}
 	}
 	if undecided > 0 && decided == 0 && !i.server.stopping.Load() {
-		return problem{kind: messages.KindUnavailable, detail: "for too long nothing could be written"}
+		return problem{
+			kind: messages.KindUnavailable, detail: "for too long nothing could be written",
+		}
 	}
 	return nil
 }
@@ -132,7 +142,8 @@ func (i *importing) operations(window []importLine) ([]*messages.Operation, erro
 			return nil, fmt.Errorf("making an operation id: %w", err)
 		}
 		operations[n] = &messages.Operation{
-			Action: messages.ActionReplace, User: l.user, Document: l.document, ID: id.String(), RequestID: i.request,
+			Action: messages.ActionReplace, User: l.user, Document: l.document, ID: id.String(),
+			RequestID: i.request,
 		}
 	}
 	return operations, nil
@@ -184,7 +195,9 @@ func (s *Server) writeAll(operations []*messages.Operation) []messages.Result {
 }
 
 // writeOnce has the operations at some places done, and sets their results.
-func (s *Server) writeOnce(operations []*messages.Operation, places []int, results []messages.Result) {
+func (s *Server) writeOnce(
+	operations []*messages.Operation, places []int, results []messages.Result,
+) {
 	var under sync.WaitGroup
 	for _, n := range places {
 		o := *operations[n] // one that was given up may still be looked at

@@ -40,12 +40,15 @@ func (p *lineParser) parse(text []byte, number, before int) importLine {
 	p.decoder.Reset(&p.text)
 	var m lineMembers
 	if err := m.read(&p.decoder); err != nil {
-		return importLine{number: number, failure: malformedLine(strings.TrimPrefix(err.Error(), "jsontext: "))}
+		return importLine{
+			number: number, failure: malformedLine(strings.TrimPrefix(err.Error(), "jsontext: ")),
+		}
 	}
 	l := importLine{number: number, user: m.user, document: m.document, end: m.end}
 	if l.end {
 		if m.users != "" && m.users != strconv.Itoa(before) {
-			detail := fmt.Sprintf("it tells of %.20s users, but there were %d lines before it", m.users, before)
+			detail := fmt.Sprintf("it tells of %.20s users, but there were %d lines before it",
+				m.users, before)
 			l.failure = problem{kind: messages.KindInvalid, detail: detail}
 		}
 		return l
@@ -65,11 +68,17 @@ func (p *lineParser) parse(text []byte, number, before int) importLine {
 }
 
 func malformedLine(detail string) problem {
-	return problem{kind: messages.KindMalformed, detail: messages.Detail("this line can't be taken: " + detail)}
+	return problem{
+		kind:   messages.KindMalformed,
+		detail: messages.Detail("this line can't be taken: " + detail),
+	}
 }
 
 func tooLarge(what string, most int) problem {
-	return problem{kind: messages.KindTooLarge, detail: fmt.Sprintf("%s may have at most %d bytes", what, most)}
+	return problem{
+		kind:   messages.KindTooLarge,
+		detail: fmt.Sprintf("%s may have at most %d bytes", what, most),
+	}
 }
 
 // lineMembers are the members of a line that matter.

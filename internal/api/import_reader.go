@@ -56,8 +56,10 @@ type importReader struct {
 
 func newImportReader(ctx *fasthttp.RequestCtx, config Config) *importReader {
 	r := &importReader{
-		ctx: ctx, body: ctx.RequestBodyStream(), timeout: config.ReadTimeout, parser: lineParser{maxDocument: config.MaxDocument}, most: 6*config.MaxDocument + endOfLine,
-		came: true, news: make(chan struct{}, 1), room: make(chan struct{}, 1), quit: make(chan struct{}),
+		ctx: ctx, body: ctx.RequestBodyStream(), timeout: config.ReadTimeout,
+		parser: lineParser{maxDocument: config.MaxDocument}, most: 6*config.MaxDocument + endOfLine,
+		came: true, news: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		quit: make(chan struct{}),
 	}
 	if r.body == nil { // there is none
 		r.body = http.NoBody
@@ -90,7 +92,10 @@ func (r *importReader) run() {
 	case timedOut(err):
 		err = problem{kind: kindTimeout, detail: "no line came in time"}
 	default:
-		err = problem{kind: messages.KindMalformed, detail: "this is no body that can be understood (RFC 9112)"}
+		err = problem{
+			kind:   messages.KindMalformed,
+			detail: "this is no body that can be understood (RFC 9112)",
+		}
 	}
 	r.mu.Lock()
 	r.err = err

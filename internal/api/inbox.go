@@ -39,7 +39,9 @@ var errNotSent = errors.New("the request was not sent")
 
 // request publishes data and returns the first reply. Its error is nats.ErrNoResponders,
 // errNotSent, nats.ErrTimeout at until, or that of the context.
-func (m *mailroom) request(ctx context.Context, subject string, data []byte, until time.Time) (*nats.Msg, error) {
+func (m *mailroom) request(
+	ctx context.Context, subject string, data []byte, until time.Time,
+) (*nats.Msg, error) {
 	in, err := m.take()
 	if err != nil {
 		return nil, err
@@ -48,7 +50,9 @@ func (m *mailroom) request(ctx context.Context, subject string, data []byte, unt
 	return in.request(ctx, m.nc, subject, data, until)
 }
 
-func (in *inbox) request(ctx context.Context, nc *nats.Conn, subject string, data []byte, until time.Time) (*nats.Msg, error) {
+func (in *inbox) request(
+	ctx context.Context, nc *nats.Conn, subject string, data []byte, until time.Time,
+) (*nats.Msg, error) {
 	// A subject of its own for each request: a reply that comes late can't be taken for another's.
 	in.sent++
 	reply := in.prefix + strconv.FormatUint(in.sent, 36)
@@ -88,7 +92,10 @@ func (m *mailroom) take() (*inbox, error) {
 		return in, nil
 	}
 	m.mu.Unlock()
-	in := &inbox{prefix: m.nc.NewInbox() + ".", replies: make(chan *nats.Msg, 1+maxStale), timer: time.NewTimer(time.Hour)}
+	in := &inbox{
+		prefix: m.nc.NewInbox() + ".", replies: make(chan *nats.Msg, 1+maxStale),
+		timer: time.NewTimer(time.Hour),
+	}
 	if _, err := m.nc.ChanSubscribe(in.prefix+"*", in.replies); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}

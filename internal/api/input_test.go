@@ -90,7 +90,9 @@ func TestStrictInput(t *testing.T) {
 			{patch, isJSON, c.body, c.status, "ETag:", refusal},
 		}
 		if c.status != 422 { // else it may be a value, and is certainly no patch
-			whole = append(whole, exchange{"PUT $/settings/v", isJSON, c.body, c.status, "ETag:", refusal},
+			whole = append(whole, exchange{
+				"PUT $/settings/v", isJSON, c.body, c.status, "ETag:", refusal,
+			},
 				exchange{patch, isPatch, c.body, c.status, "ETag:", refusal})
 		}
 		s.story(t, c.name, append(whole, exchange{get, "", "", 200, `ETag: "0"`, `{}`})...)
@@ -104,7 +106,8 @@ func TestStrictInput(t *testing.T) {
 		exchange{patch, isPatch, `[{"op":"add","path":"/and","value":"another"}]`, 422, "", problem("invalid-document")})
 	s.story(t, "a value beyond the limits",
 		exchange{"PUT $/settings/v", isJSON, `1e400`, 422, "", problem("invalid-document")},
-		exchange{"PUT $/settings/v", isJSON, nested(32), 422, "", problem("invalid-document")}, // one level too deep at its place
+		// one level too deep at its place
+		exchange{"PUT $/settings/v", isJSON, nested(32), 422, "", problem("invalid-document")},
 		exchange{"PUT $/settings/" + strings.Repeat("k", 257), isJSON, `1`, 422, "", problem("invalid-document")})
 	for _, kept := range []string{
 		`{"n":9007199254740993}`, `{"n":1.10}`, `{"n":1E+2,"m":-0.0}`, `{"😀":"👩‍👧"}`, `{"שלום":"مرحبا"}`, `{"__proto__":{"constructor":1}}`, `{"a":"\u0000"}`,
@@ -124,14 +127,19 @@ func TestStrictHeaders(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, patient)
 	s.startWorker()
-	for _, id := range []string{"a%00b", "a%0Ab", "a%7Fb", "%C2%85", "%E2%80%A8", "%FF", "%ED%A0%80", strings.Repeat("x", 129)} {
+	for _, id := range []string{
+		"a%00b", "a%0Ab", "a%7Fb", "%C2%85", "%E2%80%A8", "%FF",
+		"%ED%A0%80", strings.Repeat("x", 129),
+	} {
 		s.story(t, "the user id "+id,
 			exchange{"GET /user/" + id + "/settings", "", "", 400, "", problem("malformed")},
 			exchange{"PUT /user/" + id + "/settings", isJSON, `{}`, 400, "", problem("malformed")},
 			exchange{"PATCH /user/" + id + "/settings", isMerge, `{}`, 400, "", problem("malformed")},
 			exchange{"GET /user/" + id + "/settings/a", "", "", 400, "", problem("malformed")},
 			exchange{"GET /user/" + id + "/history", "", "", 400, "", problem("malformed")},
-			exchange{"POST /user/" + id + "/history/1/restore", "", "", 400, "", problem("malformed")},
+			exchange{
+				"POST /user/" + id + "/history/1/restore", "", "", 400, "", problem("malformed"),
+			},
 			exchange{"DELETE /user/" + id, "", "", 400, "", problem("malformed")})
 	}
 	s.story(t, "media types",
@@ -150,10 +158,19 @@ func TestStrictHeaders(t *testing.T) {
 		exchange{put, lines(isJSON, "X-User-ID: other", "X-Forwarded-For: 10.0.0.1", "X-Forwarded-User: root", "X-HTTP-Method-Override: DELETE"), `{"a":1}`, 200, `ETag: "1"`, ""},
 		exchange{"POST $/settings", lines(isJSON, "X-HTTP-Method-Override: DELETE", "X-Method-Override: DELETE"), `{"a":2}`, 200, `ETag: "2"`, ""},
 		exchange{get, "X-User-ID: other", "", 200, "", `{"a":2}`},
-		exchange{"POST /healthz", "X-HTTP-Method-Override: GET", "", 405, "", problem("method-not-allowed")})
+		exchange{
+			"POST /healthz", "X-HTTP-Method-Override: GET", "", 405, "",
+			problem("method-not-allowed"),
+		})
 	s.story(t, "headers that are too large",
-		exchange{get, "X-Large: " + strings.Repeat("x", 9<<10), "", 431, "", problem("headers-too-large")},
-		exchange{"GET $/settings/" + strings.Repeat("x", 9<<10), "", "", 431, "", problem("headers-too-large")})
+		exchange{
+			get, "X-Large: " + strings.Repeat("x", 9<<10), "", 431, "",
+			problem("headers-too-large"),
+		},
+		exchange{
+			"GET $/settings/" + strings.Repeat("x", 9<<10), "", "", 431, "",
+			problem("headers-too-large"),
+		})
 	s.story(t, "paths that lead nowhere",
 		exchange{"GET /user//settings", "", "", 404, "", problem("not-found")},
 		exchange{"GET /users/", "", "", 404, "", problem("not-found")},

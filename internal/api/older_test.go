@@ -15,7 +15,10 @@ func older(r messages.Request) *messages.Reply {
 	for _, o := range r.Operations {
 		result := messages.Result{Version: 1}
 		if o.Action > messages.ActionReplace {
-			result = messages.Result{Kind: messages.KindMalformed, Detail: fmt.Sprintf("action %d is unknown to this worker", o.Action)}
+			result = messages.Result{
+				Kind:   messages.KindMalformed,
+				Detail: fmt.Sprintf("action %d is unknown to this worker", o.Action),
+			}
 		}
 		reply.Results = append(reply.Results, result)
 	}

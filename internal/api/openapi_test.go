@@ -52,7 +52,8 @@ func TestOpenAPI(t *testing.T) {
 		if err := example.Decode(&value); err != nil {
 			t.Errorf("%s: %v", where, err)
 		}
-		if ok, errs := schemas.ValidateSchemaObjectWithVersion(media.Schema.Schema(), value, 3.1); !ok {
+		if ok, errs := schemas.ValidateSchemaObjectWithVersion(media.Schema.Schema(), value,
+			3.1); !ok {
 			t.Error(explain("the example of "+where, errs))
 		}
 		examples++
@@ -220,7 +221,8 @@ func TestCheckExchange(t *testing.T) {
 		e := right
 		e.header, e.answerHeader = maps.Clone(right.header), maps.Clone(right.answerHeader)
 		change(&e)
-		request, err := http.NewRequestWithContext(t.Context(), e.method, "http://127.0.0.1"+e.path, strings.NewReader(e.body))
+		request, err := http.NewRequestWithContext(t.Context(), e.method, "http://127.0.0.1"+e.path,
+			strings.NewReader(e.body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +236,8 @@ func TestCheckExchange(t *testing.T) {
 		}
 		set(request.Header, e.header, e.contentType)
 		response := &http.Response{Request: request, StatusCode: e.status, Header: http.Header{
-			"X-Request-Id": {"x"}, "X-Content-Type-Options": {"nosniff"}, "Cache-Control": {"no-cache"},
+			"X-Request-Id": {"x"}, "X-Content-Type-Options": {"nosniff"},
+			"Cache-Control": {"no-cache"},
 		}}
 		set(response.Header, e.answerHeader, e.answerType)
 		seen := &complaints{TB: t}
@@ -266,7 +269,10 @@ func TestCheckExchange(t *testing.T) {
 			e.answerHeader["ETag"] = `"0"`
 			e.answer = strings.Replace(e.answer, "{", `{"version":0,"settings":{},`, 1)
 		},
-		"elsewhere": func(e *exchange) { problem(404, "not-found")(e); e.path = "/nowhere/to/be/found" },
+		"elsewhere": func(e *exchange) {
+			problem(404, "not-found")(e)
+			e.path = "/nowhere/to/be/found"
+		},
 		"method": func(e *exchange) {
 			problem(405, "method-not-allowed")(e)
 			e.path = "/limits"
@@ -276,46 +282,63 @@ func TestCheckExchange(t *testing.T) {
 			e.method, e.path, e.status, e.answer, e.answerType = "OPTIONS", "/limits", 204, "", ""
 			e.answerHeader = map[string]string{"Allow": "GET, HEAD, OPTIONS"}
 		},
-		"bad request, told": func(e *exchange) { problem(415, "unsupported-media-type")(e); e.contentType = "text/plain" },
+		"bad request, told": func(e *exchange) {
+			problem(415, "unsupported-media-type")(e)
+			e.contentType = "text/plain"
+		},
 	} {
 		if n := check(change); n != 0 {
 			t.Errorf("%s: %d complaints", name, n)
 		}
 	}
 	for name, change := range map[string]func(*exchange){
-		"status":                 func(e *exchange) { e.status = 202 },
-		"status of a problem":    problem(418, "malformed"),
-		"kind of a problem":      problem(400, "not-found"),
-		"unknown kind":           problem(422, "brand-new"),
-		"no content type":        func(e *exchange) { e.answerType = "" },
-		"content type":           func(e *exchange) { e.answerType = "text/plain" },
-		"no body":                func(e *exchange) { e.answer = "" },
-		"body of another type":   func(e *exchange) { e.answer = `[]` },
-		"body no JSON":           func(e *exchange) { e.answer = `{` },
-		"body where none is":     func(e *exchange) { e.status = 204 },
-		"no ETag":                func(e *exchange) { delete(e.answerHeader, "ETag") },
-		"weak ETag":              func(e *exchange) { e.answerHeader["ETag"] = `W/"7"` },
-		"no date":                func(e *exchange) { e.answerHeader["Last-Modified"] = "yesterday" },
-		"header nobody knows":    func(e *exchange) { e.answerHeader["Location"] = "/user/42/settings/x" },
+		"status":               func(e *exchange) { e.status = 202 },
+		"status of a problem":  problem(418, "malformed"),
+		"kind of a problem":    problem(400, "not-found"),
+		"unknown kind":         problem(422, "brand-new"),
+		"no content type":      func(e *exchange) { e.answerType = "" },
+		"content type":         func(e *exchange) { e.answerType = "text/plain" },
+		"no body":              func(e *exchange) { e.answer = "" },
+		"body of another type": func(e *exchange) { e.answer = `[]` },
+		"body no JSON":         func(e *exchange) { e.answer = `{` },
+		"body where none is":   func(e *exchange) { e.status = 204 },
+		"no ETag":              func(e *exchange) { delete(e.answerHeader, "ETag") },
+		"weak ETag":            func(e *exchange) { e.answerHeader["ETag"] = `W/"7"` },
+		"no date": func(e *exchange) {
+			e.answerHeader["Last-Modified"] = "yesterday"
+		},
+		"header nobody knows": func(e *exchange) {
+			e.answerHeader["Location"] = "/user/42/settings/x"
+		},
 		"precondition, no state": problem(412, "precondition-failed"),
 		"no Retry-After":         problem(503, "unavailable"),
-		"no Allow":               func(e *exchange) { problem(405, "method-not-allowed")(e); e.path = "/limits" },
+		"no Allow": func(e *exchange) {
+			problem(405, "method-not-allowed")(e)
+			e.path = "/limits"
+		},
 		"wrong Allow": func(e *exchange) {
 			problem(405, "method-not-allowed")(e)
 			e.path = "/limits"
 			e.answerHeader["Allow"] = "GET"
 		},
-		"200 for nothing":       func(e *exchange) { e.path = "/nowhere" },
-		"sniffing":              func(e *exchange) { e.answerHeader["X-Content-Type-Options"] = "" },
+		"200 for nothing": func(e *exchange) { e.path = "/nowhere" },
+		"sniffing": func(e *exchange) {
+			e.answerHeader["X-Content-Type-Options"] = ""
+		},
 		"request: body":         func(e *exchange) { e.body = `[]` },
 		"request: content type": func(e *exchange) { e.contentType = "text/plain" },
 		"request: header":       func(e *exchange) { e.header["If-Match"] = `7` },
-		"request: path":         func(e *exchange) { e.method, e.path, e.body = "GET", "/user/42/history/0", "" },
+		"request: path": func(e *exchange) {
+			e.method, e.path, e.body = "GET", "/user/42/history/0", ""
+		},
 		"request: query": func(e *exchange) {
 			e.method, e.path, e.body, e.answer = "GET", "/user/42/history?limit=101", "", `{"versions":[]}`
 		},
-		"HEAD with a body":       func(e *exchange) { e.method, e.body = "HEAD", "" },
-		"problem's other status": func(e *exchange) { problem(400, "malformed")(e); e.answer = strings.Replace(e.answer, "400", "404", 1) },
+		"HEAD with a body": func(e *exchange) { e.method, e.body = "HEAD", "" },
+		"problem's other status": func(e *exchange) {
+			problem(400, "malformed")(e)
+			e.answer = strings.Replace(e.answer, "400", "404", 1)
+		},
 	} {
 		if n := check(change); n == 0 {
 			t.Errorf("%s: no complaint", name)

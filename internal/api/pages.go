@@ -149,7 +149,10 @@ func (p problemPage) example() (body, header string) {
 		header += fiber.HeaderRetryAfter + ": " + retryAfter + "\n"
 	}
 	var indented bytes.Buffer
-	compact, err := problem{kind: p.Kind, detail: p.detail, current: p.current, violations: p.violations}.body(p.Status, p.Title, "Jd1x7RqUYGCK3yqEyA9Qkp")
+	compact, err := problem{
+		kind: p.Kind, detail: p.detail, current: p.current,
+		violations: p.violations,
+	}.body(p.Status, p.Title, "Jd1x7RqUYGCK3yqEyA9Qkp")
 	if err == nil {
 		err = json.Indent(&indented, compact, "", "  ")
 	}

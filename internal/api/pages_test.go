@@ -30,7 +30,10 @@ func TestProblemPages(t *testing.T) {
 		if !strings.Contains(list.body, `<a href="problems/`+kind+`">`) {
 			t.Errorf("%s is not in the list", kind)
 		}
-		for _, heading := range []string{"What it means", "Was anything changed?", "What to do", "An example"} {
+		for _, heading := range []string{
+			"What it means", "Was anything changed?", "What to do",
+			"An example",
+		} {
 			if !regexp.MustCompile(`<h2>` + regexp.QuoteMeta(heading) + `</h2>\n<(p|pre)\b[^>]*>[^<]`).MatchString(a.body) {
 				t.Errorf("%s says nothing under %q", kind, heading)
 			}
@@ -44,7 +47,8 @@ func TestProblemPages(t *testing.T) {
 			Type, Title string
 			Status      int
 		}
-		if err := json.Unmarshal([]byte(html.UnescapeString(found[2])), &p); err != nil || p.Type != "/problems/"+kind || p.Title != row.Title || p.Status != row.Status {
+		if err := json.Unmarshal([]byte(html.UnescapeString(found[2])), &p); err != nil ||
+			p.Type != "/problems/"+kind || p.Title != row.Title || p.Status != row.Status {
 			t.Errorf("%s has the example %s: %v", kind, found[2], err)
 		}
 		if strings.Contains(found[1], "Retry-After: ") != row.Again {
@@ -60,8 +64,12 @@ func TestProblemPages(t *testing.T) {
 	if to := s.do("GET", p.Type, ""); to.status != http.StatusOK {
 		t.Errorf("the type of a problem leads to %d", to.status)
 	}
-	for _, path := range []string{"/problems/", "/problems/brand-new", "/problems/malformed/", "/problems/%2e%2e", "/problems/<script>", "/Problems"} {
-		if a := s.do("GET", path, ""); a.status != http.StatusNotFound || a.header.Get("Content-Type") != "application/problem+json" {
+	for _, path := range []string{
+		"/problems/", "/problems/brand-new", "/problems/malformed/",
+		"/problems/%2e%2e", "/problems/<script>", "/Problems",
+	} {
+		if a := s.do("GET", path, ""); a.status != http.StatusNotFound ||
+			a.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %+v", path, a)
 		}
 	}
@@ -69,11 +77,15 @@ func TestProblemPages(t *testing.T) {
 
 func checkPage(t *testing.T, a answer) {
 	t.Helper()
-	if a.status != http.StatusOK || a.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.HasPrefix(a.body, "<!DOCTYPE html>\n<html lang=\"en\">") {
+	if a.status != http.StatusOK || a.header.Get("Content-Type") != "text/html; charset=utf-8" ||
+		!strings.HasPrefix(a.body, "<!DOCTYPE html>\n<html lang=\"en\">") {
 		t.Errorf("no page: %+v", a)
 	}
 	policy := a.header.Get("Content-Security-Policy")
-	for _, directive := range []string{"default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"} {
+	for _, directive := range []string{
+		"default-src 'none'", "base-uri 'none'",
+		"form-action 'none'", "frame-ancestors 'none'",
+	} {
 		if !strings.Contains(policy, directive) {
 			t.Errorf("the policy is %s", policy)
 		}
@@ -92,8 +104,10 @@ func TestDocs(t *testing.T) {
 	docs := s.do("GET", "/docs", "")
 	checkPage(t, docs)
 	types := map[string]string{
-		"openapi.json": "application/json", "docs/start.js": "text/javascript; charset=utf-8", "docs/swagger-ui.css": "text/css; charset=utf-8",
-		"docs/swagger-ui-bundle.js": "text/javascript; charset=utf-8", "docs/favicon-32x32.png": "image/png",
+		"openapi.json": "application/json", "docs/start.js": "text/javascript; charset=utf-8",
+		"docs/swagger-ui.css":       "text/css; charset=utf-8",
+		"docs/swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+		"docs/favicon-32x32.png":    "image/png",
 	}
 	links := regexp.MustCompile(`(?:href|src)="([^"]+)"`).FindAllStringSubmatch(docs.body, -1)
 	if len(links) != len(types) {
@@ -101,15 +115,18 @@ func TestDocs(t *testing.T) {
 	}
 	for _, link := range links {
 		a := s.do("GET", "/"+link[1], "")
-		if a.status != http.StatusOK || a.header.Get("Content-Type") != types[link[1]] || len(a.body) == 0 {
+		if a.status != http.StatusOK || a.header.Get("Content-Type") != types[link[1]] ||
+			len(a.body) == 0 {
 			t.Errorf("%s: %d %v", link[1], a.status, a.header)
 		}
 	}
 	for _, path := range []string{
-		"/docs/", "/docs/index.html", "/docs/swagger-initializer.js", "/docs/oauth2-redirect.html", "/docs/swagger-ui.css.map", "/docs/x/swagger-ui.css",
+		"/docs/", "/docs/index.html", "/docs/swagger-initializer.js", "/docs/oauth2-redirect.html",
+		"/docs/swagger-ui.css.map", "/docs/x/swagger-ui.css",
 		"/docs/..%2Fopenapi.json", "/docs/%2e%2e%2fopenapi.json", "/docs/docs",
 	} {
-		if a := s.do("GET", path, ""); a.status != http.StatusNotFound || a.header.Get("Content-Type") != "application/problem+json" {
+		if a := s.do("GET", path, ""); a.status != http.StatusNotFound ||
+			a.header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %+v", path, a)
 		}
 	}
@@ -120,7 +137,10 @@ func TestPagesAreKept(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	seen := make(map[string]bool)
-	for _, path := range []string{"/problems", "/problems/malformed", "/problems/internal", "/openapi.json", "/docs", "/docs/swagger-ui.css"} {
+	for _, path := range []string{
+		"/problems", "/problems/malformed", "/problems/internal",
+		"/openapi.json", "/docs", "/docs/swagger-ui.css",
+	} {
 		a := s.do("GET", path, "")
 		tag := a.header.Get("ETag")
 		if tag == "" || seen[tag] {
@@ -128,15 +148,18 @@ func TestPagesAreKept(t *testing.T) {
 		}
 		seen[tag] = true
 		for _, have := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} {
-			if again := s.do("GET", path, "", "If-None-Match: "+have); again.status != http.StatusNotModified || again.body != "" || again.header.Get("ETag") != tag {
+			if again := s.do("GET", path, "",
+				"If-None-Match: "+have); again.status != http.StatusNotModified || again.body != "" || again.header.Get("ETag") != tag {
 				t.Errorf("%s, %s: %d %v", path, have, again.status, again.header)
 			}
 		}
 		if again := s.do("GET", path, "", `If-None-Match: "x"`); again.status != http.StatusOK || again.body != a.body {
 			t.Errorf("%s: %d", path, again.status)
 		}
-		if head := s.do("HEAD", path, ""); head.status != http.StatusOK || head.body != "" || head.header.Get("ETag") != tag ||
-			head.header.Get("Content-Type") != a.header.Get("Content-Type") || head.header.Get("Content-Length") != a.header.Get("Content-Length") {
+		if head := s.do("HEAD", path, ""); head.status != http.StatusOK || head.body != "" ||
+			head.header.Get("ETag") != tag ||
+			head.header.Get("Content-Type") != a.header.Get("Content-Type") ||
+			head.header.Get("Content-Length") != a.header.Get("Content-Length") {
 			t.Errorf("HEAD %s: %v, GET: %v", path, head.header, a.header)
 		}
 	}

@@ -167,7 +167,8 @@ func (p *pool) count(ctx context.Context, inbox string, pongs <-chan *nats.Msg) 
 		select {
 		case m := <-pongs:
 			var pong micro.Ping
-			if err := json.Unmarshal(m.Data, &pong); err == nil && pong.ID != "" { // else "no responders"
+			// else "no responders"
+			if err := json.Unmarshal(m.Data, &pong); err == nil && pong.ID != "" {
 				ids[pong.ID] = true
 				p.counted(pong)
 			}
@@ -186,7 +187,8 @@ func findWorker(ctx context.Context, nc *nats.Conn) error {
 		return errors.New("NATS is not connected")
 	}
 	if most := nc.MaxPayload(); most < messages.MinPayload {
-		return fmt.Errorf("the NATS server's max_payload is %d bytes, and must be at least %d", most, messages.MinPayload)
+		return fmt.Errorf("the NATS server's max_payload is %d bytes, and must be at least %d",
+			most, messages.MinPayload)
 	}
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
@@ -209,7 +211,8 @@ func findWorker(ctx context.Context, nc *nats.Conn) error {
 		}
 		var pong micro.Ping
 		if err := json.Unmarshal(m.Data, &pong); err != nil {
-			return fmt.Errorf("no worker answers: %w", nats.ErrNoResponders) // an empty message says so
+			// an empty message says so
+			return fmt.Errorf("no worker answers: %w", nats.ErrNoResponders)
 		}
 		if lastAction(pong) >= messages.LastAction {
 			return nil

@@ -28,29 +28,86 @@ var statuses = map[messages.Kind]struct {
 	title  string
 	again  bool // repeating the request as it is may help
 }{
-	messages.KindMalformed:     {fiber.StatusBadRequest, "The request is malformed", false},
-	messages.KindInvalid:       {fiber.StatusUnprocessableEntity, "This is not a settings document", false},
-	messages.KindTooLarge:      {fiber.StatusRequestEntityTooLarge, "The document is too large", false},
-	messages.KindIDReused:      {fiber.StatusUnprocessableEntity, "The idempotency key was used for another request", false},
-	messages.KindNotFound:      {fiber.StatusNotFound, "There is nothing here", false},
-	messages.KindPrecondition:  {fiber.StatusPreconditionFailed, "The settings are not what the request expects", false},
-	messages.KindNotApplicable: {fiber.StatusUnprocessableEntity, "The change does not fit the settings", false},
-	messages.KindViolation:     {fiber.StatusUnprocessableEntity, "The settings would break the schema", false},
-	messages.KindInvalidSchema: {fiber.StatusUnprocessableEntity, "This is not a schema that can be used", false},
+	messages.KindMalformed: {fiber.StatusBadRequest, "The request is malformed", false},
+	messages.KindInvalid: {
+		fiber.StatusUnprocessableEntity, "This is not a settings document",
+		false,
+	},
+	messages.KindTooLarge: {
+		fiber.StatusRequestEntityTooLarge, "The document is too large",
+		false,
+	},
+	messages.KindIDReused: {
+		fiber.StatusUnprocessableEntity,
+		"The idempotency key was used for another request", false,
+	},
+	messages.KindNotFound: {fiber.StatusNotFound, "There is nothing here", false},
+	messages.KindPrecondition: {
+		fiber.StatusPreconditionFailed,
+		"The settings are not what the request expects", false,
+	},
+	messages.KindNotApplicable: {
+		fiber.StatusUnprocessableEntity,
+		"The change does not fit the settings", false,
+	},
+	messages.KindViolation: {
+		fiber.StatusUnprocessableEntity,
+		"The settings would break the schema", false,
+	},
+	messages.KindInvalidSchema: {
+		fiber.StatusUnprocessableEntity,
+		"This is not a schema that can be used", false,
+	},
 
-	messages.KindOverloaded:     {fiber.StatusServiceUnavailable, "Too many requests are waiting; nothing was changed", true},
-	messages.KindUnavailable:    {fiber.StatusServiceUnavailable, "The service can't answer now; nothing was changed", true},
-	messages.KindExpired:        {fiber.StatusServiceUnavailable, "There was not enough time; nothing was changed", true},
-	messages.KindOutcomeUnknown: {fiber.StatusGatewayTimeout, "It isn't known whether the change was made", true},
-	messages.KindInternal:       {fiber.StatusInternalServerError, "Something went wrong on our side", false},
+	messages.KindOverloaded: {
+		fiber.StatusServiceUnavailable,
+		"Too many requests are waiting; nothing was changed", true,
+	},
+	messages.KindUnavailable: {
+		fiber.StatusServiceUnavailable,
+		"The service can't answer now; nothing was changed", true,
+	},
+	messages.KindExpired: {
+		fiber.StatusServiceUnavailable,
+		"There was not enough time; nothing was changed", true,
+	},
+	messages.KindOutcomeUnknown: {
+		fiber.StatusGatewayTimeout,
+		"It isn't known whether the change was made", true,
+	},
+	messages.KindInternal: {
+		fiber.StatusInternalServerError,
+		"Something went wrong on our side", false,
+	},
 
-	kindMethodNotAllowed:     {fiber.StatusMethodNotAllowed, "This method is not allowed here", false},
-	kindUnsupportedMedia:     {fiber.StatusUnsupportedMediaType, "The body is of a kind that isn't taken here", false},
-	kindHeadersTooLarge:      {fiber.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large", false},
-	kindTimeout:              {fiber.StatusRequestTimeout, "The request took too long to arrive", true},
-	kindCrossOrigin:          {fiber.StatusForbidden, "Pages of other origins may not do this", false},
-	kindPreconditionRequired: {fiber.StatusPreconditionRequired, "Writes need a precondition here", false},
-	kindHTTPVersion:          {fiber.StatusHTTPVersionNotSupported, "This needs a later version of HTTP", false},
+	kindMethodNotAllowed: {
+		fiber.StatusMethodNotAllowed, "This method is not allowed here",
+		false,
+	},
+	kindUnsupportedMedia: {
+		fiber.StatusUnsupportedMediaType,
+		"The body is of a kind that isn't taken here", false,
+	},
+	kindHeadersTooLarge: {
+		fiber.StatusRequestHeaderFieldsTooLarge,
+		"The request's headers are too large", false,
+	},
+	kindTimeout: {
+		fiber.StatusRequestTimeout, "The request took too long to arrive",
+		true,
+	},
+	kindCrossOrigin: {
+		fiber.StatusForbidden, "Pages of other origins may not do this",
+		false,
+	},
+	kindPreconditionRequired: {
+		fiber.StatusPreconditionRequired, "Writes need a precondition here",
+		false,
+	},
+	kindHTTPVersion: {
+		fiber.StatusHTTPVersionNotSupported,
+		"This needs a later version of HTTP", false,
+	},
 }
 
 // retryAfter is the Retry-After of what may go better soon, in seconds.
@@ -86,7 +143,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	entry := statuses[p.kind]
 	if entry.status >= fiber.StatusInternalServerError {
 		s.sometimes.Do(func() {
-			s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
+			s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(), "path",
+				c.Path(),
 				"status", entry.status, "error", err)
 		})
 	}
@@ -183,13 +241,23 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) problem {
 	case fiber.StatusMethodNotAllowed:
 		return problem{kind: kindMethodNotAllowed}
 	case fiber.StatusRequestEntityTooLarge:
-		return problem{kind: messages.KindTooLarge, detail: fmt.Sprintf("the body may have at most %d bytes", s.bodyLimit(&c.Request().Header))}
+		return problem{
+			kind: messages.KindTooLarge,
+			detail: fmt.Sprintf("the body may have at most %d bytes",
+				s.bodyLimit(&c.Request().Header)),
+		}
 	case fiber.StatusRequestHeaderFieldsTooLarge:
-		return problem{kind: kindHeadersTooLarge, detail: fmt.Sprintf("request line and headers may have at most %d bytes", maxHeaders)}
+		return problem{
+			kind:   kindHeadersTooLarge,
+			detail: fmt.Sprintf("request line and headers may have at most %d bytes", maxHeaders),
+		}
 	case fiber.StatusRequestTimeout:
 		return problem{kind: kindTimeout}
 	case fiber.StatusBadRequest:
-		return problem{kind: messages.KindMalformed, detail: "this is no HTTP request that can be understood (RFC 9112)"}
+		return problem{
+			kind:   messages.KindMalformed,
+			detail: "this is no HTTP request that can be understood (RFC 9112)",
+		}
 	default:
 		return problem{kind: messages.KindInternal}
 	}

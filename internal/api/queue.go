@@ -23,7 +23,8 @@ const (
 	minLanes        = 3
 	maxLanes        = 64
 	batchOperations = 256
-	batchBytes      = 1<<20 - 4<<10 // what fits into NATS's default max_payload; ask splits what is more
+	// what fits into NATS's default max_payload; ask splits what is more
+	batchBytes = 1<<20 - 4<<10
 	// queueBytes bounds the memory of what waits.
 	queueBytes = 64 << 20
 	// A batch that takes longer than this gives its lane to the next: its worker may be
@@ -43,10 +44,12 @@ func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logge
 	p := &pool{nc: nc, grace: config.WorkerGrace, members: make(map[string]member)}
 	mail := &mailroom{nc: nc}
 	q := &queue{
-		pool:   p,
-		reads:  newBatcher(ctx, config, batchOperations, asker{mail, p, messages.ReadSubject, log}),
-		writes: newBatcher(ctx, config, batchOperations, asker{mail, p, messages.WriteSubject, log}),
-		parts:  newBatcher(ctx, config, 1, asker{mail, p, messages.ReadSubject, log}),
+		pool:  p,
+		reads: newBatcher(ctx, config, batchOperations, asker{mail, p, messages.ReadSubject, log}),
+		writes: newBatcher(ctx, config, batchOperations, asker{
+			mail, p, messages.WriteSubject, log,
+		}),
+		parts: newBatcher(ctx, config, 1, asker{mail, p, messages.ReadSubject, log}),
 	}
 	return q, p.watch(ctx, func(workers int) {
 		lanes := min(max(workers, minLanes), maxLanes)
@@ -56,12 +59,16 @@ func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logge
 	})
 }
 
-func newBatcher(ctx context.Context, config Config, most int, a asker) *batch.Batcher[*messages.Operation, messages.Result] {
+func newBatcher(ctx context.Context, config Config, most int,
+	a asker,
+) *batch.Batcher[*messages.Operation, messages.Result] {
 	return batch.New(ctx, batch.Options[*messages.Operation]{
-		Lanes:    minLanes,
-		Batch:    batch.Size{Count: most, Bytes: batchBytes},
-		Queue:    batch.Size{Count: config.APIQueueSize, Bytes: queueBytes},
-		Of:       func(o *messages.Operation) batch.Size { return batch.Size{Count: 1, Bytes: o.Size()} },
+		Lanes: minLanes,
+		Batch: batch.Size{Count: most, Bytes: batchBytes},
+		Queue: batch.Size{Count: config.APIQueueSize, Bytes: queueBytes},
+		Of: func(o *messages.Operation) batch.Size {
+			return batch.Size{Count: 1, Bytes: o.Size()}
+		},
 		Patience: patience,
 		MaxLate:  maxLate,
 		Until:    func(o *messages.Operation) time.Time { return time.UnixMilli(o.Deadline) },
@@ -72,7 +79,9 @@ func (q *queue) read(o *messages.Operation) messages.Result { return doRead(q.re
 
 func (q *queue) part(o *messages.Operation) messages.Result { return doRead(q.parts, o) }
 
-func doRead(b *batch.Batcher[*messages.Operation, messages.Result], o *messages.Operation) messages.Result {
+func doRead(b *batch.Batcher[*messages.Operation, messages.Result],
+	o *messages.Operation,
+) messages.Result {
 	r := do(b, o)
 	if r.Kind == messages.KindOutcomeUnknown {
 		r.Kind = messages.KindUnavailable // a read has no outcome to wonder about
@@ -82,7 +91,9 @@ func doRead(b *batch.Batcher[*messages.Operation, messages.Result], o *messages.
 
 func (q *queue) write(o *messages.Operation) messages.Result { return do(q.writes, o) }
 
-func do(b *batch.Batcher[*messages.Operation, messages.Result], o *messages.Operation) messages.Result {
+func do(b *batch.Batcher[*messages.Operation, messages.Result],
+	o *messages.Operation,
+) messages.Result {
 	return resultOf(b.Do(o))
 }
 
@@ -96,7 +107,9 @@ func resultOf(r messages.Result, err error) messages.Result {
 	case errors.Is(err, batch.ErrClosed):
 		return messages.Result{Kind: messages.KindUnavailable, Detail: "the API is stopping"}
 	case errors.Is(err, batch.ErrExpired):
-		return messages.Result{Kind: messages.KindExpired, Detail: "it waited in the API's queue all the time"}
+		return messages.Result{
+			Kind: messages.KindExpired, Detail: "it waited in the API's queue all the time",
+		}
 	default: // ErrLost
 		return messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "no answer in time"}
 	}

@@ -23,7 +23,9 @@ type room struct {
 // take takes so many bytes more. Its error is a problem.
 func (r *room) take(bytes int) error {
 	if !r.of.TryAcquire(int64(bytes)) {
-		return problem{kind: messages.KindOverloaded, detail: "too many large batches are under way already"}
+		return problem{
+			kind: messages.KindOverloaded, detail: "too many large batches are under way already",
+		}
 	}
 	r.taken += int64(bytes)
 	return nil

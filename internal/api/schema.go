@@ -40,10 +40,15 @@ func (s *Server) putSchema(c *fiber.Ctx) error {
 	case try:
 		return s.trySchema(c, schema)
 	case s.queue.pool.anyOlder(messages.ActionPutSchema):
-		return problem{kind: messages.KindUnavailable, detail: "workers of an older version are running, and would not hold documents to it; upgrade them first"}
+		return problem{
+			kind:   messages.KindUnavailable,
+			detail: "workers of an older version are running, and would not hold documents to it; upgrade them first",
+		}
 	}
 	o := messages.Operation{Action: messages.ActionPutSchema, Document: schema}
-	return s.writeOf(c, "", o, func(c *fiber.Ctx, _ string, _ *messages.Result) error { return send(c, schema) })
+	return s.writeOf(c, "", o, func(c *fiber.Ctx, _ string, _ *messages.Result) error {
+		return send(c, schema)
+	})
 }
 
 // deleteSchema leaves documents free again.
@@ -73,7 +78,8 @@ func (s *Server) trySchema(c *fiber.Ctx, schema []byte) error {
 	}
 	defer release()
 	o := messages.Operation{
-		Action: messages.ActionTrySchema, Document: schema, RequestID: requestID(c), List: &messages.Listing{Limit: messages.MaxUsers},
+		Action: messages.ActionTrySchema, Document: schema, RequestID: requestID(c),
+		List: &messages.Listing{Limit: messages.MaxUsers},
 	}
 	t := trial{Examples: []example{}}
 	if err := s.eachPart(o, t.add); err != nil {

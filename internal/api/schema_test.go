@@ -24,7 +24,8 @@ func TestSchemaRoutes(t *testing.T) {
 		return current
 	})
 	s.answering(messages.WriteSubject, func(o messages.Operation) messages.Result {
-		if kind, detail := o.Check(messages.WriteSubject); kind != "" || o.User != "" || o.Issued == 0 || o.Keyed != (len(o.Fingerprint) > 0) {
+		if kind, detail := o.Check(messages.WriteSubject); kind != "" || o.User != "" ||
+			o.Issued == 0 || o.Keyed != (len(o.Fingerprint) > 0) {
 			t.Errorf("asked for %+v: %s", o, detail)
 		}
 		switch {
@@ -35,12 +36,19 @@ func TestSchemaRoutes(t *testing.T) {
 			if document == nil {
 				document = []byte(`{}`)
 			}
-			return messages.Result{Kind: messages.KindPrecondition, Version: current.Version, Document: document, Absent: current.Document == nil}
+			return messages.Result{
+				Kind: messages.KindPrecondition, Version: current.Version,
+				Document: document, Absent: current.Document == nil,
+			}
 		case string(o.Document) == `5`:
 			return messages.Result{Kind: messages.KindInvalidSchema, Detail: "a number"}
 		}
-		current = messages.Result{Version: current.Version + 1, Document: o.Document, Modified: 1764000000000}
-		return messages.Result{Version: current.Version, Modified: current.Modified, Replayed: o.ID == "again"}
+		current = messages.Result{
+			Version: current.Version + 1, Document: o.Document, Modified: 1764000000000,
+		}
+		return messages.Result{
+			Version: current.Version, Modified: current.Modified, Replayed: o.ID == "again",
+		}
 	})
 	const schema = "{ \"type\":\"object\"}\n"
 	const isSchema = "Content-Type: application/schema+json"
@@ -83,7 +91,8 @@ func TestSchemaTrial(t *testing.T) {
 	refuse := ""
 	s.answering(messages.ReadSubject, func(o messages.Operation) messages.Result {
 		switch {
-		case o.Action != messages.ActionTrySchema || o.List.Limit != messages.MaxUsers || o.Deadline == 0 || o.RequestID == "":
+		case o.Action != messages.ActionTrySchema || o.List.Limit != messages.MaxUsers ||
+			o.Deadline == 0 || o.RequestID == "":
 			t.Errorf("asked for %+v", o)
 		case string(o.Document) == `5`:
 			return messages.Result{Kind: messages.KindInvalidSchema, Detail: "a number"}
@@ -92,7 +101,10 @@ func TestSchemaTrial(t *testing.T) {
 		}
 		r := messages.Result{Checked: 500, Broken: 7}
 		for i := range 6 {
-			u := messages.User{ID: fmt.Sprint("u", i), Version: 2, Violations: []messages.Violation{{Pointer: "/a", Reason: "<bad>"}}}
+			u := messages.User{
+				ID: fmt.Sprint("u", i), Version: 2,
+				Violations: []messages.Violation{{Pointer: "/a", Reason: "<bad>"}},
+			}
 			r.Users = append(r.Users, u)
 		}
 		switch o.List.After {
@@ -154,10 +166,14 @@ func TestSchemaTrialEnds(t *testing.T) {
 func TestSchemaWaitsForOlderWorkers(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
-	s.answering(messages.WriteSubject, func(messages.Operation) messages.Result { return messages.Result{Version: 1} })
+	s.answering(messages.WriteSubject, func(messages.Operation) messages.Result {
+		return messages.Result{Version: 1}
+	})
 	service := func(last messages.Action) micro.Service {
 		srv, err := micro.AddService(s.dial(), micro.Config{
-			Name: messages.ServiceName, Version: "0.0.0", Metadata: map[string]string{messages.ActionsKey: fmt.Sprint(uint8(last))},
+			Name: messages.ServiceName, Version: "0.0.0", Metadata: map[string]string{
+				messages.ActionsKey: fmt.Sprint(uint8(last)),
+			},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -168,9 +184,12 @@ func TestSchemaWaitsForOlderWorkers(t *testing.T) {
 	service(messages.LastAction)
 	old := service(messages.ActionReadState)
 	put := func() answer { return s.do(http.MethodPut, "/schema", `{}`, isJSON) }
-	eventually(t, "the older worker is counted", func() bool { return put().status == http.StatusServiceUnavailable })
+	eventually(t, "the older worker is counted", func() bool {
+		return put().status == http.StatusServiceUnavailable
+	})
 	a := put()
-	if failed(t, a, http.StatusServiceUnavailable, "unavailable"); !strings.Contains(a.body, "upgrade them first") {
+	if failed(t, a, http.StatusServiceUnavailable, "unavailable"); !strings.Contains(a.body,
+		"upgrade them first") {
 		t.Errorf("%+v", a)
 	}
 	if a := s.do(http.MethodDelete, "/schema", ""); a.status != http.StatusNoContent {
@@ -204,7 +223,8 @@ func TestViolations(t *testing.T) {
 		{request: "DELETE $/settings/a"},
 		{request: "POST $/history/1/restore"},
 	} {
-		write.status, write.answer, write.content = 422, lines("ETag:", "Content-Type: application/problem+json"), begin+"}"
+		write.status, write.answer, write.content = 422,
+			lines("ETag:", "Content-Type: application/problem+json"), begin+"}"
 		write.header = strings.TrimPrefix(write.header+"\nX-Request-ID: r", "\n")
 		s.story(t, write.request, write)
 	}
@@ -240,8 +260,12 @@ func TestEffectiveSettings(t *testing.T) {
 		exchange{effective, `If-Match: "3-2"`, "", 200, "", document},
 		exchange{effective, `If-Match: "3"`, "", 412, `ETag: "3-2"`, problem("precondition-failed")},
 		exchange{effective, `If-Match: W/"3-2"`, "", 412, "", problem("precondition-failed")},
-		exchange{effective, "If-Modified-Since: Mon, 24 Nov 2025 16:00:00 GMT", "", 304, "", nothing},
-		exchange{effective, "If-Modified-Since: Mon, 24 Nov 2025 15:59:59 GMT", "", 200, "", document},
+		exchange{
+			effective, "If-Modified-Since: Mon, 24 Nov 2025 16:00:00 GMT", "", 304, "", nothing,
+		},
+		exchange{
+			effective, "If-Modified-Since: Mon, 24 Nov 2025 15:59:59 GMT", "", 200, "", document,
+		},
 		exchange{"GET $/settings?effective=false", "", "", 200, `ETag: "3"`, plain},
 		exchange{get, `If-None-Match: "3-2"`, "", 200, `ETag: "3"`, plain},
 		exchange{get, `If-None-Match: "3"`, "", 304, `ETag: "3"`, nothing},

@@ -54,7 +54,8 @@ type Config struct {
 // Validate tells which setting makes no sense.
 func (c Config) Validate() error {
 	for name, d := range map[string]time.Duration{
-		"REQUEST_TIMEOUT": c.RequestTimeout, "IDLE_TIMEOUT": c.IdleTimeout, "READ_TIMEOUT": c.ReadTimeout,
+		"REQUEST_TIMEOUT": c.RequestTimeout, "IDLE_TIMEOUT": c.IdleTimeout,
+		"READ_TIMEOUT": c.ReadTimeout,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%s must be positive, not %v", name, d)
@@ -68,13 +69,15 @@ func (c Config) Validate() error {
 	case c.MaxWatchers < 1:
 		return errors.New("MAX_WATCHERS must be at least 1")
 	case c.EventsHeartbeat < minHeartbeat:
-		return fmt.Errorf("EVENTS_HEARTBEAT must be at least %v, not %v", minHeartbeat, c.EventsHeartbeat)
+		return fmt.Errorf("EVENTS_HEARTBEAT must be at least %v, not %v", minHeartbeat,
+			c.EventsHeartbeat)
 	case c.Auth != "" && c.Auth != "none":
 		return fmt.Errorf("AUTH must be \"none\" or not set, not %q", c.Auth)
 	}
 	// It is 0 while the flags are read: not one of this struct's.
 	if n := c.MaxDocument; n != 0 && (n < minDocument || n > messages.MaxDocument) {
-		return fmt.Errorf("MAX_DOCUMENT_BYTES must be at least %d and at most %d, not %d", minDocument, messages.MaxDocument, n)
+		return fmt.Errorf("MAX_DOCUMENT_BYTES must be at least %d and at most %d, not %d",
+			minDocument, messages.MaxDocument, n)
 	}
 	return validateOrigins(c.CORSOrigins)
 }
@@ -138,7 +141,8 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{
 		config: config, nc: nc, log: log, listener: lingeringListener{l}, persists: persistence,
-		exports: make(slots, maxExports), imports: make(slots, maxImports), trials: make(slots, maxTrials),
+		exports: make(slots, maxExports), imports: make(slots, maxImports),
+		trials:    make(slots, maxTrials),
 		batches:   semaphore.NewWeighted(batchRoom),
 		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 	}
@@ -168,7 +172,8 @@ func (s *Server) routes() *fiber.App {
 		JSONEncoder:    encode,
 		RequestMethods: append(slices.Clone(fiber.DefaultMethods), otherMethod),
 	})
-	app.Server().CloseOnShutdown = true   // tell clients whose connections are kept that this was the last answer
+	// tell clients whose connections are kept that this was the last answer
+	app.Server().CloseOnShutdown = true
 	app.Server().KeepHijackedConns = true // the hub closes them
 	s.streamBodies(app.Server())
 
@@ -229,7 +234,8 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { served <- s.app.Listener(s.listener) }()
 	s.log.Info("api listening", "addr", s.Addr())
 	if most := s.nc.MaxPayload(); s.nc.IsConnected() && most < messages.MinPayload {
-		s.log.Error("the NATS server's max_payload is too small", "max_payload", most, "least", messages.MinPayload)
+		s.log.Error("the NATS server's max_payload is too small", "max_payload", most, "least",
+			messages.MinPayload)
 	}
 	select {
 	case err := <-served:

@@ -56,7 +56,9 @@ func (s *Server) putSettings(c *fiber.Ctx) error {
 		return err
 	}
 	o := messages.Operation{Action: messages.ActionReplace, Document: document}
-	return s.write(c, o, func(c *fiber.Ctx, _ string, _ *messages.Result) error { return send(c, document) })
+	return s.write(c, o, func(c *fiber.Ctx, _ string, _ *messages.Result) error {
+		return send(c, document)
+	})
 }
 
 // postSettings does the same, and wraps the answer.
@@ -125,7 +127,10 @@ func (s *Server) readOf(c *fiber.Ctx, o messages.Operation) error {
 		c.Status(status)
 		return nil
 	case fiber.StatusPreconditionFailed:
-		return problem{kind: messages.KindPrecondition, detail: missed(c, &o, &r), current: &messages.Result{Version: r.Version}}
+		return problem{
+			kind: messages.KindPrecondition, detail: missed(c, &o, &r),
+			current: &messages.Result{Version: r.Version},
+		}
 	}
 	c.Context().SetContentType(fiber.MIMEApplicationJSON)
 	c.Response().SetBodyRaw(r.Document) // nobody else has it
@@ -157,7 +162,10 @@ func (s *Server) deadline(c *fiber.Ctx) int64 {
 func userOf(c *fiber.Ctx) (string, error) {
 	id, err := url.PathUnescape(c.Params("id"))
 	if err != nil {
-		return "", problem{kind: messages.KindMalformed, detail: "the user id is not percent-encoded as RFC 3986 wants it"}
+		return "", problem{
+			kind:   messages.KindMalformed,
+			detail: "the user id is not percent-encoded as RFC 3986 wants it",
+		}
 	}
 	if err := messages.CheckUser(id); err != nil {
 		return "", problem{kind: messages.KindMalformed, detail: err.Error()}
@@ -190,16 +198,26 @@ func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, 
 func mediaTypeOf(c *fiber.Ctx, mediaTypes ...string) (string, error) {
 	mediaType, parameters, err := parseMediaType(c.Get(fiber.HeaderContentType))
 	if err != nil || !slices.Contains(mediaTypes, mediaType) {
-		return "", problem{kind: kindUnsupportedMedia, detail: "send it with Content-Type: " + strings.Join(mediaTypes, " or ")}
+		return "", problem{
+			kind:   kindUnsupportedMedia,
+			detail: "send it with Content-Type: " + strings.Join(mediaTypes, " or "),
+		}
 	}
 	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return "", problem{kind: kindUnsupportedMedia, detail: "JSON is UTF-8 (RFC 8259 section 8.1)"}
+		return "", problem{
+			kind: kindUnsupportedMedia, detail: "JSON is UTF-8 (RFC 8259 section 8.1)",
+		}
 	}
 	if c.Get(fiber.HeaderContentEncoding) != "" {
-		return "", problem{kind: kindUnsupportedMedia, detail: "content encodings are not supported"}
+		return "", problem{
+			kind: kindUnsupportedMedia, detail: "content encodings are not supported",
+		}
 	}
 	if c.Get(fiber.HeaderContentRange) != "" { // RFC 9110 section 14.5
-		return "", problem{kind: messages.KindMalformed, detail: "a part of a document (Content-Range) can't be sent; PATCH changes parts"}
+		return "", problem{
+			kind:   messages.KindMalformed,
+			detail: "a part of a document (Content-Range) can't be sent; PATCH changes parts",
+		}
 	}
 	return mediaType, nil
 }

@@ -120,7 +120,9 @@ func (s *system) schemaDefaults(t *testing.T) {
 		exchange{put, lines(isJSON, `If-Match: "1-6"`), `{}`, 412, `ETag: "1"`, problem("precondition-failed")},
 		exchange{putSchema, isJSON, themes, 200, `ETag: "7"`, ""},
 		exchange{effective, `If-None-Match: "1-6"`, "", 200, `ETag: "1-7"`, ""},
-		exchange{effective, "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT", "", 304, "", nothing},
+		exchange{
+			effective, "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT", "", 304, "", nothing,
+		},
 		exchange{"GET $/settings?effective=", "", "", 400, "ETag:", problem("malformed")})
 	a := s.do(http.MethodGet, "/user/uTestSchemaSpecification-effective_settings_have_the_defaults_after_the_user%27s_own/settings?effective=true", "")
 	if !strings.HasPrefix(a.body, `{"z": 1.0, "editor": {"font": "Serif"}`) || !strings.Contains(a.body, `"theme"`) {

@@ -288,10 +288,17 @@ func (s *system) histories(t *testing.T) {
 		exchange{"GET $/history?before=x", "", "", 400, "", problem("malformed")})
 	s.story(t, "a page of another origin can't make a browser restore",
 		exchange{put, isJSON, `{}`, 200, `ETag: "1"`, ""},
-		exchange{"POST $/history/1/restore", lines("Origin: https://other.example", "Sec-Fetch-Site: cross-site"), "", 403, "", problem("cross-origin")},
-		exchange{"POST $/history/1/restore", "Origin: https://other.example", "", 403, "", problem("cross-origin")},
+		exchange{"POST $/history/1/restore", lines("Origin: https://other.example",
+			"Sec-Fetch-Site: cross-site"), "", 403, "", problem("cross-origin")},
+		exchange{
+			"POST $/history/1/restore", "Origin: https://other.example", "", 403, "",
+			problem("cross-origin"),
+		},
 		exchange{"POST $/history/1/restore", "Origin: null", "", 403, "", problem("cross-origin")},
-		exchange{"POST $/history/1/restore", "Sec-Fetch-Site: same-site", "", 403, "", problem("cross-origin")},
+		exchange{
+			"POST $/history/1/restore", "Sec-Fetch-Site: same-site", "", 403, "",
+			problem("cross-origin"),
+		},
 		exchange{"POST $/history/1/restore", "Sec-Fetch-Site: same-origin", "", 200, `ETag: "2"`, ""},
 		exchange{"POST $/history/1/restore", "Origin: " + s.base, "", 200, `ETag: "3"`, ""})
 	s.story(t, "a user without a history",
@@ -305,7 +312,9 @@ func (s *system) histories(t *testing.T) {
 		exchange{"GET $/history/1", "", "", 404, "", problem("not-found")},
 		exchange{"POST $/history/1/restore", "", "", 404, "", problem("not-found")},
 		exchange{put, lines(isJSON, "Idempotency-Key: k"), `{"a":2}`, 200, lines(`ETag: "3"`, "Idempotency-Replayed:"), ""},
-		exchange{"DELETE $", "Idempotency-Key: erase", "", 204, "Idempotency-Replayed: true", nothing},
+		exchange{
+			"DELETE $", "Idempotency-Key: erase", "", 204, "Idempotency-Replayed: true", nothing,
+		},
 		exchange{get, "", "", 200, `ETag: "3"`, `{"a":2}`},
 		exchange{"DELETE $", "", "", 204, "", nothing},
 		exchange{put, lines(isJSON, `If-Match: "0"`), `{}`, 200, `ETag: "5"`, ""})
@@ -315,11 +324,20 @@ func (s *system) rest(t *testing.T) {
 	s.story(t, "unknown routes and methods",
 		exchange{"GET /nowhere", "", "", 404, "", problem("not-found")},
 		exchange{"GET $", "", "", 405, "Allow: DELETE", problem("method-not-allowed")},
-		exchange{"POST $/history/1", "", "", 405, "Allow: GET, HEAD", problem("method-not-allowed")},
+		exchange{
+			"POST $/history/1", "", "", 405, "Allow: GET, HEAD", problem("method-not-allowed"),
+		},
 		exchange{"PATCH $/settings/a", isMerge, `{}`, 405, "Allow: GET, HEAD, PUT, DELETE", problem("method-not-allowed")},
-		exchange{"OPTIONS $/settings", "", "", 204, lines("Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS", "Accept-Patch: application/merge-patch+json, application/json-patch+json, application/json", "Access-Control-Allow-Origin:"), nothing},
+		exchange{
+			"OPTIONS $/settings", "", "", 204,
+			lines("Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS",
+				"Accept-Patch: application/merge-patch+json, application/json-patch+json, application/json", "Access-Control-Allow-Origin:"), nothing,
+		},
 		exchange{"OPTIONS /nowhere", "", "", 404, "", problem("not-found")},
-		exchange{"PROPFIND $/settings", "", "", 405, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH", problem("method-not-allowed")},
+		exchange{
+			"PROPFIND $/settings", "", "", 405, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH",
+			problem("method-not-allowed"),
+		},
 		exchange{"get $/settings", "", "", 405, "", problem("method-not-allowed")},
 		exchange{"OTHER /nowhere", "", "", 404, "", problem("not-found")})
 	s.story(t, "limits",

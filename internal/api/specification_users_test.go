@@ -19,7 +19,10 @@ func TestUsersSpecification(t *testing.T) {
 		exchange{"GET /users", "", "", 200, "Link:", `{"users":[]}`},
 		exchange{"GET /users?after=ATQy", "", "", 200, "Link:", `{"users":[]}`})
 	var want []string
-	for _, id := range []string{"B", "a", "a/b", "é", "日本", "42", "\"", "<&>", "deleted", "erased", "never", "👩‍👧", ".."} {
+	for _, id := range []string{
+		"B", "a", "a/b", "é", "日本", "42", "\"", "<&>", "deleted", "erased",
+		"never", "👩‍👧", "..",
+	} {
 		path := "/user/" + escape(id)
 		if id != "never" {
 			s.do(http.MethodPut, path+"/settings", fmt.Sprintf(`{"id": %q}`, id), isJSON)
@@ -39,7 +42,8 @@ func TestUsersSpecification(t *testing.T) {
 	}
 	slices.Sort(want)
 	for _, limit := range []int{1, 2, len(want), 500} {
-		if got := s.listed(fmt.Sprintf("/users?include=settings&limit=%d", limit)); !slices.Equal(got, want) {
+		if got := s.listed(fmt.Sprintf("/users?include=settings&limit=%d",
+			limit)); !slices.Equal(got, want) {
 			t.Errorf("in pages of %d: %q, want %q", limit, got, want)
 		}
 	}
@@ -50,7 +54,8 @@ func TestUsersSpecification(t *testing.T) {
 	// The time of a version is where the next look at what is new begins.
 	var page struct{ Users []struct{ Time time.Time } }
 	s.do(http.MethodPut, "/user/new/settings", `{ "a": 1.0 }`, isJSON)
-	if err := json.Unmarshal([]byte(s.do(http.MethodGet, "/users?limit=500", "").body), &page); err != nil {
+	if err := json.Unmarshal([]byte(s.do(http.MethodGet, "/users?limit=500", "").body),
+		&page); err != nil {
 		t.Fatal(err)
 	}
 	times := make([]time.Time, len(page.Users))

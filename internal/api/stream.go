@@ -44,7 +44,9 @@ func (s slots) take() (release func(), err error) {
 	case s <- struct{}{}:
 		return func() { <-s }, nil
 	default:
-		return nil, problem{kind: messages.KindOverloaded, detail: "too many of these are under way already"}
+		return nil, problem{
+			kind: messages.KindOverloaded, detail: "too many of these are under way already",
+		}
 	}
 }
 
@@ -73,7 +75,9 @@ type lines struct {
 // problem, and the connection is cut. closing is called at the end in any case.
 func (s *Server) sendLines(c *fiber.Ctx, write func(*lines) error, closing func()) error {
 	c.Context().SetContentType(mimeLines)
-	l := &lines{request: requestID(c), write: write, deadline: deadline{set: c.Context().SetWriteDeadline}}
+	l := &lines{
+		request: requestID(c), write: write, deadline: deadline{set: c.Context().SetWriteDeadline},
+	}
 	l.close = sync.OnceFunc(func() {
 		s.streams.remove(l)
 		closing()

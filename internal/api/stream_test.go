@@ -29,15 +29,19 @@ func TestStreamsHTTP10(t *testing.T) {
 			t.Fatal(err)
 		}
 		head := strings.HasPrefix(request, http.MethodHead)
-		response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: strings.Fields(request)[0]})
+		response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{
+			Method: strings.Fields(request)[0],
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(response.Body)
 		_ = response.Body.Close()
-		if err != nil || response.StatusCode != http.StatusHTTPVersionNotSupported || len(response.TransferEncoding) > 0 ||
+		if err != nil || response.StatusCode != http.StatusHTTPVersionNotSupported ||
+			len(response.TransferEncoding) > 0 ||
 			!head && !strings.Contains(string(body), `"/problems/http-version"`) {
-			t.Errorf("%q: %d %v %s, %v", request, response.StatusCode, response.TransferEncoding, body, err)
+			t.Errorf("%q: %d %v %s, %v", request, response.StatusCode, response.TransferEncoding,
+				body, err)
 		}
 	}
 }
@@ -71,7 +75,8 @@ func TestExportSlow(t *testing.T) {
 	}
 	time.Sleep(12 * time.Second) // WriteTimeout is 10
 	a, err := readAnswer(bufio.NewReader(conn))
-	if err != nil || !strings.HasSuffix(a.body, fmt.Sprintf("{\"end\":true,\"users\":%d}\n", users)) {
+	if err != nil || !strings.HasSuffix(a.body,
+		fmt.Sprintf("{\"end\":true,\"users\":%d}\n", users)) {
 		t.Errorf("%d bytes, %v", len(a.body), err)
 	}
 }
@@ -107,7 +112,8 @@ func TestStreamsStop(t *testing.T) {
 			time.Sleep(time.Second) // the buffers fill
 			began := time.Now()
 			stop()
-			if took := time.Since(began); took > 5500*time.Millisecond || strings.Contains(s.log.String(), "not waited for") {
+			if took := time.Since(began); took > 5500*time.Millisecond ||
+				strings.Contains(s.log.String(), "not waited for") {
 				t.Errorf("it took %v", took)
 			}
 			_ = conn.Close()

@@ -62,7 +62,8 @@ func (d *deadline) next() error {
 	if !d.hasty {
 		return d.set(now.Add(streamTimeout))
 	}
-	if d.ending.IsZero() { // only now: what came before the first write, as an import's attempts, may have taken long
+	// only now: what came before the first write, as an import's attempts, may have taken long
+	if d.ending.IsZero() {
 		d.ending = now.Add(stopPatience)
 	}
 	return d.set(d.ending)

@@ -30,7 +30,8 @@ type batchState struct {
 
 func newBatchState(operations []*messages.Operation) *batchState {
 	s := &batchState{
-		operations: operations, results: make([]messages.Result, len(operations)), open: make([]int, len(operations)),
+		operations: operations, results: make([]messages.Result, len(operations)),
+		open:    make([]int, len(operations)),
 		refused: make(map[int]messages.Result), done: make(map[int]bool),
 	}
 	for i := range operations {
@@ -134,7 +135,9 @@ func (s *batchState) doubt(place int, k messages.Kind) bool {
 }
 
 func (s *batchState) anyDoubt() bool {
-	return slices.ContainsFunc(s.open, func(place int) bool { return s.doubt(place, messages.KindUnavailable) })
+	return slices.ContainsFunc(s.open, func(place int) bool {
+		return s.doubt(place, messages.KindUnavailable)
+	})
 }
 
 // expire settles the operations whose time is up.
@@ -179,7 +182,9 @@ func (s *batchState) fail(r messages.Result) {
 // judged is the result where no more is to be learnt.
 func (s *batchState) judged(place int, r messages.Result) messages.Result {
 	if s.doubt(place, r.Kind) {
-		return messages.Result{Kind: messages.KindOutcomeUnknown, Detail: "an attempt had no answer"}
+		return messages.Result{
+			Kind: messages.KindOutcomeUnknown, Detail: "an attempt had no answer",
+		}
 	}
 	return r
 }

@@ -29,7 +29,9 @@ func (s *Server) getUsers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.part(messages.Operation{Action: messages.ActionListUsers, RequestID: requestID(c), List: &list})
+	r, err := s.part(messages.Operation{
+		Action: messages.ActionListUsers, RequestID: requestID(c), List: &list,
+	})
 	if err != nil {
 		return err
 	}
@@ -112,8 +114,12 @@ func cursorID(cursor string) (string, error) {
 		return "", nil
 	}
 	data, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(data) == 0 || cursorOf(string(data[1:])) != cursor || messages.CheckUser(string(data[1:])) != nil {
-		return "", problem{kind: messages.KindMalformed, detail: "after is no cursor that came from here; take the whole address in next"}
+	if err != nil || len(data) == 0 || cursorOf(string(data[1:])) != cursor ||
+		messages.CheckUser(string(data[1:])) != nil {
+		return "", problem{
+			kind:   messages.KindMalformed,
+			detail: "after is no cursor that came from here; take the whole address in next",
+		}
 	}
 	return string(data[1:]), nil
 }

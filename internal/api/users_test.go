@@ -29,7 +29,10 @@ func (s *system) answering(subject string, answer func(messages.Operation) messa
 func TestUsersPages(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
-	ids := []string{"'", "..", "42", "a/b", "a b", "ann@example.org", "quo\"te\\", strings.Repeat("x", messages.MaxUser), "👩‍👧"}
+	ids := []string{
+		"'", "..", "42", "a/b", "a b", "ann@example.org", "quo\"te\\",
+		strings.Repeat("x", messages.MaxUser), "👩‍👧",
+	}
 	slices.Sort(ids)
 	var lists []messages.Listing
 	s.answering(messages.ReadSubject, func(o messages.Operation) messages.Result {
@@ -37,7 +40,9 @@ func TestUsersPages(t *testing.T) {
 		var r messages.Result
 		at, _ := slices.BinarySearch(ids, o.List.After+"\x00")
 		for _, id := range ids[at:min(at+len(lists)%3, len(ids))] { // none, one or two
-			r.Users = append(r.Users, messages.User{ID: id, Version: 3, Modified: 1764000000120, Document: []byte("{ \"a\":1.0}")})
+			r.Users = append(r.Users, messages.User{
+				ID: id, Version: 3, Modified: 1764000000120, Document: []byte("{ \"a\":1.0}"),
+			})
 			r.Next = id
 		}
 		if r.Next == "" {
@@ -49,7 +54,8 @@ func TestUsersPages(t *testing.T) {
 		return r
 	})
 	var seen []string
-	next := "/users?include=settings&limit=2&updated_since=" + url.QueryEscape("2026-11-23T15:04:05.5+01:00")
+	next := "/users?include=settings&limit=2&updated_since=" +
+		url.QueryEscape("2026-11-23T15:04:05.5+01:00")
 	for next != "" {
 		a := s.do(http.MethodGet, next, "")
 		var page struct {
@@ -99,14 +105,21 @@ func TestUsersAnswer(t *testing.T) {
 		exchange{"GET " + next + "2", "", "", 200, "Link:", `{"users":[]}`},
 		exchange{"POST /users", isJSON, `{}`, 405, "Allow: GET, HEAD", problem("method-not-allowed")},
 		exchange{"GET /users/", "", "", 404, "", problem("not-found")})
-	cursor := func(content string) string { return "after=" + base64.URLEncoding.EncodeToString([]byte(content)) }
+	cursor := func(content string) string {
+		return "after=" + base64.URLEncoding.EncodeToString([]byte(content))
+	}
 	for _, query := range []string{
-		"limit=0", "limit=501", "limit=-1", "limit=x", "limit=1.5", "include=all", "include=Settings",
-		"updated_since=yesterday", "updated_since=2026-11-24", "updated_since=2026-11-24T18:00:00", "updated_since=2026-11-24T18:00:00+01:00", "updated_since=1764000000",
-		"after=42", "after=AQ", "after=A", "after=%00", "after=ATQy%0A", "after=ATQz=", cursor("\x01423"), cursor("\x0242x"), cursor("\x01\xff\xff"), cursor("\x01a\x00b"),
+		"limit=0", "limit=501", "limit=-1", "limit=x", "limit=1.5", "include=all",
+		"include=Settings",
+		"updated_since=yesterday", "updated_since=2026-11-24", "updated_since=2026-11-24T18:00:00",
+		"updated_since=2026-11-24T18:00:00+01:00", "updated_since=1764000000",
+		"after=42", "after=AQ", "after=A", "after=%00", "after=ATQy%0A", "after=ATQz=",
+		cursor("\x01423"), cursor("\x0242x"), cursor("\x01\xff\xff"), cursor("\x01a\x00b"),
 		cursor("\x01" + strings.Repeat("x", messages.MaxUser+1)),
 	} {
-		s.story(t, query, exchange{"GET /users?" + query, "", "", 400, "Link:", problem("malformed")})
+		s.story(t, query, exchange{
+			"GET /users?" + query, "", "", 400, "Link:", problem("malformed"),
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // setUserTimeout sets TCP_USER_TIMEOUT (RFC 5482). Without it all works, later.
 func setUserTimeout(conn syscall.RawConn, d time.Duration) {
 	_ = conn.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT,
+			int(d.Milliseconds()))
 	})
 }

@@ -57,7 +57,10 @@ func pathOf(c *fiber.Ctx) ([]string, error) {
 	for i, s := range path {
 		token, err := url.PathUnescape(s)
 		if err != nil {
-			return nil, problem{kind: messages.KindMalformed, detail: "the path is not percent-encoded as RFC 3986 wants it"}
+			return nil, problem{
+				kind:   messages.KindMalformed,
+				detail: "the path is not percent-encoded as RFC 3986 wants it",
+			}
 		}
 		path[i] = token
 	}

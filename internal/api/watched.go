@@ -38,7 +38,9 @@ func (u *watched) newest() int64 {
 
 // note keeps a change, and tells whether it was news.
 func (u *watched) note(c messages.Changed) bool {
-	i, known := slices.BinarySearchFunc(u.recent, c, func(a, b messages.Changed) int { return cmp.Compare(a.Version, b.Version) })
+	i, known := slices.BinarySearchFunc(u.recent, c, func(a, b messages.Changed) int {
+		return cmp.Compare(a.Version, b.Version)
+	})
 	if known || i == 0 && len(u.recent) == maxRecent {
 		return false
 	}
@@ -126,7 +128,9 @@ func (h *hub) wasRead(u *watched, r *messages.Result, err error) {
 
 // question is a read of a watched user.
 func (h *hub) question(action messages.Action, u *watched) messages.Operation {
-	return messages.Operation{Action: action, User: u.id, Deadline: time.Now().Add(h.timeout).UnixMilli()}
+	return messages.Operation{
+		Action: action, User: u.id, Deadline: time.Now().Add(h.timeout).UnixMilli(),
+	}
 }
 
 // turn gives each user's watchers their heartbeats, and checks whether they have missed a change.
@@ -158,7 +162,8 @@ func (h *hub) beat(phase int) {
 	defer h.mu.Unlock()
 	for _, u := range slices.Clone(h.wheel[phase]) {
 		for _, w := range slices.Clone(u.watchers) {
-			if !w.started && time.Since(w.joined) > h.timeout+writeTimeout { // its connection broke before it was taken over
+			// its connection broke before it was taken over
+			if !w.started && time.Since(w.joined) > h.timeout+writeTimeout {
 				h.remove(w)
 				continue
 			}

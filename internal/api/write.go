@@ -86,9 +86,13 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 		if ofSchema(&o) {
 			whose = "about the schema"
 		}
-		return problem{kind: r.Kind, detail: "this Idempotency-Key was used for another request " + whose}
+		return problem{
+			kind: r.Kind, detail: "this Idempotency-Key was used for another request " + whose,
+		}
 	default:
-		return problem{kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations}
+		return problem{
+			kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations,
+		}
 	}
 }
 
@@ -98,7 +102,10 @@ func fingerprint(c *fiber.Ctx, user string, o *messages.Operation) []byte {
 	h := sha256.New()
 	// Quoted, nothing can look like something else.
 	_, _ = fmt.Fprintf(h, "%s %q %d %q %d\n", c.Method(), user, o.Action, o.Path, o.Version)
-	for _, header := range []string{fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderIfUnmodifiedSince} {
+	for _, header := range []string{
+		fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch,
+		fiber.HeaderIfUnmodifiedSince,
+	} {
 		_, _ = fmt.Fprintf(h, "%q\n", c.Request().Header.PeekAll(header))
 	}
 	h.Write(o.Document)
@@ -118,7 +125,9 @@ func idempotencyKey(c *fiber.Ctx) (string, error) {
 		err = errors.New("it is there more than once")
 	}
 	if err != nil {
-		return "", problem{kind: messages.KindMalformed, detail: headerIdempotencyKey + ": " + err.Error()}
+		return "", problem{
+			kind: messages.KindMalformed, detail: headerIdempotencyKey + ": " + err.Error(),
+		}
 	}
 	return key, nil
 }
@@ -159,7 +168,8 @@ func preference(c *fiber.Ctx) string {
 			wish, _, _ = strings.Cut(wish, ";")
 			name, value, _ := strings.Cut(wish, "=")
 			value = strings.Trim(strings.TrimSpace(value), `"`)
-			if strings.EqualFold(strings.TrimSpace(name), "return") && (value == minimal || value == representation) {
+			if strings.EqualFold(strings.TrimSpace(name), "return") &&
+				(value == minimal || value == representation) {
 				return value
 			}
 		}

@@ -79,7 +79,9 @@ type Batcher[C, R any] struct {
 // run returns at index i answers the call at index i; there must be one for each.
 // The context that run gets has the values of ctx and outlives its
 // cancellation: it ends only when the context given to Close does.
-func New[C, R any](ctx context.Context, options Options[C], run func(context.Context, []C) []R) *Batcher[C, R] {
+func New[C, R any](ctx context.Context, options Options[C],
+	run func(context.Context, []C) []R,
+) *Batcher[C, R] {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // Close calls it
 	return &Batcher[C, R]{
 		run: run, options: options, ctx: ctx, cancel: cancel,

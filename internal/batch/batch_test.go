@@ -24,7 +24,9 @@ type job struct{ id, count, bytes int }
 func sizeOf(j job) batch.Size { return batch.Size{Count: j.count, Bytes: j.bytes} }
 
 func options(lanes int, perBatch, inQueue batch.Size) batch.Options[job] {
-	return batch.Options[job]{Lanes: lanes, Batch: perBatch, Queue: inQueue, Of: sizeOf, Patience: time.Hour}
+	return batch.Options[job]{
+		Lanes: lanes, Batch: perBatch, Queue: inQueue, Of: sizeOf, Patience: time.Hour,
+	}
 }
 
 var roomy = batch.Size{Count: 1 << 20, Bytes: 1 << 20}
@@ -45,10 +47,19 @@ func TestProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		small := rapid.IntRange(1, 6)
 		lanes := small.Draw(t, "lanes")
-		perBatch := batch.Size{Count: small.Draw(t, "batch count"), Bytes: rapid.IntRange(1, 40).Draw(t, "batch bytes")}
-		inQueue := batch.Size{Count: rapid.IntRange(1, 30).Draw(t, "queue count"), Bytes: rapid.IntRange(1, 200).Draw(t, "queue bytes")}
+		perBatch := batch.Size{
+			Count: small.Draw(t, "batch count"),
+			Bytes: rapid.IntRange(1, 40).Draw(t, "batch bytes"),
+		}
+		inQueue := batch.Size{
+			Count: rapid.IntRange(1, 30).Draw(t, "queue count"),
+			Bytes: rapid.IntRange(1, 200).Draw(t, "queue bytes"),
+		}
 		sizes := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) batch.Size {
-			return batch.Size{Count: rapid.IntRange(1, 4).Draw(t, "count"), Bytes: rapid.IntRange(0, 50).Draw(t, "bytes")}
+			return batch.Size{
+				Count: rapid.IntRange(1, 4).Draw(t, "count"),
+				Bytes: rapid.IntRange(0, 50).Draw(t, "bytes"),
+			}
 		}), 1, 60).Draw(t, "sizes")
 
 		var (
@@ -56,23 +67,24 @@ func TestProperties(t *testing.T) {
 			mu                     sync.Mutex
 			left                   []int // in the order of leaving; exact with one lane
 		)
-		b := batch.New(t.Context(), options(lanes, perBatch, inQueue), func(_ context.Context, jobs []job) []int {
-			now := underWay.Add(1)
-			defer underWay.Add(-1)
-			var size batch.Size
-			for _, j := range jobs {
-				size.Count += j.count
-				size.Bytes += j.bytes
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			mostUnderWay.Store(max(mostUnderWay.Load(), now))
-			left = append(left, ids(jobs)...)
-			if len(jobs) > 1 && (size.Count > perBatch.Count || size.Bytes > perBatch.Bytes) {
-				t.Errorf("a batch of %+v exceeds %+v", size, perBatch)
-			}
-			return ids(jobs)
-		})
+		b := batch.New(t.Context(), options(lanes, perBatch, inQueue),
+			func(_ context.Context, jobs []job) []int {
+				now := underWay.Add(1)
+				defer underWay.Add(-1)
+				var size batch.Size
+				for _, j := range jobs {
+					size.Count += j.count
+					size.Bytes += j.bytes
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				mostUnderWay.Store(max(mostUnderWay.Load(), now))
+				left = append(left, ids(jobs)...)
+				if len(jobs) > 1 && (size.Count > perBatch.Count || size.Bytes > perBatch.Bytes) {
+					t.Errorf("a batch of %+v exceeds %+v", size, perBatch)
+				}
+				return ids(jobs)
+			})
 
 		answers := make([]atomic.Int32, len(sizes))
 		var taken []int
@@ -116,11 +128,12 @@ func TestProperties(t *testing.T) {
 func TestGathersWhileBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var batches [][]int
-		b := batch.New(t.Context(), options(1, roomy, roomy), func(_ context.Context, jobs []job) []int {
-			batches = append(batches, ids(jobs))
-			time.Sleep(time.Second) // of the bubble's clock
-			return ids(jobs)
-		})
+		b := batch.New(t.Context(), options(1, roomy, roomy),
+			func(_ context.Context, jobs []job) []int {
+				batches = append(batches, ids(jobs))
+				time.Sleep(time.Second) // of the bubble's clock
+				return ids(jobs)
+			})
 		start := time.Now()
 		for i := range 5 {
 			if err := b.Go(job{id: i, count: 1}, func(int, error) {}); err != nil {
@@ -145,11 +158,12 @@ func TestGathersWhileBusy(t *testing.T) {
 func TestSharesLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var batches [][]int
-		b := batch.New(t.Context(), options(3, roomy, roomy), func(_ context.Context, jobs []job) []int {
-			batches = append(batches, ids(jobs))
-			time.Sleep(time.Second)
-			return ids(jobs)
-		})
+		b := batch.New(t.Context(), options(3, roomy, roomy),
+			func(_ context.Context, jobs []job) []int {
+				batches = append(batches, ids(jobs))
+				time.Sleep(time.Second)
+				return ids(jobs)
+			})
 		start := time.Now()
 		for i, count := range []int{8, 2, 2, 5, 1} {
 			if err := b.Go(job{id: i, count: count}, func(int, error) {}); err != nil {
@@ -217,10 +231,11 @@ func TestShareIsNotAll(t *testing.T) {
 func TestRefusesWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		b := batch.New(t.Context(), options(1, roomy, batch.Size{Count: 2, Bytes: 100}), func(_ context.Context, jobs []job) []int {
-			<-release
-			return ids(jobs)
-		})
+		b := batch.New(t.Context(), options(1, roomy, batch.Size{Count: 2, Bytes: 100}),
+			func(_ context.Context, jobs []job) []int {
+				<-release
+				return ids(jobs)
+			})
 		offer := func(j job) error {
 			err := b.Go(j, func(int, error) {})
 			synctest.Wait()
@@ -253,14 +268,16 @@ func TestRefusesWhenFull(t *testing.T) {
 func TestCloseGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cancelled, cancel := context.WithCancel(t.Context())
-		b := batch.New(cancelled, options(1, roomy, roomy), func(ctx context.Context, jobs []job) []int {
-			<-ctx.Done()
-			return ids(jobs)
-		})
+		b := batch.New(cancelled, options(1, roomy, roomy),
+			func(ctx context.Context, jobs []job) []int {
+				<-ctx.Done()
+				return ids(jobs)
+			})
 		cancel() // must not reach the runs
 		answers := make(chan error, 3)
 		for i := range 3 {
-			if err := b.Go(job{id: i, count: 1}, func(_ int, err error) { answers <- err }); err != nil {
+			if err := b.Go(job{id: i, count: 1},
+				func(_ int, err error) { answers <- err }); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -287,12 +304,13 @@ func TestSetLanes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var underWay atomic.Int32
-		b := batch.New(t.Context(), options(1, batch.Size{Count: 1, Bytes: 1}, roomy), func(_ context.Context, jobs []job) []int {
-			underWay.Add(1)
-			<-release
-			underWay.Add(-1)
-			return ids(jobs)
-		})
+		b := batch.New(t.Context(), options(1, batch.Size{Count: 1, Bytes: 1}, roomy),
+			func(_ context.Context, jobs []job) []int {
+				underWay.Add(1)
+				<-release
+				underWay.Add(-1)
+				return ids(jobs)
+			})
 		for i := range 9 {
 			if err := b.Go(job{id: i, count: 1}, func(int, error) {}); err != nil {
 				t.Fatal(err)
@@ -324,7 +342,8 @@ func TestSetLanes(t *testing.T) {
 func BenchmarkDo(bench *testing.B) {
 	for _, callers := range []int{1, 64} {
 		bench.Run(map[int]string{1: "1 caller", 64: "64 callers"}[callers], func(bench *testing.B) {
-			b := batch.New(bench.Context(), options(2, roomy, roomy), func(_ context.Context, jobs []job) []int { return ids(jobs) })
+			b := batch.New(bench.Context(), options(2, roomy, roomy),
+				func(_ context.Context, jobs []job) []int { return ids(jobs) })
 			bench.ReportAllocs()
 			bench.SetParallelism(callers)
 			bench.RunParallel(func(pb *testing.PB) {

@@ -21,7 +21,9 @@ func TestExpires(t *testing.T) {
 		var ran []int
 		began := time.Now()
 		o := options(1, roomy, roomy)
-		o.Patience, o.Until = 400*time.Millisecond, func(j job) time.Time { return began.Add(time.Duration(j.bytes) * time.Second) }
+		o.Patience, o.Until = 400*time.Millisecond, func(j job) time.Time {
+			return began.Add(time.Duration(j.bytes) * time.Second)
+		}
 		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
 			ran = append(ran, ids(jobs)...)
 			time.Sleep(time.Minute)
@@ -41,7 +43,8 @@ func TestExpires(t *testing.T) {
 			wg.Go(func() {
 				_, err := b.Do(job{id: i, count: 1, bytes: want.bytes})
 				if took := time.Since(began); !errors.Is(err, want.err) || took != want.after {
-					t.Errorf("call %d: %v after %v, want %v after %v", i, err, took, want.err, want.after)
+					t.Errorf("call %d: %v after %v, want %v after %v", i, err, took, want.err,
+						want.after)
 				}
 			})
 			synctest.Wait()
@@ -64,7 +67,9 @@ func TestOwnResults(t *testing.T) {
 		o := options(2, batch.Size{Count: 8, Bytes: 1 << 20}, roomy)
 		o.Patience, o.MaxLate = 40*time.Millisecond, 3
 		start := time.Now()
-		o.Until = func(j job) time.Time { return start.Add(time.Duration(j.bytes) * time.Millisecond) }
+		o.Until = func(j job) time.Time {
+			return start.Add(time.Duration(j.bytes) * time.Millisecond)
+		}
 		var mu sync.Mutex
 		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
 			mu.Lock()
@@ -79,7 +84,9 @@ func TestOwnResults(t *testing.T) {
 			callers.Go(func() {
 				for n := range 50 {
 					id := caller*1000 + n
-					got, err := b.Do(job{id: id, count: 1, bytes: int(time.Since(start).Milliseconds()) + 60})
+					got, err := b.Do(job{
+						id: id, count: 1, bytes: int(time.Since(start).Milliseconds()) + 60,
+					})
 					switch {
 					case err == nil && got == id:
 						answered.Add(1)
@@ -98,7 +105,8 @@ func TestOwnResults(t *testing.T) {
 			t.Fatal(err)
 		}
 		if answered.Load() == 0 || expired.Load() == 0 || lost.Load() == 0 {
-			t.Errorf("%d were answered, %d expired, %d were lost: not what this test is for", answered.Load(), expired.Load(), lost.Load())
+			t.Errorf("%d were answered, %d expired, %d were lost: not what this test is for",
+				answered.Load(), expired.Load(), lost.Load())
 		}
 	})
 }

@@ -47,7 +47,8 @@ func parse(variable string) (map[string]*point, error) {
 		name, often, _ := strings.Cut(text, "=")
 		p, err := parseOften(often)
 		if name == "" || err != nil || points[name] != nil {
-			return nil, fmt.Errorf("%s: %q is not a name, = and how often, each name once", Variable, text)
+			return nil, fmt.Errorf("%s: %q is not a name, = and how often, each name once",
+				Variable, text)
 		}
 		points[name] = p
 	}

@@ -12,14 +12,16 @@ import (
 func TestParse(t *testing.T) {
 	t.Parallel()
 	got, err := parse("worker/reply-lost=2,a=1,b=30%")
-	if err != nil || len(got) != 3 || got["worker/reply-lost"].left.Load() != 2 || got["a"].left.Load() != 1 || got["b"].percent != 30 {
+	if err != nil || len(got) != 3 || got["worker/reply-lost"].left.Load() != 2 ||
+		got["a"].left.Load() != 1 || got["b"].percent != 30 {
 		t.Errorf("%v, %v", got, err)
 	}
 	if got, err := parse(""); err != nil || len(got) != 0 {
 		t.Errorf("nothing: %v, %v", got, err)
 	}
 	for _, text := range []string{
-		"worker/reply-lost", "a=", "=1", "a=0", "a=-1", "a=x", "a=1.5", "a=1,", ",a=1", "a=1;b=1", "a=1,a=2", "a=1=2", "a=9999999999", "a=0%", "a=101%", "a=%",
+		"worker/reply-lost", "a=", "=1", "a=0", "a=-1", "a=x", "a=1.5", "a=1,", ",a=1", "a=1;b=1",
+		"a=1,a=2", "a=1=2", "a=9999999999", "a=0%", "a=101%", "a=%",
 	} {
 		if got, err := parse(text); err == nil || !strings.Contains(err.Error(), Variable) {
 			t.Errorf("%q: %v, %v; want an error that names the variable", text, got, err)

@@ -95,7 +95,8 @@ func (a *account) reach(ctx context.Context, bin, dir string) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("the user %s cannot run %s: %w", a.name, filepath.Join(bin, "postgres"), err)
+		return fmt.Errorf("the user %s cannot run %s: %w", a.name, filepath.Join(bin, "postgres"),
+			err)
 	}
 	err := try(dir)
 	if err == nil || ctx.Err() != nil {

@@ -29,7 +29,8 @@ func TestUnreachableDirectory(t *testing.T) {
 	}
 	dir := filepath.Join(closed, "open", "data")
 	_, err := localpg.Start(t.Context(), localpg.Options{Dir: dir})
-	if !errors.Is(err, localpg.ErrUnreachable) || !strings.Contains(err.Error(), "chmod a+x "+closed+",") {
+	if !errors.Is(err, localpg.ErrUnreachable) ||
+		!strings.Contains(err.Error(), "chmod a+x "+closed+",") {
 		t.Errorf("got %v, want ErrUnreachable and the directory %s", err, closed)
 	}
 }
@@ -94,7 +95,9 @@ func asNobody(t *testing.T, dir, tests string) {
 	cmd := exec.CommandContext(t.Context(), binary, "-test.v", "-test.run=^("+tests+")$")
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, startHere + "=" + dir}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)},
+	}
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Contains(string(out), "--- SKIP") {
 		t.Errorf("%v\n%s", err, out)

@@ -66,7 +66,8 @@ func (p places) find(major int) (string, error) {
 	if major != 0 {
 		what = strconv.Itoa(major) + ", the version that made the data"
 	}
-	msg := fmt.Sprintf("need initdb and postgres of version %s; install it: %s", what, installHint(runtime.GOOS, want))
+	msg := fmt.Sprintf("need initdb and postgres of version %s; install it: %s", what,
+		installHint(runtime.GOOS, want))
 	if len(seen) > 0 {
 		msg += "; found only: " + strings.Join(seen, ", ")
 	}
@@ -81,7 +82,8 @@ func installHint(goos string, major int) string {
 	if goos == "darwin" {
 		return "brew install postgresql@" + strconv.Itoa(cmp.Or(major, 17))
 	}
-	return "apt-get install postgresql" + suffix + " (Debian, Ubuntu), dnf install postgresql-server (Fedora), brew install postgresql@" +
+	return "apt-get install postgresql" + suffix +
+		" (Debian, Ubuntu), dnf install postgresql-server (Fedora), brew install postgresql@" +
 		strconv.Itoa(cmp.Or(major, 17)) + " (macOS)"
 }
 
@@ -90,10 +92,12 @@ func (p places) candidates(yield func(string) bool) {
 	done := map[string]bool{}
 	offer := func(dir string) bool {
 		// Links in PATH lead to the folder with the whole installation.
-		if target, err := filepath.EvalSymlinks(filepath.Join(dir, "initdb")); err == nil && isProgram(filepath.Join(filepath.Dir(target), "postgres")) {
+		if target, err := filepath.EvalSymlinks(filepath.Join(dir, "initdb")); err == nil &&
+			isProgram(filepath.Join(filepath.Dir(target), "postgres")) {
 			dir = filepath.Dir(target)
 		}
-		if done[dir] || !isProgram(filepath.Join(dir, "initdb")) || !isProgram(filepath.Join(dir, "postgres")) {
+		if done[dir] || !isProgram(filepath.Join(dir, "initdb")) ||
+			!isProgram(filepath.Join(dir, "postgres")) {
 			return true
 		}
 		done[dir] = true
@@ -121,7 +125,9 @@ func (p places) installed() []string {
 		found, _ := filepath.Glob(filepath.Join(p.root, pattern)) // the patterns are well-formed
 		dirs = append(dirs, found...)
 	}
-	slices.SortStableFunc(dirs, func(a, b string) int { return cmp.Compare(versionInPath(b), versionInPath(a)) })
+	slices.SortStableFunc(dirs, func(a, b string) int {
+		return cmp.Compare(versionInPath(b), versionInPath(a))
+	})
 	return dirs
 }
 

@@ -81,7 +81,8 @@ func TestChoiceOfBinaries(t *testing.T) {
 	if err := os.Mkdir(links, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(sixteen, "initdb"), filepath.Join(links, "initdb")); err != nil {
+	if err := os.Symlink(filepath.Join(sixteen, "initdb"),
+		filepath.Join(links, "initdb")); err != nil {
 		t.Fatal(err)
 	}
 	configured := filepath.Join(root, "configured")
@@ -89,7 +90,8 @@ func TestChoiceOfBinaries(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := "#!/bin/sh\necho " + brew + "\n"
-	if err := os.WriteFile(filepath.Join(configured, "pg_config"), []byte(script), 0o700); err != nil {
+	if err := os.WriteFile(filepath.Join(configured, "pg_config"), []byte(script),
+		0o700); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {

@@ -58,14 +58,17 @@ func dataMajor(data string) (int, error) {
 		return major, nil
 	}
 	if errors.Is(err, os.ErrPermission) {
-		return 0, fmt.Errorf("cannot read the data directory (does it belong to another user?): %w", err)
+		return 0, fmt.Errorf("cannot read the data directory (does it belong to another user?): %w",
+			err)
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return 0, err
 	}
 	// An empty directory may be a mount point or a mistake; both are fine to replace.
 	if entries, err := os.ReadDir(data); err == nil && len(entries) > 0 {
-		return 0, fmt.Errorf("%s is not empty and not a PostgreSQL data directory: choose another directory", data)
+		return 0, fmt.Errorf(
+			"%s is not empty and not a PostgreSQL data directory: choose another directory", data,
+		)
 	}
 	return 0, nil
 }
@@ -108,7 +111,8 @@ func (c *cluster) initialize(ctx context.Context) error {
 			return err
 		}
 	}
-	c.log.Info("made a new database", "dir", c.data, "took", time.Since(began).Round(time.Millisecond))
+	c.log.Info("made a new database", "dir", c.data, "took",
+		time.Since(began).Round(time.Millisecond))
 	return nil
 }
 

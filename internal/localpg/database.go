@@ -29,7 +29,8 @@ func (s *Server) url(database string) string {
 // exists is an error (SQLSTATE 42P04). Safe for concurrent use.
 func (s *Server) Database(ctx context.Context, name string) (string, error) {
 	// template0 has no sessions, ever, so that concurrent creations do not refuse one another.
-	sql := "create database " + pgx.Identifier{name}.Sanitize() + " template template0 strategy " + s.strategy
+	sql := "create database " + pgx.Identifier{name}.Sanitize() + " template template0 strategy " +
+		s.strategy
 	if err := s.admin(ctx, sql); err != nil {
 		return "", fmt.Errorf("create database %q: %w", name, err)
 	}

@@ -30,7 +30,9 @@ func lockDir(dir string) (*dirLock, error) {
 	// No link is followed: root may look into a directory that somebody else made.
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600) //nolint:gosec // the caller's directory is the point
 	if errors.Is(err, os.ErrPermission) {
-		return nil, fmt.Errorf("cannot lock the data directory (does it belong to another user?): %w", err)
+		return nil, fmt.Errorf(
+			"cannot lock the data directory (does it belong to another user?): %w", err,
+		)
 	}
 	if err != nil {
 		return nil, err

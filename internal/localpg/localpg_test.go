@@ -43,7 +43,9 @@ func TestDataOutliveTheServer(t *testing.T) {
 
 func TestServerIsAsPromised(t *testing.T) {
 	t.Parallel()
-	s := start(t, localpg.Options{Dir: pgtest.TempDir(t), Settings: map[string]string{"work_mem": "5MB"}})
+	s := start(t, localpg.Options{
+		Dir: pgtest.TempDir(t), Settings: map[string]string{"work_mem": "5MB"},
+	})
 	for name, want := range map[string]string{
 		"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "data_checksums": "on",
 		"server_encoding": "UTF8", "timezone": "UTC", "listen_addresses": "", "work_mem": "5MB",
@@ -88,7 +90,8 @@ func TestSecondOwnerIsRefused(t *testing.T) {
 	dir := pgtest.TempDir(t)
 	s := start(t, localpg.Options{Dir: dir})
 	_, err := localpg.Start(t.Context(), localpg.Options{Dir: dir})
-	if !errors.Is(err, localpg.ErrInUse) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+	if !errors.Is(err, localpg.ErrInUse) || !strings.Contains(err.Error(),
+		strconv.Itoa(os.Getpid())) {
 		t.Errorf("got %v, want ErrInUse and our process id", err)
 	}
 	if err := localpg.Remove(t.Context(), dir); !errors.Is(err, localpg.ErrInUse) {
@@ -99,7 +102,8 @@ func TestSecondOwnerIsRefused(t *testing.T) {
 
 func TestLongPath(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(pgtest.TempDir(t), strings.Repeat("long, long/", 20)) // and a comma, at which pgx splits
+	// and a comma, at which pgx splits
+	dir := filepath.Join(pgtest.TempDir(t), strings.Repeat("long, long/", 20))
 	s := start(t, localpg.Options{Dir: dir})
 	socket := query(t, s.URL(), "show unix_socket_directories")
 	stop(t, s)
@@ -180,11 +184,20 @@ func TestRefusals(t *testing.T) {
 		settings      map[string]string
 		want          string
 	}{
-		"another version's data": {file: "data/PG_VERSION", content: "9\n", want: "of version 9, the version that made the data; install it"},
-		"not a version":          {file: "data/PG_VERSION", content: "x\n", want: "PG_VERSION"},
-		"not a data directory":   {file: "data/thesis.txt", want: "not a PostgreSQL data directory"},
-		"a directory of a file":  {file: "data", want: "not a directory"},
-		"a setting's typo":       {file: "other", settings: map[string]string{"fsyncc": "on"}, want: "unrecognized configuration parameter"},
+		"another version's data": {
+			file: "data/PG_VERSION", content: "9\n",
+			want: "of version 9, the version that made the data; install it",
+		},
+		"not a version": {file: "data/PG_VERSION", content: "x\n", want: "PG_VERSION"},
+		"not a data directory": {
+			file: "data/thesis.txt",
+			want: "not a PostgreSQL data directory",
+		},
+		"a directory of a file": {file: "data", want: "not a directory"},
+		"a setting's typo": {
+			file: "other", settings: map[string]string{"fsyncc": "on"},
+			want: "unrecognized configuration parameter",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -60,7 +60,8 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 	c.log.Info("stopping a server that outlived its owner", "pid", f.pid, "dir", c.dir)
 	for _, signal := range []syscall.Signal{fastShutdown, immediateShutdown} {
 		if err := syscall.Kill(f.pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("stop the server that outlived its owner (process %d): %w", f.pid, err)
+			return fmt.Errorf("stop the server that outlived its owner (process %d): %w", f.pid,
+				err)
 		}
 		if gone, err := awaitEnd(ctx, f.pid, c.data); gone || err != nil {
 			return err

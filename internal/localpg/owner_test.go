@@ -38,7 +38,8 @@ func TestOrphanIsTakenOver(t *testing.T) {
 			if got := query(t, s.URL(), "select word from kept"); got != "still here" {
 				t.Errorf("got %q", got)
 			}
-			if _, err := os.Stat(socket); strings.Contains(name, "long") && !errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat(socket); strings.Contains(name, "long") &&
+				!errors.Is(err, os.ErrNotExist) {
 				t.Errorf("the orphan's socket directory %s is left: %v", socket, err)
 			}
 		})
@@ -100,7 +101,8 @@ func TestStaleFilesAreHarmless(t *testing.T) {
 	}
 	// A process id that was taken by somebody else since: ours, who must not be stopped.
 	pidFile := filepath.Join(dir, "data", "postmaster.pid")
-	stale := strings.Replace("PID\n"+dir+"/data\n1700000000\n5432\n"+dir+"/data\n\n", "PID", itoa(os.Getpid()), 1)
+	stale := strings.Replace("PID\n"+dir+"/data\n1700000000\n5432\n"+dir+"/data\n\n", "PID",
+		itoa(os.Getpid()), 1)
 	if err := os.WriteFile(pidFile, []byte(stale), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,8 @@ func (c *cluster) run(ctx context.Context, socket string) (*process, error) {
 	const stragglers = 5 * time.Second
 	for began := time.Now(); ; {
 		p, err := c.tryRun(ctx, socket)
-		if err == nil || !strings.Contains(err.Error(), "still in use") || time.Since(began) > stragglers {
+		if err == nil || !strings.Contains(err.Error(), "still in use") ||
+			time.Since(began) > stragglers {
 			return p, err
 		}
 	}
@@ -129,7 +130,8 @@ func (p *process) live(started chan<- error) {
 		if err != nil {
 			status = err.Error()
 		}
-		p.err = fmt.Errorf("the server (process %d) ended by itself: %s%s", p.pid, status, p.log.tail())
+		p.err = fmt.Errorf("the server (process %d) ended by itself: %s%s", p.pid, status,
+			p.log.tail())
 	}
 	p.log.close()
 	close(p.done)
@@ -175,7 +177,8 @@ func (p *process) stop(ctx context.Context) error {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
-	return fmt.Errorf("the server did not shut down in time and was made to quit: %w", context.Cause(ctx))
+	return fmt.Errorf("the server did not shut down in time and was made to quit: %w",
+		context.Cause(ctx))
 }
 
 // signal does nothing when the process has ended: os.Process knows that it was waited for.

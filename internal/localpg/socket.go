@@ -83,7 +83,8 @@ func socketParents() []string { return []string{os.TempDir(), "/tmp"} }
 // removeStaleSocketDir removes the temporary directory of a server that has ended without us. Its
 // path was read from a file of the server's user, hence the caution about what root removes.
 func removeStaleSocketDir(path string) {
-	if slices.Contains(socketParents(), filepath.Dir(path)) && strings.HasPrefix(filepath.Base(path), socketPrefix) {
+	if slices.Contains(socketParents(), filepath.Dir(path)) &&
+		strings.HasPrefix(filepath.Base(path), socketPrefix) {
 		_ = os.RemoveAll(path)
 	}
 }

@@ -43,7 +43,9 @@ func (a *Admin) Addr() string { return a.listener.Addr().String() }
 //	/readyz   200 while it can do its work, else 503 with the reason
 func (a *Admin) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n")
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 		defer cancel()
@@ -53,7 +55,10 @@ func (a *Admin) Run(ctx context.Context) error {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	server := &http.Server{Handler: mux, ReadTimeout: probeTimeout, WriteTimeout: 2 * probeTimeout, IdleTimeout: time.Minute}
+	server := &http.Server{
+		Handler: mux, ReadTimeout: probeTimeout, WriteTimeout: 2 * probeTimeout,
+		IdleTimeout: time.Minute,
+	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -86,7 +91,8 @@ func AskReady(ctx context.Context, addr string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		"http://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
 		return err
 	}

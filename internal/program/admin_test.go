@@ -19,7 +19,8 @@ func get(t *testing.T, addr, path string) (int, string) {
 	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true}
 	client := http.Client{Transport: transport}
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "http://"+addr+path, nil)
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet,
+		"http://"+addr+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,9 @@ func get(t *testing.T, addr, path string) (int, string) {
 func always(context.Context) error { return nil }
 
 // around runs work in an Admin and returns its address, what stops it and its result.
-func around(t *testing.T, addr string, ready, work func(context.Context) error) (string, context.CancelFunc, <-chan error) {
+func around(t *testing.T, addr string, ready, work func(context.Context) error) (
+	string, context.CancelFunc, <-chan error,
+) {
 	t.Helper()
 	a, err := ListenAdmin(addr, ready, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -73,13 +76,15 @@ func TestHealth(t *testing.T) {
 	}
 	check := func(path string, wantStatus int, wantBody string) {
 		t.Helper()
-		if status, body := get(t, addr, path); status != wantStatus || !strings.Contains(body, wantBody) {
+		if status, body := get(t, addr, path); status != wantStatus ||
+			!strings.Contains(body, wantBody) {
 			t.Errorf("%s: %d %q, want %d %q", path, status, body, wantStatus, wantBody)
 		}
 	}
 	check("/healthz", http.StatusOK, "ok")
 	check("/readyz", http.StatusServiceUnavailable, "the database does not answer")
-	if err := AskReady(t.Context(), addr); err == nil || err.Error() != "not ready: the database does not answer" {
+	if err := AskReady(t.Context(), addr); err == nil ||
+		err.Error() != "not ready: the database does not answer" {
 		t.Errorf("AskReady: got %v", err)
 	}
 	ready.Store(true)
@@ -129,7 +134,9 @@ func TestAdminEndsLast(t *testing.T) {
 func TestAdminEndsWithTheWork(t *testing.T) {
 	t.Parallel()
 	failure := errors.New("the work failed")
-	addr, _, result := around(t, "127.0.0.1:0", always, func(context.Context) error { return failure })
+	addr, _, result := around(t, "127.0.0.1:0", always, func(context.Context) error {
+		return failure
+	})
 	if err := <-result; !errors.Is(err, failure) {
 		t.Errorf("got %v", err)
 	}
@@ -145,7 +152,8 @@ func TestWorkEndsWithTheAdmin(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = a.listener.Close() // as if accepting had failed for good
-	if err := a.Around(t.Context(), untilStopped); err == nil || !strings.Contains(err.Error(), "ADMIN_ADDR") {
+	if err := a.Around(t.Context(), untilStopped); err == nil ||
+		!strings.Contains(err.Error(), "ADMIN_ADDR") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -157,7 +165,10 @@ func TestTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	for _, addr := range []string{l.Addr().String(), "127.0.0.1", "127.0.0.1:99999", "no such host:1", "127.0.0.1:http:1"} {
+	for _, addr := range []string{
+		l.Addr().String(), "127.0.0.1", "127.0.0.1:99999",
+		"no such host:1", "127.0.0.1:http:1",
+	} {
 		_, err := ListenAdmin(addr, always, slog.New(slog.DiscardHandler))
 		if err == nil || !strings.HasPrefix(err.Error(), "ADMIN_ADDR: ") {
 			t.Errorf("%s: got %v, want ADMIN_ADDR to be named", addr, err)
@@ -178,7 +189,8 @@ func TestAskReadyEverywhere(t *testing.T) {
 			t.Errorf("%q: %v", host, err)
 		}
 	}
-	if err := AskReady(t.Context(), "9090"); err == nil || !strings.Contains(err.Error(), "ADMIN_ADDR") {
+	if err := AskReady(t.Context(), "9090"); err == nil ||
+		!strings.Contains(err.Error(), "ADMIN_ADDR") {
 		t.Errorf("no address: got %v", err)
 	}
 }

@@ -34,13 +34,15 @@ func TestClosedForGood(t *testing.T) {
 	}()
 	var log notebook
 	ctx, whenClosed := UntilClosed(t.Context())
-	nc, err := NATS{URL: "nats://" + listener.Addr().String()}.Connect("test", log.logger(), whenClosed)
+	nc, err := NATS{URL: "nats://" + listener.Addr().String()}.Connect("test", log.logger(),
+		whenClosed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
 	<-ctx.Done()
-	if err := WhyClosed(ctx); !errors.Is(err, errClosed) || !strings.Contains(err.Error(), "Payload") {
+	if err := WhyClosed(ctx); !errors.Is(err, errClosed) ||
+		!strings.Contains(err.Error(), "Payload") {
 		t.Errorf("WhyClosed: %v", err)
 	}
 }

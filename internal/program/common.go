@@ -41,8 +41,9 @@ const (
 	reconnectWait = 100 * time.Millisecond
 	reconnectVary = 100 * time.Millisecond
 	dialTimeout   = 2 * time.Second
-	writeTimeout  = 2 * time.Second  // of a server that is frozen; requests wait no longer to be sent
-	repeatEvery   = 30 * time.Second // what goes on being so is logged
+	// of a server that is frozen; requests wait no longer to be sent
+	writeTimeout = 2 * time.Second
+	repeatEvery  = 30 * time.Second // what goes on being so is logged
 )
 
 // Connect returns a connection that lasts until it is closed: a server that can't be
@@ -68,8 +69,12 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 		nats.IgnoreAuthErrorAbort(),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPings),
-		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("NATS connected", "url", nc.ConnectedUrlRedacted()) }),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("NATS connected again", "url", nc.ConnectedUrlRedacted()) }),
+		nats.ConnectHandler(func(nc *nats.Conn) {
+			log.Info("NATS connected", "url", nc.ConnectedUrlRedacted())
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("NATS connected again", "url", nc.ConnectedUrlRedacted())
+		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil: closed by us
 				log.Warn("NATS connection lost", "error", err)
@@ -105,7 +110,9 @@ func (n NATS) check() error {
 	for server := range strings.SplitSeq(n.URL, ",") {
 		scheme, _, found := strings.Cut(strings.TrimSpace(server), "://")
 		if found && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, scheme) {
-			return fmt.Errorf("NATS_URL: %s:// is not for NATS; nats://, tls://, ws:// and wss:// are", scheme)
+			return fmt.Errorf(
+				"NATS_URL: %s:// is not for NATS; nats://, tls://, ws:// and wss:// are", scheme,
+			)
 		}
 	}
 	return nil

@@ -68,7 +68,8 @@ func TestLogHandler(t *testing.T) {
 		log.Debug("not at this level")
 		log.Info("hello", "n", 1)
 		if got := b.String(); !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 {
-			t.Errorf("format %s, terminal %v: got %q, want a line with %s", c.format, c.terminal, got, c.want)
+			t.Errorf("format %s, terminal %v: got %q, want a line with %s", c.format, c.terminal,
+				got, c.want)
 		}
 	}
 }

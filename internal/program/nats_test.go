@@ -71,7 +71,8 @@ func publishAway(t *testing.T, nc *nats.Conn, text string) {
 	if err := nc.Publish("news", []byte(text)); !errors.Is(err, nats.ErrReconnectBufExceeded) {
 		t.Errorf("published while the server is away: %v", err)
 	}
-	if _, err := nc.RequestWithContext(t.Context(), "news", []byte(text)); !errors.Is(err, nats.ErrReconnectBufExceeded) {
+	if _, err := nc.RequestWithContext(t.Context(), "news", []byte(text)); !errors.Is(err,
+		nats.ErrReconnectBufExceeded) {
 		t.Errorf("asked while the server is away: %v", err)
 	}
 }
@@ -113,7 +114,9 @@ func TestServerComesLater(t *testing.T) {
 	if got := first(t, nc, sub, "now"); got != "now" {
 		t.Errorf("got %q", got)
 	}
-	eventually(t, "it is logged", func() bool { return strings.Contains(log.String(), "NATS connected") })
+	eventually(t, "it is logged", func() bool {
+		return strings.Contains(log.String(), "NATS connected")
+	})
 }
 
 func TestServerComesAgain(t *testing.T) {
@@ -142,8 +145,11 @@ func TestServerComesAgain(t *testing.T) {
 	if got := first(t, nc, sub, "after"); got != "after" {
 		t.Errorf("got %q, which was sent late", got)
 	}
-	for _, line := range []string{"NATS connection lost", "NATS connected again"} { // NATS calls back in its own time
-		eventually(t, line+" is logged", func() bool { return strings.Contains(log.String(), line) })
+	// NATS calls back in its own time
+	for _, line := range []string{"NATS connection lost", "NATS connected again"} {
+		eventually(t, line+" is logged", func() bool {
+			return strings.Contains(log.String(), line)
+		})
 	}
 	nc.Close()
 	eventually(t, "the server sees it leave", func() bool { return s.NumClients() == 0 })
@@ -195,7 +201,9 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 	nc := connect(t, "worker:"+secret+"@"+addr, &log)
 	eventually(t, "it is connected", nc.IsConnected)
 	stopServer(s)
-	eventually(t, "an attempt is logged", func() bool { return strings.Contains(log.String(), "NATS is not reached") })
+	eventually(t, "an attempt is logged", func() bool {
+		return strings.Contains(log.String(), "NATS is not reached")
+	})
 	startServer(t, addr, password)
 	eventually(t, "it is connected again", nc.IsConnected)
 	if strings.Contains(log.String(), secret) {

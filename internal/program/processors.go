@@ -57,7 +57,8 @@ func followLoad(ctx context.Context, processorTime func() (used time.Duration, o
 		now := time.Now()
 		next := processors(current, float64(used-before)/float64(now.Sub(began)), most)
 		before, began = used, now
-		if next != current { // that waits for the end of a garbage collection and stops the world for a moment
+		// that waits for the end of a garbage collection and stops the world for a moment
+		if next != current {
 			current = next
 			runtime.GOMAXPROCS(current)
 		}

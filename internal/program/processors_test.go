@@ -111,5 +111,7 @@ func TestProcessorTime(t *testing.T) {
 
 func awaitProcessors(t *testing.T, want int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d processors", want), func() bool { return runtime.GOMAXPROCS(0) == want })
+	eventually(t, fmt.Sprintf("%d processors", want), func() bool {
+		return runtime.GOMAXPROCS(0) == want
+	})
 }

@@ -24,7 +24,8 @@ func Version() string {
 	if version != "" {
 		return version
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" &&
+		info.Main.Version != "(devel)" {
 		return strings.TrimPrefix(info.Main.Version, "v")
 	}
 	return "0.0.0-dev"
@@ -54,7 +55,8 @@ func run(ctx context.Context, name, description string, cli any, args []string) 
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(unknownVariable(parser.Model, os.Environ()), dropEmpty(parser.Model)); err != nil {
+	if err := errors.Join(unknownVariable(parser.Model, os.Environ()),
+		dropEmpty(parser.Model)); err != nil {
 		return Usage(err)
 	}
 	command, err := parser.Parse(args)
@@ -82,7 +84,8 @@ func Parser(name, description string, cli any) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.ValueFormatter(func(v *kong.Value) string {
 			help := kong.DefaultHelpValueFormatter(v)
-			if v.HasDefault && !v.IsBool() { // kong itself shows it only where there is no placeholder
+			// kong itself shows it only where there is no placeholder
+			if v.HasDefault && !v.IsBool() {
 				help += " [" + v.Default + "]"
 			}
 			return help

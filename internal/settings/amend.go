@@ -18,7 +18,8 @@ func (r *ruling) readWords(one *rule) {
 		one.weight += 1 + len(required)/namesOfOne
 	}
 	for _, bound := range []bool{
-		s.Types != nil && slices.Contains(s.Types.ToStrings(), "integer"), s.Minimum != nil, s.Maximum != nil, s.ExclusiveMinimum != nil, s.ExclusiveMaximum != nil, s.MultipleOf != nil,
+		s.Types != nil && slices.Contains(s.Types.ToStrings(), "integer"), s.Minimum != nil,
+		s.Maximum != nil, s.ExclusiveMinimum != nil, s.ExclusiveMaximum != nil, s.MultipleOf != nil,
 	} {
 		if bound {
 			one.weight++
@@ -36,9 +37,10 @@ func (one *rule) replace() {
 	if s.Const != nil {
 		want := *s.Const
 		s.Const = nil
-		s.Extensions = append(s.Extensions, newAllowed([]any{want}, func(got any) jsonschema.ErrorKind {
-			return &kind.Const{Got: got, Want: want}
-		}))
+		s.Extensions = append(s.Extensions, newAllowed([]any{want},
+			func(got any) jsonschema.ErrorKind {
+				return &kind.Const{Got: got, Want: want}
+			}))
 	}
 	if s.Enum != nil {
 		want := s.Enum.Values

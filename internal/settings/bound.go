@@ -13,10 +13,12 @@ func bound(all []*rule) error {
 	for _, one := range all {
 		total := b.total(one)
 		if b.cycle != nil {
-			return fmt.Errorf("%w: %s leads back to itself without going into the document", ErrSchema, place(b.cycle.schema))
+			return fmt.Errorf("%w: %s leads back to itself without going into the document",
+				ErrSchema, place(b.cycle.schema))
 		}
 		if total > maxInPlace {
-			return fmt.Errorf("%w: %s would hold each value to over %d schemas", ErrSchema, place(one.schema), maxInPlace)
+			return fmt.Errorf("%w: %s would hold each value to over %d schemas", ErrSchema,
+				place(one.schema), maxInPlace)
 		}
 	}
 	return nil

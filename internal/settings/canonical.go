@@ -115,7 +115,8 @@ func (n propertyNames) Validate(context *jsonschema.ValidatorContext, value any)
 	for _, key := range sortedKeys(object) {
 		var wrong *jsonschema.ValidationError
 		if errors.As(n.schema.Validate(key), &wrong) {
-			context.AddErrors([]*jsonschema.ValidationError{wrong}, &kind.PropertyNames{Property: key})
+			context.AddErrors([]*jsonschema.ValidationError{wrong},
+				&kind.PropertyNames{Property: key})
 		}
 	}
 }

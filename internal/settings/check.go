@@ -59,7 +59,8 @@ func (l Limits) keys(s survey) error {
 // strict JSON value, that it isn't deeper than depth and its numbers.
 func (l Limits) survey(body []byte, depth int) (survey, error) {
 	if len(body) > l.Bytes {
-		return survey{}, fmt.Errorf("%w: %d bytes, and at most %d are allowed", ErrTooLarge, len(body), l.Bytes)
+		return survey{}, fmt.Errorf("%w: %d bytes, and at most %d are allowed", ErrTooLarge,
+			len(body), l.Bytes)
 	}
 	if len(trim(body)) == 0 {
 		return survey{}, fmt.Errorf("%w: the body is empty", ErrMalformed)

@@ -14,37 +14,90 @@ func TestConditionHolds(t *testing.T) {
 	third := settings.State{Version: 3, Modified: noon.Add(900 * time.Millisecond)}
 	deleted := settings.State{Version: 4, Absent: true, Modified: noon}
 	every := &settings.Versions{Any: true}
-	listed := func(versions ...int64) *settings.Versions { return &settings.Versions{Listed: versions} }
+	listed := func(versions ...int64) *settings.Versions {
+		return &settings.Versions{Listed: versions}
+	}
 
 	for name, c := range map[string]struct {
 		condition             *settings.Condition
 		never, third, deleted bool
 	}{
-		"none":                             {nil, true, true, true},
-		"an empty one":                     {&settings.Condition{}, true, true, true},
-		"If-Match: *":                      {&settings.Condition{Match: every}, false, true, false},
-		"If-Match: the version":            {&settings.Condition{Match: listed(3)}, false, true, false},
-		"If-Match: the version, in a list": {&settings.Condition{Match: listed(9, 3)}, false, true, false},
-		"If-Match: an older version":       {&settings.Condition{Match: listed(2)}, false, false, false},
-		"If-Match: no document":            {&settings.Condition{Match: listed(0)}, true, false, true},
-		"If-Match: seen deleted":           {&settings.Condition{Match: listed(4)}, false, false, true},
-		"If-Match: nothing":                {&settings.Condition{Match: listed()}, false, false, false},
-		"If-None-Match: *":                 {&settings.Condition{NoneMatch: every}, true, false, true},
-		"If-None-Match: the version":       {&settings.Condition{NoneMatch: listed(3)}, true, false, true},
-		"If-None-Match: a list":            {&settings.Condition{NoneMatch: listed(1, 2)}, true, true, true},
-		"If-None-Match: no document":       {&settings.Condition{NoneMatch: listed(0)}, false, true, false},
-		"If-None-Match: seen deleted":      {&settings.Condition{NoneMatch: listed(4)}, true, true, false},
-		"both hold":                        {&settings.Condition{Match: listed(3), NoneMatch: listed(4)}, false, true, false},
-		"both of one version":              {&settings.Condition{Match: listed(3), NoneMatch: listed(3)}, false, false, false},
-		"* in both":                        {&settings.Condition{Match: every, NoneMatch: every}, false, false, false},
+		"none":         {nil, true, true, true},
+		"an empty one": {&settings.Condition{}, true, true, true},
+		"If-Match: *":  {&settings.Condition{Match: every}, false, true, false},
+		"If-Match: the version": {
+			&settings.Condition{Match: listed(3)}, false, true,
+			false,
+		},
+		"If-Match: the version, in a list": {
+			&settings.Condition{Match: listed(9, 3)}, false, true,
+			false,
+		},
+		"If-Match: an older version": {
+			&settings.Condition{Match: listed(2)}, false, false,
+			false,
+		},
+		"If-Match: no document": {
+			&settings.Condition{Match: listed(0)}, true, false,
+			true,
+		},
+		"If-Match: seen deleted": {
+			&settings.Condition{Match: listed(4)}, false, false,
+			true,
+		},
+		"If-Match: nothing": {
+			&settings.Condition{Match: listed()}, false, false,
+			false,
+		},
+		"If-None-Match: *": {
+			&settings.Condition{NoneMatch: every}, true, false,
+			true,
+		},
+		"If-None-Match: the version": {
+			&settings.Condition{NoneMatch: listed(3)}, true, false,
+			true,
+		},
+		"If-None-Match: a list": {
+			&settings.Condition{NoneMatch: listed(1, 2)}, true,
+			true, true,
+		},
+		"If-None-Match: no document": {
+			&settings.Condition{NoneMatch: listed(0)}, false, true,
+			false,
+		},
+		"If-None-Match: seen deleted": {
+			&settings.Condition{NoneMatch: listed(4)}, true, true,
+			false,
+		},
+		"both hold": {&settings.Condition{
+			Match:     listed(3),
+			NoneMatch: listed(4),
+		}, false, true, false},
+		"both of one version": {&settings.Condition{
+			Match:     listed(3),
+			NoneMatch: listed(3),
+		}, false, false, false},
+		"* in both": {
+			&settings.Condition{Match: every, NoneMatch: every},
+			false, false, false,
+		},
 		// An HTTP date has no fractions: what changed within the second is not after it.
-		"unmodified since that second":   {&settings.Condition{UnmodifiedSince: noon}, true, true, true},
+		"unmodified since that second": {
+			&settings.Condition{UnmodifiedSince: noon}, true, true,
+			true,
+		},
 		"unmodified since the one after": {&settings.Condition{UnmodifiedSince: noon.Add(time.Second)}, true, true, true},
 		"modified since":                 {&settings.Condition{UnmodifiedSince: noon.Add(-time.Second)}, true, false, false},
 		"another zone":                   {&settings.Condition{UnmodifiedSince: noon.In(time.FixedZone("", 3600))}, true, true, true},
 		// RFC 9110 section 13.1.4: a recipient must ignore it beside If-Match.
-		"the date beside If-Match":      {&settings.Condition{Match: listed(3), UnmodifiedSince: noon.Add(-time.Hour)}, false, true, false},
-		"the date beside If-None-Match": {&settings.Condition{NoneMatch: listed(9), UnmodifiedSince: noon.Add(-time.Hour)}, true, false, false},
+		"the date beside If-Match": {&settings.Condition{
+			Match:           listed(3),
+			UnmodifiedSince: noon.Add(-time.Hour),
+		}, false, true, false},
+		"the date beside If-None-Match": {&settings.Condition{
+			NoneMatch:       listed(9),
+			UnmodifiedSince: noon.Add(-time.Hour),
+		}, true, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -37,7 +37,8 @@ func (l Limits) within(d *document, created bool) (Next, error) {
 	err := l.Check(next.Document)
 	if errors.Is(err, errDeep) {
 		// The body wasn't, so it can be told from what is no JSON.
-		err = fmt.Errorf("%w: the document would be nested deeper than %d levels", ErrInvalid, l.Depth)
+		err = fmt.Errorf("%w: the document would be nested deeper than %d levels", ErrInvalid,
+			l.Depth)
 	}
 	if err != nil {
 		return Next{}, err

@@ -51,7 +51,8 @@ func (*Schema) unchanged(document []byte, most int) ([]byte, error) {
 }
 
 func tooLarge(most int) error {
-	return fmt.Errorf("%w: with the schema's defaults the document would have more than %d bytes", ErrTooLarge, most)
+	return fmt.Errorf("%w: with the schema's defaults the document would have more than %d bytes",
+		ErrTooLarge, most)
 }
 
 // laying is a document that is being laid over defaults.
@@ -80,7 +81,8 @@ func (l *laying) over(object, value *object) error {
 		child := object.get(m.key)
 		switch {
 		case child == nil:
-			if err := l.add(object, m.name, m.key, m.value.clone(), len(m.value.spelt)); err != nil {
+			if err := l.add(object, m.name, m.key, m.value.clone(),
+				len(m.value.spelt)); err != nil {
 				return err
 			}
 		case child.object != nil && m.value.object != nil:
@@ -106,7 +108,8 @@ func (l *laying) lay(object *object, all layers) error {
 		}
 	}
 	if l.steps < 0 {
-		return fmt.Errorf("%w: to lay the document over the schema's defaults is too much work", ErrTooLarge)
+		return fmt.Errorf("%w: to lay the document over the schema's defaults is too much work",
+			ErrTooLarge)
 	}
 	return nil
 }

@@ -14,13 +14,19 @@ func TestEffective(t *testing.T) {
 		tree   = `{"properties":{"size":{"default":1},"child":{"$ref":"#"}}}`
 	)
 	for name, c := range map[string]struct{ schema, document, want string }{
-		"nothing said":              {`{"properties":{"a":{"type":"string"}}}`, ` { "a" : 1 } `, ` { "a" : 1 } `},
-		"all":                       {flat, `{}`, `{"a":1.0,"b":{ "x" : [ ] }}`},
-		"some":                      {flat, `{"c":1, "a":2}`, `{"c":1, "a":2, "b":{ "x" : [ ] }}`},
-		"none":                      {flat, "{\"b\":1,\"\\u0061\":2}\n", "{\"b\":1,\"\\u0061\":2}\n"},
-		"null stays":                {flat, `{"a":null,"b":null}`, `{"a":null,"b":null}`},
-		"null is a default":         {`{"properties":{"a":{"default":null}}}`, `{}`, `{"a":null}`},
-		"pretty":                    {flat, "{\n  \"c\": 1\n}\n", "{\n  \"c\": 1,\n  \"a\": 1.0,\n  \"b\": { \"x\" : [ ] }\n}\n"},
+		"nothing said": {`{"properties":{"a":{"type":"string"}}}`, ` { "a" : 1 } `, ` { "a" : 1 } `},
+		"all":          {flat, `{}`, `{"a":1.0,"b":{ "x" : [ ] }}`},
+		"some":         {flat, `{"c":1, "a":2}`, `{"c":1, "a":2, "b":{ "x" : [ ] }}`},
+		"none": {
+			flat, "{\"b\":1,\"\\u0061\":2}\n",
+			"{\"b\":1,\"\\u0061\":2}\n",
+		},
+		"null stays":        {flat, `{"a":null,"b":null}`, `{"a":null,"b":null}`},
+		"null is a default": {`{"properties":{"a":{"default":null}}}`, `{}`, `{"a":null}`},
+		"pretty": {
+			flat, "{\n  \"c\": 1\n}\n",
+			"{\n  \"c\": 1,\n  \"a\": 1.0,\n  \"b\": { \"x\" : [ ] }\n}\n",
+		},
 		"much white space":          {flat, `{"c":1` + spaces(1000) + `,"d":1}`, `{"c":1` + spaces(1000) + `,"d":1,"a":1.0,"b":{ "x" : [ ] }}`},
 		"nested, absent":            {nested, `{}`, `{"e":{"size":12,"font":"mono"},"z":0}`},
 		"nested, in part":           {nested, `{"e":{"font":"serif"}}`, `{"e":{"font":"serif","size":12},"z":0}`},

@@ -21,8 +21,9 @@ func (s *Schema) affordable(document any) bool {
 }
 
 type effort struct {
-	left   int
-	nested int // evaluations, one for the sake of the other, or of a value in the value of the other
+	left int
+	// evaluations, one for the sake of the other, or of a value in the value of the other
+	nested int
 }
 
 func (e *effort) value(r *rule, value any) {
@@ -115,7 +116,8 @@ func bulk(value any) int {
 const bulkOfOne = 128
 
 func (e *effort) object(r *rule, object map[string]any) {
-	if r.properties == nil && r.patterns == nil && r.additional == nil && r.leftKeys == nil && r.names == nil {
+	if r.properties == nil && r.patterns == nil && r.additional == nil && r.leftKeys == nil &&
+		r.names == nil {
 		return
 	}
 	for key, child := range object {

@@ -125,7 +125,8 @@ func failedInPlace(e *jsonschema.ValidationError) bool {
 // false, or items.
 func unevaluated(e *jsonschema.ValidationError) bool {
 	_, refused := e.ErrorKind.(*kind.FalseSchema)
-	return refused && strings.Contains(e.SchemaURL[strings.LastIndexByte(e.SchemaURL, '/')+1:], "unevaluated")
+	return refused && strings.Contains(e.SchemaURL[strings.LastIndexByte(e.SchemaURL, '/')+1:],
+		"unevaluated")
 }
 
 // alternatives adds that a value is none of those that it may be. If only one of them has its type,
@@ -148,7 +149,9 @@ func (f *finder) alternatives(e *jsonschema.ValidationError, word string) {
 func ofOtherType(e *jsonschema.ValidationError, depth int) bool {
 	switch e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
-		return slices.ContainsFunc(e.Causes, func(cause *jsonschema.ValidationError) bool { return ofOtherType(cause, depth) })
+		return slices.ContainsFunc(e.Causes, func(cause *jsonschema.ValidationError) bool {
+			return ofOtherType(cause, depth)
+		})
 	case *kind.Type, *kind.FalseSchema:
 		return len(e.InstanceLocation) == depth
 	}

@@ -10,7 +10,9 @@ import (
 
 // checkChange: a change that was made never panics, leaves its input alone, does the same again,
 // and makes a settings document of one.
-func checkChange(t *testing.T, change settings.Change, document []byte) (next settings.Next, ok bool) {
+func checkChange(t *testing.T, change settings.Change, document []byte) (next settings.Next,
+	ok bool,
+) {
 	t.Helper()
 	before := bytes.Clone(document)
 	next, err := change(document)
@@ -18,7 +20,8 @@ func checkChange(t *testing.T, change settings.Change, document []byte) (next se
 		t.Fatalf("the document was changed from %q to %q", before, document)
 	}
 	again, errAgain := change(document)
-	if (err == nil) != (errAgain == nil) || !bytes.Equal(next.Document, again.Document) || next.Created != again.Created {
+	if (err == nil) != (errAgain == nil) || !bytes.Equal(next.Document, again.Document) ||
+		next.Created != again.Created {
 		t.Fatalf("first %q, %v; then %q, %v", next.Document, err, again.Document, errAgain)
 	}
 	if err != nil {
@@ -110,7 +113,8 @@ func FuzzValue(f *testing.F) {
 		placed := settings.Placed(next.Document, path)
 		got, err := settings.Value(next.Document, placed)
 		if err != nil || !bytes.Equal(got, bytes.Trim(value, " \t\r\n")) {
-			t.Fatalf("set %q at %q in %q, placed at %q, and read %q, %v", value, path, document, placed, got, err)
+			t.Fatalf("set %q at %q in %q, placed at %q, and read %q, %v", value, path, document,
+				placed, got, err)
 		}
 		if len(placed) == 0 {
 			return

@@ -9,7 +9,8 @@ import (
 
 // named are the errors that one of which every error wraps.
 var named = []error{
-	settings.ErrMalformed, settings.ErrInvalid, settings.ErrTooLarge, settings.ErrNotFound, settings.ErrNotApplicable,
+	settings.ErrMalformed, settings.ErrInvalid, settings.ErrTooLarge, settings.ErrNotFound,
+	settings.ErrNotApplicable,
 	settings.ErrSchema, settings.ErrViolation,
 }
 

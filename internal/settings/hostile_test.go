@@ -202,7 +202,10 @@ func TestHostileMemory(t *testing.T) {
 // TestWaitingChanges: a change that waits for its turn has little more than its body.
 func TestWaitingChanges(t *testing.T) {
 	const waiting, most = 30, 1 << 10 // so many that what else goes on in the heap does not count
-	for _, name := range []string{"MergeManyKeys", "MergeDenseArrays", "AddDenseArrays", "RemoveKeys"} {
+	for _, name := range []string{
+		"MergeManyKeys", "MergeDenseArrays", "AddDenseArrays",
+		"RemoveKeys",
+	} {
 		changes, body := make([]settings.Change, waiting), []byte(attacks[name].body)
 		kept := live()
 		for i := range changes {
@@ -255,7 +258,8 @@ const copyToEnd = `{"op":"copy","from":"/a/0","path":"/a/-"}`
 func TestCopiesAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"CopyDoubling", "CopySmallBomb", "CopyOverAndOver", "CopyEmptiedInCopies", "CopyEmptiedArray",
+		"CopyDoubling", "CopySmallBomb", "CopyOverAndOver", "CopyEmptiedInCopies",
+		"CopyEmptiedArray",
 		"CopyDenseArrays", "CopyDenseObjects", "CopyEmptyObjects", "CopyIntoEach",
 	} {
 		_, err := outcome(attacks[name].method, attacks[name].document, attacks[name].body)

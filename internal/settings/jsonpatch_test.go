@@ -162,7 +162,8 @@ func TestJSONPatchSaysWhichOperation(t *testing.T) {
 	} {
 		_, err := outcome(limits.JSONPatch, `{}`, c.patch)
 		checkError(t, err, settings.ErrNotApplicable)
-		if text := err.Error(); !strings.Contains(text, c.index) || !strings.Contains(text, c.path) {
+		if text := err.Error(); !strings.Contains(text, c.index) ||
+			!strings.Contains(text, c.path) {
 			t.Errorf("%q doesn't say %s and %s", text, c.index, c.path)
 		}
 	}

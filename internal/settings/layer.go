@@ -35,7 +35,9 @@ func (s *source) defaults() *layer {
 	}
 	for _, one := range s.layers {
 		one.next = slices.DeleteFunc(one.next, func(next *layer) bool { return !next.leads })
-		one.properties = slices.DeleteFunc(one.properties, func(p property) bool { return !p.layer.leads })
+		one.properties = slices.DeleteFunc(one.properties, func(p property) bool {
+			return !p.layer.leads
+		})
 	}
 	if root := s.layers[""]; root.leads {
 		return root

@@ -105,6 +105,7 @@ func TestMergePatchCountsKeys(t *testing.T) {
 	_, err = outcome(roomy.MergePatch, half, half)
 	checkError(t, err, nil)
 	// Keys that go don't count.
-	_, err = outcome(roomy.MergePatch, half, strings.ReplaceAll(manyKeys(roomy.Keys+1), ":1", ":null"))
+	_, err = outcome(roomy.MergePatch, half, strings.ReplaceAll(manyKeys(roomy.Keys+1), ":1",
+		":null"))
 	checkError(t, err, nil)
 }

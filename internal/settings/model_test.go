@@ -136,7 +136,8 @@ func sameBytes(t *rapid.T, before, patch, after []byte) {
 		}
 	}
 	unnamed := func(key string) bool { _, named := changes[key]; return named }
-	if was, is := slices.DeleteFunc(order(before), unnamed), slices.DeleteFunc(order(after), unnamed); !slices.Equal(was, is) {
+	if was, is := slices.DeleteFunc(order(before), unnamed),
+		slices.DeleteFunc(order(after), unnamed); !slices.Equal(was, is) {
 		t.Fatalf("the order was %q, is %q", was, is)
 	}
 }
@@ -195,7 +196,10 @@ func TestJSONPatchModel(t *testing.T) {
 		var steps []step
 		for range rapid.IntRange(0, 6).Draw(t, "steps") {
 			s := step{
-				Op:    rapid.SampledFrom([]string{"add", "remove", "replace", "move", "copy", "test"}).Draw(t, "op"),
+				Op: rapid.SampledFrom([]string{
+					"add", "remove", "replace", "move", "copy",
+					"test",
+				}).Draw(t, "op"),
 				Path:  drawPointer(t, model),
 				From:  drawPointer(t, model),
 				Value: json.RawMessage(drawJSON(t, 2)),
@@ -319,7 +323,9 @@ func position(array []any, token string) int {
 
 // changed calls f with what the last token of the pointer is to change, and puts in its place what
 // f returns.
-func changed(document any, path []string, f func(parent any, token string) (any, bool)) (any, bool) {
+func changed(document any, path []string, f func(parent any, token string) (any, bool)) (any,
+	bool,
+) {
 	if len(path) == 1 {
 		return f(document, path[0])
 	}
@@ -424,7 +430,8 @@ func TestManyMembersModel(t *testing.T) {
 		var patch []string
 		for range rapid.IntRange(1, 8).Draw(t, "turns") {
 			first, n := rapid.IntRange(0, 200).Draw(t, "first"), rapid.IntRange(1, 150).Draw(t, "n")
-			operation := rapid.SampledFrom([]string{"add", "remove", "remove", "move"}).Draw(t, "operation")
+			operation := rapid.SampledFrom([]string{"add", "remove", "remove", "move"}).Draw(t,
+				"operation")
 			for i := range n {
 				key := fmt.Sprint(first + i)
 				at := slices.Index(model, key)

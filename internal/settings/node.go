@@ -103,7 +103,8 @@ func (n *node) insert(token string, value node) error {
 		i, ok = n.array.length, true
 	}
 	if !ok || i > n.array.length {
-		return fmt.Errorf("%w: %q is no place in an array of %d", ErrNotApplicable, short(token), n.array.length)
+		return fmt.Errorf("%w: %q is no place in an array of %d", ErrNotApplicable, short(token),
+			n.array.length)
 	}
 	n.array.insert(i, value)
 	return nil

@@ -100,7 +100,9 @@ func (o *object) write(to []byte) []byte {
 // position is that of the member in members, or -1.
 func (o *object) position(key string) int {
 	if len(o.members) < many {
-		return slices.IndexFunc(o.members, func(m member) bool { return !m.removed && m.key == key })
+		return slices.IndexFunc(o.members, func(m member) bool {
+			return !m.removed && m.key == key
+		})
 	}
 	if o.positions == nil {
 		o.positions = make(map[string]int, len(o.members))
@@ -141,7 +143,9 @@ func (o *object) add(name, key string, value node) {
 	if o.positions != nil {
 		o.positions[key] = len(o.members)
 	}
-	o.members = append(o.members, member{gap: o.gap, name: name, colon: o.colon, key: key, value: value})
+	o.members = append(o.members, member{
+		gap: o.gap, name: name, colon: o.colon, key: key, value: value,
+	})
 	o.size++
 }
 

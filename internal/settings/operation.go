@@ -40,7 +40,8 @@ func (p *patching) apply(o *operation) error {
 func (p *patching) find(path []string) (*node, error) {
 	// No document is that deep, but what a patch builds on its way could be.
 	if len(path) > p.limits.Depth {
-		return nil, fmt.Errorf("%w: the path has more than %d levels", ErrNotApplicable, p.limits.Depth)
+		return nil, fmt.Errorf("%w: the path has more than %d levels", ErrNotApplicable,
+			p.limits.Depth)
 	}
 	n := p.root.find(path)
 	if n == nil {
@@ -106,7 +107,8 @@ func (p *patching) copy(o *operation) error {
 		return err
 	}
 	if p.copies -= n.weight(); p.copies < 0 {
-		return fmt.Errorf("%w: all that the patch copies is more than %d documents may have", ErrTooLarge, maxCopies)
+		return fmt.Errorf("%w: all that the patch copies is more than %d documents may have",
+			ErrTooLarge, maxCopies)
 	}
 	return p.add(o.path, n.clone())
 }

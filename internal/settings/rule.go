@@ -26,8 +26,9 @@ type rule struct {
 	pattern  *expression
 	measured bool // "minLength", "maxLength"
 	whole    bool // the value is compared as a whole: "enum", "const", "uniqueItems"
-	upkeep   bool // "unevaluated…" is somewhere: the validator keeps lists of what has been evaluated
-	weight   int  // of one evaluation, whatever the value
+	// "unevaluated…" is somewhere: the validator keeps lists of what has been evaluated
+	upkeep bool
+	weight int // of one evaluation, whatever the value
 }
 
 type patternRule struct {
@@ -47,7 +48,9 @@ type ruling struct {
 func weigh(compiled *jsonschema.Schema) (*rule, error) {
 	r := &ruling{known: map[*jsonschema.Schema]*rule{}}
 	root := r.rule(compiled)
-	slices.SortFunc(r.all, func(a, b *rule) int { return strings.Compare(a.schema.Location, b.schema.Location) })
+	slices.SortFunc(r.all, func(a, b *rule) int {
+		return strings.Compare(a.schema.Location, b.schema.Location)
+	})
 	for _, one := range r.all {
 		one.upkeep = r.upkeep
 	}
@@ -114,7 +117,8 @@ func (r *ruling) readChildren(one *rule) {
 		one.additional = r.rule(schema)
 	}
 	one.prefix = r.each(s.PrefixItems)
-	one.items, one.contains, one.names = r.rule(s.Items2020), r.rule(s.Contains), r.rule(s.PropertyNames)
+	one.items, one.contains, one.names = r.rule(s.Items2020), r.rule(s.Contains),
+		r.rule(s.PropertyNames)
 	one.leftKeys, one.leftItems = r.rule(s.UnevaluatedProperties), r.rule(s.UnevaluatedItems)
 	r.upkeep = r.upkeep || one.leftKeys != nil || one.leftItems != nil
 }

@@ -84,7 +84,8 @@ func TestSchemaRefused(t *testing.T) {
 			t.Parallel()
 			s, err := limits.Schema([]byte(c.text))
 			checkError(t, err, c.want)
-			if s != nil || !strings.Contains(err.Error(), c.detail) || strings.ContainsAny(err.Error(), "\r\n") ||
+			if s != nil || !strings.Contains(err.Error(), c.detail) ||
+				strings.ContainsAny(err.Error(), "\r\n") ||
 				strings.Contains(err.Error(), "outset:") || len(err.Error()) > 1000 {
 				t.Errorf("the error is %q, want %q in it", err, c.detail)
 			}

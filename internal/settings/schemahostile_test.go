@@ -202,7 +202,8 @@ func TestViolationsAreBounded(t *testing.T) {
 	s := schema(t, `{"additionalProperties":{"$ref":"#/$defs/`+long+`"},"$defs":{"`+long+`":{"enum":["`+strings.Repeat("ö", 1000)+`"],"additionalProperties":{"$ref":"#"}}}}`)
 	for count, more := range map[int]bool{1: false, n: false, n + 1: true, 5000: true} {
 		document := `{` + numbered(`"%d":1`, count) + `}`
-		if wrong := bounded(t, s, document); wrong.More != more || len(wrong.Violations) != min(count, n) {
+		if wrong := bounded(t, s, document); wrong.More != more ||
+			len(wrong.Violations) != min(count, n) {
 			t.Fatalf("%d: %+v", count, wrong)
 		}
 	}

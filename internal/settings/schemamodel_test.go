@@ -71,7 +71,8 @@ func drawnValue(depth int) *rapid.Generator[string] {
 
 func drawnObject(depth int) *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
-		keys := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "ab"}), 0, 3, rapid.ID[string]).Draw(t, "keys")
+		keys := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "ab"}), 0, 3,
+			rapid.ID[string]).Draw(t, "keys")
 		space := rapid.SampledFrom([]string{"", " ", "\n  "}).Draw(t, "space")
 		var all []string
 		for _, key := range keys {

@@ -26,7 +26,10 @@ var (
 		"unevaluatedItems", "unevaluatedProperties", "contentSchema", "additionalItems",
 	}
 	wordsOfList  = []string{"allOf", "anyOf", "oneOf", "prefixItems", "items"}
-	wordsOfNamed = []string{"$defs", "definitions", "properties", "patternProperties", "dependentSchemas", "dependencies"}
+	wordsOfNamed = []string{
+		"$defs", "definitions", "properties", "patternProperties",
+		"dependentSchemas", "dependencies",
+	}
 )
 
 // source reads the text of a schema, before the validator does, and refuses what that can't be

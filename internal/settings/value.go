@@ -42,7 +42,8 @@ func (l Limits) fits(path []string, value survey) error {
 		}
 	}
 	if len(path)+value.depth > l.Depth {
-		return fmt.Errorf("%w: the document would be nested deeper than %d levels", ErrInvalid, l.Depth)
+		return fmt.Errorf("%w: the document would be nested deeper than %d levels", ErrInvalid,
+			l.Depth)
 	}
 	for _, key := range path {
 		if !utf8.ValidString(key) {

@@ -51,7 +51,8 @@ func TestSetValue(t *testing.T) {
 			next, err := outcome(setter(path...), c.document, c.value)
 			checkError(t, err, nil)
 			if string(next.Document) != c.want || next.Created != c.created {
-				t.Errorf("the next is %s, created %t; want %s, %t", next.Document, next.Created, c.want, c.created)
+				t.Errorf("the next is %s, created %t; want %s, %t", next.Document, next.Created,
+					c.want, c.created)
 			}
 			placed := settings.Placed(next.Document, path)
 			if !slices.Equal(placed, tokens(c.placed)) {
@@ -148,7 +149,10 @@ func TestDeleteValue(t *testing.T) {
 
 func TestDeleteTheWhole(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]settings.Change{"Delete": settings.Delete, "without a path": settings.DeleteValue(nil)} {
+	for name, change := range map[string]settings.Change{
+		"Delete":         settings.Delete,
+		"without a path": settings.DeleteValue(nil),
+	} {
 		if next, err := change([]byte(`{"a":1}`)); next.Document != nil || err != nil {
 			t.Errorf("%s: %s, %v", name, next.Document, err)
 		}

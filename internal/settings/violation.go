@@ -20,8 +20,10 @@ const (
 
 // Violation is one thing that is wrong with a document.
 type Violation struct {
-	Pointer string // RFC 6901, to the value that is wrong; "": the whole document. Cut after 512 bytes.
-	Reason  string // for a person, about that value: "must be a string, not a number". Cut after 256 bytes.
+	// RFC 6901, to the value that is wrong; "": the whole document. Cut after 512 bytes.
+	Pointer string
+	// for a person, about that value: "must be a string, not a number". Cut after 256 bytes.
+	Reason string
 }
 
 // ViolationError says where a document breaks its schema. It wraps [ErrViolation].
@@ -56,7 +58,9 @@ func (s *Schema) Check(document []byte) (err error) {
 		return err
 	}
 	if !s.affordable(value) {
-		return &ViolationError{Violations: []Violation{{Reason: "is too much work to hold to the schema"}}}
+		return &ViolationError{
+			Violations: []Violation{{Reason: "is too much work to hold to the schema"}},
+		}
 	}
 	return judge(document, s.compiled.Validate(value))
 }
@@ -137,7 +141,9 @@ func (c *choosing) add(reason string) bool {
 	if c.chosen.More = len(c.chosen.Violations) == MaxViolations; c.chosen.More {
 		return false
 	}
-	c.chosen.Violations = append(c.chosen.Violations, Violation{cut(pointer(c.path), maxPointer), reason})
+	c.chosen.Violations = append(c.chosen.Violations, Violation{
+		cut(pointer(c.path), maxPointer), reason,
+	})
 	return true
 }
 

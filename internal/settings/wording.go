@@ -56,7 +56,8 @@ func ofSize(of jsonschema.ErrorKind) string {
 	case *kind.MaxItems:
 		return fmt.Sprintf("must have at most %s, not %d", count(k.Want, "item"), k.Got)
 	case *kind.UniqueItems:
-		return fmt.Sprintf("has the same item twice: at %d and %d", k.Duplicates[0], k.Duplicates[1])
+		return fmt.Sprintf("has the same item twice: at %d and %d", k.Duplicates[0],
+			k.Duplicates[1])
 	case *kind.Contains:
 		return `has no item that fits the schema of "contains"`
 	case *kind.MinContains:

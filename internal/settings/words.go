@@ -11,9 +11,13 @@ import (
 
 // Words that are about other things than schemas, too.
 var (
-	wordsRefused = []string{"$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveAnchor", "$recursiveRef", "$vocabulary"}
+	wordsRefused = []string{
+		"$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveAnchor",
+		"$recursiveRef", "$vocabulary",
+	}
 	wordsOfCount = []string{
-		"maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties", "maxContains", "minContains",
+		"maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties",
+		"maxContains", "minContains",
 	}
 	wordsOfNames = []string{"required", "type", "dependentRequired", "dependencies"}
 )

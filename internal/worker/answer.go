@@ -40,7 +40,8 @@ func (e *endpoint) answer(t *task) {
 // refuse answers a request of n operations as a whole.
 func (e *endpoint) refuse(m *nats.Msg, n int, kind messages.Kind, detail string) {
 	e.count(int64(n), []messages.Result{{Kind: kind, Detail: detail}})
-	e.worker.log.Debug("refused", "endpoint", e.name, "operations", n, "kind", kind, "detail", detail)
+	e.worker.log.Debug("refused", "endpoint", e.name, "operations", n, "kind", kind, "detail",
+		detail)
 	e.respond(m, messages.Reply{Kind: kind, Detail: detail})
 }
 
@@ -80,7 +81,8 @@ func (e *endpoint) count(n int64, results []messages.Result) {
 func (e *endpoint) logResult(t *task, i int) {
 	if log := e.worker.log; log.Enabled(context.Background(), slog.LevelDebug) {
 		o, r := &t.operations[i], &t.results[i]
-		log.Debug("answered", "endpoint", e.name, "request_id", o.RequestID, "action", o.Action, "kind", r.Kind,
+		log.Debug("answered", "endpoint", e.name, "request_id", o.RequestID, "action", o.Action,
+			"kind", r.Kind,
 			"version", r.Version, "replayed", r.Replayed, "took", time.Since(t.arrived))
 	}
 }

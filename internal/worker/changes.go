@@ -31,8 +31,15 @@ type change struct {
 func (w *Worker) changed(writes []store.Write, outcomes []store.Written) {
 	told := make(changes, 0, len(outcomes))
 	for i := range outcomes {
-		if o := &outcomes[i]; o.Err == nil && writes[i].User != store.SchemaUser && !failpoint.Hit("worker/change-lost") {
-			told = append(told, change{writes[i].User, messages.Changed{Version: o.Version, Modified: millis(o.Modified), Absent: o.Absent}})
+		if o := &outcomes[i]; o.Err == nil && writes[i].User != store.SchemaUser &&
+			!failpoint.Hit("worker/change-lost") {
+			told = append(told, change{
+				writes[i].User,
+				messages.Changed{
+					Version: o.Version, Modified: millis(o.Modified),
+					Absent: o.Absent,
+				},
+			})
 		}
 	}
 	select {

@@ -25,7 +25,8 @@ func TestChanges(t *testing.T) {
 	tell := func(o messages.Operation) {
 		r := do(t, nc, o)
 		if r.Kind == "" && o.User != "" {
-			want = append(want, fmt.Sprintln(messages.ChangedSubject(o.User), messages.Changed{Version: r.Version, Modified: r.Modified, Absent: r.Absent}))
+			want = append(want, fmt.Sprintln(messages.ChangedSubject(o.User),
+				messages.Changed{Version: r.Version, Modified: r.Modified, Absent: r.Absent}))
 		}
 	}
 	tell(replace("ann", "1", `{"a":1}`))
@@ -72,16 +73,24 @@ func TestListings(t *testing.T) {
 	list := func(l messages.Listing) messages.Result {
 		return do(t, nc, messages.Operation{Action: messages.ActionListUsers, List: &l})
 	}
-	if got, want := show(list(messages.Listing{Limit: 1})), show(messages.Result{Users: []messages.User{{ID: "ann", Version: 1, Modified: ann.Modified}}, Next: "ann"}); got != want {
+	if got, want := show(list(messages.Listing{Limit: 1})),
+		show(messages.Result{Users: []messages.User{{
+			ID: "ann", Version: 1,
+			Modified: ann.Modified,
+		}}, Next: "ann"}); got != want {
 		t.Errorf("first: %s, want %s", got, want)
 	}
-	if got := list(messages.Listing{Limit: 1, After: "bob"}); len(got.Users) != 0 || got.Next != "" {
+	if got := list(messages.Listing{Limit: 1, After: "bob"}); len(got.Users) != 0 ||
+		got.Next != "" {
 		t.Errorf("after the last: %s", show(got))
 	}
 	if got := list(messages.Listing{Limit: 500, Whole: true}); len(got.Users) != 2 || string(got.Users[0].Document) != ` {"a":1}` || got.Next != "" {
 		t.Errorf("whole: %s", show(got))
 	}
-	if got := list(messages.Listing{Limit: 500, Since: time.Now().Add(time.Hour).UnixMicro()}); len(got.Users) != 0 || got.Next != "" {
+	if got := list(messages.Listing{
+		Limit: 500,
+		Since: time.Now().Add(time.Hour).UnixMicro(),
+	}); len(got.Users) != 0 || got.Next != "" {
 		t.Errorf("since later: %s", show(got))
 	}
 	number := do(t, nc, messages.Operation{Action: messages.ActionReadNumber, User: "ann"})

@@ -54,8 +54,10 @@ func TestConditions(t *testing.T) {
 		}
 	}
 	for name, action := range map[string]messages.Action{
-		"merge": messages.ActionMergePatch, "patch": messages.ActionJSONPatch, "delete": messages.ActionDelete, "set": messages.ActionSetValue,
-		"delete value": messages.ActionDeleteValue, "restore": messages.ActionRestore, "erase": messages.ActionErase, "replace": messages.ActionReplaceIf,
+		"merge": messages.ActionMergePatch, "patch": messages.ActionJSONPatch,
+		"delete": messages.ActionDelete, "set": messages.ActionSetValue,
+		"delete value": messages.ActionDeleteValue, "restore": messages.ActionRestore,
+		"erase": messages.ActionErase, "replace": messages.ActionReplaceIf,
 	} {
 		n++
 		o := write(n, action, both(quiet, when(messages.Condition{Match: listed(7)})))
@@ -64,7 +66,10 @@ func TestConditions(t *testing.T) {
 			o.Document = []byte(`[]`)
 		}
 		got := do(t, nc, o)
-		if want := (messages.Result{Kind: messages.KindPrecondition, Version: 1, Modified: at.Modified, Detail: got.Detail}); !reflect.DeepEqual(got, want) {
+		if want := (messages.Result{
+			Kind: messages.KindPrecondition, Version: 1,
+			Modified: at.Modified, Detail: got.Detail,
+		}); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %s, want %s", name, show(got), show(want))
 		}
 	}
@@ -89,7 +94,8 @@ func TestConditionsOfRepetitions(t *testing.T) {
 		t.Errorf("again: got %s, want %s", show(got), show(first))
 	}
 	create.ID = "2"
-	if got := do(t, nc, create); got.Kind != messages.KindPrecondition || got.Version != 1 || got.Absent {
+	if got := do(t, nc, create); got.Kind != messages.KindPrecondition || got.Version != 1 ||
+		got.Absent {
 		t.Errorf("another: %s", show(got))
 	}
 	// Zero stands for "there is no document", also after deletion.

@@ -53,7 +53,8 @@ func (c Config) Validate() error {
 		{"HISTORY_VERSIONS", c.HistoryVersions, 1, math.MaxInt32},
 	} {
 		if v.n < v.min || v.n > v.max {
-			return fmt.Errorf("%s must be at least %d and at most %d, not %d", v.name, v.min, v.max, v.n)
+			return fmt.Errorf("%s must be at least %d and at most %d, not %d", v.name, v.min, v.max,
+				v.n)
 		}
 	}
 	if c.DrainTimeout <= 0 {

@@ -18,22 +18,33 @@ func TestConfig(t *testing.T) {
 		set         func(c *worker.Config, n int)
 		least, most int
 	}{
-		"READ_LANES":         {func(c *worker.Config, n int) { c.ReadLanes = n }, 1, 1000},
-		"WRITE_LANES":        {func(c *worker.Config, n int) { c.WriteLanes = n }, 1, 1000},
-		"BATCH_SIZE":         {func(c *worker.Config, n int) { c.BatchSize = n }, 1, math.MaxInt32},
-		"QUEUE_SIZE":         {func(c *worker.Config, n int) { c.QueueSize = n }, 1, math.MaxInt32},
-		"QUEUE_BYTES":        {func(c *worker.Config, n int) { c.QueueBytes = n }, 1, math.MaxInt32},
-		"MAX_DOCUMENT_BYTES": {func(c *worker.Config, n int) { c.MaxDocument = n }, 1024, messages.MaxDocument},
-		"MAX_DEPTH":          {func(c *worker.Config, n int) { c.MaxDepth = n }, 1, 128},
-		"MAX_KEYS":           {func(c *worker.Config, n int) { c.MaxKeys = n }, 1, 100_000},
-		"HISTORY_VERSIONS":   {func(c *worker.Config, n int) { c.HistoryVersions = n }, 1, math.MaxInt32},
+		"READ_LANES":  {func(c *worker.Config, n int) { c.ReadLanes = n }, 1, 1000},
+		"WRITE_LANES": {func(c *worker.Config, n int) { c.WriteLanes = n }, 1, 1000},
+		"BATCH_SIZE":  {func(c *worker.Config, n int) { c.BatchSize = n }, 1, math.MaxInt32},
+		"QUEUE_SIZE":  {func(c *worker.Config, n int) { c.QueueSize = n }, 1, math.MaxInt32},
+		"QUEUE_BYTES": {
+			func(c *worker.Config, n int) { c.QueueBytes = n }, 1,
+			math.MaxInt32,
+		},
+		"MAX_DOCUMENT_BYTES": {
+			func(c *worker.Config, n int) { c.MaxDocument = n }, 1024,
+			messages.MaxDocument,
+		},
+		"MAX_DEPTH": {func(c *worker.Config, n int) { c.MaxDepth = n }, 1, 128},
+		"MAX_KEYS":  {func(c *worker.Config, n int) { c.MaxKeys = n }, 1, 100_000},
+		"HISTORY_VERSIONS": {
+			func(c *worker.Config, n int) { c.HistoryVersions = n }, 1,
+			math.MaxInt32,
+		},
 	} {
 		for n, right := range map[int]bool{
-			c.least: true, c.most: true, c.least - 1: false, c.most + 1: false, math.MinInt: false, math.MaxInt: false,
+			c.least: true, c.most: true, c.least - 1: false, c.most + 1: false, math.MinInt: false,
+			math.MaxInt: false,
 		} {
 			config := config
 			c.set(&config, n)
-			if err := config.Validate(); (err == nil) != right || err != nil && !strings.Contains(err.Error(), name) {
+			if err := config.Validate(); (err == nil) != right ||
+				err != nil && !strings.Contains(err.Error(), name) {
 				t.Errorf("%s=%d: %v", name, n, err)
 			}
 		}
@@ -44,7 +55,8 @@ func TestConfig(t *testing.T) {
 	} {
 		c := config
 		change(&c)
-		if _, err := worker.New(nil, nil, nil, c, "", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := worker.New(nil, nil, nil, c, "", slog.New(slog.DiscardHandler)); err == nil ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -30,7 +30,11 @@ func (w *Worker) answerDiscovery() ([]*nats.Subscription, error) {
 		micro.StatsVerb: w.stats,
 	} {
 		// Asked of all services, of all workers, and of this one.
-		for _, scope := range [][2]string{{"", ""}, {messages.ServiceName, ""}, {messages.ServiceName, w.id}} {
+		for _, scope := range [][2]string{
+			{"", ""},
+			{messages.ServiceName, ""},
+			{messages.ServiceName, w.id},
+		} {
 			subject, err := micro.ControlSubject(verb, scope[0], scope[1])
 			if err != nil {
 				return nil, err
@@ -83,7 +87,9 @@ func (w *Worker) info() any {
 }
 
 func (w *Worker) stats() any {
-	stats := micro.Stats{ServiceIdentity: w.identity(), Type: micro.StatsResponseType, Started: w.started}
+	stats := micro.Stats{
+		ServiceIdentity: w.identity(), Type: micro.StatsResponseType, Started: w.started,
+	}
 	for _, e := range w.endpoints() {
 		stats.Endpoints = append(stats.Endpoints, e.stats())
 	}

@@ -59,7 +59,10 @@ func TestDiscovery(t *testing.T) {
 	nc := connect(t)
 	w, _ := start(t, nc, open(t), config)
 	for _, subject := range []string{"", ".outset", ".outset." + w.ID()} {
-		for verb, kind := range map[string]string{"PING": "ping", "INFO": "info", "STATS": "stats"} {
+		for verb, kind := range map[string]string{
+			"PING": "ping", "INFO": "info",
+			"STATS": "stats",
+		} {
 			m, err := nc.Request("$SRV."+verb+subject, nil, 5*time.Second)
 			if err != nil {
 				t.Fatal(verb, subject, err)
@@ -96,7 +99,9 @@ func TestDiscovery(t *testing.T) {
 func TestFailuresAreCounted(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
-	fake := &fakeStore{gate: make(chan struct{}), err: fmt.Errorf("%w: password is secret", store.ErrUnavailable)}
+	fake := &fakeStore{
+		gate: make(chan struct{}), err: fmt.Errorf("%w: password is secret", store.ErrUnavailable),
+	}
 	close(fake.gate)
 	var log lockedBuffer
 	startLogging(t, nc, fake, config, slog.New(slog.NewTextHandler(&log, nil)))
@@ -107,10 +112,12 @@ func TestFailuresAreCounted(t *testing.T) {
 	if r.Kind != messages.KindUnavailable || r.Detail != "" {
 		t.Errorf("%+v", r)
 	}
-	if got := stats(t, nc)[0]; got.requests != 2 || got.errs != 2 || got.lastError != "unavailable" {
+	if got := stats(t, nc)[0]; got.requests != 2 || got.errs != 2 ||
+		got.lastError != "unavailable" {
 		t.Errorf("%+v", got)
 	}
-	if lines := log.String(); !strings.Contains(lines, "request_id=request-7") || !strings.Contains(lines, "password is secret") {
+	if lines := log.String(); !strings.Contains(lines, "request_id=request-7") ||
+		!strings.Contains(lines, "password is secret") {
 		t.Errorf("the log does not tell: %s", lines)
 	}
 }

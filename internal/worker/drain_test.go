@@ -39,7 +39,8 @@ func TestOverloaded(t *testing.T) {
 		}
 	}
 	refused := 0
-	for range 4 { // up to three are under way, if they came before the first had left, and three wait
+	// up to three are under way, if they came before the first had left, and three wait
+	for range 4 {
 		r := <-replies
 		if r.Kind != messages.KindOverloaded {
 			t.Fatalf("before the store answers: %+v", r)

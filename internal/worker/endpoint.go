@@ -55,7 +55,9 @@ func (t *task) size() batch.Size {
 	return batch.Size{Count: len(t.open), Bytes: len(t.message.Data)}
 }
 
-func (w *Worker) newEndpoint(ctx context.Context, name, subject string, lanes int, run func(context.Context, []*task) []struct{}) *endpoint {
+func (w *Worker) newEndpoint(ctx context.Context, name, subject string, lanes int,
+	run func(context.Context, []*task) []struct{},
+) *endpoint {
 	e := &endpoint{worker: w, name: name, subject: subject, left: make(chan struct{})}
 	e.batcher = batch.New(ctx, batch.Options[*task]{
 		Lanes: lanes,
@@ -120,7 +122,9 @@ func (e *endpoint) receive(m *nats.Msg) {
 	}
 	err = e.batcher.Go(t, func(_ struct{}, err error) {
 		if err != nil { // Close gave up on it; it has not run
-			e.settle(t, messages.Result{Kind: messages.KindUnavailable, Detail: "the worker is stopping"})
+			e.settle(t, messages.Result{
+				Kind: messages.KindUnavailable, Detail: "the worker is stopping",
+			})
 		}
 		e.answer(t)
 	})

@@ -33,7 +33,8 @@ func TestReplyLost(t *testing.T) { // alone: others would get the fault
 	}
 	o := replace("ann", "1", `{"n":1}`)
 	data := encode(t, o)
-	if _, err := nc.Request(messages.WriteSubject, data, 500*time.Millisecond); !errors.Is(err, nats.ErrTimeout) {
+	if _, err := nc.Request(messages.WriteSubject, data, 500*time.Millisecond); !errors.Is(err,
+		nats.ErrTimeout) {
 		t.Fatalf("the answer was to be lost: %v", err)
 	}
 	if r := do(t, nc, o); r.Version != 1 || !r.Replayed {

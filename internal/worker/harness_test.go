@@ -20,8 +20,10 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 var config = worker.Config{
-	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20, DrainTimeout: 10 * time.Second,
-	MaxDocument: 64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100, HistoryAge: 24 * time.Hour,
+	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20,
+	DrainTimeout: 10 * time.Second,
+	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100,
+	HistoryAge: 24 * time.Hour,
 }
 
 // connect returns a connection to a NATS server of the test's own.
@@ -68,12 +70,16 @@ func openAt(t *testing.T) (s *store.Store, url string) {
 }
 
 // start runs a worker beside nc until the test ends or stop is called.
-func start(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config) (w *worker.Worker, stop func()) {
+func start(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config) (w *worker.Worker,
+	stop func(),
+) {
 	t.Helper()
 	return startLogging(t, nc, s, c, slog.New(slog.DiscardHandler))
 }
 
-func startLogging(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config, log *slog.Logger) (w *worker.Worker, stop func()) {
+func startLogging(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config,
+	log *slog.Logger,
+) (w *worker.Worker, stop func()) {
 	t.Helper()
 	w, err := worker.New(dial(t, nc.ConnectedUrl()), dial(t, nc.ConnectedUrl()), s, c, "1.2.3", log)
 	if err != nil {
@@ -115,7 +121,9 @@ func do(t *testing.T, nc *nats.Conn, o messages.Operation) messages.Result {
 }
 
 // ask sends operations in one request.
-func ask(t *testing.T, nc *nats.Conn, subject string, operations ...messages.Operation) messages.Reply {
+func ask(t *testing.T, nc *nats.Conn, subject string,
+	operations ...messages.Operation,
+) messages.Reply {
 	t.Helper()
 	m, err := nc.Request(subject, encode(t, operations...), 10*time.Second)
 	if err != nil {
@@ -149,7 +157,9 @@ func read(user string) messages.Operation {
 }
 
 func replace(user, id, document string) messages.Operation {
-	return messages.Operation{Action: messages.ActionReplace, User: user, ID: id, Document: []byte(document)}
+	return messages.Operation{
+		Action: messages.ActionReplace, User: user, ID: id, Document: []byte(document),
+	}
 }
 
 // fakeStore stands in where the real one can't be made to misbehave at will.

@@ -37,7 +37,8 @@ func TestReadsGoOnWhileWritesWait(t *testing.T) {
 		var before map[int32]time.Time
 		for i, user := range held { // one after the other, so that each has a lane of its own
 			replies[i] = send(t, nc, replace(user, fmt.Sprint("waits", attempt), `{}`))
-			for late := time.Now().Add(time.Second); len(before) <= i && time.Now().Before(late); time.Sleep(time.Millisecond) {
+			for late := time.Now().Add(time.Second); len(before) <= i &&
+				time.Now().Before(late); time.Sleep(time.Millisecond) {
 				before = waits(t, observer)
 			}
 		}

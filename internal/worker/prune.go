@@ -9,11 +9,12 @@ import (
 
 // The history is pruned in the background, a short step at a time.
 const (
-	pruneTimeout   = 10 * time.Second      // for one step
-	leastPause     = 10 * time.Millisecond // between two, whatever the store says: the lanes come first
-	mostPause      = time.Hour             // the oldest version then stays an hour too long
-	pauseOnFailure = 15 * time.Second      // nothing suffers yet from a history that is too long
-	sameFailure    = 10 * time.Minute      // that goes on is logged again
+	pruneTimeout = 10 * time.Second // for one step
+	// between two, whatever the store says: the lanes come first
+	leastPause     = 10 * time.Millisecond
+	mostPause      = time.Hour        // the oldest version then stays an hour too long
+	pauseOnFailure = 15 * time.Second // nothing suffers yet from a history that is too long
+	sameFailure    = 10 * time.Minute // that goes on is logged again
 )
 
 // startPruning removes from the history what it need not keep, until ctx ends. The channel is

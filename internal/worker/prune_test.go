@@ -21,7 +21,9 @@ func TestPrune(t *testing.T) {
 		bounded bool
 	}
 	steps := make(chan step)
-	fake := &fakeStore{prune: func(ctx context.Context, keep store.Retention) (int64, time.Duration, error) {
+	fake := &fakeStore{prune: func(ctx context.Context, keep store.Retention) (int64, time.Duration,
+		error,
+	) {
 		_, bounded := ctx.Deadline()
 		select {
 		case steps <- step{keep, bounded}:
@@ -33,7 +35,10 @@ func TestPrune(t *testing.T) {
 	c.HistoryVersions, c.HistoryAge = 3, 48*time.Hour
 	start(t, connect(t), fake, c)
 	for range 3 {
-		if got, want := <-steps, (step{store.Retention{Versions: 3, Age: 48 * time.Hour}, true}); got != want {
+		if got, want := <-steps, (step{
+			store.Retention{Versions: 3, Age: 48 * time.Hour},
+			true,
+		}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
@@ -89,7 +94,9 @@ func TestPruneFails(t *testing.T) {
 	}}
 	var log lockedBuffer
 	_, stop := startLogging(t, nc, fake, config, slog.New(slog.NewTextHandler(&log, nil)))
-	eventually(t, "the failure is logged", func() bool { return strings.Contains(log.String(), "on holiday") })
+	eventually(t, "the failure is logged", func() bool {
+		return strings.Contains(log.String(), "on holiday")
+	})
 	if r := do(t, nc, replace("ann", "1", `{}`)); r.Kind != "" {
 		t.Errorf("%+v", r)
 	}

@@ -46,12 +46,25 @@ func TestReads(t *testing.T) {
 		{"the state", messages.Operation{Action: messages.ActionReadState, User: "ann"}, found(`{"a/b": [10, {"é": null}], "": "empty", "n" : 1.50}`)},
 		{"nobody", read("nobody"), messages.Result{Document: []byte(`{}`), Absent: true}},
 		{"too late", late, kind(messages.KindExpired)},
-		{"no version", messages.Operation{Action: messages.ActionReadVersion, User: "ann", Version: 3}, kind(messages.KindNotFound)},
-		{"a version of nobody", messages.Operation{Action: messages.ActionReadVersion, User: "nobody", Version: 1}, kind(messages.KindNotFound)},
-		{"a history of nobody", messages.Operation{Action: messages.ActionHistory, User: "nobody", Limit: 1}, messages.Result{}},
+		{"no version", messages.Operation{
+			Action: messages.ActionReadVersion, User: "ann",
+			Version: 3,
+		}, kind(messages.KindNotFound)},
+		{"a version of nobody", messages.Operation{
+			Action: messages.ActionReadVersion,
+			User:   "nobody", Version: 1,
+		}, kind(messages.KindNotFound)},
+		{"a history of nobody", messages.Operation{
+			Action: messages.ActionHistory, User: "nobody",
+			Limit: 1,
+		}, messages.Result{}},
 		{"no path", readValue("ann"), kind(messages.KindMalformed)},
 		{"a write", replace("ann", "3", `{}`), kind(messages.KindMalformed)},
-		{"an unknown action", messages.Operation{Action: messages.LastAction + 1, User: "ann"}, kind(messages.KindUnknownAction)},
+		{
+			"an unknown action",
+			messages.Operation{Action: messages.LastAction + 1, User: "ann"},
+			kind(messages.KindUnknownAction),
+		},
 		{"limits", limits, messages.Result{Document: []byte(`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24}}`)}},
 	}
 	var all []messages.Operation
@@ -121,13 +134,15 @@ func TestLargestDocument(t *testing.T) {
 	start(t, nc, open(t), c)
 	const frame = `{"x":""}`
 	largest := `{"x":"` + strings.Repeat("x", messages.MaxDocument-len(frame)) + `"}`
-	if r := do(t, nc, write(1, messages.ActionReplace, document(largest))); r.Kind != "" || r.Version != 1 {
+	if r := do(t, nc, write(1, messages.ActionReplace, document(largest))); r.Kind != "" ||
+		r.Version != 1 {
 		t.Fatalf("written: %q %q", r.Kind, r.Detail)
 	}
 	for name, o := range map[string]messages.Operation{
-		"read":     read("ann"),
-		"patched":  write(2, messages.ActionMergePatch, document(`{}`)),
-		"refused":  write(3, messages.ActionDelete, when(messages.Condition{NoneMatch: &messages.Versions{Any: true}})),
+		"read":    read("ann"),
+		"patched": write(2, messages.ActionMergePatch, document(`{}`)),
+		"refused": write(3, messages.ActionDelete,
+			when(messages.Condition{NoneMatch: &messages.Versions{Any: true}})),
 		"restored": write(4, messages.ActionRestore, version(1)),
 	} {
 		if r := do(t, nc, o); string(r.Document) != largest {

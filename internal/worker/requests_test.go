@@ -58,7 +58,11 @@ func TestBadNeighbours(t *testing.T) {
 		{"no JSON", replace("bob", "1", `{`), messages.KindMalformed},
 		{"no object", replace("bob", "2", `[]`), messages.KindInvalid},
 		{"late", late, messages.KindExpired},
-		{"unknown action", messages.Operation{Action: 200, User: "bob", ID: "3"}, messages.KindUnknownAction},
+		{
+			"unknown action",
+			messages.Operation{Action: 200, User: "bob", ID: "3"},
+			messages.KindUnknownAction,
+		},
 		{"on the wrong subject", read("bob"), messages.KindMalformed},
 		{"no user", replace("", "1", `{}`), messages.KindMalformed},
 		{"no id", replace("bob", "", `{}`), messages.KindMalformed},
@@ -72,7 +76,8 @@ func TestBadNeighbours(t *testing.T) {
 		if got := r.Results[1]; got.Kind != c.want {
 			t.Errorf("%s: %+v, want %q", c.name, got, c.want)
 		}
-		if a, b := r.Results[0], r.Results[2]; a.Kind != "" || a.Version != 1 || b.Kind != "" || b.Version != 1 {
+		if a, b := r.Results[0], r.Results[2]; a.Kind != "" || a.Version != 1 || b.Kind != "" ||
+			b.Version != 1 {
 			t.Errorf("%s: neighbours %+v and %+v", c.name, a, b)
 		}
 	}

@@ -25,7 +25,9 @@ func (w *Worker) found(o *messages.Operation, f *store.Found) messages.Result {
 		return w.effective(o, f)
 	case messages.ActionReadSchema:
 		if f.Absent {
-			return messages.Result{Kind: messages.KindNotFound, Detail: "there is no schema", Version: f.Version}
+			return messages.Result{
+				Kind: messages.KindNotFound, Detail: "there is no schema", Version: f.Version,
+			}
 		}
 		r.Document = f.Bytes
 	case messages.ActionReadValue:
@@ -49,7 +51,9 @@ func valueOf(document []byte, path []string) (value []byte, err error) {
 func usersOf(listed []store.User) []messages.User {
 	users := make([]messages.User, len(listed))
 	for i, u := range listed {
-		users[i] = messages.User{ID: u.ID, Version: u.Version, Modified: millis(u.Modified), Document: u.Bytes}
+		users[i] = messages.User{
+			ID: u.ID, Version: u.Version, Modified: millis(u.Modified), Document: u.Bytes,
+		}
 	}
 	return users
 }
@@ -57,7 +61,9 @@ func usersOf(listed []store.User) []messages.User {
 func entriesOf(found []store.Entry) []messages.Entry {
 	entries := make([]messages.Entry, len(found))
 	for i, e := range found {
-		entries[i] = messages.Entry{Version: e.Version, Time: millis(e.Time), Operation: e.Operation, Size: e.Size}
+		entries[i] = messages.Entry{
+			Version: e.Version, Time: millis(e.Time), Operation: e.Operation, Size: e.Size,
+		}
 	}
 	return entries
 }
@@ -131,7 +137,8 @@ func kindOf(err error) messages.Kind {
 // ours tells whether a failure is due to the service and not to what was asked.
 func ours(k messages.Kind) bool {
 	switch k {
-	case messages.KindOverloaded, messages.KindUnavailable, messages.KindOutcomeUnknown, messages.KindInternal:
+	case messages.KindOverloaded, messages.KindUnavailable, messages.KindOutcomeUnknown,
+		messages.KindInternal:
 		return true
 	default:
 		return false

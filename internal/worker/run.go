@@ -30,7 +30,8 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 				t.results[i] = w.failure(&t.operations[i], err)
 				continue
 			}
-			if o := &t.operations[i]; o.Action == messages.ActionTrySchema && outcomes[0].Err == nil {
+			if o := &t.operations[i]; o.Action == messages.ActionTrySchema &&
+				outcomes[0].Err == nil {
 				t.results[i] = try(t.schemas[i], outcomes[0].Listed)
 			} else {
 				t.results[i] = w.found(o, &outcomes[0])
@@ -67,7 +68,9 @@ func (t *task) dropExpired() {
 	open := t.open[:0]
 	for _, i := range t.open {
 		if t.operations[i].Expired(now) {
-			t.results[i] = messages.Result{Kind: messages.KindExpired, Detail: "the deadline passed in the worker's queue"}
+			t.results[i] = messages.Result{
+				Kind: messages.KindExpired, Detail: "the deadline passed in the worker's queue",
+			}
 		} else {
 			open = append(open, i)
 		}

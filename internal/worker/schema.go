@@ -83,7 +83,8 @@ func exampleOf(u store.User, err error) messages.User {
 		violations = []messages.Violation{{Reason: messages.Detail(err.Error())}}
 	}
 	return messages.User{
-		ID: u.ID, Version: u.Version, Modified: millis(u.Modified), Violations: violations[:min(len(violations), violationsPerExample)],
+		ID: u.ID, Version: u.Version, Modified: millis(u.Modified),
+		Violations: violations[:min(len(violations), violationsPerExample)],
 	}
 }
 

@@ -37,7 +37,8 @@ func TestSchema(t *testing.T) {
 	if put.Kind != "" || put.Version != 1 {
 		t.Fatalf("put: %s", show(put))
 	}
-	if r := do(t, nc, readSchema); string(r.Document) != sizes || r.Version != 1 || r.Modified != put.Modified {
+	if r := do(t, nc, readSchema); string(r.Document) != sizes || r.Version != 1 ||
+		r.Modified != put.Modified {
 		t.Errorf("read: %s", show(r))
 	}
 	want := []messages.Violation{{Pointer: "/size", Reason: "must be an integer, not a string"}}
@@ -46,7 +47,8 @@ func TestSchema(t *testing.T) {
 		{Action: messages.ActionMergePatch, User: "ann", ID: "2", Document: []byte(`{"size":"large"}`)},
 		{Action: messages.ActionSetValue, User: "ann", ID: "3", Path: []string{"size"}, Document: []byte(`"large"`)},
 	} {
-		if r := do(t, nc, o); r.Kind != messages.KindViolation || !reflect.DeepEqual(r.Violations, want) || r.MoreViolations || r.Detail == "" {
+		if r := do(t, nc, o); r.Kind != messages.KindViolation ||
+			!reflect.DeepEqual(r.Violations, want) || r.MoreViolations || r.Detail == "" {
 			t.Errorf("action %d: %s, want %+v", o.Action, show(r), want)
 		}
 	}
@@ -58,7 +60,10 @@ func TestSchema(t *testing.T) {
 	if r := do(t, nc, effective); string(r.Document) != `{"size":13}` || r.Version != 1 || r.Schema != 1 || r.Modified != w.Modified {
 		t.Errorf("effective, of her own: %s", show(r))
 	}
-	if r := do(t, nc, messages.Operation{Action: messages.ActionDeleteSchema, ID: "2"}); r.Kind != "" || r.Version != 2 {
+	if r := do(t, nc, messages.Operation{
+		Action: messages.ActionDeleteSchema,
+		ID:     "2",
+	}); r.Kind != "" || r.Version != 2 {
 		t.Errorf("deleted: %s", show(r))
 	}
 	if r := do(t, nc, readSchema); r.Kind != messages.KindNotFound || r.Version != 2 {
@@ -78,12 +83,17 @@ func TestTrySchema(t *testing.T) {
 	for i := range 30 {
 		do(t, nc, replace(fmt.Sprint("user ", 10+i), "1", fmt.Sprintf(`{"size":%d}`, 80+i)))
 	}
-	try := messages.Operation{Action: messages.ActionTrySchema, Document: []byte(sizes), List: &messages.Listing{Limit: 25}}
+	try := messages.Operation{
+		Action: messages.ActionTrySchema, Document: []byte(sizes),
+		List: &messages.Listing{Limit: 25},
+	}
 	first := do(t, nc, try)
-	if first.Checked != 25 || first.Broken != 4 || len(first.Users) != 4 || first.Next != "user 34" {
+	if first.Checked != 25 || first.Broken != 4 || len(first.Users) != 4 ||
+		first.Next != "user 34" {
 		t.Errorf("first: %s", show(first))
 	}
-	if u := first.Users[0]; u.ID != "user 31" || u.Version != 1 || len(u.Violations) != 1 || u.Violations[0].Pointer != "/size" || u.Document != nil {
+	if u := first.Users[0]; u.ID != "user 31" || u.Version != 1 || len(u.Violations) != 1 ||
+		u.Violations[0].Pointer != "/size" || u.Document != nil {
 		t.Errorf("an example: %+v", u)
 	}
 	try.List.After = first.Next
@@ -94,7 +104,8 @@ func TestTrySchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := do(t, nc, try); r.Checked != 5 || r.Broken != 5 || r.Users[4].ID != "user 39" || r.Users[4].Violations[0].Reason == "" {
+	if r := do(t, nc, try); r.Checked != 5 || r.Broken != 5 || r.Users[4].ID != "user 39" ||
+		r.Users[4].Violations[0].Reason == "" {
 		t.Errorf("with what SQL has put: %s", show(r))
 	}
 	try.Document = []byte(`{"$ref":"https://example.org/schema"}`)
@@ -117,11 +128,15 @@ func TestTryingTakesTurns(t *testing.T) {
 		do(t, nc, replace(fmt.Sprint("user ", 10+i), "1", `{"a":[0`+strings.Repeat(",0", 6000)+`]}`))
 	}
 	const slow = `{"additionalProperties":{"items":{"type":["string","number"],"anyOf":[{"minimum":-5},{"minimum":-6},{"minimum":-7}]}}}`
-	try := messages.Operation{Action: messages.ActionTrySchema, Document: []byte(slow), List: &messages.Listing{Limit: 500}}
+	try := messages.Operation{
+		Action: messages.ActionTrySchema, Document: []byte(slow),
+		List: &messages.Listing{Limit: 500},
+	}
 	parts, checked := 0, int64(0)
 	for parts == 0 || try.List.After != "" {
 		r := do(t, nc, try)
-		if r.Kind != "" || r.Checked == 0 || r.Broken != 0 || r.Next != "" && r.Next <= try.List.After {
+		if r.Kind != "" || r.Checked == 0 || r.Broken != 0 ||
+			r.Next != "" && r.Next <= try.List.After {
 			t.Fatalf("after %q: %s", try.List.After, show(r))
 		}
 		parts, checked, try.List.After = parts+1, checked+r.Checked, r.Next

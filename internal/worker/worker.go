@@ -61,7 +61,9 @@ type Worker struct {
 // New returns a worker that will answer on nc from what is in the store, and tell on the other
 // connection, which has a [ChangesBuffer], what it has changed. Its methods may be called once Run
 // has been.
-func New(nc, told *nats.Conn, s Store, config Config, version string, log *slog.Logger) (*Worker, error) {
+func New(nc, told *nats.Conn, s Store, config Config, version string, log *slog.Logger) (*Worker,
+	error,
+) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -71,7 +73,8 @@ func New(nc, told *nats.Conn, s Store, config Config, version string, log *slog.
 	}
 	w := &Worker{
 		id: nuid.Next(), version: version, started: time.Now().UTC(),
-		config: config, limits: config.limits(), described: described, nc: nc, changes: told, untold: make(chan changes, maxUntold), store: s,
+		config: config, limits: config.limits(), described: described, nc: nc, changes: told,
+		untold: make(chan changes, maxUntold), store: s,
 		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 	}
 	w.host, _ = os.Hostname() // for people only
@@ -94,7 +97,8 @@ func (w *Worker) Ready(ctx context.Context) error {
 		return errors.New("NATS is not connected")
 	}
 	if most := w.nc.MaxPayload(); most < messages.MinPayload {
-		return fmt.Errorf("the NATS server's max_payload is %d bytes, and must be at least %d", most, messages.MinPayload)
+		return fmt.Errorf("the NATS server's max_payload is %d bytes, and must be at least %d",
+			most, messages.MinPayload)
 	}
 	if err := w.store.Ping(ctx); err != nil {
 		return fmt.Errorf("the database does not answer: %w", err)
@@ -132,7 +136,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.Ready(ctx); err != nil {
 		w.log.Warn("worker started, but not ready", "reason", err)
 	} else {
-		w.log.Info("worker ready", "read_lanes", w.config.ReadLanes, "write_lanes", w.config.WriteLanes)
+		w.log.Info("worker ready", "read_lanes", w.config.ReadLanes, "write_lanes",
+			w.config.WriteLanes)
 	}
 	pruned := w.startPruning(ctx)
 	stopTelling := w.startTelling()
@@ -147,7 +152,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-pruned: // long since: it stopped when the drain began
 	case <-ctx.Done():
 	}
-	w.log.Info("worker stopped", "read", w.reads.requests.Load(), "written", w.writes.requests.Load())
+	w.log.Info("worker stopped", "read", w.reads.requests.Load(), "written",
+		w.writes.requests.Load())
 	return err
 }
 

@@ -87,7 +87,8 @@ func TestWrites(t *testing.T) {
 		o := write(n, c.action, c.change)
 		got := do(t, nc, o)
 		want := c.want
-		want.Version, want.Modified, want.Document = int64(n), got.Modified, same(got.Document, want.Document)
+		want.Version, want.Modified, want.Document = int64(n), got.Modified,
+			same(got.Document, want.Document)
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("write %d, %v: got %s, want %s", n, c.action, show(got), show(want))
 		}
@@ -95,7 +96,9 @@ func TestWrites(t *testing.T) {
 			t.Errorf("write %d: modified at %d", n, got.Modified)
 		}
 		now := do(t, nc, read("ann"))
-		wanted := messages.Result{Version: int64(n), Modified: got.Modified, Document: same(now.Document, []byte(c.now))}
+		wanted := messages.Result{
+			Version: int64(n), Modified: got.Modified, Document: same(now.Document, []byte(c.now)),
+		}
 		if c.now == "" {
 			wanted.Document, wanted.Absent = []byte(`{}`), true
 		}
@@ -114,10 +117,16 @@ func TestWrites(t *testing.T) {
 	history(t, nc, names, first)
 
 	erased := do(t, nc, write(99, messages.ActionErase, nothing))
-	if want := (messages.Result{Version: int64(len(first)) + 1, Modified: erased.Modified, Absent: true}); !reflect.DeepEqual(erased, want) {
+	if want := (messages.Result{
+		Version: int64(len(first)) + 1, Modified: erased.Modified,
+		Absent: true,
+	}); !reflect.DeepEqual(erased, want) {
 		t.Errorf("erased: got %s, want %s", show(erased), show(want))
 	}
-	if got := do(t, nc, messages.Operation{Action: messages.ActionReadVersion, User: "ann", Version: 1}); got.Kind != messages.KindNotFound {
+	if got := do(t, nc, messages.Operation{
+		Action: messages.ActionReadVersion, User: "ann",
+		Version: 1,
+	}); got.Kind != messages.KindNotFound {
 		t.Errorf("version 1 of who was erased: %s", show(got))
 	}
 }
@@ -127,19 +136,27 @@ func history(t *testing.T, nc *nats.Conn, names []string, first []messages.Resul
 	t.Helper()
 	var want []messages.Entry
 	for i, name := range names {
-		r := do(t, nc, messages.Operation{Action: messages.ActionReadVersion, User: "ann", Version: int64(i) + 1})
+		r := do(t, nc, messages.Operation{
+			Action: messages.ActionReadVersion, User: "ann", Version: int64(i) + 1,
+		})
 		doc := life()[i].now
-		if r.Kind != "" || r.Version != int64(i)+1 || r.Modified != first[i].Modified || r.Absent != (doc == "") ||
+		if r.Kind != "" || r.Version != int64(i)+1 || r.Modified != first[i].Modified ||
+			r.Absent != (doc == "") ||
 			doc != "" && same(r.Document, []byte(doc)) == nil {
 			t.Errorf("version %d: %s, want %q", i+1, show(r), doc)
 		}
-		e := messages.Entry{Version: int64(i) + 1, Time: first[i].Modified, Operation: name, Size: int64(len(r.Document))}
+		e := messages.Entry{
+			Version: int64(i) + 1, Time: first[i].Modified, Operation: name,
+			Size: int64(len(r.Document)),
+		}
 		if r.Absent {
 			e.Size = 0
 		}
 		want = slices.Insert(want, 0, e)
 	}
-	ask := messages.Operation{Action: messages.ActionHistory, User: "ann", Limit: messages.MaxEntries}
+	ask := messages.Operation{
+		Action: messages.ActionHistory, User: "ann", Limit: messages.MaxEntries,
+	}
 	if got := do(t, nc, ask); !reflect.DeepEqual(got, messages.Result{Entries: want}) {
 		t.Errorf("the history:\n got %+v\nwant %+v", got, want)
 	}
@@ -153,7 +170,8 @@ func history(t *testing.T, nc *nats.Conn, names []string, first []messages.Resul
 // same returns got if it is the same JSON as want, so that the two can be compared with the rest.
 func same(got, want []byte) []byte {
 	var g, w any
-	if json.Unmarshal(got, &g) == nil && json.Unmarshal(want, &w) == nil && reflect.DeepEqual(g, w) {
+	if json.Unmarshal(got, &g) == nil && json.Unmarshal(want, &w) == nil &&
+		reflect.DeepEqual(g, w) {
 		return got
 	}
 	return want
@@ -188,12 +206,19 @@ func TestFailedWrites(t *testing.T) {
 		"a value inside a string":           {messages.ActionSetValue, value(`1`, "theme", "x"), messages.KindNotApplicable},
 		"a value far behind an array's end": {messages.ActionSetValue, value(`1`, "tags", "7"), messages.KindNotApplicable},
 		"a value that makes it too large":   {messages.ActionSetValue, value(`"`+strings.Repeat("x", config.MaxDocument-20)+`"`, "x"), messages.KindTooLarge},
-		"no value to delete":                {messages.ActionDeleteValue, value("", "nowhere"), messages.KindNotFound},
-		"no version to restore":             {messages.ActionRestore, version(7), messages.KindNotFound},
-		"a replacement that is no JSON":     {messages.ActionReplaceIf, document(`{`), messages.KindMalformed},
-		"a replacement by no object":        {messages.ActionReplaceIf, document(`"x"`), messages.KindInvalid},
+		"no value to delete": {
+			messages.ActionDeleteValue, value("", "nowhere"),
+			messages.KindNotFound,
+		},
+		"no version to restore": {
+			messages.ActionRestore, version(7),
+			messages.KindNotFound,
+		},
+		"a replacement that is no JSON": {messages.ActionReplaceIf, document(`{`), messages.KindMalformed},
+		"a replacement by no object":    {messages.ActionReplaceIf, document(`"x"`), messages.KindInvalid},
 		"the id of another write": {
-			messages.ActionDelete, func(o *messages.Operation) { o.ID = "1" }, messages.KindIDReused,
+			messages.ActionDelete, func(o *messages.Operation) { o.ID = "1" },
+			messages.KindIDReused,
 		},
 	} {
 		got := do(t, nc, write(2, c.action, c.change))

@@ -7,29 +7,35 @@ type Action uint8
 
 // The actions.
 const (
-	ActionRead        Action = 1  // the document and its version
-	ActionReplace     Action = 2  // the whole document becomes Operation.Document, whatever Operation.If says
-	ActionMergePatch  Action = 3  // Operation.Document is a merge patch (RFC 7396)
-	ActionJSONPatch   Action = 4  // Operation.Document is a JSON patch (RFC 6902)
-	ActionDelete      Action = 5  // there is no document any more; its version goes on counting
-	ActionSetValue    Action = 6  // the value at Operation.Path becomes Operation.Document
-	ActionDeleteValue Action = 7  // there is no value at Operation.Path any more
-	ActionRestore     Action = 8  // the document becomes what it was at Operation.Version
-	ActionErase       Action = 9  // nothing of the user stays but the count of versions
-	ActionReplaceIf   Action = 10 // ActionReplace that heeds Operation.If, as all actions from 3 on do
+	ActionRead Action = 1 // the document and its version
+	// the whole document becomes Operation.Document, whatever Operation.If says
+	ActionReplace     Action = 2
+	ActionMergePatch  Action = 3 // Operation.Document is a merge patch (RFC 7396)
+	ActionJSONPatch   Action = 4 // Operation.Document is a JSON patch (RFC 6902)
+	ActionDelete      Action = 5 // there is no document any more; its version goes on counting
+	ActionSetValue    Action = 6 // the value at Operation.Path becomes Operation.Document
+	ActionDeleteValue Action = 7 // there is no value at Operation.Path any more
+	ActionRestore     Action = 8 // the document becomes what it was at Operation.Version
+	ActionErase       Action = 9 // nothing of the user stays but the count of versions
+	// ActionReplace that heeds Operation.If, as all actions from 3 on do
+	ActionReplaceIf   Action = 10
 	ActionReadValue   Action = 11 // the value at Operation.Path
 	ActionReadVersion Action = 12 // the document as it was at Operation.Version
 	ActionHistory     Action = 13 // the versions and what made them
-	ActionLimits      Action = 14 // what the worker holds documents and histories to, for no user; as JSON
-	ActionReadState   Action = 15 // ActionRead with Modified and Absent in its result, which the first workers leave out
+	// what the worker holds documents and histories to, for no user; as JSON
+	ActionLimits Action = 14
+	// ActionRead with Modified and Absent in its result, which the first workers leave out
+	ActionReadState Action = 15
 
 	ActionReadNumber    Action = 16 // ActionReadState without the document
 	ActionListUsers     Action = 17 // who has a document; see Operation.List
 	ActionReadEffective Action = 18 // the document laid over the schema's defaults
-	ActionReadSchema    Action = 19 // the schema that documents are held to, for no user, as are the following
-	ActionPutSchema     Action = 20 // the schema becomes Operation.Document
-	ActionDeleteSchema  Action = 21 // there is no schema any more; its version goes on counting
-	ActionTrySchema     Action = 22 // which documents of Operation.List would break the schema in Operation.Document
+	// the schema that documents are held to, for no user, as are the following
+	ActionReadSchema   Action = 19
+	ActionPutSchema    Action = 20 // the schema becomes Operation.Document
+	ActionDeleteSchema Action = 21 // there is no schema any more; its version goes on counting
+	// which documents of Operation.List would break the schema in Operation.Document
+	ActionTrySchema Action = 22
 
 	// LastAction is the highest action that this program knows.
 	LastAction = ActionTrySchema
@@ -81,7 +87,8 @@ func (a Action) hasVersion() bool { return a == ActionReadVersion || a == Action
 // ofNobody tells whether the action is about no user.
 func (a Action) ofNobody() bool {
 	switch a {
-	case ActionLimits, ActionListUsers, ActionReadSchema, ActionPutSchema, ActionDeleteSchema, ActionTrySchema:
+	case ActionLimits, ActionListUsers, ActionReadSchema, ActionPutSchema, ActionDeleteSchema,
+		ActionTrySchema:
 		return true
 	default:
 		return false

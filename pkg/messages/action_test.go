@@ -56,9 +56,12 @@ func TestCheckEveryAction(t *testing.T) {
 	history := only(messages.ActionHistory)
 	listings := only(messages.ActionListUsers, messages.ActionTrySchema)
 	ofUsers := func(a messages.Action) bool {
-		return a != messages.ActionLimits && a != messages.ActionListUsers && a < messages.ActionReadSchema
+		return a != messages.ActionLimits && a != messages.ActionListUsers &&
+			a < messages.ActionReadSchema
 	}
-	unconditional := func(a messages.Action) bool { return !a.Writes() || a == messages.ActionReplace }
+	unconditional := func(a messages.Action) bool {
+		return !a.Writes() || a == messages.ActionReplace
+	}
 	always := func(messages.Action) bool { return true }
 	never := func(messages.Action) bool { return false }
 	tooMany := &messages.Versions{Listed: make([]int64, messages.MaxVersions+1)}
@@ -67,31 +70,87 @@ func TestCheckEveryAction(t *testing.T) {
 		refused func(messages.Action) bool
 		detail  string
 	}{
-		"nothing":               {func(*messages.Operation) {}, never, ""},
-		"no user":               {func(o *messages.Operation) { o.User = "" }, ofUsers, "user id is empty"},
-		"no id":                 {func(o *messages.Operation) { o.ID = "" }, messages.Action.Writes, "operation id"},
-		"no path":               {func(o *messages.Operation) { o.Path = nil }, paths, "path is empty"},
-		"a bad path":            {func(o *messages.Operation) { o.Path = []string{"a", "\x00"} }, paths, "U+0000"},
-		"no version":            {func(o *messages.Operation) { o.Version = 0 }, versions, "from 1 on"},
-		"the first version":     {func(o *messages.Operation) { o.Version = 1 }, never, ""},
-		"a negative version":    {func(o *messages.Operation) { o.Version = -1 }, always, "version"},
-		"no limit":              {func(o *messages.Operation) { o.Limit = 0 }, history, "from 1 to 128"},
-		"a negative limit":      {func(o *messages.Operation) { o.Limit = -1 }, history, "from 1 to 128"},
-		"the highest limit":     {func(o *messages.Operation) { o.Limit = messages.MaxEntries }, never, ""},
-		"a limit too high":      {func(o *messages.Operation) { o.Limit = messages.MaxEntries + 1 }, history, "from 1 to 128"},
-		"a condition":           {func(o *messages.Operation) { o.If = &messages.Condition{} }, unconditional, "takes no condition"},
-		"a long condition":      {func(o *messages.Operation) { o.If = &messages.Condition{Match: tooMany} }, always, "condition"},
-		"another one":           {func(o *messages.Operation) { o.If = &messages.Condition{NoneMatch: tooMany} }, always, "condition"},
-		"quiet":                 {func(o *messages.Operation) { o.Quiet = true }, never, ""},
-		"issued":                {func(o *messages.Operation) { o.Issued = -1 }, never, ""},
-		"no listing":            {func(o *messages.Operation) { o.List = nil }, listings, "from 1 to 500"},
-		"an empty listing":      {func(o *messages.Operation) { o.List = &messages.Listing{} }, listings, "from 1 to 500"},
-		"a listing too long":    {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 501} }, listings, "from 1 to 500"},
-		"a long cursor":         {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, After: strings.Repeat("a", 129)} }, always, "no user id"},
-		"a time before all":     {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, Since: -1} }, always, "impossible time"},
-		"a time after all":      {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, Since: 253402300800000000} }, always, "impossible time"},
-		"a NUL as cursor":       {func(o *messages.Operation) { o.List = &messages.Listing{Limit: 500, After: "\x00"} }, always, "no user id"},
-		"a request id too long": {func(o *messages.Operation) { o.RequestID = strings.Repeat("r", 65) }, always, "too long"},
+		"nothing": {func(*messages.Operation) {}, never, ""},
+		"no user": {
+			func(o *messages.Operation) { o.User = "" }, ofUsers,
+			"user id is empty",
+		},
+		"no id": {
+			func(o *messages.Operation) { o.ID = "" }, messages.Action.Writes,
+			"operation id",
+		},
+		"no path": {
+			func(o *messages.Operation) { o.Path = nil }, paths,
+			"path is empty",
+		},
+		"a bad path": {
+			func(o *messages.Operation) { o.Path = []string{"a", "\x00"} },
+			paths, "U+0000",
+		},
+		"no version": {
+			func(o *messages.Operation) { o.Version = 0 }, versions,
+			"from 1 on",
+		},
+		"the first version": {func(o *messages.Operation) { o.Version = 1 }, never, ""},
+		"a negative version": {
+			func(o *messages.Operation) { o.Version = -1 }, always,
+			"version",
+		},
+		"no limit": {
+			func(o *messages.Operation) { o.Limit = 0 }, history,
+			"from 1 to 128",
+		},
+		"a negative limit": {
+			func(o *messages.Operation) { o.Limit = -1 }, history,
+			"from 1 to 128",
+		},
+		"the highest limit": {
+			func(o *messages.Operation) { o.Limit = messages.MaxEntries },
+			never, "",
+		},
+		"a limit too high": {
+			func(o *messages.Operation) { o.Limit = messages.MaxEntries + 1 },
+			history, "from 1 to 128",
+		},
+		"a condition": {
+			func(o *messages.Operation) { o.If = &messages.Condition{} },
+			unconditional, "takes no condition",
+		},
+		"a long condition": {func(o *messages.Operation) {
+			o.If = &messages.Condition{Match: tooMany}
+		}, always, "condition"},
+		"another one": {func(o *messages.Operation) {
+			o.If = &messages.Condition{NoneMatch: tooMany}
+		}, always, "condition"},
+		"quiet":  {func(o *messages.Operation) { o.Quiet = true }, never, ""},
+		"issued": {func(o *messages.Operation) { o.Issued = -1 }, never, ""},
+		"no listing": {
+			func(o *messages.Operation) { o.List = nil }, listings,
+			"from 1 to 500",
+		},
+		"an empty listing": {
+			func(o *messages.Operation) { o.List = &messages.Listing{} },
+			listings, "from 1 to 500",
+		},
+		"a listing too long": {func(o *messages.Operation) {
+			o.List = &messages.Listing{Limit: 501}
+		}, listings, "from 1 to 500"},
+		"a long cursor": {func(o *messages.Operation) {
+			o.List = &messages.Listing{Limit: 500, After: strings.Repeat("a", 129)}
+		}, always, "no user id"},
+		"a time before all": {func(o *messages.Operation) {
+			o.List = &messages.Listing{Limit: 500, Since: -1}
+		}, always, "impossible time"},
+		"a time after all": {func(o *messages.Operation) {
+			o.List = &messages.Listing{Limit: 500, Since: 253402300800000000}
+		}, always, "impossible time"},
+		"a NUL as cursor": {func(o *messages.Operation) {
+			o.List = &messages.Listing{Limit: 500, After: "\x00"}
+		}, always, "no user id"},
+		"a request id too long": {func(o *messages.Operation) {
+			o.RequestID = strings.Repeat("r",
+				65)
+		}, always, "too long"},
 	} {
 		for action, o := range every() {
 			c.change(&o)
@@ -99,8 +158,10 @@ func TestCheckEveryAction(t *testing.T) {
 			if c.refused(action) {
 				want, wanted = messages.KindMalformed, c.detail
 			}
-			if kind, detail := o.Check(action.Subject()); kind != want || !strings.Contains(detail, wanted) {
-				t.Errorf("action %d with %s: %q %q, want %q %q", action, name, kind, detail, want, wanted)
+			if kind, detail := o.Check(action.Subject()); kind != want ||
+				!strings.Contains(detail, wanted) {
+				t.Errorf("action %d with %s: %q %q, want %q %q", action, name, kind, detail, want,
+					wanted)
 			}
 		}
 	}
@@ -115,7 +176,8 @@ func TestEveryActionHasOneSubject(t *testing.T) {
 	for action, o := range all {
 		for _, subject := range []string{messages.ReadSubject, messages.WriteSubject} {
 			kind, detail := o.Check(subject)
-			if right := subject == action.Subject(); right != (kind == "") || !right && !strings.Contains(detail, action.Subject()) {
+			if right := subject == action.Subject(); right != (kind == "") ||
+				!right && !strings.Contains(detail, action.Subject()) {
 				t.Errorf("action %d on %s: %q %q", action, subject, kind, detail)
 			}
 		}

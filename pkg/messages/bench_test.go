@@ -17,8 +17,9 @@ const (
 func benchRequest() (r messages.Request) {
 	for i := range benchBatch {
 		r.Operations = append(r.Operations, messages.Operation{
-			Action: messages.ActionReplace, User: fmt.Sprintf("user-%06d", i), RequestID: "4yPPOdK5eFLTTCkI3zWvYZ",
-			Deadline: 1764000000000, ID: "019ab697-e800-7000-8000-000000000000",
+			Action: messages.ActionReplace, User: fmt.Sprintf("user-%06d", i),
+			RequestID: "4yPPOdK5eFLTTCkI3zWvYZ",
+			Deadline:  1764000000000, ID: "019ab697-e800-7000-8000-000000000000",
 			Fingerprint: make([]byte, 32), Document: bytes.Repeat([]byte("d"), benchDocument),
 		})
 	}
@@ -28,7 +29,9 @@ func benchRequest() (r messages.Request) {
 func benchReply() (r messages.Reply) {
 	r.Worker = workerID
 	for i := range benchBatch {
-		r.Results = append(r.Results, messages.Result{Version: int64(i), Document: bytes.Repeat([]byte("d"), benchDocument)})
+		r.Results = append(r.Results, messages.Result{
+			Version: int64(i), Document: bytes.Repeat([]byte("d"), benchDocument),
+		})
 	}
 	return r
 }
@@ -50,7 +53,10 @@ func BenchmarkReply(b *testing.B) {
 		b.Fatal(err)
 	}
 	bench(b, "encode", data, func() error { _, err := messages.EncodeReply(r); return err })
-	bench(b, "decode", data, func() error { _, err := messages.DecodeReply(data, benchBatch); return err })
+	bench(b, "decode", data, func() error {
+		_, err := messages.DecodeReply(data, benchBatch)
+		return err
+	})
 }
 
 func bench(b *testing.B, name string, data []byte, f func() error) {

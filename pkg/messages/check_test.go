@@ -57,7 +57,9 @@ func TestOperationCheck(t *testing.T) {
 	t.Parallel()
 	const none = messages.Kind("")
 	change := func(f func(o *messages.Operation)) messages.Operation {
-		o := messages.Operation{Action: messages.ActionReplace, User: "42", ID: "op-1", Document: []byte(theme)}
+		o := messages.Operation{
+			Action: messages.ActionReplace, User: "42", ID: "op-1", Document: []byte(theme),
+		}
 		f(&o)
 		return o
 	}
@@ -67,30 +69,102 @@ func TestOperationCheck(t *testing.T) {
 		kind      messages.Kind
 		detail    string
 	}{
-		"a read":                    {messages.Operation{Action: messages.ActionRead, User: "42"}, messages.ReadSubject, none, ""},
-		"a write":                   {change(func(*messages.Operation) {}), messages.WriteSubject, none, ""},
-		"a write on a reader":       {change(func(*messages.Operation) {}), messages.ReadSubject, messages.KindMalformed, messages.WriteSubject},
-		"a read on a writer":        {change(func(o *messages.Operation) { o.Action = messages.ActionRead }), messages.WriteSubject, messages.KindMalformed, messages.ReadSubject},
-		"another subject":           {change(func(*messages.Operation) {}), "settings.v2.write", messages.KindMalformed, messages.WriteSubject},
-		"no action":                 {change(func(o *messages.Operation) { o.Action = 0 }), messages.WriteSubject, messages.KindUnknownAction, "action 0"},
-		"an action of the future":   {change(func(o *messages.Operation) { o.Action = 200 }), messages.WriteSubject, messages.KindUnknownAction, "action 200"},
-		"no user":                   {change(func(o *messages.Operation) { o.User = "" }), messages.WriteSubject, messages.KindMalformed, "user id"},
-		"the largest document":      {change(func(o *messages.Operation) { o.Document = make([]byte, messages.MaxDocument) }), messages.WriteSubject, none, ""},
-		"a document too large":      {change(func(o *messages.Operation) { o.Document = make([]byte, messages.MaxDocument+1) }), messages.WriteSubject, messages.KindTooLarge, "524288"},
-		"no document":               {change(func(o *messages.Operation) { o.Document = nil }), messages.WriteSubject, none, ""}, // it is opaque
-		"no id":                     {change(func(o *messages.Operation) { o.ID = "" }), messages.WriteSubject, messages.KindMalformed, "needs an operation id"},
-		"the longest id":            {change(func(o *messages.Operation) { o.ID = strings.Repeat("i", messages.MaxID) }), messages.WriteSubject, none, ""},
-		"an id too long":            {change(func(o *messages.Operation) { o.ID = strings.Repeat("i", messages.MaxID+1) }), messages.WriteSubject, messages.KindMalformed, "too long"},
-		"an id of two lines":        {change(func(o *messages.Operation) { o.ID = "a\nb" }), messages.WriteSubject, messages.KindMalformed, "control character"},
-		"an id with a NUL":          {change(func(o *messages.Operation) { o.ID = "a\x00" }), messages.WriteSubject, messages.KindMalformed, "control character"}, // Postgres can't have it
-		"a request id too long":     {change(func(o *messages.Operation) { o.RequestID = strings.Repeat("r", messages.MaxRequestID+1) }), messages.WriteSubject, messages.KindMalformed, "too long"},
-		"a deadline long ago":       {change(func(o *messages.Operation) { o.Deadline = 1 }), messages.WriteSubject, none, ""}, // Expired tells
-		"a read with a document":    {messages.Operation{Action: messages.ActionRead, User: "42", Document: make([]byte, messages.MaxDocument+1)}, messages.ReadSubject, messages.KindTooLarge, ""},
-		"a read without a user":     {messages.Operation{Action: messages.ActionRead}, messages.ReadSubject, messages.KindMalformed, "empty"},
-		"a read of an odd user":     {messages.Operation{Action: messages.ActionRead, User: "a\x00"}, messages.ReadSubject, messages.KindMalformed, "U+0000"},
-		"nothing":                   {messages.Operation{}, messages.WriteSubject, messages.KindUnknownAction, "action 0"},
-		"a user who is not UTF-8":   {change(func(o *messages.Operation) { o.User = "\xff" }), messages.WriteSubject, messages.KindMalformed, "UTF-8"},
-		"the subject of both (old)": {change(func(*messages.Operation) {}), "", messages.KindMalformed, messages.WriteSubject},
+		"a read": {
+			messages.Operation{Action: messages.ActionRead, User: "42"},
+			messages.ReadSubject, none, "",
+		},
+		"a write": {
+			change(func(*messages.Operation) {}), messages.WriteSubject,
+			none, "",
+		},
+		"a write on a reader": {
+			change(func(*messages.Operation) {}), messages.ReadSubject,
+			messages.KindMalformed, messages.WriteSubject,
+		},
+		"a read on a writer": {change(
+			func(o *messages.Operation) { o.Action = messages.ActionRead },
+		), messages.WriteSubject, messages.KindMalformed, messages.ReadSubject},
+		"another subject": {
+			change(func(*messages.Operation) {}), "settings.v2.write",
+			messages.KindMalformed, messages.WriteSubject,
+		},
+		"no action": {
+			change(func(o *messages.Operation) { o.Action = 0 }),
+			messages.WriteSubject, messages.KindUnknownAction, "action 0",
+		},
+		"an action of the future": {
+			change(func(o *messages.Operation) { o.Action = 200 }),
+			messages.WriteSubject, messages.KindUnknownAction, "action 200",
+		},
+		"no user": {
+			change(func(o *messages.Operation) { o.User = "" }),
+			messages.WriteSubject, messages.KindMalformed, "user id",
+		},
+		"the largest document": {change(func(o *messages.Operation) {
+			o.Document = make([]byte,
+				messages.MaxDocument)
+		}), messages.WriteSubject, none, ""},
+		"a document too large": {change(func(o *messages.Operation) {
+			o.Document = make([]byte,
+				messages.MaxDocument+1)
+		}), messages.WriteSubject, messages.KindTooLarge, "524288"},
+		// it is opaque
+		"no document": {
+			change(func(o *messages.Operation) { o.Document = nil }),
+			messages.WriteSubject, none, "",
+		},
+		"no id": {
+			change(func(o *messages.Operation) { o.ID = "" }),
+			messages.WriteSubject, messages.KindMalformed, "needs an operation id",
+		},
+		"the longest id": {change(
+			func(o *messages.Operation) { o.ID = strings.Repeat("i", messages.MaxID) },
+		), messages.WriteSubject, none, ""},
+		"an id too long": {change(
+			func(o *messages.Operation) { o.ID = strings.Repeat("i", messages.MaxID+1) },
+		), messages.WriteSubject, messages.KindMalformed, "too long"},
+		"an id of two lines": {
+			change(func(o *messages.Operation) { o.ID = "a\nb" }),
+			messages.WriteSubject, messages.KindMalformed, "control character",
+		},
+		// Postgres can't have it
+		"an id with a NUL": {
+			change(func(o *messages.Operation) { o.ID = "a\x00" }),
+			messages.WriteSubject, messages.KindMalformed, "control character",
+		},
+		"a request id too long": {change(func(o *messages.Operation) {
+			o.RequestID = strings.Repeat("r", messages.MaxRequestID+1)
+		}), messages.WriteSubject, messages.KindMalformed, "too long"},
+		// Expired tells
+		"a deadline long ago": {
+			change(func(o *messages.Operation) { o.Deadline = 1 }),
+			messages.WriteSubject, none, "",
+		},
+		"a read with a document": {messages.Operation{
+			Action: messages.ActionRead, User: "42",
+			Document: make([]byte, messages.MaxDocument+1),
+		}, messages.ReadSubject, messages.KindTooLarge, ""},
+		"a read without a user": {
+			messages.Operation{Action: messages.ActionRead},
+			messages.ReadSubject, messages.KindMalformed, "empty",
+		},
+		"a read of an odd user": {messages.Operation{
+			Action: messages.ActionRead,
+			User:   "a\x00",
+		}, messages.ReadSubject, messages.KindMalformed, "U+0000"},
+		"nothing": {
+			messages.Operation{},
+			messages.WriteSubject,
+			messages.KindUnknownAction, "action 0",
+		},
+		"a user who is not UTF-8": {
+			change(func(o *messages.Operation) { o.User = "\xff" }),
+			messages.WriteSubject, messages.KindMalformed, "UTF-8",
+		},
+		"the subject of both (old)": {
+			change(func(*messages.Operation) {}), "",
+			messages.KindMalformed, messages.WriteSubject,
+		},
 	} {
 		kind, detail := c.operation.Check(c.subject)
 		if kind != c.kind || !strings.Contains(detail, c.detail) {
@@ -112,9 +186,10 @@ func TestExpired(t *testing.T) {
 	}{
 		"no deadline": {0, deadline, false},
 		"before":      {deadline.UnixMilli(), deadline.Add(-time.Nanosecond), false},
-		"at it":       {deadline.UnixMilli(), deadline, true}, // as in SQL: clock_timestamp() < deadline
-		"after":       {deadline.UnixMilli(), deadline.Add(time.Hour), true},
-		"long ago":    {-1, deadline, true},
+		// as in SQL: clock_timestamp() < deadline
+		"at it":    {deadline.UnixMilli(), deadline, true},
+		"after":    {deadline.UnixMilli(), deadline.Add(time.Hour), true},
+		"long ago": {-1, deadline, true},
 	} {
 		o := messages.Operation{Deadline: c.deadline}
 		if got := o.Expired(c.now); got != c.want {

@@ -40,9 +40,12 @@ func TestFieldsOfTheFuture(t *testing.T) {
 		Trace      []byte      `cbor:"2,keyasint"`
 	}{Trace: []byte("trace")}
 	for _, o := range goldenRequest.Operations {
-		request.Operations = append(request.Operations, operation{o, "/theme", map[string]any{"a": []int{1}}, 1.5})
+		request.Operations = append(request.Operations, operation{
+			o, "/theme", map[string]any{"a": []int{1}}, 1.5,
+		})
 	}
-	if got, err := messages.DecodeRequest(encode(t, request)); err != nil || !reflect.DeepEqual(got, goldenRequest) {
+	if got, err := messages.DecodeRequest(encode(t, request)); err != nil ||
+		!reflect.DeepEqual(got, goldenRequest) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, goldenRequest)
 	}
 
@@ -59,7 +62,8 @@ func TestFieldsOfTheFuture(t *testing.T) {
 	for _, r := range goldenReply.Results {
 		reply.Results = append(reply.Results, result{r, 1764000000000, nil})
 	}
-	if got, err := messages.DecodeReply(encode(t, reply), len(reply.Results)); err != nil || !reflect.DeepEqual(got, goldenReply) {
+	if got, err := messages.DecodeReply(encode(t, reply), len(reply.Results)); err != nil ||
+		!reflect.DeepEqual(got, goldenReply) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, goldenReply)
 	}
 }
@@ -69,17 +73,24 @@ func TestFieldsOfTheFutureInside(t *testing.T) {
 	t.Parallel()
 	later := map[string]any{"a": []int{1}}
 	versions := fields{1: true, 2: []int{3}, 20: later}
-	request := fields{1: []fields{{1: 5, 2: "42", 9: fields{1: versions, 2: versions, 3: 7, 20: later}}}}
+	request := fields{
+		1: []fields{{1: 5, 2: "42", 9: fields{1: versions, 2: versions, 3: 7, 20: later}}},
+	}
 	want := &messages.Versions{Any: true, Listed: []int64{3}}
-	if got, err := messages.DecodeRequest(encode(t, request)); err != nil || !reflect.DeepEqual(got.Operations, []messages.Operation{
-		{Action: messages.ActionDelete, User: "42", If: &messages.Condition{Match: want, NoneMatch: want, UnmodifiedSince: 7}},
-	}) {
+	if got, err := messages.DecodeRequest(encode(t, request)); err != nil ||
+		!reflect.DeepEqual(got.Operations, []messages.Operation{
+			{
+				Action: messages.ActionDelete, User: "42",
+				If: &messages.Condition{Match: want, NoneMatch: want, UnmodifiedSince: 7},
+			},
+		}) {
 		t.Errorf("%v, %+v", err, got)
 	}
 	reply := fields{2: []fields{{10: []fields{{1: 5, 2: 6, 3: "unheard-of", 20: later}}}}}
-	if got, err := messages.DecodeReply(encode(t, reply), 1); err != nil || !reflect.DeepEqual(got.Results, []messages.Result{
-		{Entries: []messages.Entry{{Version: 5, Time: 6, Operation: "unheard-of"}}},
-	}) {
+	if got, err := messages.DecodeReply(encode(t, reply), 1); err != nil ||
+		!reflect.DeepEqual(got.Results, []messages.Result{
+			{Entries: []messages.Entry{{Version: 5, Time: 6, Operation: "unheard-of"}}},
+		}) {
 		t.Errorf("%v, %+v", err, got)
 	}
 }
@@ -101,7 +112,8 @@ func TestKindsOfTheFuture(t *testing.T) {
 			kind = got.Results[0].Kind
 		}
 		if kind != later || kind.Definite() {
-			t.Errorf("%s: %q, definite %v; want %q, which may have been applied", name, kind, kind.Definite(), later)
+			t.Errorf("%s: %q, definite %v; want %q, which may have been applied", name, kind,
+				kind.Definite(), later)
 		}
 	}
 }
@@ -122,22 +134,27 @@ func TestRefusedRequests(t *testing.T) {
 		wide[1000+i] = i
 	}
 	for name, data := range map[string][]byte{
-		"nothing":               nil,
-		"no operation":          encode(t, fields{1: []fields{}}),
-		"another message":       encode(t, fields{9: 9}),
-		"null":                  {0xf6},
-		"JSON":                  []byte(`{"1":[{"1":1,"2":"42"}]}`),
-		"half":                  good[:len(good)-1],
-		"two":                   slices.Concat(good, good),
-		"a byte more":           append(slices.Clone(good), 0),
-		"a key twice":           {0xa1, 1, 0x81, 0xa3, 1, 1, 2, 0x61, 'a', 2, 0x61, 'b'}, // which user?
-		"operations twice":      {0xa2, 1, 0x81, 0xa1, 1, 1, 1, 0x81, 0xa1, 1, 1},
-		"an unknown key twice":  {0xa3, 1, 0x81, 0xa1, 1, 1, 9, 0, 9, 0},
-		"an indefinite map":     {0xbf, 1, 0x81, 0xa1, 1, 1, 0xff},
-		"an indefinite array":   {0xa1, 1, 0x9f, 0xa1, 1, 1, 0xff},
-		"an indefinite string":  {0xa1, 1, 0x81, 0xa2, 1, 1, 2, 0x7f, 0x61, 'a', 0xff},
-		"a tag":                 encode(t, cbor.Tag{Number: 55799, Content: fields{1: []fields{read}}}),
-		"a tag inside":          encode(t, fields{1: []fields{{1: 1, 2: cbor.Tag{Number: 32, Content: "42"}}}}),
+		"nothing":         nil,
+		"no operation":    encode(t, fields{1: []fields{}}),
+		"another message": encode(t, fields{9: 9}),
+		"null":            {0xf6},
+		"JSON":            []byte(`{"1":[{"1":1,"2":"42"}]}`),
+		"half":            good[:len(good)-1],
+		"two":             slices.Concat(good, good),
+		"a byte more":     append(slices.Clone(good), 0),
+		// which user?
+		"a key twice":          {0xa1, 1, 0x81, 0xa3, 1, 1, 2, 0x61, 'a', 2, 0x61, 'b'},
+		"operations twice":     {0xa2, 1, 0x81, 0xa1, 1, 1, 1, 0x81, 0xa1, 1, 1},
+		"an unknown key twice": {0xa3, 1, 0x81, 0xa1, 1, 1, 9, 0, 9, 0},
+		"an indefinite map":    {0xbf, 1, 0x81, 0xa1, 1, 1, 0xff},
+		"an indefinite array":  {0xa1, 1, 0x9f, 0xa1, 1, 1, 0xff},
+		"an indefinite string": {0xa1, 1, 0x81, 0xa2, 1, 1, 2, 0x7f, 0x61, 'a', 0xff},
+		"a tag": encode(t, cbor.Tag{
+			Number: 55799, Content: fields{1: []fields{read}},
+		}),
+		"a tag inside": encode(t, fields{
+			1: []fields{{1: 1, 2: cbor.Tag{Number: 32, Content: "42"}}},
+		}),
 		"a user not UTF-8":      encode(t, fields{1: []fields{{1: 1, 2: "\xff"}}}),
 		"a user of bytes":       encode(t, fields{1: []fields{{1: 1, 2: []byte("42")}}}),
 		"a document of text":    encode(t, fields{1: []fields{{1: 2, 2: "42", 7: "{}"}}}),
@@ -145,15 +162,25 @@ func TestRefusedRequests(t *testing.T) {
 		"a negative action":     encode(t, fields{1: []fields{{1: -1, 2: "42"}}}),
 		"a fractional deadline": encode(t, fields{1: []fields{{1: 1, 2: "42", 4: 1.5}}}),
 		"a path of text":        encode(t, fields{1: []fields{{1: 6, 2: "42", 8: "/theme"}}}),
-		"a path of bytes":       encode(t, fields{1: []fields{{1: 6, 2: "42", 8: [][]byte{[]byte("a")}}}}),
-		"a path not UTF-8":      encode(t, fields{1: []fields{{1: 6, 2: "42", 8: []string{"\xff"}}}}),
-		"a path far too deep":   encode(t, fields{1: []fields{{1: 6, 2: "42", 8: make([]string, messages.MaxOperations+1)}}}),
-		"a condition of text":   encode(t, fields{1: []fields{{1: 5, 2: "42", 9: "*"}}}),
-		"a version of text":     encode(t, fields{1: []fields{{1: 5, 2: "42", 9: fields{1: fields{2: []string{"3"}}}}}}),
-		"a condition twice":     {0xa1, 1, 0x81, 0xa3, 1, 5, 9, 0xa0, 9, 0xa0},
-		"too many operations":   encode(t, fields{1: slices.Repeat([]fields{read}, messages.MaxOperations+1)}),
-		"too many fields":       encode(t, wide),
-		"too deep":              encode(t, fields{1: []fields{read}, 9: deep}),
+		"a path of bytes": encode(t, fields{
+			1: []fields{{1: 6, 2: "42", 8: [][]byte{[]byte("a")}}},
+		}),
+		"a path not UTF-8": encode(t, fields{
+			1: []fields{{1: 6, 2: "42", 8: []string{"\xff"}}},
+		}),
+		"a path far too deep": encode(t, fields{
+			1: []fields{{1: 6, 2: "42", 8: make([]string, messages.MaxOperations+1)}},
+		}),
+		"a condition of text": encode(t, fields{1: []fields{{1: 5, 2: "42", 9: "*"}}}),
+		"a version of text": encode(t, fields{
+			1: []fields{{1: 5, 2: "42", 9: fields{1: fields{2: []string{"3"}}}}},
+		}),
+		"a condition twice": {0xa1, 1, 0x81, 0xa3, 1, 5, 9, 0xa0, 9, 0xa0},
+		"too many operations": encode(t, fields{
+			1: slices.Repeat([]fields{read}, messages.MaxOperations+1),
+		}),
+		"too many fields": encode(t, wide),
+		"too deep":        encode(t, fields{1: []fields{read}, 9: deep}),
 		// The length that is announced is no reason to take so much memory.
 		"a bomb": {0xa1, 1, 0x81, 0xa1, 7, 0x5b, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
 	} {
@@ -173,21 +200,26 @@ func TestRefusedReplies(t *testing.T) {
 		data []byte
 		n    int
 	}{
-		"nothing":           {nil, 1},
-		"an empty map":      {[]byte{0xa0}, 1},
-		"null":              {[]byte{0xf6}, 1},
-		"too few results":   {encode(t, goldenReply), len(goldenReply.Results) + 1},
-		"too many results":  {encode(t, goldenReply), len(goldenReply.Results) - 1},
-		"one more":          {encode(t, messages.Reply{Results: make([]messages.Result, messages.MaxOperations+1)}), messages.MaxOperations + 1},
-		"trailing bytes":    {append(encode(t, goldenReply), 0xa0), len(goldenReply.Results)},
-		"a tag":             {encode(t, cbor.Tag{Number: 55799, Content: goldenReply}), len(goldenReply.Results)},
+		"nothing":          {nil, 1},
+		"an empty map":     {[]byte{0xa0}, 1},
+		"null":             {[]byte{0xf6}, 1},
+		"too few results":  {encode(t, goldenReply), len(goldenReply.Results) + 1},
+		"too many results": {encode(t, goldenReply), len(goldenReply.Results) - 1},
+		"one more": {encode(t, messages.Reply{Results: make([]messages.Result,
+			messages.MaxOperations+1)}), messages.MaxOperations + 1},
+		"trailing bytes": {append(encode(t, goldenReply), 0xa0), len(goldenReply.Results)},
+		"a tag": {
+			encode(t, cbor.Tag{Number: 55799, Content: goldenReply}),
+			len(goldenReply.Results),
+		},
 		"a key twice":       {[]byte{0xa2, 3, 0x61, 'a', 3, 0x61, 'b'}, 1},
 		"not UTF-8":         {encode(t, fields{3: "a", 4: "\xff"}), 1},
 		"an indefinite map": {[]byte{0xbf, 3, 0x61, 'a', 0xff}, 1},
 		"a request":         {encode(t, goldenRequest), 2},
 	} {
 		got, err := messages.DecodeReply(c.data, c.n)
-		if err == nil || !strings.HasPrefix(err.Error(), "not a reply: ") || !reflect.DeepEqual(got, messages.Reply{}) {
+		if err == nil || !strings.HasPrefix(err.Error(), "not a reply: ") ||
+			!reflect.DeepEqual(got, messages.Reply{}) {
 			t.Errorf("%s: got %+v and error %v", name, got, err)
 		}
 	}
@@ -201,7 +233,8 @@ func TestMostOperations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := messages.DecodeRequest(data); err != nil || len(got.Operations) != messages.MaxOperations {
+	if got, err := messages.DecodeRequest(data); err != nil ||
+		len(got.Operations) != messages.MaxOperations {
 		t.Errorf("%d operations, %v", len(got.Operations), err)
 	}
 	results := make([]messages.Result, messages.MaxOperations)
@@ -209,7 +242,8 @@ func TestMostOperations(t *testing.T) {
 	if data, err = messages.EncodeReply(messages.Reply{Results: results}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := messages.DecodeReply(data, len(results)); err != nil || got.Results[len(results)-1].Version != 7 {
+	if got, err := messages.DecodeReply(data, len(results)); err != nil ||
+		got.Results[len(results)-1].Version != 7 {
 		t.Errorf("%d results, %v", len(got.Results), err)
 	}
 }

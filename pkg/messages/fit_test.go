@@ -19,7 +19,9 @@ func fit(t rapid.TB, results []messages.Result, maxPayload int64) []messages.Res
 	fitted := slices.Clone(results)
 	messages.Fit(fitted, messages.Room(maxPayload))
 	for i, r := range fitted {
-		again := reflect.DeepEqual(r, messages.Result{Kind: messages.KindAskAgain, Replayed: results[i].Replayed})
+		again := reflect.DeepEqual(r, messages.Result{
+			Kind: messages.KindAskAgain, Replayed: results[i].Replayed,
+		})
 		if unchanged := reflect.DeepEqual(r, results[i]); !unchanged && (i == 0 || !again) {
 			t.Fatalf("result %d of %d was changed: %.200v", i, len(results), r)
 		}
@@ -77,23 +79,37 @@ func TestFitAtTheLimits(t *testing.T) {
 	usual := messages.Result{Version: 1 << 62, Document: document[:64<<10]}
 	small := messages.Result{Version: 1}
 	patched := messages.Result{Version: 1, Document: document[:64<<10], Replayed: true}
-	failed := messages.Result{Kind: messages.KindIDReused, Detail: string(document[:messages.MaxDetail])}
-	many := func(r messages.Result, n int) []messages.Result { return slices.Repeat([]messages.Result{r}, n) }
+	failed := messages.Result{
+		Kind: messages.KindIDReused, Detail: string(document[:messages.MaxDetail]),
+	}
+	many := func(r messages.Result, n int) []messages.Result {
+		return slices.Repeat([]messages.Result{r}, n)
+	}
 	for name, c := range map[string]struct {
 		results    []messages.Result
 		maxPayload int64
 		most       int // messages that it may take
 	}{
-		"nothing":                     {nil, messages.MinPayload, 0},
-		"one":                         {many(large, 1), messages.MinPayload, 1},
-		"many small ones":             {many(small, messages.MaxOperations), messages.MinPayload, 1},
+		"nothing": {nil, messages.MinPayload, 0},
+		"one":     {many(large, 1), messages.MinPayload, 1},
+		"many small ones": {
+			many(small, messages.MaxOperations), messages.MinPayload,
+			1,
+		},
 		"a usual batch of large ones": {many(usual, 32), 1 << 20, 3},
 		"repetitions":                 {many(patched, 32), 1 << 20, 3},
-		"small ones after a large":    {append(many(large, 1), many(small, 255)...), messages.MinPayload, 1},
-		"small ones among large ones": {slices.Repeat(append(many(large, 1), many(small, 31)...), 8), messages.MinPayload, 8},
-		"all of them failed":          {many(failed, messages.MaxOperations), messages.MinPayload, 4},
-		"all of them large":           {many(large, 40), messages.MinPayload, 40},
-		"all of them usual":           {many(usual, 200), messages.MinPayload, 200 / 8},
+		"small ones after a large": {
+			append(many(large, 1), many(small, 255)...),
+			messages.MinPayload, 1,
+		},
+		"small ones among large ones": {slices.Repeat(append(many(large, 1), many(small, 31)...),
+			8), messages.MinPayload, 8},
+		"all of them failed": {
+			many(failed, messages.MaxOperations), messages.MinPayload,
+			4,
+		},
+		"all of them large": {many(large, 40), messages.MinPayload, 40},
+		"all of them usual": {many(usual, 200), messages.MinPayload, 200 / 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -107,7 +123,8 @@ func TestFitAtTheLimits(t *testing.T) {
 // TestFitLeavesWhatFits: nobody is sent back while there is room.
 func TestFitLeavesWhatFits(t *testing.T) {
 	t.Parallel()
-	all := slices.Repeat([]messages.Result{{Version: 1, Document: []byte(theme)}}, messages.MaxOperations)
+	all := slices.Repeat([]messages.Result{{Version: 1, Document: []byte(theme)}},
+		messages.MaxOperations)
 	for i, r := range fit(t, all, messages.MinPayload) {
 		if r.Kind != "" {
 			t.Fatalf("result %d of %d small ones had no room", i, len(all))

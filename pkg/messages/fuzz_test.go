@@ -14,11 +14,16 @@ func FuzzDecodeRequest(f *testing.F) {
 	f.Add(fromHex(f, goldenRequestBytes))
 	f.Add(fromHex(f, goldenActionsBytes))
 	f.Add(fromHex(f, goldenReplyBytes))
-	f.Add([]byte{0xa1, 1, 0x81, 0xf6})                                                          // a null for an operation
-	f.Add([]byte{0xa2, 1, 0x81, 0xa1, 7, 0x40, 9, 0xfb})                                        // half a field that we don't know
-	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 4, 0x39, 1, 0, 6, 0x82, 1, 2})                            // a negative deadline; numbers as bytes
-	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 8, 0x81, 0xf6, 9, 0xa2, 1, 0xf6, 2, 0xa1, 2, 0x80})       // nulls and nothing where there may be something
-	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 8, 0x80, 9, 0xa1, 1, 0xa2, 1, 0xf4, 2, 0x81, 0x39, 1, 0}) // an empty path; a negative version
+	// a null for an operation
+	f.Add([]byte{0xa1, 1, 0x81, 0xf6})
+	// half a field that we don't know
+	f.Add([]byte{0xa2, 1, 0x81, 0xa1, 7, 0x40, 9, 0xfb})
+	// a negative deadline; numbers as bytes
+	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 4, 0x39, 1, 0, 6, 0x82, 1, 2})
+	// nulls and nothing where there may be something
+	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 8, 0x81, 0xf6, 9, 0xa2, 1, 0xf6, 2, 0xa1, 2, 0x80})
+	// an empty path; a negative version
+	f.Add([]byte{0xa1, 1, 0x81, 0xa2, 8, 0x80, 9, 0xa1, 1, 0xa2, 1, 0xf4, 2, 0x81, 0x39, 1, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := messages.DecodeRequest(data)
 		if err != nil {
@@ -34,7 +39,8 @@ func FuzzDecodeRequest(f *testing.F) {
 			_, _ = o.Check(messages.WriteSubject)
 			room -= o.Size()
 			// None and an empty one are the same, and are sent as none.
-			o.Fingerprint, o.Document, o.Path = orNil(o.Fingerprint), orNil(o.Document), orNil(o.Path)
+			o.Fingerprint, o.Document, o.Path = orNil(o.Fingerprint), orNil(o.Document),
+				orNil(o.Path)
 			if o.If != nil {
 				listedOrNil(o.If.Match)
 				listedOrNil(o.If.NoneMatch)
@@ -44,7 +50,8 @@ func FuzzDecodeRequest(f *testing.F) {
 		if err != nil || len(encoded) > -room {
 			t.Fatalf("encoded again: %v, %d bytes, said to be at most %d", err, len(encoded), -room)
 		}
-		if again, err := messages.DecodeRequest(encoded); err != nil || !reflect.DeepEqual(again, r) {
+		if again, err := messages.DecodeRequest(encoded); err != nil ||
+			!reflect.DeepEqual(again, r) {
 			t.Fatalf("decoded again: %v\n got %+v\nwant %+v", err, again, r)
 		}
 	})
@@ -55,7 +62,8 @@ func FuzzDecodeReply(f *testing.F) {
 	f.Add(fromHex(f, goldenReplyBytes), len(goldenReply.Results))
 	f.Add(fromHex(f, goldenResultsBytes), len(goldenResults.Results))
 	f.Add(fromHex(f, goldenRefusalBytes), 7)
-	f.Add([]byte{0xa1, 2, 0x81, 0xa2, 9, 0x80, 10, 0x81, 0xa0}, 1) // an empty path and an empty entry
+	// an empty path and an empty entry
+	f.Add([]byte{0xa1, 2, 0x81, 0xa2, 9, 0x80, 10, 0x81, 0xa0}, 1)
 	f.Add([]byte{0xa1, 2, 0x81, 0xa0}, 1)
 	f.Add([]byte{0xa0}, 0)
 	f.Fuzz(func(t *testing.T, data []byte, n int) {
@@ -69,7 +77,8 @@ func FuzzDecodeReply(f *testing.F) {
 		_ = r.Kind.Definite()
 		for i := range r.Results {
 			result := &r.Results[i]
-			result.Document, result.Path, result.Entries = orNil(result.Document), orNil(result.Path), orNil(result.Entries)
+			result.Document, result.Path, result.Entries = orNil(result.Document),
+				orNil(result.Path), orNil(result.Entries)
 			_ = result.Unknown(messages.ActionRead)
 		}
 		encoded, err := messages.EncodeReply(r)

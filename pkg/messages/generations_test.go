@@ -64,7 +64,8 @@ func decodeFirst(t *testing.T, data []byte, v any) {
 func TestFirstGenerationReadsRequests(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]messages.Request{
-		"golden": goldenRequest, "golden actions": goldenActions, "largest": {Operations: []messages.Operation{largest()}},
+		"golden": goldenRequest, "golden actions": goldenActions,
+		"largest": {Operations: []messages.Operation{largest()}},
 	} {
 		data, err := messages.EncodeRequest(request)
 		if err != nil {
@@ -96,7 +97,9 @@ func TestFirstGenerationReadsReplies(t *testing.T) {
 		decodeFirst(t, data, &got)
 		want := firstReply{Worker: reply.Worker, Kind: string(reply.Kind), Detail: reply.Detail}
 		for _, r := range reply.Results {
-			want.Results = append(want.Results, firstResult{string(r.Kind), r.Detail, r.Version, r.Document, r.Replayed})
+			want.Results = append(want.Results, firstResult{
+				string(r.Kind), r.Detail, r.Version, r.Document, r.Replayed,
+			})
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, want)
@@ -112,11 +115,26 @@ func TestUnknown(t *testing.T) {
 		result messages.Result
 		want   bool
 	}{
-		"today's":                {messages.Result{Kind: messages.KindUnknownAction, Detail: "in any words"}, true},
-		"the first's":            {messages.Result{Kind: messages.KindMalformed, Detail: "action 7 is unknown to this worker"}, true},
-		"of another action":      {messages.Result{Kind: messages.KindMalformed, Detail: "action 8 is unknown to this worker"}, false},
-		"malformed otherwise":    {messages.Result{Kind: messages.KindMalformed, Detail: "the user id is empty"}, false},
-		"the words alone":        {messages.Result{Detail: "action 7 is unknown to this worker"}, false},
+		"today's": {messages.Result{
+			Kind:   messages.KindUnknownAction,
+			Detail: "in any words",
+		}, true},
+		"the first's": {messages.Result{
+			Kind:   messages.KindMalformed,
+			Detail: "action 7 is unknown to this worker",
+		}, true},
+		"of another action": {messages.Result{
+			Kind:   messages.KindMalformed,
+			Detail: "action 8 is unknown to this worker",
+		}, false},
+		"malformed otherwise": {messages.Result{
+			Kind:   messages.KindMalformed,
+			Detail: "the user id is empty",
+		}, false},
+		"the words alone": {
+			messages.Result{Detail: "action 7 is unknown to this worker"},
+			false,
+		},
 		"done":                   {messages.Result{}, false},
 		"no value at that path":  {messages.Result{Kind: messages.KindNotFound}, false},
 		"the worker is too busy": {messages.Result{Kind: messages.KindOverloaded}, false},
@@ -130,7 +148,8 @@ func TestUnknown(t *testing.T) {
 			kind, detail := o.Check(subject)
 			r := messages.Result{Kind: kind, Detail: detail}
 			if kind != messages.KindUnknownAction || !r.Unknown(o.Action) {
-				t.Errorf("action %d on %s: %+v is not taken for an unknown action", o.Action, subject, r)
+				t.Errorf("action %d on %s: %+v is not taken for an unknown action", o.Action,
+					subject, r)
 			}
 		}
 	}
@@ -152,8 +171,10 @@ func largest() messages.Operation {
 		ID: strings.Repeat("i", messages.MaxID), Fingerprint: make([]byte, messages.MaxPrint),
 		Document: make([]byte, messages.MaxDocument),
 		Path:     slices.Repeat([]string{token}, messages.MaxTokens),
-		If:       &messages.Condition{Match: versions(), NoneMatch: versions(), UnmodifiedSince: 1 << 62},
-		Version:  1 << 62, Limit: messages.MaxEntries, Quiet: true, Issued: 1 << 62,
+		If: &messages.Condition{
+			Match: versions(), NoneMatch: versions(), UnmodifiedSince: 1 << 62,
+		},
+		Version: 1 << 62, Limit: messages.MaxEntries, Quiet: true, Issued: 1 << 62,
 	}
 }
 
@@ -178,8 +199,12 @@ func TestLargest(t *testing.T) {
 	}
 
 	r := messages.Result{
-		Version: 1 << 62, Modified: 1 << 62, Absent: true, Created: true, Replayed: true, Path: o.Path, Document: o.Document,
-		Entries: slices.Repeat([]messages.Entry{{Version: 1 << 62, Time: 1 << 62, Operation: "delete-value", Size: 1 << 62}}, messages.MaxEntries),
+		Version: 1 << 62, Modified: 1 << 62, Absent: true, Created: true, Replayed: true,
+		Path: o.Path, Document: o.Document,
+		Entries: slices.Repeat([]messages.Entry{{
+			Version: 1 << 62, Time: 1 << 62,
+			Operation: "delete-value", Size: 1 << 62,
+		}}, messages.MaxEntries),
 	}
 	reply := messages.Reply{Worker: workerID, Results: []messages.Result{r}}
 	if data, err = messages.EncodeReply(reply); err != nil {

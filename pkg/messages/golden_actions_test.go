@@ -15,11 +15,15 @@ var (
 		{
 			Action: messages.ActionSetValue, User: "42", ID: "op-2", Document: []byte(`"dark"`), Path: []string{"tags", "-"},
 			If: &messages.Condition{
-				Match: &messages.Versions{Listed: []int64{3, 0}}, NoneMatch: &messages.Versions{Any: true}, UnmodifiedSince: 1764000000,
+				Match:     &messages.Versions{Listed: []int64{3, 0}},
+				NoneMatch: &messages.Versions{Any: true}, UnmodifiedSince: 1764000000,
 			},
 			Quiet: true, Issued: 1764000000000, Keyed: true,
 		},
-		{Action: messages.ActionRestore, User: "42", ID: "op-3", Version: 300, If: &messages.Condition{}},
+		{
+			Action: messages.ActionRestore, User: "42", ID: "op-3", Version: 300,
+			If: &messages.Condition{},
+		},
 		{Action: messages.ActionHistory, User: "42", Version: 300, Limit: 50},
 		{Action: messages.ActionLimits},
 	}}
@@ -58,7 +62,10 @@ var (
 	goldenResults = messages.Reply{Worker: "w2", Results: []messages.Result{
 		{Version: 4, Modified: 1764000000000, Created: true, Path: []string{"tags", "0"}},
 		{Version: 5, Modified: 1764000000000, Absent: true},
-		{Kind: messages.KindPrecondition, Detail: "changed", Version: 3, Document: []byte(theme), Modified: 1764000000000},
+		{
+			Kind: messages.KindPrecondition, Detail: "changed", Version: 3, Document: []byte(theme),
+			Modified: 1764000000000,
+		},
 		{Version: 5, Entries: []messages.Entry{
 			{Version: 5, Time: 1764000000000, Operation: "delete"},
 			{Version: 4, Time: 1764000000000, Operation: "replace", Size: 16},
@@ -108,7 +115,8 @@ func TestGoldenActions(t *testing.T) {
 	if got, err := messages.EncodeRequest(goldenActions); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("encoded: %v\n got %x\nwant %x", err, got, want)
 	}
-	if got, err := messages.DecodeRequest(want); err != nil || !reflect.DeepEqual(got, goldenActions) {
+	if got, err := messages.DecodeRequest(want); err != nil ||
+		!reflect.DeepEqual(got, goldenActions) {
 		t.Errorf("decoded: %v\n got %+v\nwant %+v", err, got, goldenActions)
 	}
 }
@@ -119,7 +127,8 @@ func TestGoldenResults(t *testing.T) {
 	if got, err := messages.EncodeReply(goldenResults); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("encoded: %v\n got %x\nwant %x", err, got, want)
 	}
-	if got, err := messages.DecodeReply(want, len(goldenResults.Results)); err != nil || !reflect.DeepEqual(got, goldenResults) {
+	if got, err := messages.DecodeReply(want, len(goldenResults.Results)); err != nil ||
+		!reflect.DeepEqual(got, goldenResults) {
 		t.Errorf("decoded: %v\n got %+v\nwant %+v", err, got, goldenResults)
 	}
 }
@@ -154,11 +163,14 @@ func TestGoldenActionNames(t *testing.T) {
 		if action > messages.LastAction {
 			t.Errorf("action %d is gone; actions are append-only", action)
 		}
-		if action.String() != want.name || action.Subject() != want.subject || action.Writes() != (want.name != "") {
-			t.Errorf("action %d: %q on %s, writes: %v; want %+v", action, action, action.Subject(), action.Writes(), want)
+		if action.String() != want.name || action.Subject() != want.subject ||
+			action.Writes() != (want.name != "") {
+			t.Errorf("action %d: %q on %s, writes: %v; want %+v", action, action, action.Subject(),
+				action.Writes(), want)
 		}
 	}
 	if messages.LastAction != 22 || messages.ActionsKey != "actions" {
-		t.Errorf("%q: %d; is the new action in the table above?", messages.ActionsKey, messages.LastAction)
+		t.Errorf("%q: %d; is the new action in the table above?", messages.ActionsKey,
+			messages.LastAction)
 	}
 }

@@ -11,7 +11,10 @@ import (
 // The golden messages of the third generation: listings, the schema and changes.
 var (
 	goldenListing = messages.Request{Operations: []messages.Operation{
-		{Action: messages.ActionListUsers, List: &messages.Listing{After: "42", Limit: 300, Since: 1764000000000, Whole: true}},
+		{Action: messages.ActionListUsers, List: &messages.Listing{
+			After: "42", Limit: 300,
+			Since: 1764000000000, Whole: true,
+		}},
 		{Action: messages.ActionPutSchema, ID: "op-4", Document: []byte("{}")},
 	}}
 	goldenListingBytes = `
@@ -34,11 +37,17 @@ var (
 		{
 			Users: []messages.User{
 				{ID: "43", Version: 7, Modified: 1764000000000, Document: []byte("{}")},
-				{ID: "44", Version: 8, Violations: []messages.Violation{{Pointer: "/a", Reason: "bad"}}},
+				{ID: "44", Version: 8, Violations: []messages.Violation{{
+					Pointer: "/a",
+					Reason:  "bad",
+				}}},
 			},
 			Next: "44", Checked: 2, Broken: 1,
 		},
-		{Kind: messages.KindViolation, Violations: []messages.Violation{{Reason: "bad"}}, MoreViolations: true},
+		{
+			Kind: messages.KindViolation, Violations: []messages.Violation{{Reason: "bad"}},
+			MoreViolations: true,
+		},
 		{Version: 3, Schema: 2},
 	}}
 	goldenUsersBytes = `
@@ -72,7 +81,8 @@ func TestGoldenListing(t *testing.T) {
 	if got, err := messages.EncodeRequest(goldenListing); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("encoded: %v\n got %x\nwant %x", err, got, want)
 	}
-	if got, err := messages.DecodeRequest(want); err != nil || !reflect.DeepEqual(got, goldenListing) {
+	if got, err := messages.DecodeRequest(want); err != nil ||
+		!reflect.DeepEqual(got, goldenListing) {
 		t.Errorf("decoded: %v\n got %+v\nwant %+v", err, got, goldenListing)
 	}
 }
@@ -83,7 +93,8 @@ func TestGoldenUsers(t *testing.T) {
 	if got, err := messages.EncodeReply(goldenUsers); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("encoded: %v\n got %x\nwant %x", err, got, want)
 	}
-	if got, err := messages.DecodeReply(want, len(goldenUsers.Results)); err != nil || !reflect.DeepEqual(got, goldenUsers) {
+	if got, err := messages.DecodeReply(want, len(goldenUsers.Results)); err != nil ||
+		!reflect.DeepEqual(got, goldenUsers) {
 		t.Errorf("decoded: %v\n got %+v\nwant %+v", err, got, goldenUsers)
 	}
 }
@@ -106,7 +117,8 @@ func TestGoldenChanged(t *testing.T) {
 func TestChangedSubject(t *testing.T) {
 	t.Parallel()
 	for user, want := range map[string]string{
-		"42": "settings.v1.changed.NDI", ">": "settings.v1.changed.Pg", "*": "settings.v1.changed.Kg", "a.b c": "settings.v1.changed.YS5iIGM",
+		"42": "settings.v1.changed.NDI", ">": "settings.v1.changed.Pg",
+		"*": "settings.v1.changed.Kg", "a.b c": "settings.v1.changed.YS5iIGM",
 		"日本": "settings.v1.changed.5pel5pys", "~~~": "settings.v1.changed.fn5-",
 	} {
 		if got := messages.ChangedSubject(user); got != want {

@@ -103,7 +103,8 @@ func TestGoldenRequest(t *testing.T) {
 	if got, err := messages.EncodeRequest(goldenRequest); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("encoded: %v\n got %x\nwant %x", err, got, want)
 	}
-	if got, err := messages.DecodeRequest(want); err != nil || !reflect.DeepEqual(got, goldenRequest) {
+	if got, err := messages.DecodeRequest(want); err != nil ||
+		!reflect.DeepEqual(got, goldenRequest) {
 		t.Errorf("decoded: %v\n got %+v\nwant %+v", err, got, goldenRequest)
 	}
 }
@@ -123,7 +124,8 @@ func TestGoldenReply(t *testing.T) {
 			if got, err := messages.EncodeReply(c.reply); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("encoded: %v\n got %x\nwant %x", err, got, want)
 			}
-			if got, err := messages.DecodeReply(want, len(goldenReply.Results)); err != nil || !reflect.DeepEqual(got, c.reply) {
+			if got, err := messages.DecodeReply(want, len(goldenReply.Results)); err != nil ||
+				!reflect.DeepEqual(got, c.reply) {
 				t.Errorf("decoded: %v\n got %+v\nwant %+v", err, got, c.reply)
 			}
 		})

@@ -47,7 +47,8 @@ const (
 func (k Kind) Definite() bool {
 	switch k {
 	case KindMalformed, KindInvalid, KindTooLarge, KindIDReused, KindOverloaded,
-		KindUnavailable, KindExpired, KindNotFound, KindPrecondition, KindNotApplicable, KindUnknownAction,
+		KindUnavailable, KindExpired, KindNotFound, KindPrecondition, KindNotApplicable,
+		KindUnknownAction,
 		KindViolation, KindInvalidSchema:
 		return true
 	default:

@@ -49,7 +49,9 @@ func TestKindDefinite(t *testing.T) {
 // TestTemporary: the definite no that another attempt may turn into a yes.
 func TestTemporary(t *testing.T) {
 	t.Parallel()
-	temporary := map[messages.Kind]bool{"overloaded": true, "unavailable": true, "deadline-exceeded": true}
+	temporary := map[messages.Kind]bool{
+		"overloaded": true, "unavailable": true, "deadline-exceeded": true,
+	}
 	for kind, definite := range definite {
 		if got := kind.Temporary(); got != temporary[kind] {
 			t.Errorf("%q: temporary %v", kind, got)
@@ -76,7 +78,8 @@ func TestEveryKindIsListed(t *testing.T) {
 		}
 		seen[kind] = name
 		if _, ok := definite[kind]; !ok {
-			t.Errorf("%s = %q: is it definite? Add it to the table, and to Kind.Definite if so", name, kind)
+			t.Errorf("%s = %q: is it definite? Add it to the table, and to Kind.Definite if so",
+				name, kind)
 		}
 		if !url.MatchString(string(kind)) {
 			t.Errorf("%s = %q: a kind is a part of a URL: small letters and hyphens", name, kind)

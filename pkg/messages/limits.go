@@ -48,8 +48,10 @@ const (
 
 // Size is an upper bound of the bytes that the operation takes in a request.
 func (o *Operation) Size() int {
-	return operationOverhead + len(o.User) + len(o.RequestID) + len(o.ID) + len(o.Fingerprint) + len(o.Document) +
-		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) + sizeOfNumber(o.Issued) + 4 + o.List.size()
+	return operationOverhead + len(o.User) + len(o.RequestID) + len(o.ID) + len(o.Fingerprint) +
+		len(o.Document) +
+		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) +
+		sizeOfNumber(o.Issued) + 4 + o.List.size()
 }
 
 func (l *Listing) size() int {
@@ -61,14 +63,16 @@ func (l *Listing) size() int {
 
 // Size is an upper bound of the bytes that the result takes in a reply.
 func (r *Result) Size() int {
-	size := resultOverhead + len(r.Kind) + len(r.Detail) + len(r.Document) + sizeOfNumber(r.Modified) + sizeOfPath(r.Path)
+	size := resultOverhead + len(r.Kind) + len(r.Detail) + len(r.Document) +
+		sizeOfNumber(r.Modified) + sizeOfPath(r.Path)
 	for i := range r.Entries {
 		size += entryOverhead + len(r.Entries[i].Operation)
 	}
 	for i := range r.Users {
 		size += r.Users[i].Size()
 	}
-	return size + sizeOfViolations(r.Violations) + sizeOfText(r.Next) + sizeOfNumber(r.Schema) + sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken)
+	return size + sizeOfViolations(r.Violations) + sizeOfText(r.Next) + sizeOfNumber(r.Schema) +
+		sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken)
 }
 
 // Size is an upper bound of the bytes that the user takes in a result.

@@ -21,7 +21,8 @@ func lengths(most int) *rapid.Generator[int] {
 			edges = append(edges, edge)
 		}
 	}
-	return rapid.OneOf(rapid.SampledFrom(edges), rapid.IntRange(0, min(most, 64)), rapid.IntRange(0, most))
+	return rapid.OneOf(rapid.SampledFrom(edges), rapid.IntRange(0, min(most, 64)),
+		rapid.IntRange(0, most))
 }
 
 func text(most int) *rapid.Generator[string] {
@@ -124,15 +125,20 @@ func listings() *rapid.Generator[messages.Listing] {
 func users() *rapid.Generator[messages.User] {
 	return rapid.Custom(func(t *rapid.T) messages.User {
 		return messages.User{
-			ID: text(2*messages.MaxUser).Draw(t, "id"), Version: rapid.Int64().Draw(t, "version"), Modified: rapid.Int64().Draw(t, "modified"),
-			Document: octets(300).Draw(t, "document"), Violations: listOf(violations(), 2).Draw(t, "violations"),
+			ID: text(2*messages.MaxUser).Draw(t, "id"), Version: rapid.Int64().Draw(t, "version"),
+			Modified:   rapid.Int64().Draw(t, "modified"),
+			Document:   octets(300).Draw(t, "document"),
+			Violations: listOf(violations(), 2).Draw(t, "violations"),
 		}
 	})
 }
 
 func violations() *rapid.Generator[messages.Violation] {
 	return rapid.Custom(func(t *rapid.T) messages.Violation {
-		return messages.Violation{Pointer: text(messages.MaxPointer).Draw(t, "pointer"), Reason: text(messages.MaxPointer).Draw(t, "reason")}
+		return messages.Violation{
+			Pointer: text(messages.MaxPointer).Draw(t, "pointer"),
+			Reason:  text(messages.MaxPointer).Draw(t, "reason"),
+		}
 	})
 }
 
@@ -168,7 +174,9 @@ var workerID = strings.Repeat("W", 22)
 func TestRequestRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		want := messages.Request{Operations: rapid.SliceOfN(operations(), 1, 5).Draw(t, "operations")}
+		want := messages.Request{
+			Operations: rapid.SliceOfN(operations(), 1, 5).Draw(t, "operations"),
+		}
 		data, err := messages.EncodeRequest(want)
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +201,8 @@ func TestReplyRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := messages.DecodeReply(data, len(want.Results)); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := messages.DecodeReply(data, len(want.Results)); err != nil ||
+			!reflect.DeepEqual(got, want) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, got, want)
 		}
 	})
@@ -270,7 +279,8 @@ func TestRoomOfARequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		if int64(len(data)) > maxPayload {
-			t.Fatalf("%d operations take %d bytes, over %d", len(r.Operations), len(data), maxPayload)
+			t.Fatalf("%d operations take %d bytes, over %d", len(r.Operations), len(data),
+				maxPayload)
 		}
 	})
 }
@@ -279,9 +289,11 @@ func TestRoomOfARequest(t *testing.T) {
 func TestRoomOfARefusal(t *testing.T) {
 	t.Parallel()
 	data, err := messages.EncodeReply(messages.Reply{
-		Worker: workerID, Kind: messages.KindIDReused, Detail: strings.Repeat("d", messages.MaxDetail),
+		Worker: workerID, Kind: messages.KindIDReused,
+		Detail: strings.Repeat("d", messages.MaxDetail),
 	})
-	if most := messages.MinPayload - messages.Room(messages.MinPayload); err != nil || len(data) > most {
+	if most := messages.MinPayload - messages.Room(messages.MinPayload); err != nil ||
+		len(data) > most {
 		t.Errorf("%d bytes, %v; Room keeps %d for what is not a result", len(data), err, most)
 	}
 }

@@ -53,7 +53,10 @@ func (s *state) apply(w *Write) Written {
 	if w.Erase {
 		s.erase(w.User, r)
 	}
-	e := entry{key: k, Document: r.Document, fingerprint: w.Fingerprint, operation: w.Operation, created: next.Created}
+	e := entry{
+		key: k, Document: r.Document, fingerprint: w.Fingerprint, operation: w.Operation,
+		created: next.Created,
+	}
 	s.applied[k] = e
 	s.log = append(s.log, e)
 	s.until = earlier(s.until, w.Deadline)
@@ -109,7 +112,8 @@ func (s *state) restored(r *row, w *Write) (settings.Next, error) {
 	}
 	switch {
 	case !ok || w.Restore <= r.tombstones:
-		return settings.Next{}, fmt.Errorf("%w: version %d is not in the history", settings.ErrNotFound, w.Restore)
+		return settings.Next{}, fmt.Errorf("%w: version %d is not in the history",
+			settings.ErrNotFound, w.Restore)
 	case d.Absent:
 		return settings.Next{}, nil
 	default:

@@ -21,8 +21,10 @@ func TestBesideEarlierWorkers(t *testing.T) {
 	conn := connect(t, url)
 	earlier := func(id, document string, want int64) {
 		t.Helper()
-		if version, replayed, err := earlierWrite(t.Context(), conn, "ann", id, document); version != want || replayed || err != nil {
-			t.Fatalf("written by an earlier worker: version %d, replayed %v, %v; want %d", version, replayed, err, want)
+		if version, replayed, err := earlierWrite(t.Context(), conn, "ann", id,
+			document); version != want || replayed || err != nil {
+			t.Fatalf("written by an earlier worker: version %d, replayed %v, %v; want %d", version,
+				replayed, err, want)
 		}
 		check(t, s, "ann", want, document)
 	}
@@ -33,7 +35,8 @@ func TestBesideEarlierWorkers(t *testing.T) {
 			document = "{}" // the earlier ones know no other way to say it
 		}
 		if v, d := earlierRead(t, conn, "ann"); v != version || d != document {
-			t.Errorf("an earlier worker reads %q at version %d, want %q at %d", d, v, document, version)
+			t.Errorf("an earlier worker reads %q at version %d, want %q at %d", d, v, document,
+				version)
 		}
 	}
 
@@ -48,9 +51,11 @@ func TestBesideEarlierWorkers(t *testing.T) {
 		t.Errorf("a repetition of what an earlier worker did: %+v", w)
 	}
 	if version, replayed, err := earlierWrite(t.Context(), conn, "ann", "2", `{"n":2}`); version != 2 || !replayed || err != nil {
-		t.Errorf("a repetition at an earlier worker: version %d, replayed %v, %v", version, replayed, err)
+		t.Errorf("a repetition at an earlier worker: version %d, replayed %v, %v", version,
+			replayed, err)
 	}
-	write(t, s, onlyIf(restore("ann", "5", 1), settings.Condition{Match: &settings.Versions{Any: true}}))
+	write(t, s, onlyIf(restore("ann", "5", 1),
+		settings.Condition{Match: &settings.Versions{Any: true}}))
 	both(5, `{"n":1}`)
 	write(t, s, erase("ann", "6"))
 	both(6, "")
@@ -83,7 +88,10 @@ func TestEarlierData(t *testing.T) {
 	s := reopen(t, url)
 	check(t, s, "ann", 3, `{"n":3}`)
 	hasVersions(t, s, "ann", 3, 2, 1)
-	if e := read(t, s, store.Read{User: "ann", History: &store.Page{Limit: 1}})[0].Entries[0]; e.Size != 7 {
+	if e := read(t, s, store.Read{
+		User:    "ann",
+		History: &store.Page{Limit: 1},
+	})[0].Entries[0]; e.Size != 7 {
 		t.Errorf("an entry of before: %+v", e)
 	}
 	first := read(t, s, store.Read{User: "ann", Version: 1})[0].Document

@@ -60,7 +60,8 @@ func TestConditions(t *testing.T) {
 				written = s.Write(t.Context(), writes)
 			}
 			for i, step := range steps {
-				if err := written[i].Err; errors.Is(err, settings.ErrPrecondition) != step.refused || (err != nil) != step.refused {
+				if err := written[i].Err; errors.Is(err,
+					settings.ErrPrecondition) != step.refused || (err != nil) != step.refused {
 					t.Errorf("write %s: %v, want refused: %v", step.write.ID, err, step.refused)
 				}
 				isDocument(t, "write "+step.write.ID, written[i].Document, step.version, step.is)
@@ -101,7 +102,8 @@ func TestCompareAndSetRaced(t *testing.T) {
 		for n, s := range stores {
 			w := onlyIf(replace(t, "ann", fmt.Sprint(n, "/", round), fmt.Sprintf(`{"by":%d}`, n)), match(int64(round)))
 			wg.Go(func() {
-				for outcomes[n].Err = store.ErrUnavailable; errors.Is(outcomes[n].Err, store.ErrUnavailable); {
+				for outcomes[n].Err = store.ErrUnavailable; errors.Is(outcomes[n].Err,
+					store.ErrUnavailable); {
 					outcomes[n] = s.Write(t.Context(), []store.Write{w})[0]
 				}
 			})

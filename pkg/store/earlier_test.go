@@ -25,7 +25,9 @@ func earlierSchema(t *testing.T, conn *pgx.Conn) {
 // earlierWrite is what the workers of schema 00001 do for one replacement, with their own
 // statements, as they were in commit b013eb0. It returns the version; replayed: the id was in the
 // log.
-func earlierWrite(ctx context.Context, conn *pgx.Conn, user, id, document string) (version int64, replayed bool, err error) {
+func earlierWrite(ctx context.Context, conn *pgx.Conn, user, id, document string) (
+	version int64, replayed bool, err error,
+) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		var (
 			stored      []byte
@@ -72,7 +74,8 @@ func earlierWrite(ctx context.Context, conn *pgx.Conn, user, id, document string
 			select user_id, version, operation_id, fingerprint, document::json, clock_timestamp()
 			from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[])
 				as new (user_id, version, operation_id, fingerprint, document)`,
-			[]string{user}, []int64{version}, []string{id}, [][]byte{[]byte(document)}, []string{document})
+			[]string{user}, []int64{version}, []string{id}, [][]byte{[]byte(document)},
+			[]string{document})
 		return err
 	})
 	return version, replayed, err
@@ -87,7 +90,9 @@ func earlierRead(t *testing.T, conn *pgx.Conn, user string) (version int64, docu
 		from settings
 		where user_id = any($1) and document is not null`, []string{user})
 	if err == nil {
-		_, err = pgx.ForEachRow(rows, []any{&user, &version, &document}, func() error { return nil })
+		_, err = pgx.ForEachRow(rows, []any{&user, &version, &document}, func() error {
+			return nil
+		})
 	}
 	if err != nil {
 		t.Fatal(err)

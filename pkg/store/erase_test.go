@@ -36,10 +36,12 @@ func TestErase(t *testing.T) {
 		if version == 0 {
 			continue
 		}
-		if f := read(t, s, store.Read{User: "ann", Version: version})[0]; !errors.Is(f.Err, settings.ErrNotFound) || f.Bytes != nil {
+		if f := read(t, s, store.Read{User: "ann", Version: version})[0]; !errors.Is(f.Err,
+			settings.ErrNotFound) || f.Bytes != nil {
 			t.Errorf("version %d: %+v", version, f)
 		}
-		if w := s.Write(t.Context(), []store.Write{restore("ann", fmt.Sprint("r", version), version)})[0]; !errors.Is(w.Err, settings.ErrNotFound) {
+		if w := s.Write(t.Context(), []store.Write{restore("ann", fmt.Sprint("r", version),
+			version)})[0]; !errors.Is(w.Err, settings.ErrNotFound) {
 			t.Errorf("version %d: %+v", version, w)
 		}
 	}
@@ -55,7 +57,8 @@ func TestErase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rows != 2 || secrets != 0 {
-		t.Errorf("the log has %d rows, %d of them with a document; want the 2 erasures", rows, secrets)
+		t.Errorf("the log has %d rows, %d of them with a document; want the 2 erasures", rows,
+			secrets)
 	}
 	hasVersions(t, s, "bob", 1)
 	checkLog(t, conn)
@@ -114,14 +117,18 @@ func TestLateAfterErasure(t *testing.T) {
 	secret := issued(replace(t, "ann", "1", `{"secret":1}`), before)
 	isLate := func(w store.Written) {
 		t.Helper()
-		if !errors.Is(w.Err, store.ErrUnavailable) || errors.Is(w.Err, store.ErrOutcomeUnknown) || w.Bytes != nil {
+		if !errors.Is(w.Err, store.ErrUnavailable) || errors.Is(w.Err, store.ErrOutcomeUnknown) ||
+			w.Bytes != nil {
 			t.Errorf("a repetition of what was erased: %+v", w)
 		}
 	}
 	write(t, s, secret)
-	written := s.Write(t.Context(), []store.Write{issued(erase("ann", "2"), before), secret, issued(wrap("ann", "3"), before)})
+	written := s.Write(t.Context(), []store.Write{
+		issued(erase("ann", "2"), before), secret, issued(wrap("ann", "3"), before),
+	})
 	isLate(written[1])
-	if w := written[2]; w.Err != nil || w.Version != 3 { // issued before, but surely not applied before
+	// issued before, but surely not applied before
+	if w := written[2]; w.Err != nil || w.Version != 3 {
 		t.Errorf("a new one beside the erasure: %+v", w)
 	}
 	isLate(s.Write(t.Context(), []store.Write{secret})[0])
@@ -162,7 +169,8 @@ func TestErasersAndWriters(t *testing.T) {
 	}
 	wg.Wait()
 	for u := range users {
-		if got := read(t, a, current(fmt.Sprint("user", u))...)[0].Version; got != applied[u].Load() {
+		if got := read(t, a, current(fmt.Sprint("user",
+			u))...)[0].Version; got != applied[u].Load() {
 			t.Errorf("user %d is at version %d after %d writes", u, got, applied[u].Load())
 		}
 	}

@@ -46,7 +46,10 @@ func replace(t testing.TB, user, id, document string) store.Write {
 	if err := settings.DefaultLimits.Check([]byte(document)); err != nil {
 		t.Fatal(err)
 	}
-	return store.Write{User: user, ID: id, Fingerprint: []byte(document), Operation: "replace", Replace: []byte(document)}
+	return store.Write{
+		User: user, ID: id, Fingerprint: []byte(document), Operation: "replace",
+		Replace: []byte(document),
+	}
 }
 
 // changing is a write of the user by a change of the test's own, in the place of the replacement
@@ -59,15 +62,23 @@ func changing(w store.Write, change settings.Change) store.Write {
 // remove, restore and erase are the other kinds of writes. Their fingerprints are what they do.
 
 func remove(user, id string) store.Write {
-	return store.Write{User: user, ID: id, Fingerprint: []byte("delete"), Operation: "delete", Change: settings.Delete}
+	return store.Write{
+		User: user, ID: id, Fingerprint: []byte("delete"), Operation: "delete",
+		Change: settings.Delete,
+	}
 }
 
 func restore(user, id string, version int64) store.Write {
-	return store.Write{User: user, ID: id, Fingerprint: fmt.Append(nil, "restore ", version), Operation: "restore", Restore: version}
+	return store.Write{
+		User: user, ID: id, Fingerprint: fmt.Append(nil, "restore ", version),
+		Operation: "restore", Restore: version,
+	}
 }
 
 func erase(user, id string) store.Write {
-	return store.Write{User: user, ID: id, Fingerprint: []byte("erase"), Operation: "erase", Erase: true}
+	return store.Write{
+		User: user, ID: id, Fingerprint: []byte("erase"), Operation: "erase", Erase: true,
+	}
 }
 
 // write applies what must succeed.
@@ -92,7 +103,8 @@ func persist(t testing.TB, s *store.Store, writes []store.Write) []store.Written
 			written[i] = s.Write(t.Context(), writes[i:i+1])[0]
 		}
 		if written[i].Err != nil {
-			t.Errorf("write %d, %s of %s: %v", i, writes[i].Operation, writes[i].User, written[i].Err)
+			t.Errorf("write %d, %s of %s: %v", i, writes[i].Operation, writes[i].User,
+				written[i].Err)
 		}
 	}
 	return written
@@ -130,8 +142,10 @@ func isDocument(t *testing.T, what string, got store.Document, version int64, do
 	if absent {
 		document = settings.Empty
 	}
-	if got.Version != version || string(got.Bytes) != document || got.Absent != absent || got.Modified.IsZero() != (version == 0) {
-		t.Errorf("%s: %q, absent %v, at version %d of %v; want %q at %d", what, got.Bytes, got.Absent, got.Version, got.Modified, document, version)
+	if got.Version != version || string(got.Bytes) != document || got.Absent != absent ||
+		got.Modified.IsZero() != (version == 0) {
+		t.Errorf("%s: %q, absent %v, at version %d of %v; want %q at %d", what, got.Bytes,
+			got.Absent, got.Version, got.Modified, document, version)
 	}
 }
 

@@ -73,7 +73,8 @@ func queueList(b *pgx.Batch, l *List, f *Found) {
 	if !l.Since.IsZero() {
 		scanned = max(maxScanned, l.Limit)
 	}
-	b.Queue(listQuery, max(l.After, SchemaUser), l.Since, scanned, l.Limit, l.Whole, userOverhead, l.Bytes).Query(func(rows pgx.Rows) error {
+	b.Queue(listQuery, max(l.After, SchemaUser), l.Since, scanned, l.Limit, l.Whole, userOverhead,
+		l.Bytes).Query(func(rows pgx.Rows) error {
 		return f.Listed.scan(rows, scanned, l.Limit)
 	})
 }
@@ -86,9 +87,15 @@ func (l *Listed) scan(rows pgx.Rows, most, limit int) error {
 		modified        *time.Time
 		bytes           []byte
 	)
-	_, err := pgx.ForEachRow(rows, []any{&scanned, &last, &wanted, &user, &version, &modified, &bytes}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{
+		&scanned, &last, &wanted, &user, &version, &modified,
+		&bytes,
+	}, func() error {
 		if user != nil {
-			l.Users = append(l.Users, User{ID: *user, Document: Document{Version: *version, Bytes: bytes, Modified: modified.UTC()}})
+			l.Users = append(l.Users, User{
+				ID:       *user,
+				Document: Document{Version: *version, Bytes: bytes, Modified: modified.UTC()},
+			})
 		}
 		bytes = nil // the next row's bytes go to memory of their own
 		return nil

@@ -22,7 +22,8 @@ func walk(t testing.TB, s *store.Store, l store.List) (users []string, parts int
 			t.Errorf("%d users, at most %d were wanted", len(part.Users), l.Limit)
 		}
 		for _, u := range part.Users {
-			users = append(users, strings.TrimSuffix(fmt.Sprintf("%s %d %s", u.ID, u.Version, u.Bytes), " "))
+			users = append(users, strings.TrimSuffix(fmt.Sprintf("%s %d %s", u.ID, u.Version,
+				u.Bytes), " "))
 		}
 		if part.Next == "" {
 			return users, parts
@@ -51,18 +52,24 @@ func TestList(t *testing.T) {
 	bare := []string{"  1", "B 1", "b 1", "back 3", "é 1"}
 	for limit := 1; limit <= 8; limit++ {
 		for _, size := range []int{1, 100, 1 << 20} {
-			if got, _ := walk(t, s, store.List{Limit: limit, Whole: true, Bytes: size}); !slices.Equal(got, whole) {
+			if got, _ := walk(t, s, store.List{
+				Limit: limit, Whole: true,
+				Bytes: size,
+			}); !slices.Equal(got, whole) {
 				t.Errorf("limits %d, %d: %q, want %q", limit, size, got, whole)
 			}
-			if got, _ := walk(t, s, store.List{Limit: limit, Bytes: size}); !slices.Equal(got, bare) {
+			if got, _ := walk(t, s, store.List{Limit: limit, Bytes: size}); !slices.Equal(got,
+				bare) {
 				t.Errorf("limits %d, %d, bare: %q, want %q", limit, size, got, bare)
 			}
 		}
 	}
-	if got, _ := walk(t, s, store.List{After: "back", Limit: 10, Bytes: 100}); !slices.Equal(got, []string{"é 1"}) {
+	if got, _ := walk(t, s, store.List{After: "back", Limit: 10, Bytes: 100}); !slices.Equal(got,
+		[]string{"é 1"}) {
 		t.Errorf("after back: %q", got)
 	}
-	if got, parts := walk(t, s, store.List{After: "é", Limit: 10, Bytes: 100}); got != nil || parts != 1 {
+	if got, parts := walk(t, s, store.List{After: "é", Limit: 10, Bytes: 100}); got != nil ||
+		parts != 1 {
 		t.Errorf("after the last: %q in %d parts", got, parts)
 	}
 }
@@ -102,14 +109,23 @@ func TestListSince(t *testing.T) {
 		t.Fatal(err)
 	}
 	since := time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
-	if got, parts := walk(t, s, store.List{Limit: 10, Since: since, Bytes: 1000}); !slices.Equal(got, []string{"old 1", "zoe 1"}) || parts != 3 {
+	if got, parts := walk(t, s, store.List{
+		Limit: 10, Since: since,
+		Bytes: 1000,
+	}); !slices.Equal(got, []string{"old 1", "zoe 1"}) || parts != 3 {
 		t.Errorf("%q in %d parts", got, parts)
 	}
 	exact := time.Date(2020, 1, 1, 0, 0, 0, 1000, time.UTC)
-	if got, _ := walk(t, s, store.List{Limit: 500, Since: exact, Bytes: 1 << 20}); len(got) != 12002 {
+	if got, _ := walk(t, s, store.List{
+		Limit: 500, Since: exact,
+		Bytes: 1 << 20,
+	}); len(got) != 12002 {
 		t.Errorf("since that moment: %d users", len(got))
 	}
-	if got, _ := walk(t, s, store.List{Limit: 500, Since: exact.Add(time.Microsecond), Bytes: 1 << 20}); len(got) != 2 {
+	if got, _ := walk(t, s, store.List{
+		Limit: 500, Since: exact.Add(time.Microsecond),
+		Bytes: 1 << 20,
+	}); len(got) != 2 {
 		t.Errorf("since the moment after: %q", got)
 	}
 }

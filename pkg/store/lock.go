@@ -118,7 +118,10 @@ func (s *state) readRows(rows pgx.Rows) error {
 		tombstones int64
 		erasedAt   *time.Time
 	)
-	_, err := pgx.ForEachRow(rows, []any{&user, &version, &bytes, &modified, &deleted, &tombstones, &erasedAt}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{
+		&user, &version, &bytes, &modified, &deleted, &tombstones,
+		&erasedAt,
+	}, func() error {
 		r := &row{tombstones: tombstones}
 		switch {
 		case version == 0: // a seat
@@ -145,7 +148,9 @@ func (s *state) readLog(rows pgx.Rows) error {
 		bytes    []byte
 		modified time.Time
 	)
-	into := []any{&e.user, &e.id, &version, &e.fingerprint, &e.operation, &e.created, &bytes, &modified}
+	into := []any{
+		&e.user, &e.id, &version, &e.fingerprint, &e.operation, &e.created, &bytes, &modified,
+	}
 	_, err := pgx.ForEachRow(rows, into, func() error {
 		e.Document = newDocument(version, bytes, modified)
 		s.applied[e.key] = e

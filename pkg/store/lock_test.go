@@ -118,7 +118,8 @@ func TestNewUserHeld(t *testing.T) {
 	}
 	for i, w := range s.Write(t.Context(), writes) {
 		switch {
-		case held[i] && (!errors.Is(w.Err, store.ErrBusy) || errors.Is(w.Err, store.ErrOutcomeUnknown)):
+		case held[i] && (!errors.Is(w.Err, store.ErrBusy) ||
+			errors.Is(w.Err, store.ErrOutcomeUnknown)):
 			t.Errorf("held user %d: %+v", i, w)
 		case !held[i] && (w.Err != nil || w.Version != 1):
 			t.Errorf("neighbour %d: %+v", i, w)

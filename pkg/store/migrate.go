@@ -30,10 +30,13 @@ const migrationLock = 0x6f7574736574
 // of that table waits behind the migration. So it waits for a moment only, and tries again and
 // again.
 const (
-	tableLockTimeout = 100 * time.Millisecond // two tables in a row are still less than a worker's lockTimeout
-	tableLockPause   = time.Second            // at least, between two attempts
-	migratorTimeout  = 10 * time.Second       // until one says that it waits for another program to migrate
-	stalledTimeout   = 3 * time.Second        // until Postgres gives up on a program that is frozen with tables locked
+	// two tables in a row are still less than a worker's lockTimeout
+	tableLockTimeout = 100 * time.Millisecond
+	tableLockPause   = time.Second // at least, between two attempts
+	// until one says that it waits for another program to migrate
+	migratorTimeout = 10 * time.Second
+	// until Postgres gives up on a program that is frozen with tables locked
+	stalledTimeout = 3 * time.Second
 )
 
 // Migrate brings the schema at url up to what this program needs. Any number of programs
@@ -73,9 +76,13 @@ const repeatEvery = 30 * time.Second
 // MigrateWhenReachable is Migrate for a program that may start before its database does:
 // it tries every second until ctx ends, unless the database answers with a refusal.
 func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) error {
-	sometimes, waits := rate.Sometimes{First: 1, Interval: repeatEvery}, rate.Sometimes{First: 1, Interval: repeatEvery}
+	sometimes, waits := rate.Sometimes{First: 1, Interval: repeatEvery}, rate.Sometimes{
+		First: 1, Interval: repeatEvery,
+	}
 	waiting := func(err error) {
-		waits.Do(func() { log.Warn("the migration waits for what others have locked; trying on", "error", err) })
+		waits.Do(func() {
+			log.Warn("the migration waits for what others have locked; trying on", "error", err)
+		})
 	}
 	for {
 		err := migrateAt(ctx, url, waiting)

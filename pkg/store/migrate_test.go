@@ -51,14 +51,19 @@ func TestMigrate(t *testing.T) {
 		t.Fatal(err)
 	}
 	latin1 := "latin1_" + other.Database
-	if _, err := conn.Exec(t.Context(), "create database "+latin1+" encoding 'LATIN1' template template0 locale 'C'"); err != nil {
+	if _, err := conn.Exec(
+		t.Context(), "create database "+latin1+" encoding 'LATIN1' template template0 locale 'C'",
+	); err != nil {
 		t.Fatal(err)
 	}
 	bad := strings.Replace(url, other.Database, latin1, 1)
-	if err := store.Migrate(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "UTF8") {
+	if err := store.Migrate(t.Context(), bad); err == nil ||
+		!strings.Contains(err.Error(), "UTF8") {
 		t.Errorf("a LATIN1 database: %v", err)
 	}
-	if err := store.MigrateWhenReachable(t.Context(), strings.Replace(url, other.Database, "missing", 1), slog.New(slog.DiscardHandler)); err == nil {
+	if err := store.MigrateWhenReachable(t.Context(),
+		strings.Replace(url, other.Database, "missing", 1),
+		slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a missing database was migrated")
 	}
 }
@@ -84,7 +89,8 @@ func TestMigrateBehindReader(t *testing.T) {
 			migrated := make(chan error, 1)
 			started := time.Now()
 			go func() {
-				migrated <- store.MigrateWhenReachable(t.Context(), url, slog.New(slog.NewTextHandler(&logged, nil)))
+				migrated <- store.MigrateWhenReachable(t.Context(), url,
+					slog.New(slog.NewTextHandler(&logged, nil)))
 			}()
 			work := func(n int) {
 				t.Helper()
@@ -126,7 +132,8 @@ func TestMigrateBehindReader(t *testing.T) {
 				n++
 				work(n)
 			}
-			if said := logged.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "waits") {
+			if said := logged.String(); strings.Count(said, "\n") != 1 ||
+				!strings.Contains(said, "waits") {
 				t.Errorf("it said: %s", said)
 			}
 			check(t, reopen(t, url), "ann", int64(n), `{}`)

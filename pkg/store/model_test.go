@@ -41,7 +41,8 @@ func (m *model) apply(id string, w store.Written, document string, erase bool) {
 	m.version++
 	if erase {
 		m.erased, m.documents = m.version, map[int64]string{}
-		maps.DeleteFunc(m.first, func(id string, _ store.Written) bool { return id[0] != 'e' }) // of erasures they stay
+		// of erasures they stay
+		maps.DeleteFunc(m.first, func(id string, _ store.Written) bool { return id[0] != 'e' })
 	} else {
 		m.documents[m.version] = document
 	}
@@ -59,7 +60,9 @@ func TestModel(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	models := map[string]*model{}
 	for u := range users {
-		models[fmt.Sprint("user", u)] = &model{documents: map[int64]string{}, first: map[string]store.Written{}}
+		models[fmt.Sprint("user", u)] = &model{
+			documents: map[int64]string{}, first: map[string]store.Written{},
+		}
 	}
 	var all []store.Write
 	for n := range batches {
@@ -72,7 +75,8 @@ func TestModel(t *testing.T) {
 			user, id := fmt.Sprint("user", random.IntN(users)), fmt.Sprint(n, "/", i)
 			w := []store.Write{
 				replace(t, user, "r"+id, fmt.Sprintf(`{"n":%d}`, n)), wrap(user, "w"+id), remove(user, "d"+id),
-				restore(user, "v"+id, max(1, models[user].version-2+random.Int64N(8))), restore(user, "v"+id, 1+random.Int64N(models[user].version+1)),
+				restore(user, "v"+id, max(1, models[user].version-2+random.Int64N(8))),
+				restore(user, "v"+id, 1+random.Int64N(models[user].version+1)),
 				erase(user, "e"+id), replace(t, user, "x"+id, `{}`), wrap(user, "y"+id),
 			}[random.IntN(8)]
 			batch, all = append(batch, w), append(all, w)

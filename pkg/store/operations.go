@@ -87,7 +87,8 @@ type Write struct {
 	// before gets its first answer all the same.
 	Wrong error
 
-	Replace []byte // the document that takes the place of whatever there is; nobody may write to it any more
+	// the document that takes the place of whatever there is; nobody may write to it any more
+	Replace []byte
 	Change  settings.Change
 	Restore int64 // the version to make current again, as a new one
 	Erase   bool  // remove document, history and ids; the version goes on counting

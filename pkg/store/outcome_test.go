@@ -32,7 +32,8 @@ func TestConnectionsCut(t *testing.T) {
 				if err == nil {
 					break
 				}
-				if !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrOutcomeUnknown) {
+				if !errors.Is(err, store.ErrUnavailable) &&
+					!errors.Is(err, store.ErrOutcomeUnknown) {
 					t.Errorf("write %d: %v", n, err)
 					return
 				}
@@ -78,7 +79,8 @@ func TestUnavailable(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := store.MigrateWhenReachable(ctx, "postgres://nobody@127.0.0.1:1/none", slog.New(slog.DiscardHandler)); !errors.Is(err, context.DeadlineExceeded) {
+	if err := store.MigrateWhenReachable(ctx, "postgres://nobody@127.0.0.1:1/none",
+		slog.New(slog.DiscardHandler)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("MigrateWhenReachable: %v, want it to try until the end", err)
 	}
 	if _, err := store.Open(t.Context(), "postgres://host:port/", 2); err == nil {
@@ -124,7 +126,9 @@ func TestAnswerLost(t *testing.T) {
 	check(t, direct, "ann", 2, `{"was":{"was":{}}}`)
 
 	prepare("2")
-	got := s.Write(t.Context(), []store.Write{losing("ann", "3"), erase("ann", "4"), wrap("bob", "3")})
+	got := s.Write(t.Context(), []store.Write{
+		losing("ann", "3"), erase("ann", "4"), wrap("bob", "3"),
+	})
 	if !errors.Is(got[0].Err, store.ErrOutcomeUnknown) {
 		t.Errorf("written and erased: %+v", got[0])
 	}
@@ -163,7 +167,8 @@ func TestUnknownHalf(t *testing.T) {
 		return settings.Next{Document: []byte(`{"n":2}`)}, nil
 	})
 	written := s.Write(t.Context(), []store.Write{bad, lost})
-	if err := written[0].Err; err == nil || errors.Is(err, store.ErrOutcomeUnknown) || errors.Is(err, store.ErrUnavailable) {
+	if err := written[0].Err; err == nil || errors.Is(err, store.ErrOutcomeUnknown) ||
+		errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("the bad one: %v", err)
 	}
 	if err := written[1].Err; !errors.Is(err, store.ErrOutcomeUnknown) || attempts != 2 {
@@ -183,7 +188,8 @@ func TestUnknownHalf(t *testing.T) {
 // meanwhile, and would each time. A part of it gets through.
 func TestTooSlowTogether(t *testing.T) {
 	t.Parallel()
-	for name, wired := range map[string]bool{"socket": false, "TCP": true} { // the error is another one
+	// the error is another one
+	for name, wired := range map[string]bool{"socket": false, "TCP": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, url := open(t)

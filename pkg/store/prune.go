@@ -12,12 +12,13 @@ import (
 // A step takes 6 ms to look at pruneUsers (of 1,000,000) and 15 ms to remove pruneRows with small
 // documents; 75 ms where they have 64 KB, and 0.6 s with 512 KB, which is what bounds pruneRows.
 const (
-	pruneUsers   = 1000 // 1,000,000 users are looked at in about 17 minutes
-	pruneRows    = 1000 // removed in one step
-	pruneOfUser  = 100  // of them of one user; as many rows that turn out too young may be read
-	pruneEvery   = time.Second
-	pruneBacklog = 50 * time.Millisecond // after a step that left something: about 14,000 rows a second
-	pruneWalk    = time.Minute           // after the last user: few users need no look each second
+	pruneUsers  = 1000 // 1,000,000 users are looked at in about 17 minutes
+	pruneRows   = 1000 // removed in one step
+	pruneOfUser = 100  // of them of one user; as many rows that turn out too young may be read
+	pruneEvery  = time.Second
+	// after a step that left something: about 14,000 rows a second
+	pruneBacklog = 50 * time.Millisecond
+	pruneWalk    = time.Minute // after the last user: few users need no look each second
 )
 
 // Prune removes from the history what it need not keep, a step at a time, and returns how much that
@@ -27,7 +28,9 @@ const (
 // A version goes when it is older than keep.Age and the user has had keep.Versions after it, the
 // row of an erasure when it is older than keep.Age. The current version stays. An error wraps
 // [ErrUnavailable]: the step was not done, or not known to be, and a later one does it.
-func (s *Store) Prune(ctx context.Context, keep Retention) (removed int64, next time.Duration, err error) {
+func (s *Store) Prune(
+	ctx context.Context, keep Retention,
+) (removed int64, next time.Duration, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		removed, next, err = prune(ctx, tx, keep)
 		return err
@@ -38,7 +41,9 @@ func (s *Store) Prune(ctx context.Context, keep Retention) (removed int64, next 
 	return removed, next, nil
 }
 
-func prune(ctx context.Context, tx pgx.Tx, keep Retention) (removed int64, next time.Duration, err error) {
+func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
+	removed int64, next time.Duration, err error,
+) {
 	var (
 		from     string
 		due, now time.Time
@@ -114,7 +119,9 @@ func nextUsers(ctx context.Context, tx pgx.Tx, from string, versions int) (pruni
 // Versions of a user come to be one after the other, so unless the oldest that is left is too old
 // nothing is. Rows that somebody holds, who is erasing their user, are passed over: as this
 // waits for nobody, nobody waits for it in a circle.
-func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (removed int64, left bool, err error) {
+func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
+	removed int64, left bool, err error,
+) {
 	rows, err := tx.Query(ctx, `
 		with old as materialized (
 			select log.user_id, log.version

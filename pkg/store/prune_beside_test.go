@@ -100,7 +100,9 @@ func TestPruneConcurrently(t *testing.T) {
 	checkPrunedLog(t, conn)
 	for u := range users {
 		user := fmt.Sprint("user", u)
-		now := read(t, a, store.Read{User: user}, store.Read{User: user, History: &store.Page{Limit: 1000}})
+		now := read(t, a, store.Read{User: user}, store.Read{
+			User: user, History: &store.Page{Limit: 1000},
+		})
 		if got := versions(now[1]); len(got) > kept || len(got) > 0 && got[0] != now[0].Version {
 			t.Errorf("%s at version %d has the versions %v", user, now[0].Version, got)
 		}

@@ -29,7 +29,9 @@ func exec(t testing.TB, conn *pgx.Conn, statement string, arguments ...any) {
 
 // prune does steps until a walk through all users is done, without the pauses between them, and
 // returns how many that took and what was removed.
-func prune(t *testing.T, s *store.Store, conn *pgx.Conn, keep store.Retention) (steps int, removed int64) {
+func prune(t *testing.T, s *store.Store, conn *pgx.Conn, keep store.Retention) (steps int,
+	removed int64,
+) {
 	t.Helper()
 	for {
 		exec(t, conn, `update settings_pruning set due = clock_timestamp() where id = 1`)
@@ -50,7 +52,10 @@ func TestPrune(t *testing.T) {
 	s, url := open(t)
 	conn := connect(t, url)
 	keep := store.Retention{Versions: 3, Age: day}
-	for _, user := range []string{"all old", "some old", "none old", "few", "erased", "erased now", "erased early"} {
+	for _, user := range []string{
+		"all old", "some old", "none old", "few", "erased", "erased now",
+		"erased early",
+	} {
 		count := 10
 		if user == "few" {
 			count = 2
@@ -66,7 +71,10 @@ func TestPrune(t *testing.T) {
 		write(t, s, replace(t, "erased early", fmt.Sprint("late", n), `{}`))
 	}
 	write(t, s, erase("erased", "e"), erase("erased now", "e"))
-	for user, upTo := range map[string]int64{"all old": 99, "some old": 5, "few": 99, "erased": 99, "erased early": 11} {
+	for user, upTo := range map[string]int64{
+		"all old": 99, "some old": 5, "few": 99, "erased": 99,
+		"erased early": 11,
+	} {
 		age(t, conn, user, upTo, day+time.Minute)
 	}
 	age(t, conn, "none old", 99, day-time.Hour)
@@ -80,7 +88,8 @@ func TestPrune(t *testing.T) {
 	hasVersions(t, s, "none old", 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
 	hasVersions(t, s, "few", 2, 1)
 	hasVersions(t, s, "erased early", 16, 15, 14, 13, 12)
-	if f := read(t, s, store.Read{User: "all old", Version: 7})[0]; !errors.Is(f.Err, settings.ErrNotFound) {
+	if f := read(t, s, store.Read{User: "all old", Version: 7})[0]; !errors.Is(f.Err,
+		settings.ErrNotFound) {
 		t.Errorf("a version that was removed: %+v", f)
 	}
 	check(t, s, "all old", 10, `{"n":10}`)
@@ -96,7 +105,10 @@ func TestPrune(t *testing.T) {
 	// However little is to be kept, the current version stays.
 	age(t, conn, "all old", 99, 2*day)
 	prune(t, s, conn, store.Retention{})
-	for user, version := range map[string]int64{"all old": 11, "some old": 10, "few": 2, "erased early": 16} {
+	for user, version := range map[string]int64{
+		"all old": 11, "some old": 10, "few": 2,
+		"erased early": 16,
+	} {
 		hasVersions(t, s, user, version)
 	}
 	if _, removed := prune(t, s, conn, store.Retention{}); removed != 0 {
@@ -125,14 +137,17 @@ func TestPruneWalks(t *testing.T) {
 	conn := connect(t, url)
 	fill(t, conn, 2500, 2)
 	keep := store.Retention{Versions: 1, Age: day}
-	if removed, next, err := s.Prune(t.Context(), keep); removed != 1000 || next <= 0 || err != nil {
+	if removed, next, err := s.Prune(t.Context(), keep); removed != 1000 || next <= 0 ||
+		err != nil {
 		t.Errorf("first step: %d removed, next in %v, %v", removed, next, err)
 	}
 	exec(t, conn, `update settings_pruning set due = clock_timestamp() + interval '1 hour' where id = 1`)
-	if removed, next, err := s.Prune(t.Context(), keep); removed != 0 || next < 59*time.Minute || next > time.Hour || err != nil {
+	if removed, next, err := s.Prune(t.Context(), keep); removed != 0 || next < 59*time.Minute ||
+		next > time.Hour || err != nil {
 		t.Errorf("not due: %d removed, next in %v, %v", removed, next, err)
 	}
-	if _, removed := prune(t, reopen(t, url), conn, keep); removed != 1500 { // another worker goes on
+	// another worker goes on
+	if _, removed := prune(t, reopen(t, url), conn, keep); removed != 1500 {
 		t.Errorf("%d removed in the rest of the walk, want 1500", removed)
 	}
 	if steps, removed := prune(t, s, conn, keep); steps != 3 || removed != 0 {
@@ -149,7 +164,10 @@ func TestPruneBacklog(t *testing.T) {
 	fill(t, conn, 3, 1234)
 	age(t, conn, "user00002", 1000, day)
 	exec(t, conn, `update settings_log set applied_at = now() where user_id = 'user00003' and version > 34`)
-	if _, removed := prune(t, s, conn, store.Retention{Versions: 100, Age: day}); removed != 1134+1134+34 {
+	if _, removed := prune(t, s, conn, store.Retention{
+		Versions: 100,
+		Age:      day,
+	}); removed != 1134+1134+34 {
 		t.Errorf("%d removed", removed)
 	}
 	checkPrunedLog(t, conn)

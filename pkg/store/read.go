@@ -42,8 +42,10 @@ func (s *Store) Read(ctx context.Context, reads []Read) ([]Found, error) {
 // read does it in one round trip, with a statement for each kind of read that there is.
 func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 	var (
-		found    = make([]Found, len(reads))
-		current  = currentReads{users: make([]string, 0, len(reads)), found: make([]*Found, 0, len(reads))}
+		found   = make([]Found, len(reads))
+		current = currentReads{
+			users: make([]string, 0, len(reads)), found: make([]*Found, 0, len(reads)),
+		}
 		versions versionReads
 		history  historyReads
 		numbers  currentReads
@@ -69,7 +71,8 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 		}
 	}
 	withSchema := slices.ContainsFunc(reads, func(r Read) bool { return r.Schema })
-	if len(current.users) == len(reads) && !withSchema { // nearly always: less to send and to answer than a batch
+	// nearly always: less to send and to answer than a batch
+	if len(current.users) == len(reads) && !withSchema {
 		rows, err := s.pool.Query(ctx, currentQuery, current.users)
 		if err != nil {
 			return nil, err
@@ -131,14 +134,15 @@ func (c *currentReads) scan(rows pgx.Rows) error {
 		deleted  bool
 	)
 	documents := make(map[string]Document, len(c.users))
-	if _, err := pgx.ForEachRow(rows, []any{&user, &version, &bytes, &modified, &deleted}, func() error {
-		if deleted {
-			bytes = nil
-		}
-		documents[user] = newDocument(version, bytes, modified)
-		bytes = nil // the next row's bytes go to memory of their own
-		return nil
-	}); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&user, &version, &bytes, &modified, &deleted},
+		func() error {
+			if deleted {
+				bytes = nil
+			}
+			documents[user] = newDocument(version, bytes, modified)
+			bytes = nil // the next row's bytes go to memory of their own
+			return nil
+		}); err != nil {
 		return err
 	}
 	for i, user := range c.users {
@@ -161,7 +165,8 @@ type versionReads struct {
 
 func (v *versionReads) add(user string, version int64, f *Found) {
 	f.Err = fmt.Errorf("%w: version %d is not in the history", settings.ErrNotFound, version)
-	v.users, v.numbers, v.found = append(v.users, user), append(v.numbers, version), append(v.found, f)
+	v.users, v.numbers, v.found = append(v.users, user), append(v.numbers, version),
+		append(v.found, f)
 }
 
 // The current version is there whether or not the log still has it.
@@ -228,11 +233,12 @@ func (h *historyReads) scan(rows pgx.Rows) error {
 		number int64
 		e      Entry
 	)
-	_, err := pgx.ForEachRow(rows, []any{&number, &e.Version, &e.Time, &e.Operation, &e.Size}, func() error {
-		e.Time = e.Time.UTC()
-		f := h.found[number-1]
-		f.Entries = append(f.Entries, e)
-		return nil
-	})
+	_, err := pgx.ForEachRow(rows, []any{&number, &e.Version, &e.Time, &e.Operation, &e.Size},
+		func() error {
+			e.Time = e.Time.UTC()
+			f := h.found[number-1]
+			f.Entries = append(f.Entries, e)
+			return nil
+		})
 	return err
 }

@@ -13,7 +13,10 @@ import (
 // hasVersions fails the test unless the user's history has these versions, the newest first.
 func hasVersions(t *testing.T, s *store.Store, user string, want ...int64) {
 	t.Helper()
-	if got := versions(read(t, s, store.Read{User: user, History: &store.Page{Limit: 1000}})[0]); !slices.Equal(got, want) {
+	if got := versions(read(t, s, store.Read{
+		User:    user,
+		History: &store.Page{Limit: 1000},
+	})[0]); !slices.Equal(got, want) {
 		t.Errorf("%s has the versions %v, want %v", user, got, want)
 	}
 }
@@ -37,7 +40,9 @@ func TestMixedReads(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `insert into settings values ('seat', 0, null, now())`); err != nil {
 		t.Fatal(err)
 	}
-	page := func(below int64, limit int) *store.Page { return &store.Page{Below: below, Limit: limit} }
+	page := func(below int64, limit int) *store.Page {
+		return &store.Page{Below: below, Limit: limit}
+	}
 	for _, c := range []struct {
 		read     store.Read
 		version  int64 // -1: no document is wanted, 0 is one of nobody
@@ -56,7 +61,10 @@ func TestMixedReads(t *testing.T) {
 		{read: store.Read{User: "ann", History: page(1, 2)}, version: -1},
 		{read: store.Read{User: "ann", History: page(0, 0)}, version: -1},
 		{read: store.Read{User: "ann", Version: 1, History: page(99, 99)}, version: 1, document: `{"a": "é"}`, history: []int64{3, 2, 1}},
-		{read: store.Read{User: "ann", Version: 9, History: page(0, 1)}, missing: true, history: []int64{3}},
+		{
+			read: store.Read{User: "ann", Version: 9, History: page(0, 1)}, missing: true,
+			history: []int64{3},
+		},
 		{read: store.Read{User: "bob"}, version: 1, document: `{"bob":1}`},
 		{read: store.Read{User: "bob", Version: 2}, missing: true},
 		{read: store.Read{User: "bob", History: page(0, 10)}, version: -1, history: []int64{1}},
@@ -69,7 +77,8 @@ func TestMixedReads(t *testing.T) {
 		{read: store.Read{User: "nobody", History: page(0, 10)}, version: -1},
 	} {
 		// Alone, and twice among others.
-		batch := append(current("bob", "nobody"), c.read, store.Read{User: "bob", Version: 1}, store.Read{User: "bob", History: page(0, 1)}, c.read)
+		batch := append(current("bob", "nobody"), c.read, store.Read{User: "bob", Version: 1},
+			store.Read{User: "bob", History: page(0, 1)}, c.read)
 		found := append(read(t, s, batch...), read(t, s, c.read)...)
 		isDocument(t, "a neighbour", found[0].Document, 1, `{"bob":1}`)
 		isDocument(t, "a neighbour", found[3].Document, 1, `{"bob":1}`)
@@ -109,7 +118,10 @@ func TestHistory(t *testing.T) {
 		{Version: 2, Time: written[1].Modified, Operation: "delete", Size: 0},
 		{Version: 1, Time: written[0].Modified, Operation: "replace", Size: 11},
 	}
-	if got := read(t, s, store.Read{User: "ann", History: &store.Page{Limit: 4}})[0].Entries; !reflect.DeepEqual(got, want) {
+	if got := read(t, s, store.Read{
+		User:    "ann",
+		History: &store.Page{Limit: 4},
+	})[0].Entries; !reflect.DeepEqual(got, want) {
 		t.Errorf("the history is\n%+v, want\n%+v", got, want)
 	}
 	checkLog(t, conn)
@@ -117,7 +129,10 @@ func TestHistory(t *testing.T) {
 	for i, size := range []int64{2, 99, 0, 11} { // known is known: the document is not looked at
 		want[i].Size = size
 	}
-	if got := read(t, s, store.Read{User: "ann", History: &store.Page{Limit: 4}})[0].Entries; !reflect.DeepEqual(got, want) {
+	if got := read(t, s, store.Read{
+		User:    "ann",
+		History: &store.Page{Limit: 4},
+	})[0].Entries; !reflect.DeepEqual(got, want) {
 		t.Errorf("the history is\n%+v, want\n%+v", got, want)
 	}
 
@@ -134,5 +149,6 @@ func TestHistory(t *testing.T) {
 	}
 	write(t, s, remove("ann", "5"))
 	exec(t, conn, `delete from settings_log`)
-	isDocument(t, "the current version, deleted", read(t, s, store.Read{User: "ann", Version: 5})[0].Document, 5, "")
+	isDocument(t, "the current version, deleted",
+		read(t, s, store.Read{User: "ann", Version: 5})[0].Document, 5, "")
 }

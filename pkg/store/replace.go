@@ -30,7 +30,8 @@ const blockedFor = 5 * time.Second
 func (b *batch) replace(ctx context.Context) *batch {
 	schema := b.store.schema.Load()
 	plain := b.plain()
-	if len(plain) == 0 || len(plain) < len(b.writes) && len(plain) < worthwhile || b.store.blocked() {
+	if len(plain) == 0 || len(plain) < len(b.writes) && len(plain) < worthwhile ||
+		b.store.blocked() {
 		return b
 	}
 	if plain = b.fitting(plain, schema); len(plain) == 0 {
@@ -72,7 +73,8 @@ func (b *batch) plain() []int {
 	now := time.Now()
 	var plain []int
 	for i, w := range b.writes {
-		if writes[w.User] == 1 && w.Replace != nil && w.If == nil && w.Wrong == nil && now.Before(orNever(w.Deadline)) {
+		if writes[w.User] == 1 && w.Replace != nil && w.If == nil && w.Wrong == nil &&
+			now.Before(orNever(w.Deadline)) {
 			plain = append(plain, i)
 		}
 	}
@@ -83,7 +85,9 @@ func (b *batch) plain() []int {
 // the users. The others go the long way, since the schema may be another by now; so do those that
 // there was no time to look at, the largest.
 func (b *batch) fitting(places []int, schema *Schema) []int {
-	slices.SortFunc(places, func(i, j int) int { return cmp.Compare(len(b.writes[i].Replace), len(b.writes[j].Replace)) })
+	slices.SortFunc(places, func(i, j int) int {
+		return cmp.Compare(len(b.writes[i].Replace), len(b.writes[j].Replace))
+	})
 	fitting, enough := places[:0], time.Now().Add(maxComputing)
 	for _, i := range places {
 		if time.Now().After(enough) {
@@ -93,7 +97,9 @@ func (b *batch) fitting(places []int, schema *Schema) []int {
 			fitting = append(fitting, i)
 		}
 	}
-	slices.SortFunc(fitting, func(i, j int) int { return strings.Compare(b.writes[i].User, b.writes[j].User) })
+	slices.SortFunc(fitting, func(i, j int) int {
+		return strings.Compare(b.writes[i].User, b.writes[j].User)
+	})
 	return fitting
 }
 
@@ -143,17 +149,22 @@ const replaceQuery = `
 // replaceAll applies the writes at these places, which are as the schema wants them. What isn't in
 // its result was not applied; with an error that holds for all of them, unless it leaves open
 // whether they were.
-func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places []int, schema *Schema) (map[string]replaced, error) {
+func replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Write, places []int,
+	schema *Schema,
+) (map[string]replaced, error) {
 	n := len(places)
-	users, ids, operations, documents := make([]string, n), make([]string, n), make([]string, n), make([][]byte, n)
+	users, ids, operations, documents := make([]string, n), make([]string, n), make([]string, n),
+		make([][]byte, n)
 	fingerprints, sizes := make([][]byte, n), make([]int64, n)
 	issued, deadlines := make([]time.Time, n), make([]time.Time, n)
 	var until time.Time
 	for i, place := range places {
 		w := writes[place]
 		until = earlier(until, w.Deadline)
-		users[i], ids[i], operations[i], documents[i], fingerprints[i] = w.User, w.ID, w.Operation, w.Replace, w.Fingerprint
-		sizes[i], issued[i], deadlines[i] = int64(len(w.Replace)), orNever(w.Issued), orNever(w.Deadline)
+		users[i], ids[i], operations[i], documents[i], fingerprints[i] = w.User, w.ID, w.Operation,
+			w.Replace, w.Fingerprint
+		sizes[i], issued[i], deadlines[i] = int64(len(w.Replace)), orNever(w.Issued),
+			orNever(w.Deadline)
 	}
 	// The caller's context must not end here: it would leave the outcome unknown.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)

@@ -47,7 +47,8 @@ func TestReplaceTogether(t *testing.T) {
 	check(t, s, "user3", 3, `{"twice":true}`)
 	check(t, s, "new", 1, `{"new":true}`)
 	if n := transactions(t, url, ids...); n != 2 {
-		t.Errorf("%d transactions, want one for the users who had one write and one for the others", n)
+		t.Errorf("%d transactions, want one for the users who had one write and one for the others",
+			n)
 	}
 	checkLog(t, connect(t, url))
 }
@@ -71,9 +72,11 @@ func TestReplaceJudges(t *testing.T) {
 	late.Deadline = time.Now().Add(-time.Second)
 	erased := issued(replace(t, "erased", "2", `{"n":2}`), before)
 	deleted, fine := replace(t, "deleted", "2", `{"n":2}`), replace(t, "fine", "2", `{"n":2}`)
-	for _, others := range [][]store.Write{{replayed}, {reused}, nil} { // what fails the statement, and what it passes over
+	// what fails the statement, and what it passes over
+	for _, others := range [][]store.Write{{replayed}, {reused}, nil} {
 		got := s.Write(t.Context(), append(others, late, erased))
-		for i, want := range append(make([]error, len(others)), store.ErrExpired, store.ErrUnavailable) {
+		for i, want := range append(make([]error, len(others)), store.ErrExpired,
+			store.ErrUnavailable) {
 			if want != nil && !errors.Is(got[i].Err, want) {
 				t.Errorf("write %d: %+v, want %v", i, got[i], want)
 			}
@@ -83,7 +86,8 @@ func TestReplaceJudges(t *testing.T) {
 	if w := got[0]; w.Err != nil || !w.Replayed || w.Version != 1 {
 		t.Errorf("the repetition: %+v", w)
 	}
-	if !errors.Is(got[1].Err, store.ErrIDReused) || !errors.Is(got[2].Err, store.ErrExpired) || !errors.Is(got[3].Err, store.ErrUnavailable) {
+	if !errors.Is(got[1].Err, store.ErrIDReused) || !errors.Is(got[2].Err, store.ErrExpired) ||
+		!errors.Is(got[3].Err, store.ErrUnavailable) {
 		t.Errorf("refusals: %v, %v, %v", got[1].Err, got[2].Err, got[3].Err)
 	}
 	if got[4].Err != nil || got[4].Version != 3 || got[5].Err != nil || got[5].Version != 2 {
@@ -110,7 +114,8 @@ func TestReplaceBlocked(t *testing.T) {
 	until := int64(0)
 	for i := range 3 {
 		got := s.Write(t.Context(), []store.Write{replace(t, "held", fmt.Sprint("h", i), `{}`), replace(t, "free", fmt.Sprint("f", i), `{}`)})
-		if !errors.Is(got[0].Err, store.ErrBusy) || got[1].Err != nil || got[1].Version != int64(i+2) {
+		if !errors.Is(got[0].Err, store.ErrBusy) || got[1].Err != nil ||
+			got[1].Version != int64(i+2) {
 			t.Errorf("held %v, free %+v", got[0].Err, got[1])
 		}
 		if i == 0 {
@@ -207,7 +212,8 @@ func TestReplaceRace(t *testing.T) {
 				var writes []store.Write
 				for i := range users {
 					user := (i*7 + n*5) % users
-					id := fmt.Sprint(round, "-", n*(user%2)) // of every second user both workers write the same
+					// of every second user both workers write the same
+					id := fmt.Sprint(round, "-", n*(user%2))
 					writes = append(writes, replace(t, fmt.Sprint("user", user), id, `{}`))
 				}
 				persist(t, worker, writes)

@@ -55,7 +55,9 @@ func TestReplays(t *testing.T) {
 		return settings.Next{Document: append([]byte(" "), current...), Created: true}, nil
 	})
 	nothing := replace(t, "ann", "nothing", "{}")
-	nothing = changing(nothing, func(current []byte) (settings.Next, error) { return settings.Next{Document: current}, nil })
+	nothing = changing(nothing, func(current []byte) (settings.Next, error) {
+		return settings.Next{Document: current}, nil
+	})
 	writes := []store.Write{
 		replace(t, "ann", "replaced", " {\"b\":1.10,\n\"a\":9007199254740993} "),
 		creates,
@@ -70,7 +72,8 @@ func TestReplays(t *testing.T) {
 	twice := s.Write(t.Context(), append(writes, writes...))
 	first := twice[:len(writes)]
 	for i, w := range writes {
-		if first[i].Err != nil || first[i].Replayed || first[i].Created != (w.ID == "created") || first[i].Modified.IsZero() {
+		if first[i].Err != nil || first[i].Replayed || first[i].Created != (w.ID == "created") ||
+			first[i].Modified.IsZero() {
 			t.Fatalf("%s: %+v", w.ID, first[i])
 		}
 		if w.User == "ann" && first[i].Version != int64(i+1) {

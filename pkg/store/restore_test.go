@@ -11,9 +11,12 @@ import (
 
 // wrap is a write that puts the current document into the next.
 func wrap(user, id string) store.Write {
-	return store.Write{User: user, ID: id, Fingerprint: []byte("wrap"), Operation: "wrap", Change: func(current []byte) (settings.Next, error) {
-		return settings.Next{Document: fmt.Appendf(nil, `{"was":%s}`, current)}, nil
-	}}
+	return store.Write{
+		User: user, ID: id, Fingerprint: []byte("wrap"), Operation: "wrap",
+		Change: func(current []byte) (settings.Next, error) {
+			return settings.Next{Document: fmt.Appendf(nil, `{"was":%s}`, current)}, nil
+		},
+	}
 }
 
 // TestDelete: a version without a document, from which the next goes on. A change then
@@ -35,7 +38,8 @@ func TestDelete(t *testing.T) {
 	var batch []store.Write
 	for i, step := range steps {
 		version, id := int64(i+1), fmt.Sprint(i)
-		isDocument(t, "alone, "+id, write(t, s, step.write("ann", id))[0].Document, version, step.is)
+		isDocument(t, "alone, "+id, write(t, s, step.write("ann", id))[0].Document, version,
+			step.is)
 		check(t, s, "ann", version, step.is)
 		batch = append(batch, step.write("bob", id))
 	}
@@ -94,7 +98,8 @@ func TestRestore(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `delete from settings_log where user_id = 'ann'`); err != nil {
 		t.Fatal(err)
 	}
-	if w := s.Write(t.Context(), []store.Write{restore("ann", "11", 8)})[0]; !errors.Is(w.Err, settings.ErrNotFound) {
+	if w := s.Write(t.Context(), []store.Write{restore("ann", "11", 8)})[0]; !errors.Is(w.Err,
+		settings.ErrNotFound) {
 		t.Errorf("removed from the log: %+v", w)
 	}
 	isDocument(t, "the current one", write(t, s, restore("ann", "12", 9))[0].Document, 10, `{"n": 6}`)

@@ -25,15 +25,19 @@ func TestNoScans(t *testing.T) {
 			writes = append(writes, replace(t, user, "1", `{}`), restore(user, "2", 1))
 			plain = append(plain, replace(t, user, "plain", `{}`))
 			if i%2 == 0 { // the others keep what they have
-				more = append(more, restore(user, "3", 1), erase(user, "4"), remove(user, "5"), restore(user, "6", 6))
+				more = append(more, restore(user, "3", 1), erase(user, "4"), remove(user, "5"),
+					restore(user, "6", 6))
 			}
-			reads = append(reads, store.Read{User: user}, store.Read{User: user, Version: 1}, store.Read{User: user, History: &store.Page{Limit: 10}})
+			reads = append(reads, store.Read{User: user}, store.Read{User: user, Version: 1},
+				store.Read{User: user, History: &store.Page{Limit: 10}})
 		}
 		write(t, s, writes...)
 		write(t, s, plain...)
 		read(t, s, reads...)
 		read(t, s, store.Read{User: "0/0", Schema: true}, store.Read{User: "0/0", Number: true},
-			store.Read{List: &store.List{Limit: 10, Bytes: 1000, Whole: true}}, store.Read{List: &store.List{Limit: 10, Bytes: 1000, Since: time.Now()}})
+			store.Read{List: &store.List{Limit: 10, Bytes: 1000, Whole: true}}, store.Read{
+				List: &store.List{Limit: 10, Bytes: 1000, Since: time.Now()},
+			})
 		write(t, s, more...)
 		read(t, s, reads...)
 		prune(t, s, conn, store.Retention{})

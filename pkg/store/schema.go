@@ -68,7 +68,8 @@ const isSchema = `coalesce((
 // are; usually the answer is that it is the one that is known.
 func (s *Store) queueSchema(b *pgx.Batch, into **Schema) {
 	known := s.schema.Load()
-	b.Queue(schemaQuery, SchemaUser, known.Version, known.Modified).QueryRow(func(row pgx.Row) error {
+	b.Queue(schemaQuery, SchemaUser, known.Version,
+		known.Modified).QueryRow(func(row pgx.Row) error {
 		var (
 			next  Schema
 			bytes []byte
@@ -101,7 +102,8 @@ func (s *Store) learn(next *Schema, bytes []byte, known *Schema) *Schema {
 	if bytes != nil {
 		var err error
 		if next.compiled, err = anySchema.Schema(bytes); err != nil {
-			next.err = fmt.Errorf("%w: the schema of version %d can't be read by this program: %w", ErrUnavailable, next.Version, err)
+			next.err = fmt.Errorf("%w: the schema of version %d can't be read by this program: %w",
+				ErrUnavailable, next.Version, err)
 		}
 	}
 	s.schema.Store(next)

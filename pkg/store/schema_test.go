@@ -19,12 +19,17 @@ const onlyNumbers = `{"additionalProperties":{"type":"number"},"properties":{"si
 func putSchema(id, schema string) store.Write {
 	return store.Write{
 		User: store.SchemaUser, ID: id, Fingerprint: []byte(schema), Operation: "put-schema",
-		Change: func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(schema)}, nil },
+		Change: func([]byte) (settings.Next, error) {
+			return settings.Next{Document: []byte(schema)}, nil
+		},
 	}
 }
 
 func deleteSchema(id string) store.Write {
-	return store.Write{User: store.SchemaUser, ID: id, Fingerprint: []byte{}, Operation: "delete-schema", Change: settings.Delete}
+	return store.Write{
+		User: store.SchemaUser, ID: id, Fingerprint: []byte{},
+		Operation: "delete-schema", Change: settings.Delete,
+	}
 }
 
 // isRefused fails the test unless each write breaks the schema, alone and together with others.
@@ -70,7 +75,8 @@ func TestSchema(t *testing.T) {
 	// Preconditions come first, deadlines and the like, too.
 	held := replace(t, "bob", "x2", `{"a":"text"}`)
 	held.If = &settings.Condition{Match: &settings.Versions{Listed: []int64{1}}}
-	if got := other.Write(t.Context(), []store.Write{held})[0]; !errors.Is(got.Err, settings.ErrPrecondition) {
+	if got := other.Write(t.Context(), []store.Write{held})[0]; !errors.Is(got.Err,
+		settings.ErrPrecondition) {
 		t.Errorf("with a precondition that doesn't hold: %+v", got)
 	}
 
@@ -88,12 +94,14 @@ func isVersioned(t *testing.T, s *store.Store) {
 	if got := read(t, s, store.Read{User: store.SchemaUser})[0]; got.Version != 2 || !got.Absent {
 		t.Errorf("the deleted schema is %+v", got)
 	}
-	if again := s.Write(t.Context(), []store.Write{putSchema("1", onlyNumbers)})[0]; again.Err != nil || !again.Replayed || again.Version != 1 {
+	if again := s.Write(t.Context(), []store.Write{putSchema("1",
+		onlyNumbers)})[0]; again.Err != nil || !again.Replayed || again.Version != 1 {
 		t.Errorf("the repetition: %+v", again)
 	}
 	late := putSchema("3", `{}`)
 	late.If = &settings.Condition{Match: &settings.Versions{Listed: []int64{1}}}
-	if got := s.Write(t.Context(), []store.Write{late})[0]; !errors.Is(got.Err, settings.ErrPrecondition) || got.Version != 2 {
+	if got := s.Write(t.Context(), []store.Write{late})[0]; !errors.Is(got.Err,
+		settings.ErrPrecondition) || got.Version != 2 {
 		t.Errorf("after another: %+v", got)
 	}
 	if w := write(t, s, putSchema("4", onlyNumbers))[0]; w.Version != 3 {
@@ -111,10 +119,13 @@ func TestReadWithSchema(t *testing.T) {
 	effective := func(want string, version int64) {
 		t.Helper()
 		for _, s := range []*store.Store{s, other} {
-			found := read(t, s, store.Read{User: "ann", Schema: true}, store.Read{User: "ann"}, store.Read{User: "nobody", Schema: true})
+			found := read(t, s, store.Read{User: "ann", Schema: true}, store.Read{User: "ann"},
+				store.Read{User: "nobody", Schema: true})
 			got, err := found[0].Schema.Effective(found[0].Bytes, 1000)
-			if err != nil || string(got) != want || found[0].Schema.Version != version || found[1].Schema != nil || found[2].Schema != found[0].Schema {
-				t.Errorf("%s at %d, %v; want %s at %d", got, found[0].Schema.Version, err, want, version)
+			if err != nil || string(got) != want || found[0].Schema.Version != version ||
+				found[1].Schema != nil || found[2].Schema != found[0].Schema {
+				t.Errorf("%s at %d, %v; want %s at %d", got, found[0].Schema.Version, err, want,
+					version)
 			}
 			if found[0].Schema.Modified.IsZero() != (version == 0) {
 				t.Errorf("of %v", found[0].Schema.Modified)
@@ -135,7 +146,8 @@ func TestSchemaOfTomorrow(t *testing.T) {
 	s, _ := open(t)
 	write(t, s, replace(t, "ann", "1", `{}`), putSchema("1", `{"type":"quantum"}`))
 	for _, w := range []store.Write{replace(t, "ann", "2", `{}`), replace(t, "new", "1", `{}`)} {
-		if got := s.Write(t.Context(), []store.Write{w})[0]; !errors.Is(got.Err, store.ErrUnavailable) {
+		if got := s.Write(t.Context(), []store.Write{w})[0]; !errors.Is(got.Err,
+			store.ErrUnavailable) {
 			t.Errorf("%s: %+v", w.User, got)
 		}
 	}
@@ -184,7 +196,10 @@ func TestSchemaHoldsAtOnce(t *testing.T) {
 		})
 	}
 	for n := 0; n < 4*rounds; {
-		for _, w := range []store.Write{putSchema(fmt.Sprint("put ", n), onlyNumbers), deleteSchema(fmt.Sprint("delete ", n))} {
+		for _, w := range []store.Write{
+			putSchema(fmt.Sprint("put ", n), onlyNumbers),
+			deleteSchema(fmt.Sprint("delete ", n)),
+		} {
 			now.Store(&moment{number: n + 1})
 			write(t, s, w)
 			now.Store(&moment{number: n + 2, strict: w.Operation == "put-schema", idle: true})
@@ -254,7 +269,8 @@ func TestRefusedAfterLost(t *testing.T) {
 		if !lost && attempt < 10 {
 			continue
 		}
-		if !errors.Is(got.Err, store.ErrOutcomeUnknown) || !errors.Is(got.Err, settings.ErrViolation) {
+		if !errors.Is(got.Err, store.ErrOutcomeUnknown) ||
+			!errors.Is(got.Err, settings.ErrViolation) {
 			t.Errorf("%+v, want it to be unknown whether it was applied", got)
 		}
 		return

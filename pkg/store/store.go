@@ -93,10 +93,11 @@ func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 	config.MaxConnLifetimeJitter = 5 * time.Minute
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	for name, value := range map[string]string{
-		"application_name":                    "outset-worker",
-		"client_encoding":                     "UTF8",
-		"default_transaction_isolation":       "read committed",
-		"synchronous_commit":                  "on", // acknowledged means durable, whatever the server's default
+		"application_name":              "outset-worker",
+		"client_encoding":               "UTF8",
+		"default_transaction_isolation": "read committed",
+		// acknowledged means durable, whatever the server's default
+		"synchronous_commit":                  "on",
 		"timezone":                            "UTC",
 		"lock_timeout":                        milliseconds(lockTimeout),
 		"statement_timeout":                   milliseconds(statementTimeout),

@@ -46,7 +46,10 @@ func onWire(t *testing.T, address string) (*wire, string) {
 		}
 	})
 	t.Cleanup(func() { _ = listener.Close(); serving.Wait() })
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(config.User, config.Password), Host: listener.Addr().String(), Path: config.Database, RawQuery: "sslmode=disable"}
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(config.User, config.Password),
+		Host: listener.Addr().String(), Path: config.Database, RawQuery: "sslmode=disable",
+	}
 	return w, u.String()
 }
 

@@ -63,7 +63,8 @@ type pass struct {
 var passes = []pass{
 	{rows: "for update skip locked"},
 	{rows: "for update"}, // up to lockTimeout
-	{rows: "for update skip locked", setting: "set local lock_timeout = '" + milliseconds(shortLockTimeout) + "'", halve: true},
+	{rows: "for update skip locked", setting: "set local lock_timeout = '" +
+		milliseconds(shortLockTimeout) + "'", halve: true},
 }
 
 // errHeld is the outcome of an operation whose row was passed over, or for which a transaction had
@@ -110,8 +111,14 @@ func (b *batch) held() *batch {
 func (b *batch) halves() [2]*batch {
 	n := len(b.writes) / 2
 	return [2]*batch{
-		{store: b.store, writes: b.writes[:n], outcomes: b.outcomes[:n], unknown: b.unknown, most: b.most},
-		{store: b.store, writes: b.writes[n:], outcomes: b.outcomes[n:], unknown: b.unknown, most: b.most},
+		{
+			store: b.store, writes: b.writes[:n], outcomes: b.outcomes[:n], unknown: b.unknown,
+			most: b.most,
+		},
+		{
+			store: b.store, writes: b.writes[n:], outcomes: b.outcomes[n:], unknown: b.unknown,
+			most: b.most,
+		},
 	}
 }
 
@@ -191,7 +198,8 @@ func (b *batch) transact(ctx context.Context, p pass) error {
 // That one may have been in time and yet have its turn at the row; it may have been the erasure;
 // and it was held to an earlier schema.
 func undecided(refusal error) bool {
-	return errors.Is(refusal, ErrExpired) || errors.Is(refusal, ErrUnavailable) || errors.Is(refusal, settings.ErrViolation)
+	return errors.Is(refusal, ErrExpired) || errors.Is(refusal, ErrUnavailable) ||
+		errors.Is(refusal, settings.ErrViolation)
 }
 
 // idle is what Postgres reports of a connection that is in no transaction.

@@ -105,7 +105,9 @@ func TestNeighboursOfABadOne(t *testing.T) {
 	for i := range 20 {
 		writes = append(writes, replace(t, fmt.Sprint("user", i), "id", `{"n":1}`))
 	}
-	writes[7] = changing(writes[7], func([]byte) (settings.Next, error) { return settings.Next{}, refused })
+	writes[7] = changing(writes[7], func([]byte) (settings.Next, error) {
+		return settings.Next{}, refused
+	})
 	writes[13] = changing(writes[13], func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(`{"not json`)}, nil })
 	for i, w := range s.Write(t.Context(), writes) {
 		switch i {
@@ -114,7 +116,8 @@ func TestNeighboursOfABadOne(t *testing.T) {
 				t.Errorf("write 7: %+v", w)
 			}
 		case 13:
-			if w.Err == nil || errors.Is(w.Err, store.ErrUnavailable) || errors.Is(w.Err, store.ErrOutcomeUnknown) {
+			if w.Err == nil || errors.Is(w.Err, store.ErrUnavailable) ||
+				errors.Is(w.Err, store.ErrOutcomeUnknown) {
 				t.Errorf("write 13: %+v", w)
 			}
 		default:

@@ -69,7 +69,9 @@ func run(tests func() int, options []goleak.Option) int {
 
 // IgnoreServer is for goleak in a single test, where the server is rightly still running.
 func IgnoreServer() goleak.Option {
-	return goleak.IgnoreAnyFunction("github.com/outset-settings/outset/internal/localpg.(*process).live")
+	return goleak.IgnoreAnyFunction(
+		"github.com/outset-settings/outset/internal/localpg.(*process).live",
+	)
 }
 
 // ForTest returns the connection string of a new, empty database (UTF8, locale C). It is dropped,
@@ -145,7 +147,9 @@ func start() {
 		if shared.dir, shared.err = makeDir(parent, serverPrefix); shared.err != nil {
 			continue
 		}
-		shared.server, shared.err = localpg.Start(ctx, localpg.Options{Dir: shared.dir, Throwaway: true})
+		shared.server, shared.err = localpg.Start(ctx, localpg.Options{
+			Dir: shared.dir, Throwaway: true,
+		})
 		if !errors.Is(shared.err, localpg.ErrUnreachable) {
 			return
 		}
@@ -186,7 +190,8 @@ func databaseName(test string, n int64) string {
 // locked, but for the moment between their making and their locking.
 func sweep(ctx context.Context, parent string) {
 	const older = time.Minute
-	dirs, _ := filepath.Glob(filepath.Join(parent, serverPrefix+"*")) // a TMPDIR with *? is not swept
+	// a TMPDIR with *? is not swept
+	dirs, _ := filepath.Glob(filepath.Join(parent, serverPrefix+"*"))
 	for _, dir := range dirs {
 		info, err := os.Lstat(dir)
 		if err != nil || time.Since(info.ModTime()) < older {

@@ -40,7 +40,8 @@ func TestNameThatIsNoIdentifier(t *testing.T) {
 	t.Run(`it's "odd" / 日本 and `+strings.Repeat("long ", 30), func(t *testing.T) {
 		t.Parallel()
 		var name string
-		if err := pgtest.Connect(t, pgtest.ForTest(t)).QueryRow(t.Context(), "select current_database()").Scan(&name); err != nil {
+		if err := pgtest.Connect(t, pgtest.ForTest(t)).QueryRow(t.Context(),
+			"select current_database()").Scan(&name); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasPrefix(name, "testnamethatisnoidentifier_it_s__odd") {
@@ -76,10 +77,12 @@ func TestNothingIsLeft(t *testing.T) {
 	for how, want := range map[string]string{"fail": "as asked", "leak": "goroutines left"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestFailing$")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v",
+				"-test.run=^TestFailing$")
 			cmd.Env = append(os.Environ(), fail+"="+how)
 			out, err := cmd.CombinedOutput()
-			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), want) {
+			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 ||
+				!strings.Contains(string(out), want) {
 				t.Errorf("%v\n%s", err, out)
 			}
 			_, after, ok := strings.Cut(string(out), "URL ")
