@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/outset-settings/outset/internal/testlog"
 )
 
 // TestInterruptedInput: whoever has begun to type settings may stop. Nothing is asked then.
@@ -28,7 +30,7 @@ func TestInterruptedInput(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _, _ = r.Close(), w.Close() }()
-			var stderr notebook
+			var stderr testlog.Buffer
 			c := exec.CommandContext(t.Context(), os.Args[0], strings.Fields(args)...)
 			c.Env, c.Stdin, c.Stderr = env("OUTSET_URL=http://127.0.0.1:1"), r, &stderr
 			if err := c.Start(); err != nil {

@@ -3,19 +3,18 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/testlog"
 )
 
 // asProgram makes this test binary the program itself: a process of its own that can be stopped and
@@ -30,28 +29,10 @@ func TestMain(m *testing.M) {
 	pgtest.Main(m)
 }
 
-// notebook is what a process writes, readable meanwhile.
-type notebook struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (n *notebook) Write(p []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.b.Write(p)
-}
-
-func (n *notebook) String() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.b.String()
-}
-
 // process is a running outset.
 type process struct {
 	cmd            *exec.Cmd
-	stdout, stderr notebook
+	stdout, stderr testlog.Buffer
 	started        time.Time
 	ended          chan struct{}
 	code           int // once ended is closed; -1: killed by a signal

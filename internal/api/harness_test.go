@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/api"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/testlog"
 	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
@@ -42,7 +42,7 @@ type system struct {
 	base     string // the API's URL
 	client   *http.Client
 	database string // made when the first worker needs it
-	log      *lockedBuffer
+	log      *testlog.Buffer
 }
 
 var apiConfig = api.Config{
@@ -74,7 +74,7 @@ func newSystem(t testing.TB, config api.Config, change ...func(*server.Options))
 	for _, f := range change {
 		f(&options)
 	}
-	s := &system{t: t, log: &lockedBuffer{}}
+	s := &system{t: t, log: &testlog.Buffer{}}
 	s.nats = natstest.RunServer(&options)
 	t.Cleanup(s.nats.WaitForShutdown)
 	t.Cleanup(s.nats.Shutdown)
@@ -248,24 +248,6 @@ func eventually(t testing.TB, what string, condition func() bool) {
 			t.Fatal("in vain waited until", what)
 		}
 	}
-}
-
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // restartNATS starts a new server where one was.

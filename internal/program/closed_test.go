@@ -8,6 +8,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/outset-settings/outset/internal/testlog"
 )
 
 // TestClosedForGood: after an error that NATS takes for final the program's context ends, and
@@ -32,9 +34,9 @@ func TestClosedForGood(t *testing.T) {
 			}
 		}
 	}()
-	var log notebook
+	var log testlog.Buffer
 	ctx, whenClosed := UntilClosed(t.Context())
-	nc, err := NATS{URL: "nats://" + listener.Addr().String()}.Connect("test", log.logger(),
+	nc, err := NATS{URL: "nats://" + listener.Addr().String()}.Connect("test", log.Logger(),
 		whenClosed)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +53,7 @@ func TestClosedByUs(t *testing.T) {
 	t.Parallel()
 	addr := freeAddr(t)
 	startServer(t, addr)
-	var log notebook
+	var log testlog.Buffer
 	parent, cancel := context.WithCancel(t.Context())
 	ctx, whenClosed := UntilClosed(parent)
 	nc := connect(t, addr, &log, whenClosed)

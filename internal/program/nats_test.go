@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/outset-settings/outset/internal/testlog"
 )
 
 // freeAddr returns an address that a server can take, leave and take again. The range is below the
@@ -55,9 +57,9 @@ func stopServer(s *server.Server) {
 	s.WaitForShutdown()
 }
 
-func connect(t *testing.T, addr string, log *notebook, more ...nats.Option) *nats.Conn {
+func connect(t *testing.T, addr string, log *testlog.Buffer, more ...nats.Option) *nats.Conn {
 	t.Helper()
-	nc, err := NATS{URL: "nats://" + addr}.Connect("test", log.logger(), more...)
+	nc, err := NATS{URL: "nats://" + addr}.Connect("test", log.Logger(), more...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +102,7 @@ func first(t *testing.T, nc *nats.Conn, sub *nats.Subscription, text string) str
 func TestServerComesLater(t *testing.T) {
 	t.Parallel()
 	addr := freeAddr(t)
-	var log notebook
+	var log testlog.Buffer
 	nc := connect(t, addr, &log)
 	if nc.IsConnected() || !strings.Contains(log.String(), "NATS is not there yet") {
 		t.Errorf("connected %v, log %s", nc.IsConnected(), &log)
@@ -123,7 +125,7 @@ func TestServerComesAgain(t *testing.T) {
 	t.Parallel()
 	addr := freeAddr(t)
 	s := startServer(t, addr)
-	var log notebook
+	var log testlog.Buffer
 	nc := connect(t, addr, &log)
 	sub, err := nc.SubscribeSync("news")
 	if err != nil {
@@ -162,7 +164,7 @@ func TestServerComesAgain(t *testing.T) {
 // that is frozen a client knows after two pings. To measure that would take as long.
 func TestLossIsNoticedSoon(t *testing.T) {
 	t.Parallel()
-	var log notebook
+	var log testlog.Buffer
 	o := connect(t, freeAddr(t), &log).Opts
 	if wait := o.ReconnectWait + o.ReconnectJitter; wait > 500*time.Millisecond {
 		t.Errorf("%v between two attempts", wait)
@@ -176,7 +178,7 @@ func TestLossIsNoticedSoon(t *testing.T) {
 func TestPasswordComesLater(t *testing.T) {
 	t.Parallel()
 	addr := freeAddr(t)
-	var log notebook
+	var log testlog.Buffer
 	password := func(p string) func(*server.Options) {
 		return func(o *server.Options) { o.Username, o.Password = "worker", p }
 	}
@@ -197,7 +199,7 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 	addr := freeAddr(t)
 	password := func(o *server.Options) { o.Username, o.Password = "worker", secret }
 	s := startServer(t, addr, password)
-	var log notebook
+	var log testlog.Buffer
 	nc := connect(t, "worker:"+secret+"@"+addr, &log)
 	eventually(t, "it is connected", nc.IsConnected)
 	stopServer(s)
@@ -213,9 +215,9 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 
 func TestImpossibleURL(t *testing.T) {
 	t.Parallel()
-	var log notebook
+	var log testlog.Buffer
 	for _, u := range []string{"nats://[::1", "nats://127.0.0.1:port", "nats://a b"} {
-		nc, err := NATS{URL: u}.Connect("test", log.logger())
+		nc, err := NATS{URL: u}.Connect("test", log.Logger())
 		if err == nil {
 			nc.Close()
 			t.Errorf("%s: tried for ever", u)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/outset-settings/outset/internal/testlog"
 	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
@@ -103,7 +104,7 @@ func TestFailuresAreCounted(t *testing.T) {
 		gate: make(chan struct{}), err: fmt.Errorf("%w: password is secret", store.ErrUnavailable),
 	}
 	close(fake.gate)
-	var log lockedBuffer
+	var log testlog.Buffer
 	startLogging(t, nc, fake, config, slog.New(slog.NewTextHandler(&log, nil)))
 
 	o := read("ann")

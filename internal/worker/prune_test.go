@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outset-settings/outset/internal/testlog"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -57,7 +58,7 @@ func TestPruneStops(t *testing.T) {
 		close(ended)
 		return 0, 0, ctx.Err()
 	}
-	var log lockedBuffer
+	var log testlog.Buffer
 	_, stop := startLogging(t, nc, fake, config, slog.New(slog.NewTextHandler(&log, nil)))
 	<-begun
 	answered := make(chan messages.Reply)
@@ -92,7 +93,7 @@ func TestPruneFails(t *testing.T) {
 		steps.Add(1)
 		return 0, 0, errors.New("relation settings_log is on holiday")
 	}}
-	var log lockedBuffer
+	var log testlog.Buffer
 	_, stop := startLogging(t, nc, fake, config, slog.New(slog.NewTextHandler(&log, nil)))
 	eventually(t, "the failure is logged", func() bool {
 		return strings.Contains(log.String(), "on holiday")
