@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -38,7 +37,7 @@ const (
 // and one goroutine, and a watcher has a goroutine only while there is something to write.
 type hub struct {
 	nc        *nats.Conn
-	reads     *batch.Batcher[*messages.Operation, messages.Result]
+	reads     reader
 	heartbeat time.Duration
 	timeout   time.Duration // of a read
 	most      int           // watchers
@@ -56,10 +55,14 @@ type hub struct {
 	watchers int
 }
 
+// reader has operations done that read, as the queue does.
+type reader interface {
+	Go(o *messages.Operation, done func(messages.Result, error)) error
+}
+
 // newHub returns a hub that works until its close.
 func newHub(ctx context.Context, nc *nats.Conn,
-	reads *batch.Batcher[*messages.Operation, messages.Result], config Config,
-	log *slog.Logger,
+	reads reader, config Config, log *slog.Logger,
 ) *hub {
 	ctx, cancel := context.WithCancel(ctx)
 	h := &hub{

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -198,27 +197,23 @@ func (s *Server) writeAll(operations []*messages.Operation) []messages.Result {
 func (s *Server) writeOnce(
 	operations []*messages.Operation, places []int, results []messages.Result,
 ) {
-	var under sync.WaitGroup
-	for _, n := range places {
+	attempts := make([]*messages.Operation, len(places))
+	for i, n := range places {
 		o := *operations[n] // one that was given up may still be looked at
-		doubt := results[n].Kind == messages.KindOutcomeUnknown
-		if o.Deadline = time.Now().Add(s.config.RequestTimeout).UnixMilli(); !doubt {
+		o.Deadline = time.Now().Add(s.config.RequestTimeout).UnixMilli()
+		if results[n].Kind != messages.KindOutcomeUnknown {
 			o.Issued = time.Now().UnixMicro()
 			operations[n].Issued = o.Issued
 		}
-		under.Add(1)
-		done := func(r messages.Result, err error) {
-			if r = resultOf(r, err); doubt && r.Kind != "" {
-				r.Kind = messages.KindOutcomeUnknown // the attempt before may be applied yet
-			}
-			results[n] = r
-			under.Done()
-		}
-		if err := s.queue.writes.Go(&o, done); err != nil {
-			done(messages.Result{}, err)
-		}
+		attempts[i] = &o
 	}
-	under.Wait()
+	for i, r := range s.queue.WriteAll(attempts) {
+		n := places[i]
+		if results[n].Kind == messages.KindOutcomeUnknown && r.Kind != "" {
+			r.Kind = messages.KindOutcomeUnknown // the attempt before may be applied yet
+		}
+		results[n] = r
+	}
 }
 
 // mayGoBetter tells whether a write that failed so may go better in a moment, or was done.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"time"
 
 	"github.com/outset-settings/outset/pkg/messages"
@@ -13,7 +14,7 @@ import (
 // error is a problem.
 func (s *Server) part(o messages.Operation) (messages.Result, error) {
 	o.Deadline = time.Now().Add(s.config.RequestTimeout).UnixMilli()
-	r := s.queue.part(&o)
+	r := s.queue.Part(&o)
 	if r.Kind != "" {
 		return r, problem{kind: r.Kind, detail: r.Detail}
 	}
@@ -41,5 +42,13 @@ func (s *Server) eachPart(o messages.Operation, use func(*messages.Result) error
 		list := *o.List // what was sent stays as it was
 		list.After = r.Next
 		o.List = &list
+	}
+}
+
+// wait waits for d, or until ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }

@@ -39,7 +39,7 @@ func (s *Server) putSchema(c *fiber.Ctx) error {
 		return err
 	case try:
 		return s.trySchema(c, schema)
-	case s.queue.pool.anyOlder(messages.ActionPutSchema):
+	case !s.queue.AllKnow(messages.ActionPutSchema):
 		return problem{
 			kind:   messages.KindUnavailable,
 			detail: "workers of an older version are running, and would not hold documents to it; upgrade them first",

@@ -2,9 +2,8 @@
 // the queue, and their results into answers. It keeps no state and knows no
 // database, so any number of APIs may run side by side.
 //
-// The way of a request: routes (here) → a handler → queue (batches) → ask (one
-// NATS request for a batch, with its repetitions) → and back, where problem.go
-// turns a failure's kind into a status.
+// The way of a request: routes (here) → a handler → internal/queue, which asks the workers → and
+// back, where problem.go turns a failure's kind into a status.
 package api
 
 import (
@@ -27,6 +26,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
+	"github.com/outset-settings/outset/internal/queue"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -107,7 +107,7 @@ type Server struct {
 	log      *slog.Logger
 	app      *fiber.App
 	handle   fasthttp.RequestHandler // the app's
-	queue    *queue
+	queue    *queue.Queue
 	hub      *hub
 	streams  streams
 	persists time.Duration // how long streams try to get on: persistence but in tests
@@ -221,13 +221,15 @@ func (s *Server) routes() *fiber.App {
 func (s *Server) Run(ctx context.Context) error {
 	watch, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
-	queue, err := newQueue(watch, s.nc, s.config, s.log)
+	q, err := queue.New(watch, s.nc, queue.Config{
+		WorkerGrace: s.config.WorkerGrace, Size: s.config.APIQueueSize,
+	}, s.log)
 	if err != nil {
 		_ = s.listener.Close()
 		return fmt.Errorf("subscribing: %w", err)
 	}
-	s.queue = queue
-	s.hub = newHub(watch, s.nc, queue.reads, s.config, s.log)
+	s.queue = q
+	s.hub = newHub(watch, s.nc, q, s.config, s.log)
 	defer s.hub.close()
 
 	served := make(chan error, 1)
@@ -239,7 +241,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	select {
 	case err := <-served:
-		return errors.Join(fmt.Errorf("serving HTTP: %w", err), queue.close(ctx))
+		return errors.Join(fmt.Errorf("serving HTTP: %w", err), q.Close(ctx))
 	case <-ctx.Done():
 	}
 
@@ -272,7 +274,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 func (s *Server) closeQueue(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	return s.queue.close(ctx)
+	return s.queue.Close(ctx)
 }
 
 // Ready returns nil if requests can be served: NATS is connected and a worker answers.
@@ -280,7 +282,7 @@ func (s *Server) Ready(ctx context.Context) error {
 	if s.stopping.Load() {
 		return errors.New("stopping")
 	}
-	return findWorker(ctx, s.nc)
+	return queue.Ready(ctx, s.nc)
 }
 
 func (s *Server) alive(c *fiber.Ctx) error { return c.SendString("ok\n") }

@@ -140,7 +140,7 @@ func (s *Server) readOf(c *fiber.Ctx, o messages.Operation) error {
 // fetch has an operation that reads done.
 func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, error) {
 	o.RequestID, o.Deadline = requestID(c), s.deadline(c)
-	r := s.queue.read(&o)
+	r := s.queue.Read(&o)
 	if r.Kind != "" {
 		return r, problem{kind: r.Kind, detail: r.Detail}
 	}

@@ -67,7 +67,7 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 		}
 		o.ID = id.String()
 	}
-	r := s.queue.write(&o)
+	r := s.queue.Write(&o)
 	switch r.Kind {
 	case "":
 		if r.Replayed && key != "" {

@@ -1,4 +1,4 @@
-package api
+package queue
 
 import (
 	"context"
@@ -180,9 +180,9 @@ func (p *pool) count(ctx context.Context, inbox string, pongs <-chan *nats.Msg) 
 	}
 }
 
-// findWorker returns nil if NATS is connected and a worker answers that knows all
+// Ready returns nil if NATS is connected and a worker answers that knows all
 // actions. While only older ones do, an API that is replacing an older one isn't ready.
-func findWorker(ctx context.Context, nc *nats.Conn) error {
+func Ready(ctx context.Context, nc *nats.Conn) error {
 	if !nc.IsConnected() {
 		return errors.New("NATS is not connected")
 	}

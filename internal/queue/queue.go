@@ -1,9 +1,16 @@
-package api
+// Package queue asks the workers: it puts operations together into batches, sends each batch as one
+// NATS message to the workers' queue group, and repeats what has no answer yet where that is safe.
+//
+// The way of an operation: [Queue] (queue.go) → a batch of internal/batch → ask.go, which sends it,
+// and sends it again → requester.go, a request of NATS. What is known of the workers is in
+// workers.go. Every failure is a [messages.Kind] in the result.
+package queue
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,17 +40,29 @@ const (
 	maxLate  = 64
 )
 
-// queue is where operations wait for a place in a NATS message. Parts of listings travel alone:
-// what they bring back fills a message, and would push others out of the reply.
-type queue struct {
-	reads, writes, parts *batch.Batcher[*messages.Operation, messages.Result]
-	pool                 *pool
+// Config has the limits of a queue.
+type Config struct {
+	// WorkerGrace is how long after the last sign of a worker operations wait for another; past it
+	// they are refused at once.
+	WorkerGrace time.Duration
+	// Size is how many operations wait for a batch, reads and writes each; what exceeds it is
+	// refused.
+	Size int
 }
 
-func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logger) (*queue, error) {
+// Queue is where operations wait for a batch. Its methods are safe for concurrent use.
+type Queue struct {
+	pool                 *pool
+	reads, writes, parts *batcher
+}
+
+type batcher = batch.Batcher[*messages.Operation, messages.Result]
+
+// New returns a queue that counts the workers until ctx ends. It is to be closed.
+func New(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logger) (*Queue, error) {
 	p := &pool{nc: nc, grace: config.WorkerGrace, members: make(map[string]member)}
 	mail := &mailroom{nc: nc}
-	q := &queue{
+	q := &Queue{
 		pool:  p,
 		reads: newBatcher(ctx, config, batchOperations, asker{mail, p, messages.ReadSubject, log}),
 		writes: newBatcher(ctx, config, batchOperations, asker{
@@ -59,13 +78,11 @@ func newQueue(ctx context.Context, nc *nats.Conn, config Config, log *slog.Logge
 	})
 }
 
-func newBatcher(ctx context.Context, config Config, most int,
-	a asker,
-) *batch.Batcher[*messages.Operation, messages.Result] {
+func newBatcher(ctx context.Context, config Config, most int, a asker) *batcher {
 	return batch.New(ctx, batch.Options[*messages.Operation]{
 		Lanes: minLanes,
 		Batch: batch.Size{Count: most, Bytes: batchBytes},
-		Queue: batch.Size{Count: config.APIQueueSize, Bytes: queueBytes},
+		Queue: batch.Size{Count: config.Size, Bytes: queueBytes},
 		Of: func(o *messages.Operation) batch.Size {
 			return batch.Size{Count: 1, Bytes: o.Size()}
 		},
@@ -75,26 +92,47 @@ func newBatcher(ctx context.Context, config Config, most int,
 	}, a.ask)
 }
 
-func (q *queue) read(o *messages.Operation) messages.Result { return doRead(q.reads, o) }
+// Read has an operation done that reads.
+func (q *Queue) Read(o *messages.Operation) messages.Result { return read(q.reads, o) }
 
-func (q *queue) part(o *messages.Operation) messages.Result { return doRead(q.parts, o) }
+// Part has one part of a listing done. It travels alone: what it brings back fills a message, and
+// would push others out of the reply.
+func (q *Queue) Part(o *messages.Operation) messages.Result { return read(q.parts, o) }
 
-func doRead(b *batch.Batcher[*messages.Operation, messages.Result],
-	o *messages.Operation,
-) messages.Result {
-	r := do(b, o)
+func read(b *batcher, o *messages.Operation) messages.Result {
+	r := resultOf(b.Do(o))
 	if r.Kind == messages.KindOutcomeUnknown {
 		r.Kind = messages.KindUnavailable // a read has no outcome to wonder about
 	}
 	return r
 }
 
-func (q *queue) write(o *messages.Operation) messages.Result { return do(q.writes, o) }
+// Write has an operation done that writes. The operation may still be read after that, where the
+// outcome is unknown.
+func (q *Queue) Write(o *messages.Operation) messages.Result { return resultOf(q.writes.Do(o)) }
 
-func do(b *batch.Batcher[*messages.Operation, messages.Result],
-	o *messages.Operation,
-) messages.Result {
-	return resultOf(b.Do(o))
+// WriteAll has writes done side by side, and returns the result of each at its index.
+func (q *Queue) WriteAll(operations []*messages.Operation) []messages.Result {
+	results := make([]messages.Result, len(operations))
+	var underWay sync.WaitGroup
+	for i, o := range operations {
+		underWay.Add(1)
+		done := func(r messages.Result, err error) {
+			results[i] = resultOf(r, err)
+			underWay.Done()
+		}
+		if err := q.writes.Go(o, done); err != nil {
+			done(messages.Result{}, err)
+		}
+	}
+	underWay.Wait()
+	return results
+}
+
+// Go has an operation done that reads, and returns. When it returns nil, done is called exactly
+// once, on another goroutine, and must not block.
+func (q *Queue) Go(o *messages.Operation, done func(messages.Result, error)) error {
+	return q.reads.Go(o, done)
 }
 
 // resultOf is the result of a call, or what its error means.
@@ -115,6 +153,11 @@ func resultOf(r messages.Result, err error) messages.Result {
 	}
 }
 
-func (q *queue) close(ctx context.Context) error {
+// AllKnow tells whether no worker is known to be too old for the action.
+func (q *Queue) AllKnow(action messages.Action) bool { return !q.pool.anyOlder(action) }
+
+// Close refuses new operations, and returns when those that were taken have their results. When
+// ctx ends first it gives up on them, and returns its error.
+func (q *Queue) Close(ctx context.Context) error {
 	return errors.Join(q.reads.Close(ctx), q.writes.Close(ctx), q.parts.Close(ctx))
 }
