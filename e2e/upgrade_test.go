@@ -95,7 +95,7 @@ func TestUpgrade(t *testing.T) {
 		{workers.young, late, messages.Result{Version: 2}},
 		{workers.old, late, messages.Result{Version: 2, Replayed: true}},
 	} {
-		s.do(replaced(ctx, queue, messages.Named(messages.WriteSubject, repeat.where), repeat.o,
+		s.do(replaced(ctx, queue, messages.WorkerSubject(messages.WriteSubject, repeat.where), repeat.o,
 			repeat.want))
 	}
 	s.do(s.eachOf(pioneers, func(i int) error {

@@ -44,7 +44,7 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 	}
 	o := messages.Operation{Action: messages.ActionReadNumber, User: user}
 	if whole {
-		o.Action = messages.ActionReadState
+		o.Action = messages.ActionRead
 	}
 	r, err := s.fetch(c, o)
 	if err != nil {

@@ -354,10 +354,10 @@ func TestEventsAfterTrouble(t *testing.T) {
 	src.mu.Lock()
 	src.down = true
 	src.mu.Unlock()
-	before := src.asked(messages.ActionReadState)
+	before := src.asked(messages.ActionRead)
 	src.tell("42", src.set("42", 1, `{"a":1}`))
 	eventually(t, "the document was asked for", func() bool {
-		return src.asked(messages.ActionReadState) > before
+		return src.asked(messages.ActionRead) > before
 	})
 	src.mu.Lock()
 	src.down = false
@@ -389,7 +389,7 @@ func TestEventsRepeat(t *testing.T) {
 	src.mu.Unlock()
 	src.tell("42", src.set("42", 1, `{"a":1}`))
 	eventually(t, "the document was asked for", func() bool {
-		return src.asked(messages.ActionReadState) > 1
+		return src.asked(messages.ActionRead) > 1
 	})
 	src.mu.Lock()
 	src.down = false

@@ -25,7 +25,7 @@ func (s *Server) exportUsers(c *fiber.Ctx) error {
 	}
 	e := &export{server: s, rest: messages.Operation{
 		Action: messages.ActionListUsers, RequestID: requestID(c), List: &messages.Listing{
-			Limit: messages.MaxUsers, Whole: true,
+			Limit: messages.MaxUsers, Documents: true,
 		},
 	}}
 	// Here, so that what goes wrong at once is an ordinary answer.

@@ -58,7 +58,7 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 			break
 		}
 		answer.Versions = append(answer.Versions, historyVersion{
-			e.Version, time.UnixMilli(e.Time).UTC(), e.Operation, e.Size,
+			e.Version, time.UnixMilli(e.Time).UTC(), e.Action, e.Size,
 		})
 	}
 	return c.JSON(answer)

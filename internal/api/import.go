@@ -107,7 +107,7 @@ func (i *importing) apply(out *lines, window []importLine) error {
 		r := results[n]
 		switch {
 		case operations[n] == nil:
-		case mayGoBetter(r.Kind):
+		case r.Kind.Retryable():
 			undecided++
 		default:
 			decided++
@@ -186,7 +186,7 @@ func (s *Server) writeAll(operations []*messages.Operation) []messages.Result {
 	}
 	for began := time.Now(); ; wait(context.Background(), persistencePause) {
 		s.writeOnce(operations, open, results)
-		open = slices.DeleteFunc(open, func(n int) bool { return !mayGoBetter(results[n].Kind) })
+		open = slices.DeleteFunc(open, func(n int) bool { return !results[n].Kind.Retryable() })
 		if len(open) == 0 || s.stopping.Load() || time.Since(began) > s.persists {
 			return results
 		}
@@ -209,12 +209,9 @@ func (s *Server) writeOnce(
 	}
 	for i, r := range s.queue.WriteAll(attempts) {
 		n := places[i]
-		if results[n].Kind == messages.KindOutcomeUnknown && r.Kind != "" {
-			r.Kind = messages.KindOutcomeUnknown // the attempt before may be applied yet
+		if results[n].Kind == messages.KindOutcomeUnknown {
+			r.Kind = r.Kind.AfterUnknown()
 		}
 		results[n] = r
 	}
 }
-
-// mayGoBetter tells whether a write that failed so may go better in a moment, or was done.
-func mayGoBetter(k messages.Kind) bool { return k.Temporary() || k == messages.KindOutcomeUnknown }

@@ -9,16 +9,13 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// older answers as a worker of the first generation: it knows ActionReplace only.
+// older answers as a worker that knows no action beyond ActionReplace.
 func older(r messages.Request) *messages.Reply {
 	reply := messages.Reply{Worker: "older"}
 	for _, o := range r.Operations {
 		result := messages.Result{Version: 1}
 		if o.Action > messages.ActionReplace {
-			result = messages.Result{
-				Kind:   messages.KindMalformed,
-				Detail: fmt.Sprintf("action %d is unknown to this worker", o.Action),
-			}
+			result = messages.Result{Kind: messages.KindUnknownAction}
 		}
 		reply.Results = append(reply.Results, result)
 	}
@@ -42,7 +39,7 @@ func TestOlderWorkers(t *testing.T) {
 	for i := range 30 {
 		wg.Go(func() {
 			path := fmt.Sprintf("/user/u%d/settings", i)
-			if a := s.do(http.MethodPut, path, `{}`, isJSON, "If-Match: *"); a.status != http.StatusPreconditionFailed {
+			if a := s.do(http.MethodPatch, path, `{}`, isMerge, "If-Match: *"); a.status != http.StatusPreconditionFailed {
 				t.Errorf("a precondition that doesn't hold: %+v", a)
 			}
 			if a := s.do(http.MethodPatch, path, `{"a":1}`, isMerge); a.status != http.StatusOK || a.body != `{"a":1}` {

@@ -19,7 +19,7 @@ const maxTrials = 2
 const maxExamples = 10
 
 // ofSchema tells whether an operation is about the schema and no user's document.
-func ofSchema(o *messages.Operation) bool { return o.User == "" }
+func ofSchema(o *messages.Operation) bool { return o.Action.Scope() == messages.ScopeSchema }
 
 // getSchema answers the schema, byte for byte as it was put.
 func (s *Server) getSchema(c *fiber.Ctx) error {

@@ -182,7 +182,7 @@ func TestSchemaWaitsForOlderWorkers(t *testing.T) {
 		return srv
 	}
 	service(messages.LastAction)
-	old := service(messages.ActionReadState)
+	old := service(messages.ActionPutSchema - 1)
 	put := func() answer { return s.do(http.MethodPut, "/schema", `{}`, isJSON) }
 	eventually(t, "the older worker is counted", func() bool {
 		return put().status == http.StatusServiceUnavailable

@@ -29,11 +29,8 @@ func (s *Server) getSettings(c *fiber.Ctx) error {
 		return err
 	}
 	o := messages.Operation{Action: messages.ActionRead}
-	switch {
-	case effective:
+	if effective {
 		o.Action = messages.ActionReadEffective
-	case conditional(c):
-		o.Action = messages.ActionReadState
 	}
 	return s.read(c, o)
 }

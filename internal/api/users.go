@@ -40,7 +40,7 @@ func (s *Server) getUsers(c *fiber.Ctx) error {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		if body, err = appendUser(body, &r.Users[i], list.Whole); err != nil {
+		if body, err = appendUser(body, &r.Users[i], list.Documents); err != nil {
 			return err
 		}
 	}
@@ -69,7 +69,7 @@ func listingOf(c *fiber.Ctx) (list messages.Listing, err error) {
 	if list.Since, err = sinceOf(c); err != nil {
 		return list, err
 	}
-	list.Whole, err = includesSettings(c)
+	list.Documents, err = includesSettings(c)
 	return list, err
 }
 

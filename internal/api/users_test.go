@@ -77,7 +77,7 @@ func TestUsersPages(t *testing.T) {
 		t.Errorf("seen: %q", seen)
 	}
 	for _, l := range lists {
-		if l.Limit != 2 || !l.Whole || l.Since != 1795442645500000 {
+		if l.Limit != 2 || !l.Documents || l.Since != 1795442645500000 {
 			t.Errorf("asked for %+v", l)
 		}
 	}

@@ -73,7 +73,7 @@ func (h *hub) read(u *watched) {
 	if h.closed {
 		return
 	}
-	o := h.question(messages.ActionReadState, u)
+	o := h.question(messages.ActionRead, u)
 	if h.reads.Go(&o, func(r messages.Result, err error) { h.wasRead(u, &r, err) }) != nil {
 		h.fail(u)
 		return

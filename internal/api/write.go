@@ -57,9 +57,6 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 		o.Fingerprint = fingerprint(c, user, &o)
 	}
 	o.Quiet = preference(c) == minimal
-	if condition != nil && o.Action == messages.ActionReplace {
-		o.Action = messages.ActionReplaceIf
-	}
 	if key == "" {
 		id, err := uuid.NewV7()
 		if err != nil {

@@ -90,7 +90,7 @@ func (a asker) ask(ctx context.Context, operations []*messages.Operation) []mess
 					Kind: messages.KindOutcomeUnknown, Detail: "no worker answered in time",
 				})
 			} else if id := a.pool.alive(began); id != "" {
-				subject = messages.Named(a.subject, id)
+				subject = messages.WorkerSubject(a.subject, id)
 			}
 		}
 		wait(ctx, min(pause, s.untilExpiry(time.Now())))
@@ -104,7 +104,7 @@ func (a asker) whoKnows(
 	s *batchState, action messages.Action,
 ) (subject string, pause time.Duration) {
 	if id := a.pool.knows(action); id != "" {
-		return messages.Named(a.subject, id), 0
+		return messages.WorkerSubject(a.subject, id), 0
 	}
 	if s.tooOld.IsZero() {
 		s.tooOld = time.Now()
@@ -131,7 +131,7 @@ func (a asker) whole(reply messages.Reply) messages.Result {
 // request sends open operations to one worker, as many as fit in a message, and
 // waits for its reply.
 func (a asker) request(ctx context.Context, subject string, s *batchState) (messages.Reply, error) {
-	r := messages.Request{Operations: s.fitting(messages.Room(a.mail.nc.MaxPayload()))}
+	r := messages.Request{Operations: s.fitting(messages.Capacity(a.mail.nc.MaxPayload()))}
 	data, err := messages.EncodeRequest(r)
 	if err != nil {
 		return messages.Reply{}, err

@@ -87,7 +87,7 @@ func (s *batchState) settle(results []messages.Result) (n next) {
 				s.done[place] = r.Replayed
 			}
 			left++
-		case r.Unknown(o.Action):
+		case r.Kind == messages.KindUnknownAction:
 			n.newest = max(n.newest, o.Action)
 		case s.doubt(place, r.Kind):
 			n.pause = max(n.pause, unknownPause)

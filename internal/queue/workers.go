@@ -64,11 +64,11 @@ func (p *pool) counted(pong micro.Ping) {
 	p.members[pong.ID] = member{seen: p.last, counts: p.last, knows: lastAction(pong)}
 }
 
-// lastAction is the highest action that a worker knows, as it says in its metadata.
+// lastAction is the highest action that a worker knows, as it says in its metadata; 0: none.
 func lastAction(pong micro.Ping) messages.Action {
 	n, err := strconv.ParseUint(pong.Metadata[messages.ActionsKey], 10, 8)
 	if err != nil {
-		return messages.ActionReplace
+		return 0
 	}
 	return messages.Action(n)
 }

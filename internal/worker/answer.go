@@ -29,7 +29,7 @@ func (e *endpoint) answer(t *task) {
 	for i := range t.results {
 		e.logResult(t, i)
 	}
-	messages.Fit(t.results, messages.Room(e.worker.nc.MaxPayload()))
+	messages.Fit(t.results, messages.Capacity(e.worker.nc.MaxPayload()))
 	if len(t.writes) > 0 && failpoint.Hit("worker/reply-lost") {
 		e.worker.log.Warn("reply to a write lost on purpose", "operations", n)
 		return

@@ -84,7 +84,7 @@ func TestListings(t *testing.T) {
 		got.Next != "" {
 		t.Errorf("after the last: %s", show(got))
 	}
-	if got := list(messages.Listing{Limit: 500, Whole: true}); len(got.Users) != 2 || string(got.Users[0].Document) != ` {"a":1}` || got.Next != "" {
+	if got := list(messages.Listing{Limit: 500, Documents: true}); len(got.Users) != 2 || string(got.Users[0].Document) != ` {"a":1}` || got.Next != "" {
 		t.Errorf("whole: %s", show(got))
 	}
 	if got := list(messages.Listing{

@@ -72,7 +72,7 @@ func (w *Worker) newEndpoint(ctx context.Context, name, subject string, lanes in
 
 // subscribe joins the queue group, and listens for what is addressed to this worker.
 func (e *endpoint) subscribe() error {
-	for _, subject := range []string{e.subject, messages.Named(e.subject, e.worker.id)} {
+	for _, subject := range []string{e.subject, messages.WorkerSubject(e.subject, e.worker.id)} {
 		sub, err := e.worker.nc.QueueSubscribe(subject, messages.QueueGroup, e.receive)
 		if err != nil {
 			return err

@@ -25,7 +25,7 @@ func readOf(o *messages.Operation) store.Read {
 	case messages.ActionReadSchema:
 		r.User = store.SchemaUser
 	case messages.ActionListUsers:
-		r.List = listOf(o.List, o.List.Whole)
+		r.List = listOf(o.List, o.List.Documents)
 	case messages.ActionTrySchema:
 		r.List = listOf(o.List, true)
 	}
@@ -67,7 +67,7 @@ func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 		s.Change, err = w.putSchema(o.Document)
 	case messages.ActionDeleteSchema:
 		s.User, s.Change = store.SchemaUser, settings.Delete
-	case messages.ActionReplace, messages.ActionReplaceIf:
+	case messages.ActionReplace:
 		s.Replace, err = o.Document, w.check(o.Document)
 	default:
 		s.Change, err = w.changeOf(o)

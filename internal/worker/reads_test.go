@@ -43,7 +43,6 @@ func TestReads(t *testing.T) {
 		{"behind the end", readValue("ann", "a/b", "-"), kind(messages.KindNotFound)},
 		{"of nobody", readValue("nobody", "n"), kind(messages.KindNotFound)},
 		{"the document", read("ann"), found(`{"a/b": [10, {"é": null}], "": "empty", "n" : 1.50}`)},
-		{"the state", messages.Operation{Action: messages.ActionReadState, User: "ann"}, found(`{"a/b": [10, {"é": null}], "": "empty", "n" : 1.50}`)},
 		{"nobody", read("nobody"), messages.Result{Document: []byte(`{}`), Absent: true}},
 		{"too late", late, kind(messages.KindExpired)},
 		{"no version", messages.Operation{
@@ -93,7 +92,7 @@ func TestNeighbours(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	start(t, nc, open(t), config)
-	lost := write(4, messages.ActionReplaceIf, both(document(`{"lost":1}`), when(messages.Condition{Match: &messages.Versions{Listed: []int64{1}}})))
+	lost := write(4, messages.ActionReplace, both(document(`{"lost":1}`), when(messages.Condition{Match: &messages.Versions{Listed: []int64{1}}})))
 	all := []messages.Operation{
 		write(1, messages.ActionReplace, document(`{"n":1,"tags":[]}`)),
 		write(2, messages.ActionMergePatch, document(`{"n":2}`)),

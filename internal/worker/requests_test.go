@@ -30,7 +30,7 @@ func TestReadAndWrite(t *testing.T) {
 	if got := r.Results[1]; got.Version != 0 || string(got.Document) != `{}` {
 		t.Errorf("nobody: %+v", got)
 	}
-	r = ask(t, nc, messages.Named(messages.ReadSubject, w.ID()), read("ann"))
+	r = ask(t, nc, messages.WorkerSubject(messages.ReadSubject, w.ID()), read("ann"))
 	if got := r.Results[0]; got.Version != 2 {
 		t.Errorf("asked by name: %+v", got)
 	}

@@ -62,7 +62,7 @@ func entriesOf(found []store.Entry) []messages.Entry {
 	entries := make([]messages.Entry, len(found))
 	for i, e := range found {
 		entries[i] = messages.Entry{
-			Version: e.Version, Time: millis(e.Time), Operation: e.Operation, Size: e.Size,
+			Version: e.Version, Time: millis(e.Time), Action: e.Operation, Size: e.Size,
 		}
 	}
 	return entries

@@ -62,7 +62,7 @@ func life() []event {
 		{messages.ActionSetValue, value(`4`, "n"), messages.Result{}, `{"tags":["a","b"],"n":4}`},
 		{messages.ActionSetValue, value(`true`, "deep", "er"), messages.Result{Created: true}, `{"tags":["a","b"],"n":4,"deep":{"er":true}}`},
 		{messages.ActionDeleteValue, value("", "deep"), messages.Result{}, `{"tags":["a","b"],"n":4}`},
-		{messages.ActionReplaceIf, document(`{"replaced":true}`), messages.Result{}, `{"replaced":true}`},
+		{messages.ActionReplace, document(`{"replaced":true}`), messages.Result{}, `{"replaced":true}`},
 		{messages.ActionRestore, version(1), result(`{"theme":"dark","tags":["a"]}`), `{"theme":"dark","tags":["a"]}`},
 		{messages.ActionRestore, both(version(10), quiet), messages.Result{}, `{"replaced":true}`},
 		{messages.ActionDelete, nothing, messages.Result{Absent: true}, ""},
@@ -146,7 +146,7 @@ func history(t *testing.T, nc *nats.Conn, names []string, first []messages.Resul
 			t.Errorf("version %d: %s, want %q", i+1, show(r), doc)
 		}
 		e := messages.Entry{
-			Version: int64(i) + 1, Time: first[i].Modified, Operation: name,
+			Version: int64(i) + 1, Time: first[i].Modified, Action: name,
 			Size: int64(len(r.Document)),
 		}
 		if r.Absent {
@@ -214,8 +214,8 @@ func TestFailedWrites(t *testing.T) {
 			messages.ActionRestore, version(7),
 			messages.KindNotFound,
 		},
-		"a replacement that is no JSON": {messages.ActionReplaceIf, document(`{`), messages.KindMalformed},
-		"a replacement by no object":    {messages.ActionReplaceIf, document(`"x"`), messages.KindInvalid},
+		"a replacement that is no JSON": {messages.ActionReplace, document(`{`), messages.KindMalformed},
+		"a replacement by no object":    {messages.ActionReplace, document(`"x"`), messages.KindInvalid},
 		"the id of another write": {
 			messages.ActionDelete, func(o *messages.Operation) { o.ID = "1" },
 			messages.KindIDReused,

@@ -1,68 +1,96 @@
 package messages
 
-// Action is what an operation does. The numbers are on the wire: append only. A
-// worker ignores fields that it doesn't know, so a field that changes what an action
-// does comes with a new action, which an older worker refuses.
+import "fmt"
+
+// Action is what an operation does. The numbers are on the wire, and the names of those that write
+// are in the history: from the first release on both are append-only.
 type Action uint8
 
-// The actions.
+// The actions. Those of [ScopeUser] are about [Operation.User].
 const (
-	ActionRead Action = 1 // the document and its version
-	// the whole document becomes Operation.Document, whatever Operation.If says
-	ActionReplace     Action = 2
-	ActionMergePatch  Action = 3 // Operation.Document is a merge patch (RFC 7396)
-	ActionJSONPatch   Action = 4 // Operation.Document is a JSON patch (RFC 6902)
-	ActionDelete      Action = 5 // there is no document any more; its version goes on counting
-	ActionSetValue    Action = 6 // the value at Operation.Path becomes Operation.Document
-	ActionDeleteValue Action = 7 // there is no value at Operation.Path any more
-	ActionRestore     Action = 8 // the document becomes what it was at Operation.Version
-	ActionErase       Action = 9 // nothing of the user stays but the count of versions
-	// ActionReplace that heeds Operation.If, as all actions from 3 on do
-	ActionReplaceIf   Action = 10
-	ActionReadValue   Action = 11 // the value at Operation.Path
-	ActionReadVersion Action = 12 // the document as it was at Operation.Version
-	ActionHistory     Action = 13 // the versions and what made them
-	// what the worker holds documents and histories to, for no user; as JSON
-	ActionLimits Action = 14
-	// ActionRead with Modified and Absent in its result, which the first workers leave out
-	ActionReadState Action = 15
+	ActionRead          Action = 1 // the document
+	ActionReadNumber    Action = 2 // the document's version, without the document
+	ActionReadValue     Action = 3 // the value at Operation.Path
+	ActionReadEffective Action = 4 // the document laid over the schema's defaults
+	ActionReadVersion   Action = 5 // the document as it was at Operation.Version
+	ActionHistory       Action = 6 // the versions and the actions that made them
 
-	ActionReadNumber    Action = 16 // ActionReadState without the document
-	ActionListUsers     Action = 17 // who has a document; see Operation.List
-	ActionReadEffective Action = 18 // the document laid over the schema's defaults
-	// the schema that documents are held to, for no user, as are the following
-	ActionReadSchema   Action = 19
-	ActionPutSchema    Action = 20 // the schema becomes Operation.Document
-	ActionDeleteSchema Action = 21 // there is no schema any more; its version goes on counting
-	// which documents of Operation.List would break the schema in Operation.Document
-	ActionTrySchema Action = 22
+	ActionReplace     Action = 7  // the whole document becomes Operation.Document
+	ActionMergePatch  Action = 8  // Operation.Document is a merge patch (RFC 7396)
+	ActionJSONPatch   Action = 9  // Operation.Document is a JSON patch (RFC 6902)
+	ActionSetValue    Action = 10 // the value at Operation.Path becomes Operation.Document
+	ActionDeleteValue Action = 11 // the value at Operation.Path is removed
+	ActionDelete      Action = 12 // the document is removed; its version goes on counting
+	ActionRestore     Action = 13 // the document becomes what it was at Operation.Version
+	ActionErase       Action = 14 // nothing of the user stays but the version
+
+	ActionListUsers Action = 15 // the users who have a document; see Operation.List
+
+	ActionReadSchema   Action = 16 // the schema
+	ActionPutSchema    Action = 17 // the schema becomes Operation.Document
+	ActionDeleteSchema Action = 18 // the schema is removed; its version goes on counting
+	ActionTrySchema    Action = 19 // which documents of Operation.List the schema in Operation.Document forbids
+
+	ActionLimits Action = 20 // the worker's Limits, as JSON
 
 	// LastAction is the highest action that this program knows.
-	LastAction = ActionTrySchema
+	LastAction = ActionLimits
 )
 
-// names are what people call the actions that make versions.
-var names = [LastAction + 1]string{
-	ActionReplace:     "replace",
-	ActionReplaceIf:   "replace", // the same thing done
-	ActionMergePatch:  "merge-patch",
-	ActionJSONPatch:   "json-patch",
-	ActionDelete:      "delete",
-	ActionSetValue:    "set-value",
-	ActionDeleteValue: "delete-value",
-	ActionRestore:     "restore",
-	ActionErase:       "erase",
+// Scope is whom an action is about.
+type Scope uint8
 
-	ActionPutSchema:    "put-schema",
-	ActionDeleteSchema: "delete-schema",
+// The scopes.
+const (
+	ScopeUser    Scope = iota // the document of Operation.User
+	ScopeSchema               // the schema, which is kept like a document and belongs to no user
+	ScopeService              // neither: all users, or the worker itself
+)
+
+// actions has a row for each action. A new one needs nothing else in this package.
+var actions = [LastAction + 1]struct {
+	name    string
+	scope   Scope
+	writes  bool // it makes a version
+	path    bool // it needs Operation.Path
+	version bool // it needs Operation.Version
+	list    bool // it needs Operation.List
+}{
+	ActionRead:          {name: "read"},
+	ActionReadNumber:    {name: "read-number"},
+	ActionReadValue:     {name: "read-value", path: true},
+	ActionReadEffective: {name: "read-effective"},
+	ActionReadVersion:   {name: "read-version", version: true},
+	ActionHistory:       {name: "history"},
+
+	ActionReplace:     {name: "replace", writes: true},
+	ActionMergePatch:  {name: "merge-patch", writes: true},
+	ActionJSONPatch:   {name: "json-patch", writes: true},
+	ActionSetValue:    {name: "set-value", writes: true, path: true},
+	ActionDeleteValue: {name: "delete-value", writes: true, path: true},
+	ActionDelete:      {name: "delete", writes: true},
+	ActionRestore:     {name: "restore", writes: true, version: true},
+	ActionErase:       {name: "erase", writes: true},
+
+	ActionListUsers: {name: "list-users", scope: ScopeService, list: true},
+
+	ActionReadSchema:   {name: "read-schema", scope: ScopeSchema},
+	ActionPutSchema:    {name: "put-schema", scope: ScopeSchema, writes: true},
+	ActionDeleteSchema: {name: "delete-schema", scope: ScopeSchema, writes: true},
+	ActionTrySchema:    {name: "try-schema", scope: ScopeService, list: true},
+
+	ActionLimits: {name: "limits", scope: ScopeService},
 }
 
-// String is what people call an action that makes a version, and "" for all others.
+// known tells whether this program knows the action.
+func (a Action) known() bool { return a >= 1 && a <= LastAction }
+
+// String is the action's name, in the history and in logs.
 func (a Action) String() string {
-	if a > LastAction {
-		return ""
+	if !a.known() {
+		return fmt.Sprintf("action %d", uint8(a))
 	}
-	return names[a]
+	return actions[a].name
 }
 
 // Subject is where operations with this action are sent.
@@ -74,26 +102,12 @@ func (a Action) Subject() string {
 }
 
 // Writes tells whether the action makes a version.
-func (a Action) Writes() bool { return a.String() != "" }
+func (a Action) Writes() bool { return a.known() && actions[a].writes }
 
-// hasPath tells whether the action is about a value inside the document.
-func (a Action) hasPath() bool {
-	return a == ActionReadValue || a == ActionSetValue || a == ActionDeleteValue
-}
-
-// hasVersion tells whether the action is about one version of the past.
-func (a Action) hasVersion() bool { return a == ActionReadVersion || a == ActionRestore }
-
-// ofNobody tells whether the action is about no user.
-func (a Action) ofNobody() bool {
-	switch a {
-	case ActionLimits, ActionListUsers, ActionReadSchema, ActionPutSchema, ActionDeleteSchema,
-		ActionTrySchema:
-		return true
-	default:
-		return false
+// Scope tells whom the action is about.
+func (a Action) Scope() Scope {
+	if !a.known() {
+		return ScopeUser
 	}
+	return actions[a].scope
 }
-
-// lists tells whether the action goes through the users.
-func (a Action) lists() bool { return a == ActionListUsers || a == ActionTrySchema }

@@ -23,12 +23,10 @@ func every() map[messages.Action]messages.Operation {
 		messages.ActionDeleteValue: {User: "42", ID: "op-1", Path: []string{"a"}},
 		messages.ActionRestore:     {User: "42", ID: "op-1", Version: 1},
 		messages.ActionErase:       write(messages.ActionErase),
-		messages.ActionReplaceIf:   write(messages.ActionReplaceIf),
 		messages.ActionReadValue:   {User: "42", Path: []string{""}},
 		messages.ActionReadVersion: {User: "42", Version: 1},
 		messages.ActionHistory:     {User: "42", Limit: 1},
 		messages.ActionLimits:      {},
-		messages.ActionReadState:   {User: "42"},
 
 		messages.ActionReadNumber:    {User: "42"},
 		messages.ActionListUsers:     {List: &messages.Listing{Limit: 1}},
@@ -55,13 +53,8 @@ func TestCheckEveryAction(t *testing.T) {
 	versions := only(messages.ActionReadVersion, messages.ActionRestore)
 	history := only(messages.ActionHistory)
 	listings := only(messages.ActionListUsers, messages.ActionTrySchema)
-	ofUsers := func(a messages.Action) bool {
-		return a != messages.ActionLimits && a != messages.ActionListUsers &&
-			a < messages.ActionReadSchema
-	}
-	unconditional := func(a messages.Action) bool {
-		return !a.Writes() || a == messages.ActionReplace
-	}
+	ofUsers := func(a messages.Action) bool { return a < messages.ActionListUsers }
+	unconditional := func(a messages.Action) bool { return !a.Writes() }
 	always := func(messages.Action) bool { return true }
 	never := func(messages.Action) bool { return false }
 	tooMany := &messages.Versions{Listed: make([]int64, messages.MaxVersions+1)}

@@ -74,7 +74,7 @@ func TestFieldsOfTheFutureInside(t *testing.T) {
 	later := map[string]any{"a": []int{1}}
 	versions := fields{1: true, 2: []int{3}, 20: later}
 	request := fields{
-		1: []fields{{1: 5, 2: "42", 9: fields{1: versions, 2: versions, 3: 7, 20: later}}},
+		1: []fields{{1: messages.ActionDelete, 2: "42", 9: fields{1: versions, 2: versions, 3: 7, 20: later}}},
 	}
 	want := &messages.Versions{Any: true, Listed: []int64{3}}
 	if got, err := messages.DecodeRequest(encode(t, request)); err != nil ||
@@ -86,10 +86,10 @@ func TestFieldsOfTheFutureInside(t *testing.T) {
 		}) {
 		t.Errorf("%v, %+v", err, got)
 	}
-	reply := fields{2: []fields{{10: []fields{{1: 5, 2: 6, 3: "unheard-of", 20: later}}}}}
+	reply := fields{2: []fields{{11: []fields{{1: 5, 2: 6, 3: "unheard-of", 20: later}}}}}
 	if got, err := messages.DecodeReply(encode(t, reply), 1); err != nil ||
 		!reflect.DeepEqual(got.Results, []messages.Result{
-			{Entries: []messages.Entry{{Version: 5, Time: 6, Operation: "unheard-of"}}},
+			{Entries: []messages.Entry{{Version: 5, Time: 6, Action: "unheard-of"}}},
 		}) {
 		t.Errorf("%v, %+v", err, got)
 	}
@@ -111,9 +111,9 @@ func TestKindsOfTheFuture(t *testing.T) {
 		if len(got.Results) > 0 {
 			kind = got.Results[0].Kind
 		}
-		if kind != later || kind.Definite() {
-			t.Errorf("%s: %q, definite %v; want %q, which may have been applied", name, kind,
-				kind.Definite(), later)
+		if kind != later || kind.Temporary() {
+			t.Errorf("%s: %q, temporary: %v; want %q, which may have been applied", name, kind,
+				kind.Temporary(), later)
 		}
 	}
 }
@@ -157,32 +157,32 @@ func TestRefusedRequests(t *testing.T) {
 		}),
 		"a user not UTF-8":      encode(t, fields{1: []fields{{1: 1, 2: "\xff"}}}),
 		"a user of bytes":       encode(t, fields{1: []fields{{1: 1, 2: []byte("42")}}}),
-		"a document of text":    encode(t, fields{1: []fields{{1: 2, 2: "42", 7: "{}"}}}),
+		"a document of text":    encode(t, fields{1: []fields{{1: 7, 2: "42", 13: "{}"}}}),
 		"an action too large":   encode(t, fields{1: []fields{{1: 256, 2: "42"}}}),
 		"a negative action":     encode(t, fields{1: []fields{{1: -1, 2: "42"}}}),
-		"a fractional deadline": encode(t, fields{1: []fields{{1: 1, 2: "42", 4: 1.5}}}),
-		"a path of text":        encode(t, fields{1: []fields{{1: 6, 2: "42", 8: "/theme"}}}),
+		"a fractional deadline": encode(t, fields{1: []fields{{1: 1, 2: "42", 5: 1.5}}}),
+		"a path of text":        encode(t, fields{1: []fields{{1: 10, 2: "42", 11: "/theme"}}}),
 		"a path of bytes": encode(t, fields{
-			1: []fields{{1: 6, 2: "42", 8: [][]byte{[]byte("a")}}},
+			1: []fields{{1: 10, 2: "42", 11: [][]byte{[]byte("a")}}},
 		}),
 		"a path not UTF-8": encode(t, fields{
-			1: []fields{{1: 6, 2: "42", 8: []string{"\xff"}}},
+			1: []fields{{1: 10, 2: "42", 11: []string{"\xff"}}},
 		}),
 		"a path far too deep": encode(t, fields{
-			1: []fields{{1: 6, 2: "42", 8: make([]string, messages.MaxOperations+1)}},
+			1: []fields{{1: 10, 2: "42", 11: make([]string, messages.MaxOperations+1)}},
 		}),
-		"a condition of text": encode(t, fields{1: []fields{{1: 5, 2: "42", 9: "*"}}}),
+		"a condition of text": encode(t, fields{1: []fields{{1: 12, 2: "42", 9: "*"}}}),
 		"a version of text": encode(t, fields{
-			1: []fields{{1: 5, 2: "42", 9: fields{1: fields{2: []string{"3"}}}}},
+			1: []fields{{1: 12, 2: "42", 9: fields{1: fields{2: []string{"3"}}}}},
 		}),
-		"a condition twice": {0xa1, 1, 0x81, 0xa3, 1, 5, 9, 0xa0, 9, 0xa0},
+		"a condition twice": {0xa1, 1, 0x81, 0xa3, 1, 12, 9, 0xa0, 9, 0xa0},
 		"too many operations": encode(t, fields{
 			1: slices.Repeat([]fields{read}, messages.MaxOperations+1),
 		}),
 		"too many fields": encode(t, wide),
 		"too deep":        encode(t, fields{1: []fields{read}, 9: deep}),
 		// The length that is announced is no reason to take so much memory.
-		"a bomb": {0xa1, 1, 0x81, 0xa1, 7, 0x5b, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		"a bomb": {0xa1, 1, 0x81, 0xa1, 13, 0x5b, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
 	} {
 		got, err := messages.DecodeRequest(data)
 		if err == nil || !strings.HasPrefix(err.Error(), "not a request: ") {

@@ -64,30 +64,26 @@
 // # Failing
 //
 // A failure has a [Kind], the same word from where it arises to the HTTP problem that it becomes.
-// Those for which [Kind.Definite] is true were surely not applied by this request; of them
-// [Kind.Temporary] may go better in a moment. When no reply comes the outcome of a write is
-// unknown, and a refusal of a later attempt doesn't tell it: the first may be applied yet. Ask
-// again with the same id. The queue group might draw the same frozen worker once more, so each
-// worker also listens on subjects of its own, see [Named]: ask again there, if one is known to
-// live.
+// After one that is [Kind.Temporary] nothing was applied and a retry may succeed. When no reply
+// comes the outcome of a write is unknown, and so it stays when a later attempt is refused: the
+// first may have been applied or may yet be, see [Kind.AfterUnknown]. Send it again with the same
+// id. The queue group may draw the same frozen worker once more, so each worker also listens on
+// subjects of its own, see [WorkerSubject]: send it there, if one is known to live.
 //
 // # Changing
 //
-// Actions, fields and kinds are only ever appended, and decoders ignore map keys that they
-// do not know, so old and new programs work side by side in any order of
-// upgrade. A change that cannot keep this gets new subjects (settings.v2.…).
-// No NATS headers are used.
+// From the first release on actions, fields and kinds are only ever appended, and decoders ignore
+// map keys that they do not know. A change that cannot keep this gets new subjects
+// (settings.v2.…). No NATS headers are used.
 //
 // A worker that ignored a field would do something else than was asked. So a field that
-// changes what an action does comes with a new action: [ActionReplace] is older than
-// [Operation.If] and takes none, [ActionReplaceIf] does.
+// changes what an action does comes with a new action. A worker refuses an action that it does not
+// know with [KindUnknownAction] and applies nothing. It announces the highest that it knows in its
+// metadata in the service discovery, under [ActionsKey].
 //
-// A worker refuses an action that it does not know, with [KindUnknownAction]; the first generation,
-// which knows [ActionRead] and [ActionReplace], says [KindMalformed] and "action 7 is unknown to
-// this worker". [Result.Unknown] knows both. Nothing was applied then. While workers of several
-// generations run the queue group may draw an old one again and again, so ask one by name: each
-// worker says in its metadata in the service discovery, under [ActionsKey], up to which action it
-// knows.
+// Upgrade workers first: then every action that an API sends has a worker that knows it. While
+// older workers run beside them the queue group may draw one of those again and again, so after
+// [KindUnknownAction] send the request to a worker that announces the action.
 //
 // [RFC 8949]: https://www.rfc-editor.org/rfc/rfc8949
 package messages

@@ -17,7 +17,7 @@ import (
 func fit(t rapid.TB, results []messages.Result, maxPayload int64) []messages.Result {
 	t.Helper()
 	fitted := slices.Clone(results)
-	messages.Fit(fitted, messages.Room(maxPayload))
+	messages.Fit(fitted, messages.Capacity(maxPayload))
 	for i, r := range fitted {
 		again := reflect.DeepEqual(r, messages.Result{
 			Kind: messages.KindAskAgain, Replayed: results[i].Replayed,
@@ -120,20 +120,20 @@ func TestFitAtTheLimits(t *testing.T) {
 	}
 }
 
-// TestFitLeavesWhatFits: nobody is sent back while there is room.
+// TestFitLeavesWhatFits: nothing is left out while there is capacity.
 func TestFitLeavesWhatFits(t *testing.T) {
 	t.Parallel()
 	all := slices.Repeat([]messages.Result{{Version: 1, Document: []byte(theme)}},
 		messages.MaxOperations)
 	for i, r := range fit(t, all, messages.MinPayload) {
 		if r.Kind != "" {
-			t.Fatalf("result %d of %d small ones had no room", i, len(all))
+			t.Fatalf("result %d of %d small ones were left out", i, len(all))
 		}
 	}
 }
 
-// TestFitWithoutRoom: even then the first stays, else asking again would have no end.
-func TestFitWithoutRoom(t *testing.T) {
+// TestFitWithoutCapacity: even then the first stays, else asking again would have no end.
+func TestFitWithoutCapacity(t *testing.T) {
 	t.Parallel()
 	all := slices.Repeat([]messages.Result{{Version: 1, Document: []byte(theme)}}, 3)
 	messages.Fit(all, 0)

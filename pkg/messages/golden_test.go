@@ -16,73 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const theme = `{"theme":"dark"}`
 
-// The golden messages: what programs that are running somewhere send and expect today. If a change
-// makes one of these tests fail, it doesn't speak with them: it belongs on new subjects.
-var (
-	goldenRequest = messages.Request{Operations: []messages.Operation{
-		{
-			Action: messages.ActionRead, User: "42", RequestID: "req-1", Deadline: 1764000000000,
-		},
-		{
-			Action: messages.ActionReplace, User: "日本", RequestID: "req-2", Deadline: 1764000000001,
-			ID: "op-1", Fingerprint: []byte{0xde, 0xad, 0xbe, 0xef}, Document: []byte(theme),
-		},
-	}}
-	goldenRequestBytes = `
-		a1                                        # a request: 1 field
-		  01                                      #   1, operations:
-		  82                                      #   2 of them
-		    a4                                    #     4 fields
-		      01 01                               #       1, action: read
-		      02 62 3432                          #       2, user: "42"
-		      03 65 7265712d31                    #       3, request id: "req-1"
-		      04 1b 0000019ab697e800              #       4, deadline: 1764000000000
-		    a7                                    #     7 fields
-		      01 02                               #       1, action: replace
-		      02 66 e697a5e69cac                  #       2, user: "日本"
-		      03 65 7265712d32                    #       3, request id: "req-2"
-		      04 1b 0000019ab697e801              #       4, deadline: 1764000000001
-		      05 64 6f702d31                      #       5, id: "op-1"
-		      06 44 deadbeef                      #       6, fingerprint
-		      07 50 7b227468656d65223a226461726b227d  #   7, document: {"theme":"dark"}, as bytes`
-
-	goldenReply = messages.Reply{Worker: "w1", Results: []messages.Result{
-		{Version: 3, Document: []byte(theme)},
-		{Version: 300},
-		{Version: 300, Replayed: true},
-		{Kind: messages.KindInvalid, Detail: "not an object"},
-		{Kind: messages.KindAskAgain},
-		{},
-	}}
-	goldenReplyBytes = `
-		a2                                        # a reply: 2 fields
-		  01 62 7731                              #   1, worker: "w1"
-		  02                                      #   2, results:
-		  86                                      #   6 of them
-		    a2                                    #     2 fields: something was read
-		      03 03                               #       3, version: 3
-		      04 50 7b227468656d65223a226461726b227d  #   4, document: {"theme":"dark"}, as bytes
-		    a1                                    #     1 field: something was written
-		      03 19 012c                          #       3, version: 300
-		    a2                                    #     2 fields: it had been written before
-		      03 19 012c                          #       3, version: 300
-		      05 f5                               #       5, replayed: true
-		    a2                                    #     2 fields: it failed
-		      01 70 696e76616c69642d646f63756d656e74  #   1, kind: "invalid-document"
-		      02 6d 6e6f7420616e206f626a656374    #       2, detail: "not an object"
-		    a1                                    #     1 field: it did not fit
-		      01 69 61736b2d616761696e            #       1, kind: "ask-again"
-		    a0                                    #     no field: version 0, no document`
-
-	goldenRefusal      = messages.Reply{Worker: "w1", Kind: messages.KindOverloaded, Detail: "full"}
-	goldenRefusalBytes = `
-		a3                                        # a reply: 3 fields
-		  01 62 7731                              #   1, worker: "w1"
-		  03 6a 6f7665726c6f61646564              #   3, kind, of the request as a whole: "overloaded"
-		  04 64 66756c6c                          #   4, detail: "full"`
-)
-
-// fromHex reads the notation above.
+// fromHex reads the notation of the golden messages: hexadecimal digits, and comments after "#".
 func fromHex(t testing.TB, notation string) []byte {
 	t.Helper()
 	var digits strings.Builder
@@ -97,52 +31,170 @@ func fromHex(t testing.TB, notation string) []byte {
 	return data
 }
 
-func TestGoldenRequest(t *testing.T) {
-	t.Parallel()
-	want := fromHex(t, goldenRequestBytes)
-	if got, err := messages.EncodeRequest(goldenRequest); err != nil || !bytes.Equal(got, want) {
+// golden fails unless the message is encoded as these bytes, and decoded from them.
+//
+// The golden messages are what programs that run somewhere send and expect. From the first release
+// on a change that makes one of these tests fail belongs on new subjects.
+func golden[M any](t *testing.T, message M, notation string, encode func(M) ([]byte, error),
+	decode func([]byte) (M, error),
+) {
+	t.Helper()
+	want := fromHex(t, notation)
+	if got, err := encode(message); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("encoded: %v\n got %x\nwant %x", err, got, want)
 	}
-	if got, err := messages.DecodeRequest(want); err != nil ||
-		!reflect.DeepEqual(got, goldenRequest) {
-		t.Errorf("decoded: %v\n got %+v\nwant %+v", err, got, goldenRequest)
+	if got, err := decode(want); err != nil || !reflect.DeepEqual(got, message) {
+		t.Errorf("decoded: %v\n got %+v\nwant %+v", err, got, message)
+	}
+	if _, err := decode(want[:len(want)-1]); err == nil {
+		t.Error("a message without its last byte was decoded")
 	}
 }
 
-func TestGoldenReply(t *testing.T) {
+func TestGoldenRequests(t *testing.T) {
+	t.Parallel()
+	golden(t, goldenRequest, goldenRequestBytes, messages.EncodeRequest, messages.DecodeRequest)
+	golden(t, goldenActions, goldenActionsBytes, messages.EncodeRequest, messages.DecodeRequest)
+}
+
+func TestGoldenReplies(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		reply messages.Reply
 		bytes string
+		n     int // operations in the request
 	}{
-		"results of every sort": {goldenReply, goldenReplyBytes},
-		"refused as a whole":    {goldenRefusal, goldenRefusalBytes},
+		"results":            {goldenReply, goldenReplyBytes, 6},
+		"refused as a whole": {goldenRefusal, goldenRefusalBytes, 6},
+		"states and history": {goldenResults, goldenResultsBytes, 5},
+		"users and schema":   {goldenUsers, goldenUsersBytes, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			want := fromHex(t, c.bytes)
-			if got, err := messages.EncodeReply(c.reply); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("encoded: %v\n got %x\nwant %x", err, got, want)
-			}
-			if got, err := messages.DecodeReply(want, len(goldenReply.Results)); err != nil ||
-				!reflect.DeepEqual(got, c.reply) {
-				t.Errorf("decoded: %v\n got %+v\nwant %+v", err, got, c.reply)
-			}
+			golden(t, c.reply, c.bytes, messages.EncodeReply,
+				func(data []byte) (messages.Reply, error) {
+					return messages.DecodeReply(data, c.n)
+				})
 		})
 	}
 }
 
-// TestGoldenNames: what is not in the bytes of a message, but as much a part of the contract.
+func TestGoldenChanged(t *testing.T) {
+	t.Parallel()
+	golden(t, goldenChanged, goldenChangedBytes, messages.EncodeChanged, messages.DecodeChanged)
+}
+
+// TestGoldenMessagesHaveEveryField: a new field belongs in one of them.
+func TestGoldenMessagesHaveEveryField(t *testing.T) {
+	t.Parallel()
+	set := make(map[string]bool)
+	for _, message := range []any{
+		goldenRequest, goldenActions, goldenReply, goldenRefusal, goldenResults, goldenUsers,
+		goldenChanged,
+	} {
+		fieldsSet(reflect.ValueOf(message), set)
+	}
+	for field, isSet := range set {
+		if !isSet {
+			t.Errorf("no golden message has %s", field)
+		}
+	}
+}
+
+// fieldsSet notes for each field of the structs in v whether any of them has it set.
+func fieldsSet(v reflect.Value, set map[string]bool) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			fieldsSet(v.Elem(), set)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			fieldsSet(v.Index(i), set)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name := v.Type().Name() + "." + v.Type().Field(i).Name
+			set[name] = set[name] || !v.Field(i).IsZero()
+			fieldsSet(v.Field(i), set)
+		}
+	default:
+	}
+}
+
+// TestGoldenNames: these are not in the bytes of a message, but as much a part of the contract.
 func TestGoldenNames(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{
-		messages.ReadSubject:  "settings.v1.read",
-		messages.WriteSubject: "settings.v1.write",
-		messages.QueueGroup:   "workers",
-		messages.ServiceName:  "outset",
+		messages.ReadSubject:                "settings.v1.read",
+		messages.WriteSubject:               "settings.v1.write",
+		messages.QueueGroup:                 "workers",
+		messages.ServiceName:                "outset",
+		messages.ActionsKey:                 "actions",
+		messages.WorkerSubject("s.t", "w1"): "s.t.w1",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestGoldenActions: the numbers are on the wire, the names in the history, for ever.
+func TestGoldenActions(t *testing.T) {
+	t.Parallel()
+	golden := []struct {
+		name, subject string
+		scope         messages.Scope
+	}{
+		1:  {"read", messages.ReadSubject, messages.ScopeUser},
+		2:  {"read-number", messages.ReadSubject, messages.ScopeUser},
+		3:  {"read-value", messages.ReadSubject, messages.ScopeUser},
+		4:  {"read-effective", messages.ReadSubject, messages.ScopeUser},
+		5:  {"read-version", messages.ReadSubject, messages.ScopeUser},
+		6:  {"history", messages.ReadSubject, messages.ScopeUser},
+		7:  {"replace", messages.WriteSubject, messages.ScopeUser},
+		8:  {"merge-patch", messages.WriteSubject, messages.ScopeUser},
+		9:  {"json-patch", messages.WriteSubject, messages.ScopeUser},
+		10: {"set-value", messages.WriteSubject, messages.ScopeUser},
+		11: {"delete-value", messages.WriteSubject, messages.ScopeUser},
+		12: {"delete", messages.WriteSubject, messages.ScopeUser},
+		13: {"restore", messages.WriteSubject, messages.ScopeUser},
+		14: {"erase", messages.WriteSubject, messages.ScopeUser},
+		15: {"list-users", messages.ReadSubject, messages.ScopeService},
+		16: {"read-schema", messages.ReadSubject, messages.ScopeSchema},
+		17: {"put-schema", messages.WriteSubject, messages.ScopeSchema},
+		18: {"delete-schema", messages.WriteSubject, messages.ScopeSchema},
+		19: {"try-schema", messages.ReadSubject, messages.ScopeService},
+		20: {"limits", messages.ReadSubject, messages.ScopeService},
+	}
+	if len(golden) != int(messages.LastAction)+1 {
+		t.Errorf("%d actions, and %d are in the table above", messages.LastAction, len(golden)-1)
+	}
+	for i, want := range golden[1:] {
+		a := messages.Action(i + 1) //nolint:gosec // a small number
+		if a.String() != want.name || a.Subject() != want.subject || a.Scope() != want.scope ||
+			a.Writes() != (want.subject == messages.WriteSubject) {
+			t.Errorf("action %d: %s on %s, scope %d, writes: %v; want %+v", i+1, a, a.Subject(),
+				a.Scope(), a.Writes(), want)
+		}
+	}
+	for _, a := range []messages.Action{0, messages.LastAction + 1, 255} {
+		if a.Writes() || !strings.HasPrefix(a.String(), "action ") {
+			t.Errorf("action %d, which is unknown: %s, writes: %v", uint8(a), a, a.Writes())
+		}
+	}
+}
+
+// TestChangedSubject: no id reaches beyond its own subject, whatever is in it.
+func TestChangedSubject(t *testing.T) {
+	t.Parallel()
+	for user, want := range map[string]string{
+		"42": "settings.v1.changed.NDI", ">": "settings.v1.changed.Pg",
+		"*": "settings.v1.changed.Kg", "a.b c": "settings.v1.changed.YS5iIGM",
+		"日本": "settings.v1.changed.5pel5pys", "~~~": "settings.v1.changed.fn5-",
+	} {
+		if got := messages.ChangedSubject(user); got != want {
+			t.Errorf("%q: %s, want %s", user, got, want)
 		}
 	}
 }

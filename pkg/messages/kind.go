@@ -4,28 +4,28 @@ package messages
 // problem it becomes. Kinds are on the wire and in public URLs: append only.
 type Kind string
 
-// The kinds that travel between worker and asker.
+// The kinds that travel between worker and sender.
 const (
 	// KindMalformed: not what it claims to be: no JSON, no CBOR, an impossible user id.
 	KindMalformed Kind = "malformed"
 	// KindInvalid: well-formed JSON, but not a settings document.
 	KindInvalid Kind = "invalid-document"
-	// KindTooLarge: the document is over [MaxDocument] bytes.
+	// KindTooLarge: the document exceeds the worker's limit, or [MaxDocument].
 	KindTooLarge Kind = "too-large"
 	// KindIDReused: another write of this user had the same operation id.
 	KindIDReused Kind = "idempotency-key-reused"
-	// KindOverloaded: a bounded queue is full. Another worker may have room.
+	// KindOverloaded: the worker's queue is full. Another worker's may not be.
 	KindOverloaded Kind = "overloaded"
 	// KindUnavailable: no worker, or the database can't be reached.
 	KindUnavailable Kind = "unavailable"
 	// KindExpired: the deadline passed before the operation was applied.
 	KindExpired Kind = "deadline-exceeded"
-	// KindOutcomeUnknown: the write may have been applied or may yet be. Asking
-	// again with the same operation id is safe and tells.
+	// KindOutcomeUnknown: the write may have been applied or may yet be. Sending it again with the
+	// same operation id is safe and tells.
 	KindOutcomeUnknown Kind = "outcome-unknown"
-	// KindAskAgain: done, but the result did not fit beside the others. Ask in a new request.
+	// KindAskAgain: done, but the result did not fit beside the others. Send a new request for it.
 	KindAskAgain Kind = "ask-again"
-	// KindInternal: a fault of ours. The worker's log says more.
+	// KindInternal: a defect of the service. The worker's log has the details.
 	KindInternal Kind = "internal"
 	// KindNotFound: there is no value at the path, or no such version in the history.
 	KindNotFound Kind = "not-found"
@@ -33,35 +33,48 @@ const (
 	KindPrecondition Kind = "precondition-failed"
 	// KindNotApplicable: the patch, or the path to a new value, does not fit the current document.
 	KindNotApplicable Kind = "patch-not-applicable"
-	// KindUnknownAction: this worker is older than the asker. Another may know the action.
+	// KindUnknownAction: this worker is older than the sender. Another may know the action.
 	KindUnknownAction Kind = "unknown-action"
 	// KindViolation: the document that the write would make breaks the schema. The result has the
 	// violations.
 	KindViolation Kind = "schema-violation"
-	// KindInvalidSchema: not a JSON Schema, or one that isn't taken.
+	// KindInvalidSchema: not a JSON Schema, or one that isn't accepted.
 	KindInvalidSchema Kind = "invalid-schema"
 )
 
-// Definite tells whether an operation that failed with this kind was surely not
-// applied. A kind that this program does not know yet is taken as not definite.
-func (k Kind) Definite() bool {
-	switch k {
-	case KindMalformed, KindInvalid, KindTooLarge, KindIDReused, KindOverloaded,
-		KindUnavailable, KindExpired, KindNotFound, KindPrecondition, KindNotApplicable,
-		KindUnknownAction,
-		KindViolation, KindInvalidSchema:
-		return true
-	default:
-		return false
-	}
+// kinds tells apart the failures that are not the fault of what was asked. All others, and those
+// that this program does not know, have no row.
+var kinds = map[Kind]struct {
+	temporary bool // surely not applied, and a retry may succeed
+	service   bool // a fault of the service, which its operators want to see
+}{
+	KindOverloaded:     {temporary: true, service: true},
+	KindUnavailable:    {temporary: true, service: true},
+	KindExpired:        {temporary: true},
+	KindOutcomeUnknown: {service: true},
+	KindInternal:       {service: true},
 }
 
-// Temporary tells whether this is a definite no for now: asking again may go better.
-func (k Kind) Temporary() bool {
-	switch k {
-	case KindOverloaded, KindUnavailable, KindExpired:
-		return true
-	default:
-		return false
+// Temporary tells whether the operation was surely not applied and a retry may succeed.
+func (k Kind) Temporary() bool { return kinds[k].temporary }
+
+// ServiceFault tells whether the failure is due to the service and not to what was asked.
+func (k Kind) ServiceFault() bool { return kinds[k].service }
+
+// Retryable tells whether sending the same operation again, with the same id, may succeed: it is
+// [Kind.Temporary], or nobody knows what became of it.
+func (k Kind) Retryable() bool { return k.Temporary() || k == KindOutcomeUnknown }
+
+// AfterUnknown is what the result of a write means when an earlier attempt with the same id had no
+// answer. A refusal of this attempt says nothing about that one, which may have been applied or may
+// yet be: the outcome is unknown. Success is certain, and so is that the id belongs to another
+// write.
+//
+// The rule stands twice more, where this package can't be imported: for the outcomes of SQL in
+// pkg/store, and for HTTP in the client, which is a module of its own.
+func (k Kind) AfterUnknown() Kind {
+	if k == "" || k == KindIDReused {
+		return k
 	}
+	return KindOutcomeUnknown
 }

@@ -12,58 +12,57 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// definite has every kind, as it is spelt on the wire and in URLs, and whether it means that
-// nothing was applied. A kind never leaves this table.
-var definite = map[messages.Kind]bool{
-	"malformed":              true,
-	"invalid-document":       true,
-	"too-large":              true,
-	"idempotency-key-reused": true,
-	"overloaded":             true,
-	"unavailable":            true,
-	"deadline-exceeded":      true,
-	"not-found":              true,
-	"precondition-failed":    true,
-	"patch-not-applicable":   true,
-	"unknown-action":         true, // by this worker
-	"schema-violation":       true,
-	"invalid-schema":         true,
-
-	"outcome-unknown": false,
-	"ask-again":       false, // it was done
-	"internal":        false, // a fault can come at any time
-
-	"":           false, // no failure at all
-	"unheard-of": false, // a newer worker's
+// traits are what a kind says about a failure.
+type traits struct {
+	temporary bool // surely not applied, and a retry may succeed
+	service   bool // a fault of the service
+	certain   bool // says what became of a write even after an attempt without an answer
 }
 
-func TestKindDefinite(t *testing.T) {
+// allKinds has every kind, as it is spelt on the wire and in URLs. A kind never leaves this table.
+var allKinds = map[messages.Kind]traits{
+	"malformed":              {},
+	"invalid-document":       {},
+	"too-large":              {},
+	"idempotency-key-reused": {certain: true},
+	"overloaded":             {temporary: true, service: true},
+	"unavailable":            {temporary: true, service: true},
+	"deadline-exceeded":      {temporary: true},
+	"not-found":              {},
+	"precondition-failed":    {},
+	"patch-not-applicable":   {},
+	"unknown-action":         {},
+	"schema-violation":       {},
+	"invalid-schema":         {},
+	"outcome-unknown":        {service: true},
+	"ask-again":              {},
+	"internal":               {service: true},
+
+	"":           {certain: true}, // no failure at all
+	"unheard-of": {},              // a newer worker's
+}
+
+func TestKinds(t *testing.T) {
 	t.Parallel()
-	for kind, want := range definite {
-		if got := kind.Definite(); got != want {
-			t.Errorf("%q: definite %v, want %v", kind, got, want)
+	for kind, want := range allKinds {
+		got := traits{kind.Temporary(), kind.ServiceFault(), kind.AfterUnknown() == kind}
+		if kind == messages.KindOutcomeUnknown {
+			want.certain = got.certain // it is neither
+		}
+		if got != want {
+			t.Errorf("%q: %+v, want %+v", kind, got, want)
+		}
+		if after := kind.AfterUnknown(); after != kind && after != messages.KindOutcomeUnknown {
+			t.Errorf("%q after an attempt without an answer: %q", kind, after)
+		}
+		retryable := want.temporary || kind == "outcome-unknown"
+		if kind.Retryable() != retryable {
+			t.Errorf("%q: retryable is %v", kind, !retryable)
 		}
 	}
 }
 
-// TestTemporary: the definite no that another attempt may turn into a yes.
-func TestTemporary(t *testing.T) {
-	t.Parallel()
-	temporary := map[messages.Kind]bool{
-		"overloaded": true, "unavailable": true, "deadline-exceeded": true,
-	}
-	for kind, definite := range definite {
-		if got := kind.Temporary(); got != temporary[kind] {
-			t.Errorf("%q: temporary %v", kind, got)
-		}
-		if !definite && kind.Temporary() {
-			t.Errorf("%q: a definite no that isn't definite", kind)
-		}
-	}
-}
-
-// TestEveryKindIsListed reads the source, so that a new kind can't be forgotten above: whoever adds
-// one has to say whether it is definite.
+// TestEveryKindIsListed reads the source, so that a new kind can't be forgotten above.
 func TestEveryKindIsListed(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "kind.go", nil, parser.SkipObjectResolution)
@@ -77,15 +76,15 @@ func TestEveryKindIsListed(t *testing.T) {
 			t.Errorf("%s and %s are both %q", name, other, kind)
 		}
 		seen[kind] = name
-		if _, ok := definite[kind]; !ok {
-			t.Errorf("%s = %q: is it definite? Add it to the table, and to Kind.Definite if so",
-				name, kind)
+		if _, ok := allKinds[kind]; !ok {
+			t.Errorf("%s = %q is not in the table; add it there, and to kinds if need be", name,
+				kind)
 		}
 		if !url.MatchString(string(kind)) {
 			t.Errorf("%s = %q: a kind is a part of a URL: small letters and hyphens", name, kind)
 		}
 	}
-	for kind := range definite {
+	for kind := range allKinds {
 		if _, ok := seen[kind]; !ok && kind != "" && kind != "unheard-of" {
 			t.Errorf("%q is gone; kinds are append-only", kind)
 		}

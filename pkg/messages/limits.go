@@ -10,21 +10,21 @@ import (
 
 // The limits of the contract. Both sides hold them.
 const (
-	MaxOperations = 1024      // operations in one request
-	MaxDocument   = 512 << 10 // bytes of a document or a patch; workers usually allow less
-	MaxUser       = 128       // bytes of a user id
-	MaxID         = 255       // bytes of an operation id
-	MaxRequestID  = 64        // bytes of a request id
-	MaxPrint      = 64        // bytes of a fingerprint
-	MaxDetail     = 512       // bytes of a result's detail
-	MaxPath       = 4 << 10   // bytes of all tokens of a path
-	MaxTokens     = 128       // tokens of a path
-	MaxVersions   = 256       // listed in each part of a condition
-	MaxEntries    = 128       // of a history in one result
-	MaxUsers      = 500       // of a listing in one result
-	MaxListing    = 512 << 10 // bytes of them, as [User.Size] counts; more only for one alone
-	MaxViolations = 32        // of one document in one result
-	MaxPointer    = 512       // bytes of where a violation is, and of its reason
+	MaxOperations  = 1024      // operations in one request
+	MaxDocument    = 512 << 10 // bytes of a document or a patch; workers usually allow less
+	MaxUser        = 128       // bytes of a user id
+	MaxID          = 255       // bytes of an operation id
+	MaxRequestID   = 64        // bytes of a request id
+	MaxFingerprint = 64        // bytes of a fingerprint
+	MaxDetail      = 512       // bytes of a result's detail
+	MaxPath        = 4 << 10   // bytes of all tokens of a path
+	MaxTokens      = 128       // tokens of a path
+	MaxVersions    = 256       // listed in each part of a condition
+	MaxEntries     = 128       // of a history in one result
+	MaxUsers       = 500       // of a listing in one result
+	MaxListing     = 512 << 10 // bytes of them, as [User.Size] counts; more only for one alone
+	MaxViolations  = 32        // of one document in one result
+	MaxPointer     = 512       // bytes of where a violation is, and of its reason
 
 	// MinPayload is the least max_payload that the NATS server may have: in a reply
 	// to the most operations one result with the largest document must fit.
@@ -66,7 +66,7 @@ func (r *Result) Size() int {
 	size := resultOverhead + len(r.Kind) + len(r.Detail) + len(r.Document) +
 		sizeOfNumber(r.Modified) + sizeOfPath(r.Path)
 	for i := range r.Entries {
-		size += entryOverhead + len(r.Entries[i].Operation)
+		size += entryOverhead + len(r.Entries[i].Action)
 	}
 	for i := range r.Users {
 		size += r.Users[i].Size()
@@ -131,19 +131,19 @@ func sizeOfPath(path []string) int {
 	return size
 }
 
-// Room is how many bytes of operations or results, as their Size counts
+// Capacity is how many bytes of operations or results, as their Size counts
 // them, fit in one message of a NATS server with this max_payload.
-func Room(maxPayload int64) int { return int(maxPayload) - envelopeOverhead }
+func Capacity(maxPayload int64) int { return int(maxPayload) - envelopeOverhead }
 
-// Fit replaces results by [KindAskAgain] until the rest has room in one reply.
-// The first result always stays. Replayed stays, too: when a write is asked for again its
+// Fit replaces results by [KindAskAgain] until the rest fits in a reply of this capacity.
+// The first result always stays. Replayed stays, too: when a write is sent again its
 // result is a repetition in any case.
-func Fit(results []Result, room int) {
+func Fit(results []Result, capacity int) {
 	again := Result{Kind: KindAskAgain}
-	room -= len(results) * again.Size()
+	capacity -= len(results) * again.Size()
 	for i := range results {
-		if more := results[i].Size() - again.Size(); i == 0 || more <= room {
-			room -= more
+		if more := results[i].Size() - again.Size(); i == 0 || more <= capacity {
+			capacity -= more
 		} else {
 			again.Replayed = results[i].Replayed
 			results[i] = again
@@ -162,8 +162,8 @@ func Detail(text string) string {
 // Check returns the kind and the detail of what makes the operation impossible
 // on the given subject, or an empty kind. It does not look into the document.
 func (o *Operation) Check(subject string) (Kind, string) {
-	if o.Action < 1 || o.Action > LastAction {
-		return KindUnknownAction, unknown(o.Action)
+	if !o.Action.known() {
+		return KindUnknownAction, fmt.Sprintf("action %d is unknown to this worker", o.Action)
 	}
 	switch err := o.checkFields(); {
 	case o.Action.Subject() != subject:
@@ -176,38 +176,30 @@ func (o *Operation) Check(subject string) (Kind, string) {
 	return "", ""
 }
 
-// Unknown tells whether a worker refused the action because it doesn't know it. The first
-// workers had no kind for that.
-func (r *Result) Unknown(a Action) bool {
-	return r.Kind == KindUnknownAction || r.Kind == KindMalformed && r.Detail == unknown(a)
-}
-
-func unknown(a Action) string { return fmt.Sprintf("action %d is unknown to this worker", a) }
-
 func (o *Operation) checkFields() error {
 	switch {
-	case len(o.ID) > MaxID || len(o.RequestID) > MaxRequestID || len(o.Fingerprint) > MaxPrint:
+	case len(o.ID) > MaxID || len(o.RequestID) > MaxRequestID || len(o.Fingerprint) > MaxFingerprint:
 		return errors.New("the operation id, the request id or the fingerprint is too long")
 	case o.Action.Writes() && o.ID == "":
 		return errors.New("a write needs an operation id")
 	case strings.ContainsFunc(o.ID, unicode.IsControl):
 		return errors.New("the operation id has a control character")
-	case o.Action.hasVersion() && o.Version < 1:
+	case actions[o.Action].version && o.Version < 1:
 		return errors.New("a version is a number from 1 on")
 	case o.Version < 0:
 		return errors.New("the version is negative")
 	case o.Action == ActionHistory && (o.Limit < 1 || o.Limit > MaxEntries):
 		return fmt.Errorf("the limit must be from 1 to %d", MaxEntries)
-	case o.Action.lists() && (o.List == nil || o.List.Limit < 1 || o.List.Limit > MaxUsers):
+	case actions[o.Action].list && (o.List == nil || o.List.Limit < 1 || o.List.Limit > MaxUsers):
 		return fmt.Errorf("the limit must be from 1 to %d", MaxUsers)
 	case o.List != nil && (o.List.Since < 0 || o.List.Since > maxTime):
 		return errors.New("the listing begins at an impossible time")
 	case o.List != nil && o.List.After != "" && CheckUser(o.List.After) != nil:
 		return errors.New("the listing begins after what is no user id")
-	case o.If != nil && (o.Action == ActionReplace || !o.Action.Writes()):
+	case o.If != nil && !o.Action.Writes():
 		return errors.New("this action takes no condition")
 	}
-	if o.Action.hasPath() {
+	if actions[o.Action].path {
 		if err := CheckPath(o.Path); err != nil {
 			return err
 		}
@@ -219,7 +211,7 @@ func (o *Operation) checkFields() error {
 			}
 		}
 	}
-	if o.Action.ofNobody() {
+	if o.Action.Scope() != ScopeUser {
 		return nil
 	}
 	return CheckUser(o.User)

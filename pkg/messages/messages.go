@@ -12,54 +12,54 @@ const (
 	// of the NATS micro protocol asks ($SRV.PING.outset and so on).
 	ServiceName = "outset"
 	// ActionsKey is where a worker's metadata in the service discovery has the highest
-	// [Action] that it knows, in decimal. Without it the worker knows up to ActionReplace.
+	// [Action] that it knows, in decimal. A worker without it is taken to know none.
 	ActionsKey = "actions"
 )
 
-// Named is the subject on which one worker, by its id, hears what the queue group would
-// hear on subject. It is for asking again: a worker that is frozen stays in the
-// queue group until the NATS server misses its pings, and one may know an
-// action that another doesn't know yet.
-func Named(subject, worker string) string { return subject + "." + worker }
+// WorkerSubject is the subject on which one worker, by its id, receives what the queue group would
+// receive on subject. It is for retries: a frozen worker stays in the queue group until the NATS
+// server misses its pings, and one worker may know an action that another doesn't know yet.
+func WorkerSubject(subject, worker string) string { return subject + "." + worker }
 
-// Operation is one user's request: read or change their settings.
+// Operation is one thing to do: read or change a user's settings or the schema.
 type Operation struct {
 	Action Action `cbor:"1,keyasint"`
-	// User is the id of the user whose settings these are; see [CheckUser].
-	User string `cbor:"2,keyasint"`
-	// RequestID names the HTTP request in the logs of API and worker.
+	// User is the id of the user whose settings these are, see [CheckUser]; "" unless the action's
+	// scope is ScopeUser.
+	User string `cbor:"2,keyasint,omitempty"`
+	// RequestID names the HTTP request in the logs of API and worker, at most [MaxRequestID] bytes.
 	RequestID string `cbor:"3,keyasint,omitempty"`
-	// Deadline is when the asker stops waiting, in milliseconds since 1970 (UTC).
-	// From then on the operation isn't applied any more. Zero: no deadline of its own.
-	Deadline int64 `cbor:"4,keyasint,omitempty"`
-	// ID tells one write from all the user's others, so that asking again can't
+	// Issued is when the sender began, in microseconds since 1970 (UTC). A write that was issued
+	// before its user was erased isn't applied any more. Zero: not known.
+	Issued int64 `cbor:"4,keyasint,omitempty"`
+	// Deadline is when the sender stops waiting, in milliseconds since 1970 (UTC).
+	// From then on the operation isn't applied any more. Zero: none.
+	Deadline int64 `cbor:"5,keyasint,omitempty"`
+	// ID tells one write from all the user's others, so that sending it again can't
 	// apply it twice. Required for writes, at most [MaxID] bytes.
-	ID string `cbor:"5,keyasint,omitempty"`
-	// Fingerprint is a hash (SHA-256) of what was asked. The same ID with another
-	// fingerprint is refused with [KindIDReused].
-	Fingerprint []byte `cbor:"6,keyasint,omitempty"`
-	// Document is what the action puts or patches with. Opaque here: what is put comes back
-	// byte for byte.
-	Document []byte `cbor:"7,keyasint,omitempty"`
-	// Path names a value inside the document: the keys and array indexes that lead to it,
-	// as the tokens of a JSON pointer (RFC 6901) without its escapes; see [CheckPath].
-	Path []string `cbor:"8,keyasint,omitempty"`
+	ID string `cbor:"6,keyasint,omitempty"`
+	// Keyed: the ID was chosen by the sender's client, who may have sent the same write long ago.
+	// Then the log is searched for it even if the document is refused today.
+	Keyed bool `cbor:"7,keyasint,omitempty"`
+	// Fingerprint is a hash (SHA-256) of what was asked, at most [MaxFingerprint] bytes. The same ID
+	// with another fingerprint is refused with [KindIDReused].
+	Fingerprint []byte `cbor:"8,keyasint,omitempty"`
 	// If must hold of the document before a write is applied, else it fails with
 	// [KindPrecondition].
 	If *Condition `cbor:"9,keyasint,omitempty"`
+	// Quiet leaves the document out of the result of a write.
+	Quiet bool `cbor:"10,keyasint,omitempty"`
+	// Path names a value inside the document: the keys and array indexes that lead to it,
+	// as the tokens of a JSON pointer (RFC 6901) without its escapes; see [CheckPath].
+	Path []string `cbor:"11,keyasint,omitempty"`
 	// Version is the one to read or to restore. For ActionHistory: entries below it;
 	// zero: the newest.
-	Version int64 `cbor:"10,keyasint,omitempty"`
+	Version int64 `cbor:"12,keyasint,omitempty"`
+	// Document is what the action puts or patches with, at most [MaxDocument] bytes. Opaque here:
+	// what is put comes back byte for byte.
+	Document []byte `cbor:"13,keyasint,omitempty"`
 	// Limit is how many entries of the history are wanted, from 1 to [MaxEntries].
-	Limit int `cbor:"11,keyasint,omitempty"`
-	// Quiet leaves the document out of the result of a write.
-	Quiet bool `cbor:"12,keyasint,omitempty"`
-	// Issued is when the asker began, in microseconds since 1970 (UTC). A write that was issued
-	// before its user was erased isn't applied any more. Zero: it is not known.
-	Issued int64 `cbor:"13,keyasint,omitempty"`
-	// Keyed: the ID comes from further off than the asker, and the same write may have been asked
-	// for long ago. Then the log is looked at even if the document is refused.
-	Keyed bool `cbor:"14,keyasint,omitempty"`
+	Limit int `cbor:"14,keyasint,omitempty"`
 	// List says which users ActionListUsers and ActionTrySchema are about.
 	List *Listing `cbor:"15,keyasint,omitempty"`
 }
@@ -71,10 +71,11 @@ type Listing struct {
 	// Limit is how many users are wanted, from 1 to [MaxUsers]. Fewer come where they would fill
 	// more than [MaxListing] bytes, or where few of many users are wanted.
 	Limit int `cbor:"2,keyasint"`
-	// Since leaves out who was changed before, in microseconds since 1970 (UTC); zero: nobody.
+	// Since leaves out users whose documents were last changed before it, in microseconds since 1970
+	// (UTC); zero: none.
 	Since int64 `cbor:"3,keyasint,omitempty"`
-	// Whole: with the documents.
-	Whole bool `cbor:"4,keyasint,omitempty"`
+	// Documents: the answer has the documents, too.
+	Documents bool `cbor:"4,keyasint,omitempty"`
 }
 
 // Condition is what a writer wants to be true of the current document (RFC 9110
@@ -82,7 +83,8 @@ type Listing struct {
 type Condition struct {
 	Match     *Versions `cbor:"1,keyasint,omitempty"` // it is one of these
 	NoneMatch *Versions `cbor:"2,keyasint,omitempty"` // it is none of these
-	// UnmodifiedSince, in seconds since 1970 (UTC): it was not changed after. Zero: doesn't matter.
+	// UnmodifiedSince: it was not changed after that time, in seconds since 1970 (UTC). Zero: no
+	// such condition.
 	UnmodifiedSince int64 `cbor:"3,keyasint,omitempty"`
 }
 
@@ -107,44 +109,44 @@ type Request struct {
 type Result struct {
 	// Kind is empty when the operation was done.
 	Kind Kind `cbor:"1,keyasint,omitempty"`
-	// Detail says in English what is wrong, for the person who asked.
+	// Detail says in English what is wrong, for the person behind the sender, in at most
+	// [MaxDetail] bytes.
 	Detail string `cbor:"2,keyasint,omitempty"`
-	// Version counts the writes that were applied to the user's document; 0: none yet.
-	// With KindPrecondition it is the current one.
-	Version int64 `cbor:"3,keyasint,omitempty"`
-	// Document is what was read: the document, or the value at the path, or limits in JSON. In
-	// the answer to a patch or a restoration it is what came of it, with KindPrecondition the
-	// current document.
-	Document []byte `cbor:"4,keyasint,omitempty"`
+	// Busy, with KindUnavailable: others were writing the same document all the time. Retry soon.
+	Busy bool `cbor:"3,keyasint,omitempty"`
 	// Replayed: this write had been applied before, and this is its first answer.
-	Replayed bool `cbor:"5,keyasint,omitempty"`
-	// Modified is when the version came to be, in milliseconds since 1970 (UTC); zero: never
-	// saved, or not known.
+	Replayed bool `cbor:"4,keyasint,omitempty"`
+	// Version counts the writes that were applied to the document; 0: none yet.
+	// With KindPrecondition it is the current one.
+	Version int64 `cbor:"5,keyasint,omitempty"`
+	// Modified is when the version was made, in milliseconds since 1970 (UTC); zero: never
+	// saved.
 	Modified int64 `cbor:"6,keyasint,omitempty"`
 	// Absent: there is no document at this version, and {} stands for it.
 	Absent bool `cbor:"7,keyasint,omitempty"`
+	// Document is what was read: the document, the value at the path, the schema, or [Limits]. In
+	// the answer to a patch or a restoration it is what came of it, with KindPrecondition the
+	// current document.
+	Document []byte `cbor:"8,keyasint,omitempty"`
 	// Created: ActionSetValue made a value where none was.
-	Created bool `cbor:"8,keyasint,omitempty"`
-	// Path is where ActionSetValue put the value, if the operation's Path says "-".
-	Path []string `cbor:"9,keyasint,omitempty"`
-	// Entries are what ActionHistory asked for, the newest first.
-	Entries []Entry `cbor:"10,keyasint,omitempty"`
-	// Busy, with KindUnavailable: others were writing the same document all the time. Ask again
-	// soon.
-	Busy bool `cbor:"11,keyasint,omitempty"`
-	// Users are what ActionListUsers asked for; or, of those that ActionTrySchema asked for, some
-	// that break the schema.
+	Created bool `cbor:"9,keyasint,omitempty"`
+	// Path is where ActionSetValue put the value, if the operation's Path has a "-".
+	Path []string `cbor:"10,keyasint,omitempty"`
+	// Entries answer ActionHistory, the newest first, at most [MaxEntries].
+	Entries []Entry `cbor:"11,keyasint,omitempty"`
+	// Users answer ActionListUsers, at most [MaxUsers]; for ActionTrySchema they are examples of
+	// users whose documents break the schema.
 	Users []User `cbor:"12,keyasint,omitempty"`
-	// Next is where the next part of a listing begins; "": there is none.
+	// Next is the Listing.After of the next part; "": there is none.
 	Next string `cbor:"13,keyasint,omitempty"`
 	// Schema is the version of the schema whose defaults are in an effective document; 0: there
 	// never was one.
 	Schema int64 `cbor:"14,keyasint,omitempty"`
 	// Violations come with KindViolation, at most [MaxViolations].
 	Violations []Violation `cbor:"15,keyasint,omitempty"`
-	// MoreViolations: these are not all.
+	// MoreViolations: there are more than these.
 	MoreViolations bool `cbor:"16,keyasint,omitempty"`
-	// Checked is how many documents ActionTrySchema looked at, and Broken how many of them break
+	// Checked is how many documents ActionTrySchema checked, and Broken how many of them break
 	// the schema.
 	Checked int64 `cbor:"17,keyasint,omitempty"`
 	Broken  int64 `cbor:"18,keyasint,omitempty"`
@@ -155,8 +157,8 @@ type User struct {
 	ID         string      `cbor:"1,keyasint"`
 	Version    int64       `cbor:"2,keyasint"`
 	Modified   int64       `cbor:"3,keyasint,omitempty"` // in milliseconds since 1970 (UTC)
-	Document   []byte      `cbor:"4,keyasint,omitempty"` // with Listing.Whole
-	Violations []Violation `cbor:"5,keyasint,omitempty"` // of the schema that is tried
+	Document   []byte      `cbor:"4,keyasint,omitempty"` // with Listing.Documents
+	Violations []Violation `cbor:"5,keyasint,omitempty"` // of the schema on trial
 }
 
 // Violation is one way in which a document breaks the schema.
@@ -167,10 +169,10 @@ type Violation struct {
 
 // Entry is a version in the history of a document.
 type Entry struct {
-	Version   int64  `cbor:"1,keyasint"`
-	Time      int64  `cbor:"2,keyasint"`           // when it was applied, in milliseconds since 1970 (UTC)
-	Operation string `cbor:"3,keyasint"`           // what made it, see [Action.String]
-	Size      int64  `cbor:"4,keyasint,omitempty"` // bytes of the document; zero: there is none
+	Version int64  `cbor:"1,keyasint"`
+	Time    int64  `cbor:"2,keyasint"`           // when it was applied, in milliseconds since 1970 (UTC)
+	Action  string `cbor:"3,keyasint"`           // what made it, see [Action.String]
+	Size    int64  `cbor:"4,keyasint,omitempty"` // bytes of the document; zero: there is none
 }
 
 // Reply answers a [Request].

@@ -105,10 +105,10 @@ func conditions() *rapid.Generator[messages.Condition] {
 func entries() *rapid.Generator[messages.Entry] {
 	return rapid.Custom(func(t *rapid.T) messages.Entry {
 		return messages.Entry{
-			Version:   rapid.Int64().Draw(t, "version"),
-			Time:      rapid.Int64().Draw(t, "time"),
-			Operation: text(64).Draw(t, "operation"),
-			Size:      rapid.Int64().Draw(t, "size"),
+			Version: rapid.Int64().Draw(t, "version"),
+			Time:    rapid.Int64().Draw(t, "time"),
+			Action:  text(64).Draw(t, "action"),
+			Size:    rapid.Int64().Draw(t, "size"),
 		}
 	})
 }
@@ -117,7 +117,7 @@ func listings() *rapid.Generator[messages.Listing] {
 	return rapid.Custom(func(t *rapid.T) messages.Listing {
 		return messages.Listing{
 			After: text(2*messages.MaxUser).Draw(t, "after"), Limit: rapid.Int().Draw(t, "limit"),
-			Since: rapid.Int64().Draw(t, "since"), Whole: rapid.Bool().Draw(t, "whole"),
+			Since: rapid.Int64().Draw(t, "since"), Documents: rapid.Bool().Draw(t, "documents"),
 		}
 	})
 }
@@ -254,24 +254,24 @@ func payloads() *rapid.Generator[int64] {
 	return rapid.SampledFrom([]int64{messages.MinPayload, 1 << 20})
 }
 
-// TestRoomOfARequest fills requests to the last byte that Room gives.
-func TestRoomOfARequest(t *testing.T) {
+// TestCapacityOfARequest fills requests to the last byte of its capacity.
+func TestCapacityOfARequest(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		maxPayload := payloads().Draw(t, "max_payload")
 		few := rapid.SliceOfN(operations(), 1, 4).Draw(t, "operations")
-		room := messages.Room(maxPayload)
+		capacity := messages.Capacity(maxPayload)
 		var r messages.Request
 		for i := 0; len(r.Operations) < 200; i++ {
 			o := few[i%len(few)]
-			if o.Size() > room {
+			if o.Size() > capacity {
 				o = messages.Operation{}
-				if room < o.Size() {
+				if capacity < o.Size() {
 					break
 				}
-				o.Document = make([]byte, room-o.Size())
+				o.Document = make([]byte, capacity-o.Size())
 			}
-			room -= o.Size()
+			capacity -= o.Size()
 			r.Operations = append(r.Operations, o)
 		}
 		data, err := messages.EncodeRequest(r)
@@ -285,15 +285,15 @@ func TestRoomOfARequest(t *testing.T) {
 	})
 }
 
-// TestRoomOfARefusal: a reply without results has room for its detail.
-func TestRoomOfARefusal(t *testing.T) {
+// TestCapacityOfARefusal: a reply without results has capacity for its detail.
+func TestCapacityOfARefusal(t *testing.T) {
 	t.Parallel()
 	data, err := messages.EncodeReply(messages.Reply{
 		Worker: workerID, Kind: messages.KindIDReused,
 		Detail: strings.Repeat("d", messages.MaxDetail),
 	})
-	if most := messages.MinPayload - messages.Room(messages.MinPayload); err != nil ||
+	if most := messages.MinPayload - messages.Capacity(messages.MinPayload); err != nil ||
 		len(data) > most {
-		t.Errorf("%d bytes, %v; Room keeps %d for what is not a result", len(data), err, most)
+		t.Errorf("%d bytes, %v; Capacity keeps %d for what is not a result", len(data), err, most)
 	}
 }
