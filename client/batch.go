@@ -11,75 +11,85 @@ import (
 	"strings"
 )
 
-// What the service takes in one request.
+// The limits of one multi-request, the body of POST /batch.
 const (
-	maxBatch      = 100                   // operations
-	maxBatchBytes = maxBatch * (68 << 10) // as long as it has its default of MAX_DOCUMENT_BYTES
+	maxSubrequests = 100
+	// The service takes 68 KiB for each with its default of MAX_DOCUMENT_BYTES.
+	maxMultiRequest = maxSubrequests * (68 << 10)
 )
 
-// Result is what became of one operation of a batch.
+// Result is what became of one operation of [Client.Batch].
 type Result struct {
-	Settings       // of [OpValue] and its like the Document is the value
-	Created  bool  // of [OpSetValue]: there was no such value before
-	Err      error // what the method of the same name would return; nil: it was done
+	// Settings has the value as its Document, for operations on values.
+	Settings
+	// Created tells that [OpSetValue] found no value there.
+	Created bool
+	// Err is nil if the operation was carried out, else what the method of its name would return.
+	Err error
 }
 
-// Batch carries out many operations in one request, or in one for each hundred (or 6.6 MiB), and
-// returns a result for each, in their order. Those of one user are done one after the other; that
-// one fails keeps none of the others from being done.
+// Batch carries out many operations with few requests, one for each 100 operations or 6.6 MiB. It
+// returns a result for each operation, in their order. Operations of the same user are carried out
+// one after the other. One that fails doesn't keep the others from being carried out.
 //
-// The error is that of a request which got no answer as a whole; the results that it leaves open
-// have it, too. Requests are repeated as with other methods, but not single operations that found
-// the service busy. Those can be sent again as they are, since an [Operation] is applied once; but
-// one that is sent again overtakes the later ones of its user that were applied already.
+// The error is that of a request which failed as a whole, and is also that of its results. Requests
+// are repeated as by other methods; single operations that found the service busy are not. They can
+// be sent again in another Batch, since an [Operation] is applied once, but then come after the
+// later operations of their user.
 func (c *Client) Batch(ctx context.Context, operations ...Operation) ([]Result, error) {
 	results := make([]Result, len(operations))
 	for i, o := range operations {
 		results[i] = Result{Settings: Settings{User: o.user}, Err: o.check()}
 	}
-	limit := maxBatch
+	limit := maxSubrequests
 	for begin := 0; begin < len(operations); {
-		end := begin + together(operations[begin:], limit)
-		switch err := c.batch(ctx, operations[begin:end], results[begin:end]); {
-		case tooLarge(err) && end-begin > 1: // the one that is shall fail alone
+		end := begin + fitting(operations[begin:], limit)
+		switch err := c.multiRequest(ctx, operations[begin:end], results[begin:end]); {
+		case tooLarge(err) && end-begin > 1: // smaller requests, so that only the large one fails
 			limit = (end - begin) / 2
 			continue
 		case tooLarge(err):
-			fill(results[begin:end], err)
+			setErrors(results[begin:end], err)
 		case err != nil:
-			fill(results[begin:end], err)
-			// What comes later would overtake operations that may have to be sent again.
-			fill(results[end:], fmt.Errorf("%w: it wasn't sent, because operations before it had no answer: %s", ErrUnavailable, strings.TrimPrefix(err.Error(), "outset: ")))
+			setErrors(results[begin:end], err)
+			// Sent now, they would overtake operations that may have to be sent again.
+			setErrors(results[end:], notSent(err))
 			return results, err
 		}
-		begin, limit = end, min(2*limit, maxBatch)
+		begin, limit = end, min(2*limit, maxSubrequests)
 	}
 	return results, nil
 }
 
-// tooLarge tells whether a request as a whole was refused for its size, by the service or by
-// something on the way.
+// notSent returns the error of operations that were not sent because of an earlier one's error. It
+// is not of the kind of that one.
+func notSent(earlier error) error {
+	return fmt.Errorf("%w: it wasn't sent, because operations before it had no answer: %s",
+		ErrUnavailable, strings.TrimPrefix(earlier.Error(), "outset: "))
+}
+
+// tooLarge tells whether a request was refused for its size, by the service or by a proxy.
 func tooLarge(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusRequestEntityTooLarge &&
 		!errors.Is(err, ErrOutcomeUnknown)
 }
 
-// together is how many of the operations go into the next request.
-func together(operations []Operation, limit int) int {
+// fitting returns how many of the operations fit into one request: at least one.
+func fitting(operations []Operation, limit int) int {
 	most, size := min(len(operations), limit), 0
 	for n := range most {
 		o := &operations[n]
-		// 1 KiB: headers, which are short
-		if size += len(o.path) + len(o.body) + 1<<10; size > maxBatchBytes && n > 0 {
+		size += len(o.path) + len(o.body) + 1<<10 // headers
+		if size > maxMultiRequest && n > 0 {
 			return n
 		}
 	}
 	return most
 }
 
-// fill gives an error to those that have none yet.
-func fill(results []Result, err error) {
+// setErrors sets the error of the results that have none yet.
+func setErrors(results []Result, err error) {
 	for i := range results {
 		if results[i].Err == nil {
 			results[i].Err = err
@@ -87,8 +97,8 @@ func fill(results []Result, err error) {
 	}
 }
 
-// check tells why an operation can't be a part of a batch: what the service can't read would make
-// the whole unreadable.
+// check returns an error for an operation that the service could not read, because then it could
+// not read the whole request.
 func (o *Operation) check() error {
 	switch {
 	case o.err != nil:
@@ -96,12 +106,13 @@ func (o *Operation) check() error {
 	case o.method == "" || o.path == "":
 		return fmt.Errorf("%w: the operation was made by none of the functions for that",
 			ErrMalformed)
-	// as deep as it will be
+	// As deep as in the request: encoding/json limits the depth.
 	case o.body != nil && !json.Valid(slices.Concat([]byte("[[["), o.body, []byte("]]]"))):
 		return fmt.Errorf("%w: the body of %s is not JSON", ErrMalformed, o.method)
 	}
 	for name, values := range o.header {
-		if strings.ContainsFunc(strings.Join(values, ""), func(r rune) bool { return r > '~' }) {
+		notASCII := func(r rune) bool { return r > '~' }
+		if strings.ContainsFunc(strings.Join(values, ""), notASCII) {
 			return fmt.Errorf("%w: in a batch the header %s may have ASCII characters only",
 				ErrMalformed, name)
 		}
@@ -109,30 +120,32 @@ func (o *Operation) check() error {
 	return nil
 }
 
-// batch sends the operations that have no error yet, and fills in their results.
-func (c *Client) batch(ctx context.Context, operations []Operation, results []Result) error {
+// multiRequest sends the operations that have no error yet, and sets their results.
+func (c *Client) multiRequest(
+	ctx context.Context, operations []Operation, results []Result,
+) error {
 	request := Operation{
 		method: http.MethodPost, path: "/batch", answer: jsonType,
 		header: http.Header{"Content-Type": {jsonType}},
 	}
-	var parts [][]byte
+	var subrequests [][]byte
 	var sent []*Result
 	for i := range operations {
 		if o := &operations[i]; results[i].Err == nil {
-			parts, sent = append(parts, o.json()), append(sent, &results[i])
+			subrequests, sent = append(subrequests, o.subrequest()), append(sent, &results[i])
 			request.write = request.write || o.write
 		}
 	}
-	if len(parts) == 0 {
+	if len(sent) == 0 {
 		return nil
 	}
-	request.body = fmt.Appendf(nil, `{"operations":[%s]}`, bytes.Join(parts, []byte(",")))
+	request.body = fmt.Appendf(nil, `{"operations":[%s]}`, bytes.Join(subrequests, []byte(",")))
 	a, err := c.do(ctx, &request)
 	if err != nil {
 		return err
 	}
 	var all struct {
-		Results []entry `json:"results"`
+		Results []subanswer `json:"results"`
 	}
 	if err := decode(a.body, &all); err != nil {
 		return err
@@ -141,15 +154,15 @@ func (c *Client) batch(ctx context.Context, operations []Operation, results []Re
 		return fmt.Errorf("%w: %d results of %d operations", ErrIncomplete, len(all.Results),
 			len(sent))
 	}
-	for i, e := range all.Results {
-		*sent[i] = e.result(sent[i].User)
+	for i, r := range all.Results {
+		*sent[i] = r.result(sent[i].User)
 	}
 	return nil
 }
 
-// json is an operation as a batch has it. Not through Marshal, which would spell the body in
-// another way.
-func (o *Operation) json() []byte {
+// subrequest returns the operation as JSON. The body keeps its bytes, which json.Marshal would not
+// do.
+func (o *Operation) subrequest() []byte {
 	headers := make(map[string]string, len(o.header))
 	for name, values := range o.header {
 		headers[name] = strings.Join(values, ", ")
@@ -160,7 +173,7 @@ func (o *Operation) json() []byte {
 		Headers map[string]string `json:"headers,omitempty"`
 	}{o.method, o.path, headers})
 	if err != nil {
-		panic(err) // strings are always JSON
+		panic(err) // strings can always be encoded
 	}
 	if o.body == nil {
 		return head
@@ -168,23 +181,23 @@ func (o *Operation) json() []byte {
 	return fmt.Appendf(nil, `%s,"body":%s}`, head[:len(head)-1], o.body)
 }
 
-// entry is the answer to one operation.
-type entry struct {
+// subanswer is the answer to one subrequest.
+type subanswer struct {
 	Status  int               `json:"status"`
 	Headers map[string]string `json:"headers"`
 	Body    json.RawMessage   `json:"body"`
 }
 
-func (e entry) result(user string) Result {
-	a := answer{status: e.Status, header: make(http.Header, len(e.Headers)), body: e.Body}
-	for name, value := range e.Headers {
+func (s subanswer) result(user string) Result {
+	a := answer{status: s.Status, header: make(http.Header, len(s.Headers)), body: s.Body}
+	for name, value := range s.Headers {
 		a.header.Set(name, value)
 	}
 	switch {
-	case e.Status == http.StatusNotModified:
+	case s.Status == http.StatusNotModified:
 		return Result{Settings: Settings{User: user}, Err: ErrNotModified}
-	case e.Status < 200 || e.Status > 299:
-		return Result{Settings: Settings{User: user}, Err: errorOf(e.Status, a.header, e.Body)}
+	case s.Status < 200 || s.Status > 299:
+		return Result{Settings: Settings{User: user}, Err: errorOf(s.Status, a.header, s.Body)}
 	}
-	return Result{Settings: a.settings(user), Created: e.Status == http.StatusCreated}
+	return Result{Settings: a.settings(user), Created: s.Status == http.StatusCreated}
 }

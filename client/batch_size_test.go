@@ -12,10 +12,10 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// TestBatchOfBad: what would make the whole unreadable fails alone.
-func TestBatchOfBad(t *testing.T) {
+// TestBatchOfMalformed: an operation that would make the whole request unreadable fails alone.
+func TestBatchOfMalformed(t *testing.T) {
 	t.Parallel()
-	c, user := to(t, service), someone(t)
+	c, user := newClient(t, service), newUser(t)
 	for name, bad := range map[string]client.Operation{
 		"no operation":    {},
 		"a line break":    client.OpPut(user, raw(`{}`), client.IdempotencyKey("a\nb")),
@@ -46,11 +46,11 @@ func isStatus(err error, status int) bool {
 	return errors.As(err, &e) && e.Status == status
 }
 
-// TestBatchOfLarge: operations that are too large for one request together go in several.
+// TestBatchOfLarge: operations that are too large for one request take several.
 func TestBatchOfLarge(t *testing.T) {
 	t.Parallel()
-	base, requests := between(t, 0, nil)
-	c, user := to(t, base), someone(t)
+	base, requests := startProxy(t, 0, nil)
+	c, user := newClient(t, base), newUser(t)
 	var operations []client.Operation
 	for range 100 {
 		operations = append(operations, client.OpPut(user, raw(`{"a":"`+strings.Repeat("x", 65_000)+`"}`)))
@@ -67,7 +67,8 @@ func TestBatchOfLarge(t *testing.T) {
 	}
 }
 
-// TestBatchHalved: a service, or something before it, may take less than we think.
+// TestBatchHalved: a request that is refused for its size is sent in parts, down to the one
+// operation that is too large.
 func TestBatchHalved(t *testing.T) {
 	t.Parallel()
 	requests := 0
@@ -87,7 +88,7 @@ func TestBatchHalved(t *testing.T) {
 		operations[i] = client.OpPut("1", raw(`{}`))
 	}
 	operations[42] = client.OpPut("1", raw(`{"a":"`+strings.Repeat("x", 20_000)+`"}`))
-	results, err := to(t, base).Batch(t.Context(), operations...)
+	results, err := newClient(t, base).Batch(t.Context(), operations...)
 	if err != nil {
 		t.Fatal(err)
 	}

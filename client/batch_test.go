@@ -9,10 +9,10 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// TestBatch: each operation is done as the method of its name does it.
+// TestBatch: each operation does what the method of its name does.
 func TestBatch(t *testing.T) {
 	t.Parallel()
-	c, one, two, odd := to(t, service), someone(t), someone(t), someone(t)+"/../日本?"
+	c, one, two, odd := newClient(t, service), newUser(t), newUser(t), newUser(t)+"/../日本?"
 	size := client.Path{"font", "size"}
 	put := client.OpPut(one, raw(`{"a" : 1.0}`), client.IfAbsent())
 	operations := []client.Operation{
@@ -81,11 +81,11 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// TestLargeBatch is several requests. What one user's operations do is done in their order.
+// TestLargeBatch: it takes several requests, and the operations of a user are done in their order.
 func TestLargeBatch(t *testing.T) {
 	t.Parallel()
-	c := to(t, service)
-	user := [3]string{someone(t), someone(t), someone(t)}
+	c := newClient(t, service)
+	user := [3]string{newUser(t), newUser(t), newUser(t)}
 	var operations []client.Operation
 	for i := range 250 {
 		operations = append(operations, client.OpPut(user[i%3], raw(fmt.Sprintf(`{"n":%d}`, i))))
@@ -108,11 +108,11 @@ func TestLargeBatch(t *testing.T) {
 	}
 }
 
-// TestBatchRepeated: a batch whose answer is lost is sent again, and applied once.
-func TestBatchRepeated(t *testing.T) {
+// TestBatchRetry: a request whose answer is lost is sent again, and applied once.
+func TestBatchRetry(t *testing.T) {
 	t.Parallel()
-	base, requests := between(t, 2, swallow)
-	c, user := to(t, base, quick), someone(t)
+	base, requests := startProxy(t, 2, loseAnswer)
+	c, user := newClient(t, base, quick), newUser(t)
 	results, err := c.Batch(t.Context(), client.OpPut(user, raw(`{}`)), client.OpSetValue(user, client.Path{"a"}, raw(`1`)))
 	if err != nil || requests.Load() != 3 || results[0].Version != 1 || !results[0].Replayed ||
 		results[1].Version != 2 || !results[1].Replayed {
@@ -120,27 +120,28 @@ func TestBatchRepeated(t *testing.T) {
 	}
 }
 
-// TestBatchGivenUp: what had no answer is in doubt, and what comes after it was not sent.
+// TestBatchGivenUp: the outcome of operations without an answer is unknown, and later ones are not
+// sent.
 func TestBatchGivenUp(t *testing.T) {
 	t.Parallel()
-	base, requests := between(t, 1000, cut)
-	c := to(t, base, quick)
+	base, requests := startProxy(t, 1000, cut)
+	c := newClient(t, base, quick)
 	operations := make([]client.Operation, 150)
 	for i := range operations {
 		operations[i] = client.OpPut("1", raw(`{}`))
 	}
 	operations[3] = client.OpPut("1", raw(`{`))
 	results, err := c.Batch(t.Context(), operations...)
-	only(t, err, client.ErrOutcomeUnknown)
-	only(t, results[0].Err, client.ErrOutcomeUnknown)
-	only(t, results[99].Err, client.ErrOutcomeUnknown)
-	only(t, results[100].Err, client.ErrUnavailable)
+	wantKind(t, err, client.ErrOutcomeUnknown)
+	wantKind(t, results[0].Err, client.ErrOutcomeUnknown)
+	wantKind(t, results[99].Err, client.ErrOutcomeUnknown)
+	wantKind(t, results[100].Err, client.ErrUnavailable)
 	if !errors.Is(results[3].Err, client.ErrMalformed) || requests.Load() != 5 {
 		t.Errorf("%v after %d requests", results[3].Err, requests.Load())
 	}
 	_, err = c.Batch(t.Context(), client.OpGet("1"))
-	only(t, err, client.ErrUnavailable)
-	few := says(t, `{"results":[]}`, false)
+	wantKind(t, err, client.ErrUnavailable)
+	few := answerWith(t, `{"results":[]}`, false)
 	if results, err := few.Batch(t.Context(), client.OpGet("1")); !errors.Is(err,
 		client.ErrIncomplete) || !errors.Is(results[0].Err, client.ErrIncomplete) {
 		t.Errorf("%+v, %v", results, err)

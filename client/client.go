@@ -9,100 +9,123 @@ import (
 	"time"
 )
 
-// Client talks to one Outset service. It may be used by many goroutines at once; make one and keep
-// it.
+// Client talks to one Outset service. It may be used by several goroutines at once; make one and
+// keep it.
 type Client struct {
-	base    string // scheme, host and perhaps a path, without a slash at the end
-	http    *http.Client
+	base    string      // scheme, host and perhaps a path, without a slash at the end
 	header  http.Header // of every request
+	http    *http.Client
 	retry   Retry
 	timeout time.Duration // of one attempt
-	err     error         // of an option
-}
-
-// Option changes how a Client works.
-type Option func(*Client)
-
-// WithHTTPClient has the requests sent by another http.Client than one of the Client's own, for
-// instance one with certificates or a proxy. Its Timeout, which would end streams too, doesn't
-// count: see [WithTimeout]. Redirects are never followed.
-func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
-
-// WithRetry changes how requests are repeated; Retry{Attempts: 1} never does it.
-func WithRetry(r Retry) Option { return func(c *Client) { c.retry = r.orDefaults() } }
-
-// WithTimeout limits each attempt of a request, and of a stream the time until it begins; the
-// default is 15 s. It should be longer than the service's own limit (REQUEST_TIMEOUT, by default 5
-// s), whose answer says more than silence does. What limits the whole call is its context.
-func WithTimeout(d time.Duration) Option { return func(c *Client) { c.timeout = d } }
-
-// WithHeader sets a header of every request, for instance what a gateway before the service wants
-// to see.
-func WithHeader(name, value string) Option {
-	return func(c *Client) {
-		c.err = errors.Join(c.err, checkHeader(name, value))
-		c.header.Set(name, value)
-	}
 }
 
 const (
+	// The service itself answers within 5 s (REQUEST_TIMEOUT) by default, and its answer says more
+	// than a timeout does.
 	defaultTimeout = 15 * time.Second
-	// Connections that are kept when idle; net/http's own default of 2 makes new ones all the time
-	// under load.
-	idleConnections = 64
+	// net/http keeps 2 idle connections by default, so that many goroutines would make new ones all
+	// the time.
+	maxIdleConnections = 64
 )
 
-// New returns a client of the service at an address like "http://127.0.0.1:8080", which may have a
-// path before that of the service. It doesn't connect yet.
+// Option changes how a Client works.
+type Option func(*Client) error
+
+// WithHTTPClient sends the requests by h, which may for instance have certificates or a proxy; nil
+// stands for the default. Its Timeout would end streams, too, and is ignored: see [WithTimeout].
+// Redirects are never followed.
+func WithHTTPClient(h *http.Client) Option {
+	return func(c *Client) error {
+		if h != nil {
+			c.http = h
+		}
+		return nil
+	}
+}
+
+// WithRetry changes how requests are repeated; Retry{Attempts: 1} never repeats one.
+func WithRetry(r Retry) Option {
+	return func(c *Client) error {
+		c.retry = r.withDefaults()
+		return nil
+	}
+}
+
+// WithTimeout limits each attempt of a request, and of a stream the time until it begins. The
+// default is 15 s. It should be longer than the service's own limit (REQUEST_TIMEOUT, 5 s by
+// default), whose answer says more than a timeout does. The context limits the whole call.
+func WithTimeout(d time.Duration) Option {
+	return func(c *Client) error {
+		c.timeout = d
+		return nil
+	}
+}
+
+// WithHeader sets a header of every request, for instance what a gateway before the service asks
+// for. [New] returns [ErrMalformed] for one that can't be sent.
+func WithHeader(name, value string) Option {
+	return func(c *Client) error {
+		c.header.Set(name, value)
+		return checkHeader(name, value)
+	}
+}
+
+// New returns a client of the service at a URL like "http://127.0.0.1:8080", which may have a path.
+// It doesn't connect yet.
 func New(server string, options ...Option) (*Client, error) {
-	u, err := url.Parse(server)
-	var why *url.Error
-	switch {
-	case errors.As(err, &why):
-		// not the address, which may have a password
-		return nil, fmt.Errorf("outset: the address of the service: %w", why.Err)
-	case err != nil:
-		return nil, fmt.Errorf("outset: the address of the service: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.ForceQuery,
-		u.Fragment != "":
-		return nil, fmt.Errorf("outset: %q is no address of a service, like http://127.0.0.1:8080",
-			u.Redacted())
+	if err := checkServer(server); err != nil {
+		return nil, err
 	}
 	c := &Client{
 		base:    strings.TrimRight(server, "/"),
 		header:  http.Header{"User-Agent": {"outset-go"}},
-		retry:   Retry{}.orDefaults(),
+		http:    &http.Client{Transport: defaultTransport()},
+		retry:   Retry{}.withDefaults(),
 		timeout: defaultTimeout,
 	}
 	for _, option := range options {
-		option(c)
+		if err := option(c); err != nil {
+			return nil, err
+		}
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	if c.http == nil {
-		c.http = &http.Client{Transport: transport()}
-	}
-	own := *c.http
+	own := *c.http // so that the caller's stays as it is
 	own.Timeout = 0
-	// net/http would make a GET of a write that is redirected, and its success would look like that
-	// of the write.
-	own.CheckRedirect = func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse
-	}
+	own.CheckRedirect = dontFollow
 	c.http = &own
 	return c, nil
 }
 
-func transport() http.RoundTripper {
+// CloseIdleConnections closes the connections that are kept for later requests.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+// checkServer returns an error without the password that the URL may have.
+func checkServer(server string) error {
+	u, err := url.Parse(server)
+	if err != nil {
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err // without the URL
+		}
+		return fmt.Errorf("outset: the URL of the service: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return fmt.Errorf("outset: %q is not the URL of a service, like http://127.0.0.1:8080",
+			u.Redacted())
+	}
+	return nil
+}
+
+// dontFollow keeps net/http from following a redirect: it would make a GET of a redirected write,
+// whose success would look like that of the write.
+func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func defaultTransport() http.RoundTripper {
 	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok { // the program has put something else there, on purpose
+	if !ok { // the program has replaced it on purpose
 		return http.DefaultTransport
 	}
 	t = t.Clone()
-	t.MaxIdleConnsPerHost = idleConnections
+	t.MaxIdleConnsPerHost = maxIdleConnections
 	return t
 }
-
-// CloseIdleConnections closes the connections that are kept for later requests.
-func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }

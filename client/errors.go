@@ -11,52 +11,52 @@ import (
 	"time"
 )
 
-// What errors.Is tells apart. Other failures of the service are an [*Error] with another Kind.
+// The kinds of errors, for errors.Is. An [*Error] of the service may have other kinds, too.
 var (
-	// ErrNotFound: no value at this path, no such version in the history, no schema. A user without
-	// settings is no error: the document is {} then.
+	// ErrNotFound: there is no value at this path, no such version in the history or no schema. A
+	// user without settings is no error but has the document {}.
 	ErrNotFound = errors.New("outset: not found")
-	// ErrPrecondition: the settings are not what [IfVersion] or its like asks for; the [*Error] has
-	// what there is.
+	// ErrPrecondition: the settings are not what [IfVersion], [IfMatch] or [IfAbsent] asks for. The
+	// [*Error] has what there is instead.
 	ErrPrecondition = errors.New("outset: precondition failed")
-	// ErrPreconditionRequired: this service takes no write without a precondition.
+	// ErrPreconditionRequired: this service accepts no write without a precondition.
 	ErrPreconditionRequired = errors.New("outset: precondition required")
-	// ErrMalformed: not JSON, no patch, an impossible user id, path or key.
+	// ErrMalformed: the body is not JSON or not a patch, or a user id, a path, a header or a key is
+	// impossible.
 	ErrMalformed = errors.New("outset: malformed")
-	// ErrInvalid: JSON, but no settings document (no object, too deep, a number too long).
+	// ErrInvalid: the body is JSON but not a document: not an object, too deep, a number too long.
 	ErrInvalid = errors.New("outset: invalid document")
-	// ErrViolation: the document would not be as the schema wants it; the [*Error] has the
-	// violations.
+	// ErrViolation: the document would violate the schema. The [*Error] has the violations.
 	ErrViolation = errors.New("outset: schema violation")
-	// ErrInvalidSchema: no JSON Schema that the service takes.
+	// ErrInvalidSchema: the body is not a JSON Schema that the service accepts.
 	ErrInvalidSchema = errors.New("outset: invalid schema")
-	// ErrTooLarge: the body, or what would come of it, has too many bytes.
+	// ErrTooLarge: the body, or the document that would come of it, has too many bytes.
 	ErrTooLarge = errors.New("outset: too large")
 	// ErrNotApplicable: the patch or the path doesn't fit the document as it is.
 	ErrNotApplicable = errors.New("outset: patch not applicable")
-	// ErrKeyReused: the user's idempotency key was used for another request.
+	// ErrKeyReused: the idempotency key was used for another request of this user.
 	ErrKeyReused = errors.New("outset: idempotency key reused")
-	// ErrUnavailable: the service is busy, or can't be reached. Certainly nothing was changed.
+	// ErrUnavailable: the service is busy or can't be reached. Nothing was changed.
 	ErrUnavailable = errors.New("outset: unavailable")
 	// ErrOutcomeUnknown: the write may have been applied, or may be applied soon. Repeating it with
 	// the same [IdempotencyKey] is safe.
 	ErrOutcomeUnknown = errors.New("outset: outcome unknown")
-	// ErrInternal: a fault of the service. Of a write the error is [ErrOutcomeUnknown], too.
+	// ErrInternal: the service has a fault. The error of a write is [ErrOutcomeUnknown], too.
 	ErrInternal = errors.New("outset: internal error")
 	// ErrNotModified: there is nothing newer than what [IfNoneMatch] names.
 	ErrNotModified = errors.New("outset: not modified")
-	// ErrIncomplete: a stream ended before its end, so that what came is not all.
+	// ErrIncomplete: a stream broke off, and what came before is not all of it.
 	ErrIncomplete = errors.New("outset: incomplete")
 )
 
-// kindUnknown is the kind of failures that leave open what became of the write, kindUnavailable of
-// those that don't.
+// The kinds that the client itself gives to errors, too: the outcome of the write is unknown, and
+// nothing was changed.
 const (
 	kindUnknown     = "outcome-unknown"
 	kindUnavailable = "unavailable"
 )
 
-// sentinels has the error that each kind of the service is.
+// sentinels maps the service's kinds to errors.
 var sentinels = map[string]error{
 	"not-found":              ErrNotFound,
 	"precondition-failed":    ErrPrecondition,
@@ -75,32 +75,40 @@ var sentinels = map[string]error{
 	"internal":               ErrInternal,
 }
 
-// Error is an answer of the service that says no: a problem in the sense of RFC 9457.
+// Error is an answer that is no success: a problem as RFC 9457 defines it, if it is the service's.
 type Error struct {
-	Status int // of HTTP
-	// what the service calls it, such as "precondition-failed"; "" if the answer isn't the service's, whatever its status
-	Kind      string
-	Title     string // the same for each of its kind
-	Detail    string // what is wrong with this request; may be empty
-	RequestID string // names the request in the service's logs
+	// Status is that of HTTP.
+	Status int
+	// Kind is the service's name of the problem, such as "precondition-failed". It is "" if the
+	// answer is not the service's but, for instance, that of a gateway.
+	Kind string
+	// Title is the same for all errors of one kind, Detail says what is wrong with this request and
+	// may be empty.
+	Title, Detail string
+	// RequestID names the request in the logs of the service.
+	RequestID string
 
-	// With ErrPrecondition: what there is. Version 0 means that the user never saved. Settings is
-	// nil where there is no document, and on reads.
+	// Version and Settings are what there is instead, with [ErrPrecondition]. The version is 0 if
+	// the user never saved; the settings are nil if there is no document, and on reads.
 	Version  int64
 	Settings json.RawMessage
 
-	Violations        []Violation   // with ErrViolation: at most 32
-	ViolationsOmitted bool          // there were more
-	RetryAfter        time.Duration // the service asks not to come back before; 0: it doesn't say
+	// Violations come with [ErrViolation]: at most 32, and ViolationsOmitted if there are more.
+	Violations        []Violation
+	ViolationsOmitted bool
+
+	// RetryAfter is how long the service asks to be left alone; 0 if it doesn't say.
+	RetryAfter time.Duration
 }
 
-// Violation is one thing that is wrong with a document.
+// Violation is one thing in a document that the schema forbids.
 type Violation struct {
-	Pointer string `json:"pointer"` // where, as RFC 6901 has it; "" is the whole document
+	// Pointer is where it is, a JSON pointer (RFC 6901); "" is the whole document.
+	Pointer string `json:"pointer"`
 	Reason  string `json:"reason"`
 }
 
-// Error is one line, violations included.
+// Error returns one line, violations included.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("outset: " + e.text())
@@ -113,7 +121,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// text is the kind and what is wrong.
+// text returns the kind and what is wrong.
 func (e *Error) text() string {
 	kind := strings.ReplaceAll(e.Kind, "-", " ")
 	if kind == "" {
@@ -130,10 +138,10 @@ func (e *Error) text() string {
 	return kind
 }
 
-// Is tells whether the kind is that of one of the errors of this package.
+// Is tells whether the error is of the kind of target, one of the errors of this package.
 func (e *Error) Is(target error) bool { return target != nil && sentinels[e.Kind] == target }
 
-// problem is an Error as the service spells it.
+// problem is an Error as the service writes it.
 type problem struct {
 	Type       string          `json:"type"`
 	Title      string          `json:"title"`
@@ -155,13 +163,12 @@ func (p *problem) error() *Error {
 	}
 }
 
-// errorOf makes an Error of an answer that is none that was hoped for.
+// errorOf makes an Error of an answer that is no success.
 func errorOf(status int, header http.Header, body []byte) *Error {
 	var p problem
-	// "" where that can't be read
-	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	mediaType, _, _ := mime.ParseMediaType(header.Get("Content-Type")) // "" if it is malformed
 	if mediaType != "application/problem+json" || json.Unmarshal(body, &p) != nil {
-		p = problem{Title: http.StatusText(status)} // of something on the way
+		p = problem{Title: http.StatusText(status)} // not the service's
 		if to := header.Get("Location"); to != "" {
 			p.Detail = p.Title + ", to " + to
 		}
@@ -171,12 +178,12 @@ func errorOf(status int, header http.Header, body []byte) *Error {
 	if e.RequestID == "" {
 		e.RequestID = header.Get("X-Request-Id")
 	}
-	e.RetryAfter = retryAfter(header.Get("Retry-After"))
+	e.RetryAfter = parseRetryAfter(header.Get("Retry-After"))
 	return e
 }
 
-// retryAfter reads the header of RFC 9110 section 10.2.3: seconds or a date.
-func retryAfter(value string) time.Duration {
+// parseRetryAfter reads the header of RFC 9110 section 10.2.3: seconds or a date.
+func parseRetryAfter(value string) time.Duration {
 	if seconds, err := strconv.Atoi(value); err == nil {
 		return max(0, time.Duration(seconds)*time.Second)
 	}
@@ -185,3 +192,21 @@ func retryAfter(value string) time.Duration {
 	}
 	return 0
 }
+
+// causedError is an error of a kind of this package with its cause. Its text names the package
+// once.
+type causedError struct {
+	kind   error
+	detail string
+	cause  error
+}
+
+func caused(kind error, detail string, cause error) error {
+	return &causedError{kind, detail, cause}
+}
+
+func (c *causedError) Error() string {
+	return c.kind.Error() + c.detail + ": " + strings.TrimPrefix(c.cause.Error(), "outset: ")
+}
+
+func (c *causedError) Unwrap() []error { return []error{c.kind, c.cause} }

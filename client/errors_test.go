@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,10 +10,10 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// TestErrors: each refusal has its name, and what the service says about it.
+// TestErrors: each refusal of the service has its kind, status and details.
 func TestErrors(t *testing.T) {
 	t.Parallel()
-	c, ctx, user := to(t, service), t.Context(), someone(t)
+	c, ctx, user := newClient(t, service), t.Context(), newUser(t)
 	if _, err := c.Put(ctx, user, raw(`{"a":1}`), client.IdempotencyKey("first")); err != nil {
 		t.Fatal(err)
 	}
@@ -32,19 +31,19 @@ func TestErrors(t *testing.T) {
 		kind   string
 		detail string
 	}{
-		"somebody was faster": {put(`{}`, client.IfVersion(1)), client.ErrPrecondition, 412, "precondition-failed", "the current version is 2"},
-		"is there":            {put(`{}`, client.IfAbsent()), client.ErrPrecondition, 412, "precondition-failed", ""},
-		"version 0":           {put(`{}`, client.IfVersion(0)), client.ErrPrecondition, 412, "precondition-failed", ""},
-		"no JSON":             {put(`{`), client.ErrMalformed, 400, "malformed", ""},
-		"nothing":             {put(``), client.ErrMalformed, 400, "malformed", ""},
-		"no object":           {put(`[]`), client.ErrInvalid, 422, "invalid-document", "not an object"},
-		"too large":           {put(`{"a":"` + strings.Repeat("x", 64<<10) + `"}`), client.ErrTooLarge, 413, "too-large", ""},
-		"another's key":       {put(`{}`, client.IdempotencyKey("first")), client.ErrKeyReused, 422, "idempotency-key-reused", ""},
-		"impossible key":      {put(`{}`, client.IdempotencyKey("é")), client.ErrMalformed, 400, "malformed", "Idempotency-Key"},
-		"impossible tag":      {put(`{}`, client.IfMatch("7")), client.ErrMalformed, 400, "malformed", "If-Match"},
-		"no patch":            {failed(c.PatchJSON(ctx, user, raw(`{}`))), client.ErrMalformed, 400, "malformed", ""},
-		"patch doesn't fit":   {failed(c.PatchJSON(ctx, user, raw(`[{"op":"remove","path":"/b"}]`))), client.ErrNotApplicable, 422, "patch-not-applicable", `"/b"`},
-		"no value":            {failed(c.Value(ctx, user, client.Path{"b"})), client.ErrNotFound, 404, "not-found", `"/b"`},
+		"old version":       {put(`{}`, client.IfVersion(1)), client.ErrPrecondition, 412, "precondition-failed", "the current version is 2"},
+		"document exists":   {put(`{}`, client.IfAbsent()), client.ErrPrecondition, 412, "precondition-failed", ""},
+		"version 0":         {put(`{}`, client.IfVersion(0)), client.ErrPrecondition, 412, "precondition-failed", ""},
+		"not JSON":          {put(`{`), client.ErrMalformed, 400, "malformed", ""},
+		"no body":           {put(``), client.ErrMalformed, 400, "malformed", ""},
+		"not an object":     {put(`[]`), client.ErrInvalid, 422, "invalid-document", "not an object"},
+		"too large":         {put(`{"a":"` + strings.Repeat("x", 64<<10) + `"}`), client.ErrTooLarge, 413, "too-large", ""},
+		"reused key":        {put(`{}`, client.IdempotencyKey("first")), client.ErrKeyReused, 422, "idempotency-key-reused", ""},
+		"impossible key":    {put(`{}`, client.IdempotencyKey("é")), client.ErrMalformed, 400, "malformed", "Idempotency-Key"},
+		"impossible tag":    {put(`{}`, client.IfMatch("7")), client.ErrMalformed, 400, "malformed", "If-Match"},
+		"not a patch":       {failed(c.PatchJSON(ctx, user, raw(`{}`))), client.ErrMalformed, 400, "malformed", ""},
+		"patch doesn't fit": {failed(c.PatchJSON(ctx, user, raw(`[{"op":"remove","path":"/b"}]`))), client.ErrNotApplicable, 422, "patch-not-applicable", `"/b"`},
+		"no value":          {failed(c.Value(ctx, user, client.Path{"b"})), client.ErrNotFound, 404, "not-found", `"/b"`},
 		"no version": {
 			failed(c.At(ctx, user, 99)), client.ErrNotFound, 404, "not-found",
 			"",
@@ -57,7 +56,7 @@ func TestErrors(t *testing.T) {
 			failed(c.Get(ctx, "a\x00b")), client.ErrMalformed, 400, "malformed",
 			"U+0000",
 		},
-		"user of other bytes": {
+		"user id not in UTF-8": {
 			failed(c.Get(ctx, "\xff")), client.ErrMalformed, 400, "malformed",
 			"UTF-8",
 		},
@@ -105,10 +104,10 @@ func historyError(ctx context.Context, c *client.Client, user string) (last erro
 	return last
 }
 
-// TestUnaskable: what has no address is refused before anything is sent.
-func TestUnaskable(t *testing.T) {
+// TestRefusedLocally: what would have no URL, or another one, is refused before anything is sent.
+func TestRefusedLocally(t *testing.T) {
 	t.Parallel()
-	c := to(t, "http://127.0.0.1:1")
+	c := newClient(t, "http://127.0.0.1:1")
 	for name, err := range map[string]error{
 		"no user":            failed(c.Get(t.Context(), "")),
 		"no user to erase":   failed(c.Erase(t.Context(), "")),
@@ -140,13 +139,13 @@ func TestNew(t *testing.T) {
 		"http://ann:hush@a:x",
 	} {
 		if _, err := client.New(bad); err == nil || strings.Contains(err.Error(), "hush") {
-			t.Errorf("a password is told: %v", err)
+			t.Errorf("the error has the password: %v", err)
 		}
 	}
 }
 
-// TestSomebodyElse: an answer that isn't the service's is told as what it is.
-func TestSomebodyElse(t *testing.T) {
+// TestForeignAnswer: an answer that isn't the service's is not taken for one.
+func TestForeignAnswer(t *testing.T) {
 	t.Parallel()
 	base := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -160,7 +159,7 @@ func TestSomebodyElse(t *testing.T) {
 			_, _ = w.Write([]byte("<h1>Welcome</h1>"))
 		}
 	}))
-	c := to(t, base)
+	c := newClient(t, base)
 	var e *client.Error
 	if _, err := c.Get(t.Context(), "page"); !errors.As(err, &e) || e.Status != 404 ||
 		e.Kind != "" || errors.Is(err, client.ErrNotFound) {
@@ -177,18 +176,4 @@ func TestSomebodyElse(t *testing.T) {
 		) {
 		t.Errorf("%v", err)
 	}
-}
-
-// serve has a handler answer until the test ends.
-func serve(t *testing.T, h http.Handler) (base string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: h}
-	ended := make(chan struct{})
-	go func() { _ = server.Serve(l); close(ended) }()
-	t.Cleanup(func() { _ = server.Close(); <-ended })
-	return "http://" + l.Addr().String()
 }

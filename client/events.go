@@ -20,28 +20,28 @@ type event struct {
 	data []byte
 }
 
-// eventReader reads an event stream as the HTML standard has it
+// eventReader reads an event stream as the HTML standard defines it
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 type eventReader struct {
-	from  *bufio.Reader
-	begun bool          // the first line has been read
-	cr    bool          // the line before ended with a CR, to which an LF may belong
-	retry time.Duration // what the service wants to be waited before the next connection
-	alive func()        // called for each event and each comment
+	r       *bufio.Reader
+	begun   bool          // the first line has been read
+	afterCR bool          // the last line ended with CR, to which an LF may belong
+	retry   time.Duration // the service's wish: the wait before the next connection
+	alive   func()        // called for each event and each comment
 }
 
 func newEventReader(r io.Reader) *eventReader {
-	return &eventReader{from: bufio.NewReader(r), alive: func() {}}
+	return &eventReader{r: bufio.NewReader(r), alive: func() {}}
 }
 
-// next returns the next event that has data.
+// next returns the next event that has data. An event that is cut off is dropped.
 func (r *eventReader) next() (event, error) {
 	var e event
 	var data []byte
 	for {
 		line, err := r.line()
 		if err != nil {
-			return event{}, err // one that is cut off is none
+			return event{}, err
 		}
 		if len(line) == 0 {
 			if data != nil {
@@ -55,7 +55,7 @@ func (r *eventReader) next() (event, error) {
 		field, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(field) {
-		case "": // a comment, which is how a heartbeat is spelt
+		case "": // a comment, such as a heartbeat
 			r.alive()
 		case "event":
 			e.name = string(value)
@@ -72,17 +72,17 @@ func (r *eventReader) next() (event, error) {
 	}
 }
 
-// line returns the next line, which may end with CR, LF or both, as soon as its end has come: it
-// doesn't wait for what is behind a CR.
+// line returns the next line, which ends with CR, LF or both. After a CR it returns at once: an LF
+// is dropped by the next call.
 func (r *eventReader) line() ([]byte, error) {
 	var line []byte
 	for {
-		b, err := r.from.ReadByte()
+		b, err := r.r.ReadByte()
 		if err != nil {
 			return nil, err
 		}
-		afterCR := r.cr
-		r.cr = b == '\r'
+		afterCR := r.afterCR
+		r.afterCR = b == '\r'
 		switch {
 		case b == '\n' && afterCR:
 			continue

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// all reads events to the end of the stream.
-func all(r io.Reader) (events []event, retry time.Duration, err error) {
+// readAll reads events to the end of the stream.
+func readAll(r io.Reader) (events []event, retry time.Duration, err error) {
 	reader := newEventReader(r)
 	for {
 		e, err := reader.next()
@@ -47,14 +47,14 @@ func TestEvents(t *testing.T) {
 		"CR":                  {"data: x\rdata: y\r\rdata: z\r\r", []string{"=x\ny", "=z"}},
 		"byte order mark":     {"\ufeffdata: x\n\n", []string{"=x"}},
 		"byte order mark two": {"data: x\n\ufeffdata: y\n\n", []string{"=x"}},
-		"of a later time":     {"colour: red\ndata: x\n\n", []string{"=x"}},
+		"unknown field":       {"colour: red\ndata: x\n\n", []string{"=x"}},
 		"colons":              {"data: a:b: c\n\n", []string{"=a:b: c"}},
 	} {
 		for how, r := range map[string]io.Reader{
 			"at once":      strings.NewReader(c.stream),
 			"byte by byte": iotest.OneByteReader(strings.NewReader(c.stream)),
 		} {
-			events, _, err := all(r)
+			events, _, err := readAll(r)
 			var got []string
 			for _, e := range events {
 				got = append(got, e.name+"="+string(e.data))
@@ -67,7 +67,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestEventsAtOnce: an event is there with the line that ends it, whatever comes after a CR.
+// TestEventsAtOnce: an event is returned with the CR that ends it, without waiting for an LF.
 func TestEventsAtOnce(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
@@ -95,7 +95,7 @@ func TestEventsAtOnce(t *testing.T) {
 	<-events
 }
 
-// TestEventsProperty: any lines come back, whatever ends them.
+// TestEventsProperty: any lines are read back, whichever line breaks end them.
 func TestEventsProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -106,7 +106,7 @@ func TestEventsProperty(t *testing.T) {
 			stream.WriteString("data: " + line + ends.Draw(t, "end"))
 		}
 		stream.WriteString("\n\n") // the first may belong to a CR
-		events, _, err := all(iotest.HalfReader(strings.NewReader(stream.String())))
+		events, _, err := readAll(iotest.HalfReader(strings.NewReader(stream.String())))
 		if want := strings.Join(lines, "\n"); len(events) != 1 || string(events[0].data) != want ||
 			!errors.Is(err, io.EOF) {
 			t.Fatalf("%q became %q, %v", stream.String(), events, err)
@@ -117,12 +117,12 @@ func TestEventsProperty(t *testing.T) {
 func TestEventsLimits(t *testing.T) {
 	t.Parallel()
 	for _, endless := range []string{"x", "data: x\n"} {
-		_, _, err := all(&repeating{text: []byte(endless)})
+		_, _, err := readAll(&repeating{text: []byte(endless)})
 		if !errors.Is(err, errEventTooLarge) {
 			t.Errorf("%q: %v", endless, err)
 		}
 	}
-	_, retry, _ := all(
+	_, retry, _ := readAll(
 		strings.NewReader("retry: 250\nretry: soon\nretry: -1\nretry: 99999999999999999999\n"),
 	)
 	if retry != 250*time.Millisecond {
@@ -130,7 +130,7 @@ func TestEventsLimits(t *testing.T) {
 	}
 }
 
-// repeating is a text that never ends.
+// repeating repeats a text for ever.
 type repeating struct {
 	text []byte
 	rest []byte

@@ -21,49 +21,49 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// service is where the system of all tests and examples is, each of which has users of its own.
+// service is the URL of the system that all tests and examples share. Each has users of its own.
 var service string
 
 func TestMain(m *testing.M) {
 	pgtest.Main(withService{m},
-		// fasthttp keeps one clock for the whole process, and its pool sees only every ten
+		// fasthttp keeps one clock for the whole process, and its pool notices only every ten
 		// seconds that its server was shut down.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
 
-// withService runs the tests while a service is there.
+// withService starts the shared system before the tests and stops it after them.
 type withService struct{ *testing.M }
 
 func (w withService) Run() int {
-	all := &allTests{}
+	all := &wholeRun{}
 	defer all.end()
 	service = newSystem(all).base
 	return w.M.Run()
 }
 
-// allTests is what a harness needs of a test, for what is there as long as any test.
-type allTests struct {
+// wholeRun is a testing.TB for what lives as long as the test binary.
+type wholeRun struct {
 	testing.TB
 	cleanups []func()
 }
 
-func (a *allTests) Helper()                  {}
-func (a *allTests) Name() string             { return "all" }
-func (a *allTests) Context() context.Context { return context.Background() }
-func (a *allTests) Cleanup(f func())         { a.cleanups = append(a.cleanups, f) }
-func (a *allTests) Fatal(why ...any)         { panic(fmt.Sprint(why...)) }
-func (a *allTests) Errorf(f string, v ...any) {
+func (a *wholeRun) Helper()                  {}
+func (a *wholeRun) Name() string             { return "all" }
+func (a *wholeRun) Context() context.Context { return context.Background() }
+func (a *wholeRun) Cleanup(f func())         { a.cleanups = append(a.cleanups, f) }
+func (a *wholeRun) Fatal(why ...any)         { panic(fmt.Sprint(why...)) }
+func (a *wholeRun) Errorf(f string, v ...any) {
 	fmt.Fprintf(os.Stderr, f+"\n", v...)
 }
 
-func (a *allTests) end() {
+func (a *wholeRun) end() {
 	for i := len(a.cleanups) - 1; i >= 0; i-- {
 		a.cleanups[i]()
 	}
 }
 
-// system is an API, a worker, NATS and a database, all of them real.
+// system is an API, a worker, a NATS server and a database, all of them real.
 type system struct {
 	t        testing.TB
 	nats     *server.Server
@@ -81,9 +81,9 @@ var workerConfig = worker.Config{
 }
 
 var apiConfig = api.Config{
-	HTTPAddr: "127.0.0.1:0", RequestTimeout: 10 * time.Second, WorkerGrace: 3 * time.Second,
+	HTTPAddr: "127.0.0.1:0", RequestTimeout: time.Minute, WorkerGrace: 3 * time.Second,
 	MaxDocument: 64 << 10, APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute,
-	ReadTimeout: 10 * time.Second,
+	ReadTimeout: 5 * time.Minute,
 	MaxWatchers: 1000, EventsHeartbeat: 15 * time.Second,
 }
 
@@ -165,21 +165,21 @@ func (s *system) run(f func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// eventually waits for a condition, and fails the test if it takes absurdly long.
+// eventually waits for a condition; only a failing test waits for the deadline.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("in vain waited until " + what)
+			t.Fatal("still not so: " + what)
 		}
 	}
 }
 
-// someone is a user whom no other test has, nor this one when it runs again.
-func someone(t testing.TB) string { return t.Name() + " " + rand.Text()[:8] }
+// newUser returns the id of a user whom no other test has, nor this one when it runs again.
+func newUser(t testing.TB) string { return t.Name() + " " + rand.Text()[:8] }
 
-// to returns a client whose idle connections end with the test.
-func to(t testing.TB, base string, options ...client.Option) *client.Client {
+// newClient returns a client whose idle connections are closed at the end of the test.
+func newClient(t testing.TB, base string, options ...client.Option) *client.Client {
 	t.Helper()
 	c, err := client.New(base, options...)
 	if err != nil {

@@ -9,17 +9,20 @@ import (
 
 // Revision is a version in a user's history.
 type Revision struct {
-	Version   int64     `json:"version"`
-	Time      time.Time `json:"time"`
-	Operation string    `json:"operation"` // what made it: "replace", "merge-patch", …
-	Size      int64     `json:"size"`      // bytes of the document; 0: it was deleted
+	Version int64     `json:"version"`
+	Time    time.Time `json:"time"`
+	// Action is what made the version: "replace", "merge-patch", "json-patch", "set-value",
+	// "delete-value", "delete", "restore" or "erase".
+	Action string `json:"operation"`
+	// Size is that of the document in bytes; 0 after a deletion.
+	Size int64 `json:"size"`
 }
 
-// History returns the versions of the user's document that are kept, the newest first. An error is
-// the last that it yields. It asks for page after page as far as the loop goes.
+// History yields the versions of the user's document that are kept, the newest first. It reads page
+// after page as far as the loop goes. An error is the last that it yields.
 func (c *Client) History(ctx context.Context, user string) iter.Seq2[Revision, error] {
 	return func(yield func(Revision, error) bool) {
-		o := about(http.MethodGet, user, "/history?limit=100") // the most in one page
+		o := userOperation(http.MethodGet, user, "/history?limit=100") // the largest page
 		o.answer = jsonType
 		err := c.pages(ctx, o, func(body []byte) (bool, error) {
 			var page struct {
@@ -28,7 +31,12 @@ func (c *Client) History(ctx context.Context, user string) iter.Seq2[Revision, e
 			if err := decode(body, &page); err != nil {
 				return false, err
 			}
-			return yieldAll(page.Versions, yield), nil
+			for _, revision := range page.Versions {
+				if !yield(revision, nil) {
+					return false, nil
+				}
+			}
+			return true, nil
 		})
 		if err != nil {
 			yield(Revision{}, err)
@@ -36,25 +44,15 @@ func (c *Client) History(ctx context.Context, user string) iter.Seq2[Revision, e
 	}
 }
 
-// yieldAll tells whether all were wanted.
-func yieldAll[T any](all []T, yield func(T, error) bool) bool {
-	for _, one := range all {
-		if !yield(one, nil) {
-			return false
-		}
-	}
-	return true
-}
-
 // At returns the user's document as it was at a version, or [ErrNotFound] if the history doesn't
-// have it (any more).
+// have that version or no longer has it.
 func (c *Client) At(
 	ctx context.Context, user string, version int64, options ...ReadOption,
 ) (Settings, error) {
 	return c.settings(ctx, OpAt(user, version, options...))
 }
 
-// Restore makes the document of a version current again, as a new version.
+// Restore makes the document of an old version current again, as a new version.
 func (c *Client) Restore(
 	ctx context.Context, user string, version int64, options ...WriteOption,
 ) (Settings, error) {

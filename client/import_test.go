@@ -2,51 +2,58 @@ package client_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/outset-settings/outset/client"
 )
 
-// TestImport: what one service exports another takes, byte for byte, and the other way.
+// TestImport: what one service exports another imports, byte for byte, and back.
 func TestImport(t *testing.T) {
 	t.Parallel()
-	first, second, third := to(t, newSystem(t).base), to(t, newSystem(t).base),
-		to(t, newSystem(t).base)
-	want := saved(t, first, 120)
+	first, second := newClient(t, newSystem(t).base), newClient(t, newSystem(t).base)
+	want := save(t, first, 120)
 	var file bytes.Buffer
 	if _, err := first.ExportTo(t.Context(), &file); err != nil {
 		t.Fatal(err)
 	}
-	imports(t, second, &file, want)
-	imports(t, third, client.Lines(second.Export(t.Context())), want)
+	importAll(t, second, &file, want, 1)
+	importAll(t, first, client.Lines(second.Export(t.Context())), want, 2)
 }
 
-// imports imports and compares the outcomes, and then all documents.
-func imports(t *testing.T, c *client.Client, lines io.Reader, want map[string]string) {
+// importAll compares the outcomes of an import, and then all documents.
+func importAll(
+	t *testing.T, c *client.Client, lines io.Reader, want map[string]string, version int64,
+) {
 	t.Helper()
 	n := int64(0)
 	for o, err := range c.Import(t.Context(), lines) {
-		if n++; err != nil || o.Err != nil || o.Line != n || o.Version != 1 || want[o.User] == "" {
+		if n++; err != nil || o.Err != nil || o.Line != n || o.Version != version ||
+			want[o.User] == "" {
 			t.Fatalf("%+v, %v", o, err)
 		}
 	}
 	for s, err := range c.Export(t.Context()) {
-		check(t, want, exact, s, err)
-		n--
+		if n--; err != nil || string(s.Document) != want[s.User] || s.Version != version {
+			t.Fatalf("%+v (%s), %v", s, s.Document, err)
+		}
 	}
 	if n != 0 {
 		t.Errorf("%d users more were imported than exported", n)
 	}
 }
 
-// TestImportFailures: a bad line harms no other.
+// TestImportFailures: a line that fails doesn't keep others from being imported.
 func TestImportFailures(t *testing.T) {
 	t.Parallel()
-	c, user := to(t, service), someone(t)
+	c, user := newClient(t, service), newUser(t)
 	lines := []struct {
 		text string
 		want error
@@ -84,10 +91,10 @@ func TestImportFailures(t *testing.T) {
 	}
 }
 
-// TestLargeImport is more than fits into any buffer on the way, in both directions.
+// TestLargeImport: more lines and outcomes than any buffer on the way holds don't block the import.
 func TestLargeImport(t *testing.T) {
 	t.Parallel()
-	c, user := to(t, service), someone(t)
+	c, user := newClient(t, service), newUser(t)
 	const users = 3000
 	document := raw(`{"text":"` + strings.Repeat("x", 2000) + `"}`)
 	settings := func(yield func(client.Settings, error) bool) {
@@ -106,5 +113,120 @@ func TestLargeImport(t *testing.T) {
 	}
 	if n != users {
 		t.Errorf("%d outcomes", n)
+	}
+}
+
+// ndjson makes a response as a transport returns it.
+func ndjson(r *http.Request, status int, text string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/x-ndjson"}},
+		Request: r,
+		Body:    io.NopCloser(strings.NewReader(text)),
+	}
+}
+
+// TestImportLateRead: a transport that reads on after its attempt has ended takes no lines of the
+// next one.
+func TestImportLateRead(t *testing.T) {
+	t.Parallel()
+	var first io.Reader
+	var late error
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if first == nil {
+			first = r.Body
+			return ndjson(r, http.StatusServiceUnavailable, ""), nil
+		}
+		_, late = first.Read(make([]byte, 3))
+		sent, err := io.ReadAll(r.Body)
+		if err != nil || string(sent) != "{}\n" {
+			t.Errorf("sent %q, %v", sent, err)
+		}
+		return ndjson(r, http.StatusOK, `{"end":true,"lines":0}`+"\n"), nil
+	})
+	c := newClient(t, "http://a", quick, client.WithHTTPClient(&http.Client{Transport: transport}))
+	err := lastError(c.Import(t.Context(), io.MultiReader(strings.NewReader("{}\n"))))
+	if err != nil || late == nil {
+		t.Errorf("%v; the late read returned %v", err, late)
+	}
+}
+
+// TestImportLeft: after the loop no lines are read.
+func TestImportLeft(t *testing.T) {
+	t.Parallel()
+	var body io.Reader
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		body = r.Body
+		return ndjson(r, http.StatusOK, `{"line":1,"user":"1","version":1}`+"\n"), nil
+	})
+	c := newClient(t, "http://a", quick, client.WithHTTPClient(&http.Client{Transport: transport}))
+	lines := strings.NewReader("{}\n")
+	for range c.Import(t.Context(), lines) { //nolint:errcheck // none is looked for
+		break
+	}
+	if n, err := body.Read(make([]byte, 10)); n != 0 || err == nil || errors.Is(err, io.EOF) ||
+		lines.Len() != 3 {
+		t.Errorf("read %d, %v; left %d", n, err, lines.Len())
+	}
+}
+
+// TestImportBlocked: the context and the loop can end an import whose lines never come.
+func TestImportBlocked(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = io.WriteString(w, `{"line":1,"user":"1","version":1}`+"\n")
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(io.Discard, r.Body)
+	})))
+	for _, leave := range []bool{true, false} {
+		never, ended := make(chan struct{}), make(chan struct{})
+		var begun atomic.Bool
+		blocked := func(yield func(client.Settings, error) bool) {
+			begun.Store(true)
+			defer close(ended)
+			_ = yield(client.Settings{User: "1", Document: raw(`{}`)}, nil)
+			<-never
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan error)
+		go func() {
+			var last error
+			for _, err := range c.Import(ctx, client.Lines(blocked)) {
+				if last = err; leave {
+					break
+				}
+				cancel()
+			}
+			left <- last
+		}()
+		select {
+		case err := <-left:
+			if errors.Is(err, context.Canceled) == leave {
+				t.Error(err)
+			}
+		case <-time.After(5 * time.Minute):
+			t.Error("the import waits for the lines")
+		}
+		cancel()
+		close(never)
+		if begun.Load() { // else the first outcome was there before the first line was asked for
+			<-ended
+		}
+	}
+}
+
+// TestLinesUnread: the sequence doesn't begin before the first Read. TestMain finds goroutines that
+// are left.
+func TestLinesUnread(t *testing.T) {
+	t.Parallel()
+	never := func(func(client.Settings, error) bool) { t.Error("it has begun") }
+	client.Lines(never)
+	closed := client.Lines(never)
+	if err := closed.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := closed.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
+		t.Error(err)
 	}
 }

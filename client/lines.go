@@ -10,29 +10,29 @@ import (
 	"sync"
 )
 
-// Lines makes what [Client.Import] reads of settings, of which it takes users and documents. Where
-// the sequence yields an error the import breaks off with it.
+// Lines makes what [Client.Import] reads of the users and documents of settings. An error of the
+// sequence ends the import with that error.
 func Lines(all iter.Seq2[Settings, error]) io.ReadCloser { return &lines{all: all} }
 
 type lines struct {
 	all  iter.Seq2[Settings, error]
 	next func() (Settings, error, bool) // nil before the first Read
-	rest []byte                         // of the line that is being read
-	err  error
+	rest []byte                         // of the current line
+	err  error                          // of the sequence, once rest is read
 
-	mu     sync.Mutex // not held while the sequence works
-	stop   func()
-	busy   bool // a Read is in progress, and stops the sequence if it is closed meanwhile
-	closed bool
+	mu      sync.Mutex // not held while the sequence works
+	stop    func()     // ends the sequence
+	reading bool       // a Read is in progress; it stops the sequence if Close was called meanwhile
+	closed  bool
 }
 
 func (l *lines) Read(p []byte) (int, error) {
-	if !l.begin() {
+	if !l.beginRead() {
 		return 0, errClosed
 	}
-	defer l.end()
+	defer l.endRead()
 	if len(l.rest) == 0 && l.err == nil {
-		l.rest, l.err = l.line()
+		l.rest, l.err = l.nextLine()
 	}
 	if len(l.rest) == 0 {
 		return 0, l.err
@@ -42,8 +42,8 @@ func (l *lines) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// begin tells whether a Read may go on.
-func (l *lines) begin() bool {
+// beginRead returns false if the lines are closed.
+func (l *lines) beginRead() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -52,13 +52,13 @@ func (l *lines) begin() bool {
 	if l.next == nil {
 		l.next, l.stop = iter.Pull2(l.all)
 	}
-	l.busy = true
+	l.reading = true
 	return true
 }
 
-func (l *lines) end() {
+func (l *lines) endRead() {
 	l.mu.Lock()
-	l.busy = false
+	l.reading = false
 	closed := l.closed
 	l.mu.Unlock()
 	if closed {
@@ -71,7 +71,7 @@ func (l *lines) end() {
 func (l *lines) Close() error {
 	l.mu.Lock()
 	l.closed = true
-	idle := l.stop != nil && !l.busy
+	idle := l.stop != nil && !l.reading
 	l.mu.Unlock()
 	if idle {
 		go l.stop()
@@ -79,8 +79,8 @@ func (l *lines) Close() error {
 	return nil
 }
 
-// line is the next line, or io.EOF when there is none.
-func (l *lines) line() ([]byte, error) {
+// nextLine returns io.EOF after the last line.
+func (l *lines) nextLine() ([]byte, error) {
 	s, err, ok := l.next()
 	if !ok {
 		return nil, io.EOF
@@ -91,8 +91,8 @@ func (l *lines) line() ([]byte, error) {
 	return s.line()
 }
 
-// line is a line that says that a user has a document: the document itself, if it is one line, else
-// its text.
+// line returns the line of an import that gives the user this document: as JSON, or as a string if
+// it has line breaks or white space around it, which would be lost.
 func (s *Settings) line() ([]byte, error) {
 	user, err := json.Marshal(s.User)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Settings) line() ([]byte, error) {
 	return fmt.Appendf(nil, `{"user":%s,"settings":%s}`+"\n", user, s.Document), nil
 }
 
-// quote is a string as JSON. Valid UTF-8 stays what it is; a document that has other bytes is none.
+// quote returns a JSON string in which <, > and & stay as they are.
 func quote(text string) (string, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)

@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// Operation is one request, made by the functions whose names begin with Op, for [Client.Batch]. A
-// write has its idempotency key from the beginning: using the same Operation twice applies it once.
+// Operation is one request for [Client.Batch]. The functions whose names begin with Op make it. A
+// write gets its idempotency key there: sending the same Operation twice applies it once.
 type Operation struct {
-	user   string // "" where it is about no single one
+	user   string // "" if it is not about a single user
 	method string
 	path   string // percent-encoded, with the query
 	header http.Header
 	body   []byte
-	write  bool   // it has an idempotency key; so, repeating it is safe
-	answer string // the media type of a success; "": it has a version
-	err    error  // why it can't be asked
+	write  bool   // it has an idempotency key, so that repeating it is safe
+	answer string // the media type of a success; "" if it has a version instead
+	err    error  // why it can't be sent
 }
 
 // OpGet reads a document, see [Client.Get].
@@ -34,18 +34,19 @@ func OpGetEffective(user string, options ...ReadOption) Operation {
 
 // OpPut replaces a document, see [Client.Put].
 func OpPut(user string, document json.RawMessage, options ...WriteOption) Operation {
-	return write(http.MethodPut, user, "/settings", "application/json", document, options)
+	return write(http.MethodPut, user, "/settings", jsonType, document, options)
 }
 
 // OpPatch changes a document by a merge patch, see [Client.Patch].
 func OpPatch(user string, patch json.RawMessage, options ...WriteOption) Operation {
-	return write(http.MethodPatch, user, "/settings", "application/merge-patch+json", patch,
-		options)
+	const mergePatch = "application/merge-patch+json"
+	return write(http.MethodPatch, user, "/settings", mergePatch, patch, options)
 }
 
-// OpPatchJSON changes a document by a JSON patch, see [Client.PatchJSON].
+// OpPatchJSON changes a document by a JSON Patch, see [Client.PatchJSON].
 func OpPatchJSON(user string, patch json.RawMessage, options ...WriteOption) Operation {
-	return write(http.MethodPatch, user, "/settings", "application/json-patch+json", patch, options)
+	const jsonPatch = "application/json-patch+json"
+	return write(http.MethodPatch, user, "/settings", jsonPatch, patch, options)
 }
 
 // OpDelete removes a document, see [Client.Delete].
@@ -60,33 +61,44 @@ func OpErase(user string, options ...WriteOption) Operation {
 
 // OpValue reads one value, see [Client.Value].
 func OpValue(user string, path Path, options ...ReadOption) Operation {
-	return path.in(read(user, "/settings"+path.escaped(), options))
+	return atValue(path, read(user, "/settings"+path.escaped(), options))
 }
 
 // OpSetValue sets one value, see [Client.SetValue].
 func OpSetValue(user string, path Path, value json.RawMessage, options ...WriteOption) Operation {
-	return path.in(write(http.MethodPut, user, "/settings"+path.escaped(), "application/json",
-		value, options))
+	return atValue(path,
+		write(http.MethodPut, user, "/settings"+path.escaped(), jsonType, value, options))
 }
 
 // OpDeleteValue removes one value, see [Client.DeleteValue].
 func OpDeleteValue(user string, path Path, options ...WriteOption) Operation {
-	return path.in(write(http.MethodDelete, user, "/settings"+path.escaped(), "", nil, options))
+	return atValue(path,
+		write(http.MethodDelete, user, "/settings"+path.escaped(), "", nil, options))
 }
 
-// OpAt reads a document as it was, see [Client.At].
+// OpAt reads a document as it was at a version, see [Client.At].
 func OpAt(user string, version int64, options ...ReadOption) Operation {
-	return read(user, "/history/"+strconv.FormatInt(version, 10), options)
+	return read(user, versionPath(version), options)
 }
 
-// OpRestore makes an old version current, see [Client.Restore].
+// OpRestore makes an old version current again, see [Client.Restore].
 func OpRestore(user string, version int64, options ...WriteOption) Operation {
-	return write(http.MethodPost, user, "/history/"+strconv.FormatInt(version, 10)+"/restore", "",
-		nil, options)
+	return write(http.MethodPost, user, versionPath(version)+"/restore", "", nil, options)
+}
+
+func versionPath(version int64) string { return "/history/" + strconv.FormatInt(version, 10) }
+
+// atValue refuses an operation on a value whose path is empty: its URL would be that of the whole
+// document.
+func atValue(path Path, o Operation) Operation {
+	if len(path) == 0 && o.err == nil {
+		o.err = fmt.Errorf("%w: the path is empty", ErrMalformed)
+	}
+	return o
 }
 
 func read(user, path string, options []ReadOption) Operation {
-	o := about(http.MethodGet, user, path)
+	o := userOperation(http.MethodGet, user, path)
 	for _, option := range options {
 		option(&o)
 	}
@@ -94,13 +106,24 @@ func read(user, path string, options []ReadOption) Operation {
 }
 
 func write(method, user, path, mediaType string, body []byte, options []WriteOption) Operation {
-	o := about(method, user, path)
-	o.take(mediaType, body, options)
+	o := userOperation(method, user, path)
+	o.makeWrite(mediaType, body, options)
 	return o
 }
 
-// take makes a write of an operation.
-func (o *Operation) take(mediaType string, body []byte, options []WriteOption) {
+func userOperation(method, user, path string) Operation {
+	o := Operation{
+		user: user, method: method, path: "/user/" + escapeSegment(user) + path,
+		header: make(http.Header),
+	}
+	if user == "" { // the URL would be another one
+		o.err = fmt.Errorf("%w: the user id is empty", ErrMalformed)
+	}
+	return o
+}
+
+// makeWrite gives the operation a body and a random idempotency key.
+func (o *Operation) makeWrite(mediaType string, body []byte, options []WriteOption) {
 	o.write, o.body = true, body
 	if mediaType != "" {
 		o.header.Set("Content-Type", mediaType)
@@ -111,8 +134,51 @@ func (o *Operation) take(mediaType string, body []byte, options []WriteOption) {
 	}
 }
 
-// set sets a header, if the value can be one.
-func (o *Operation) set(name, value string) {
+// ReadOption changes one request that reads.
+type ReadOption func(*Operation)
+
+// WriteOption changes one request that writes.
+type WriteOption func(*Operation)
+
+// IfNoneMatch reads only if the entity tag is no longer this one ([Settings.ETag]), else the error
+// is [ErrNotModified].
+func IfNoneMatch(etag string) ReadOption {
+	return func(o *Operation) { o.setHeader("If-None-Match", etag) }
+}
+
+// IfVersion writes only if this is the current version, else the error is [ErrPrecondition].
+// Version 0 stands for no document: never saved, or deleted.
+func IfVersion(version int64) WriteOption {
+	return func(o *Operation) { o.setHeader("If-Match", versionETag(version)) }
+}
+
+// IfMatch writes only if the entity tag of the document is one of these, else the error is
+// [ErrPrecondition]. "*" stands for any document.
+func IfMatch(etags ...string) WriteOption {
+	return func(o *Operation) { o.setHeader("If-Match", strings.Join(etags, ", ")) }
+}
+
+// IfAbsent writes only if there is no document or, for the path of a value, no value; else the
+// error is [ErrPrecondition].
+func IfAbsent() WriteOption {
+	return func(o *Operation) { o.setHeader("If-None-Match", "*") }
+}
+
+// IdempotencyKey replaces the random idempotency key of a write, so that the write can be repeated
+// even after a restart of the program. For 24 hours the service answers each repetition as the
+// first, and applies none. The key has at most 255 visible ASCII characters and spaces. It belongs
+// to the user and to this very request.
+func IdempotencyKey(key string) WriteOption {
+	// RFC 8941 section 3.3.3
+	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"`
+	return func(o *Operation) { o.setHeader("Idempotency-Key", quoted) }
+}
+
+// versionETag returns the entity tag of a version.
+func versionETag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// setHeader sets a header, or the error of the operation if the value can't be sent.
+func (o *Operation) setHeader(name, value string) {
 	if err := checkHeader(name, value); err != nil {
 		o.err = cmp.Or(o.err, err)
 		return
@@ -120,78 +186,27 @@ func (o *Operation) set(name, value string) {
 	o.header.Set(name, value)
 }
 
-// checkHeader returns an error for what could not be sent: net/http would take each time that it
-// fails for a failure of the network.
+// checkHeader returns an error for a header that net/http would refuse to send. It is checked
+// before, because that error looks like one of the network, and would be retried.
 func checkHeader(name, value string) error {
+	notInName := func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	}
+	notInValue := func(r rune) bool { return r < ' ' && r != '\t' || r == '\x7f' }
 	switch {
-	case name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }):
-		return fmt.Errorf("%w: %q is no name of a header", ErrMalformed, name)
-	case strings.ContainsFunc(value, func(r rune) bool {
-		return r < ' ' && r != '\t' ||
-			r == '\x7f'
-	}):
+	case name == "" || strings.ContainsFunc(name, notInName):
+		return fmt.Errorf("%w: %q is not the name of a header", ErrMalformed, name)
+	case strings.ContainsFunc(value, notInValue):
 		return fmt.Errorf("%w: the header %s has a control character", ErrMalformed, name)
 	}
 	return nil
 }
 
-func about(method, user, path string) Operation {
-	o := Operation{
-		user: user, method: method, path: "/user/" + segment(user) + path,
-		header: make(http.Header),
-	}
-	if user == "" { // the address would be another one
-		o.err = fmt.Errorf("%w: the user id is empty", ErrMalformed)
-	}
-	return o
-}
-
-// segment encodes a user id, a key or an index as a segment of a path. Dots, too, where something
-// on the way would take them for the path's own.
-func segment(token string) string {
+// escapeSegment encodes a user id, a key or an index as a segment of a URL. It encodes the dots of
+// "." and "..", too, which proxies would take for steps in the path.
+func escapeSegment(token string) string {
 	if token == "." || token == ".." {
 		return strings.ReplaceAll(token, ".", "%2E")
 	}
 	return url.PathEscape(token)
 }
-
-// ReadOption changes one request that reads.
-type ReadOption func(*Operation)
-
-// WriteOption changes one request that writes.
-type WriteOption func(*Operation)
-
-// IfNoneMatch reads only if the entity tag ([Settings.ETag]) is no longer this one; else the error
-// is [ErrNotModified].
-func IfNoneMatch(etag string) ReadOption {
-	return func(o *Operation) { o.set("If-None-Match", etag) }
-}
-
-// IfVersion writes only while this is the current version, else the error is [ErrPrecondition].
-// Version 0 stands for there being no document, never saved or deleted.
-func IfVersion(version int64) WriteOption {
-	return func(o *Operation) { o.set("If-Match", tag(version)) }
-}
-
-// IfMatch writes only while the entity tag of the document is one of these; "*" is any document
-// that is there.
-func IfMatch(etags ...string) WriteOption {
-	return func(o *Operation) { o.set("If-Match", strings.Join(etags, ", ")) }
-}
-
-// IfAbsent writes only if there is nothing yet: no document or, on the path of a value, no value.
-func IfAbsent() WriteOption {
-	return func(o *Operation) { o.set("If-None-Match", "*") }
-}
-
-// IdempotencyKey names this write instead of by a random key, so that it can be repeated even when
-// the program was started anew meanwhile: the service applies it once, and answers each repetition
-// within 24 hours as the first. It is visible ASCII characters and spaces, at most 255, and belongs
-// to the user and to this very request.
-func IdempotencyKey(key string) WriteOption {
-	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"` // RFC 8941 section 3.3.3
-	return func(o *Operation) { o.set("Idempotency-Key", quoted) }
-}
-
-// tag is the entity tag of a version.
-func tag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }

@@ -14,30 +14,30 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// quick repeats without losing time.
+// quick retries almost at once.
 var quick = client.WithRetry(client.Retry{Wait: time.Millisecond, MaxWait: time.Millisecond})
 
-// TestRepeated: what may go better in a moment does, and no write is applied twice.
-func TestRepeated(t *testing.T) {
+// TestRetry: temporary failures are retried, and no write is applied twice.
+func TestRetry(t *testing.T) {
 	t.Parallel()
 	for name, d := range map[string]struct {
-		other    disturbance
+		disturb  disturbance
 		replayed bool
 	}{
-		"overloaded":              {problem(503, "overloaded"), false},
-		"outcome unknown":         {problem(504, "outcome-unknown"), false},
-		"a gateway":               {plain(502), false},
-		"a gateway that is busy":  {plain(503), false},
-		"cut":                     {cut, false},
-		"applied and no answer":   {swallow, true},
-		"applied and half of it":  {halve, true},
-		"a kind of a later time":  {problem(503, "unheard-of"), false},
-		"Retry-After that is odd": {problem(503, "unavailable", "Retry-After: soon"), false},
+		"overloaded":             {problem(503, "overloaded"), false},
+		"outcome unknown":        {problem(504, "outcome-unknown"), false},
+		"a gateway":              {plain(502), false},
+		"a gateway that is busy": {plain(503), false},
+		"cut":                    {cut, false},
+		"applied and no answer":  {loseAnswer, true},
+		"applied and half of it": {loseHalf, true},
+		"an unknown kind":        {problem(503, "unheard-of"), false},
+		"malformed Retry-After":  {problem(503, "unavailable", "Retry-After: soon"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			base, requests := between(t, 3, d.other)
-			c, user := to(t, base, quick), someone(t)
+			base, requests := startProxy(t, 3, d.disturb)
+			c, user := newClient(t, base, quick), newUser(t)
 			s, err := c.Put(t.Context(), user, raw(`{"a":1}`))
 			if err != nil || s.Version != 1 || s.Replayed != d.replayed || requests.Load() != 4 {
 				t.Errorf("%+v, %v after %d requests", s, err, requests.Load())
@@ -50,7 +50,7 @@ func TestRepeated(t *testing.T) {
 	}
 }
 
-// TestGivenUp: after so many attempts the error tells what became of the write.
+// TestGivenUp: after the last attempt the error tells whether the write may have been applied.
 func TestGivenUp(t *testing.T) {
 	t.Parallel()
 	mixed := func(first, then disturbance) disturbance {
@@ -64,7 +64,7 @@ func TestGivenUp(t *testing.T) {
 		}
 	}
 	for name, d := range map[string]struct {
-		other       disturbance
+		disturb     disturbance
 		write, read error
 		attempts    int64
 	}{
@@ -83,18 +83,18 @@ func TestGivenUp(t *testing.T) {
 			mixed(cut, problem(503, "overloaded")),
 			client.ErrOutcomeUnknown, client.ErrUnavailable, 5,
 		},
-		"a fault": {
+		"internal error": {
 			problem(500, "internal"),
 			errors.Join(client.ErrInternal, client.ErrOutcomeUnknown), client.ErrInternal, 1,
 		},
-		"a gateway's fault":       {plain(500), client.ErrOutcomeUnknown, nil, 1},
-		"a gateway's refusal":     {plain(403), nil, nil, 1},
-		"cut and then refused":    {mixed(cut, plain(401)), client.ErrOutcomeUnknown, nil, 2},
-		"cut and then too large":  {mixed(cut, plain(413)), client.ErrOutcomeUnknown, nil, 2},
-		"cut and then a fault":    {mixed(cut, plain(500)), client.ErrOutcomeUnknown, nil, 2},
-		"cut and then moved":      {mixed(cut, plain(302)), client.ErrOutcomeUnknown, nil, 2},
-		"cut and then a password": {mixed(cut, plain(200)), client.ErrOutcomeUnknown, nil, 2},
-		"cut and then precise": {
+		"a gateway's 500":           {plain(500), client.ErrOutcomeUnknown, nil, 1},
+		"a gateway's refusal":       {plain(403), nil, nil, 1},
+		"cut and then refused":      {mixed(cut, plain(401)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then too large":    {mixed(cut, plain(413)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then a 500":        {mixed(cut, plain(500)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then moved":        {mixed(cut, plain(302)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then a login page": {mixed(cut, plain(200)), client.ErrOutcomeUnknown, nil, 2},
+		"cut and then a refusal": {
 			mixed(cut, problem(412, "precondition-failed")),
 			client.ErrPrecondition, client.ErrPrecondition, 2,
 		},
@@ -105,10 +105,10 @@ func TestGivenUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			base, requests := between(t, 1000, d.other)
-			c := to(t, base, quick)
+			base, requests := startProxy(t, 1000, d.disturb)
+			c := newClient(t, base, quick)
 			_, err := c.Put(t.Context(), t.Name(), raw(`{}`))
-			only(t, err, d.write)
+			wantKind(t, err, d.write)
 			if err == nil || strings.Count(err.Error(), "outset:") != 1 {
 				t.Error(err)
 			}
@@ -120,13 +120,13 @@ func TestGivenUp(t *testing.T) {
 				t.Errorf("%d attempts: %v", requests.Load(), err)
 			}
 			_, err = c.Get(t.Context(), t.Name())
-			only(t, err, d.read)
+			wantKind(t, err, d.read)
 		})
 	}
 }
 
-// only wants an error to be one of them and no other.
-func only(t *testing.T, err, want error) {
+// wantKind checks that an error is of this kind and of no other.
+func wantKind(t *testing.T, err, want error) {
 	t.Helper()
 	for _, kind := range []error{
 		client.ErrUnavailable, client.ErrOutcomeUnknown,
@@ -138,32 +138,32 @@ func only(t *testing.T, err, want error) {
 	}
 }
 
-// TestNobodyListens: nothing was sent, so nothing was changed.
-func TestNobodyListens(t *testing.T) {
+// TestConnectionRefused: nothing was sent, so nothing was changed.
+func TestConnectionRefused(t *testing.T) {
 	t.Parallel()
-	c := to(t, "http://127.0.0.1:1", quick)
+	c := newClient(t, "http://127.0.0.1:1", quick)
 	_, err := c.Put(t.Context(), "1", raw(`{}`))
-	only(t, err, client.ErrUnavailable)
+	wantKind(t, err, client.ErrUnavailable)
 	if !errors.Is(err, syscall.ECONNREFUSED) || !strings.Contains(err.Error(), "5 attempts") {
 		t.Error(err)
 	}
-	once := to(t, "http://127.0.0.1:1", client.WithRetry(client.Retry{Attempts: 1}))
+	once := newClient(t, "http://127.0.0.1:1", client.WithRetry(client.Retry{Attempts: 1}))
 	if _, err := once.Get(t.Context(), "1"); !strings.Contains(err.Error(), "1 attempt:") {
 		t.Error(err)
 	}
 }
 
-// TestNoWorker: without one nothing is done, which the service says; when one comes, so does the
-// answer.
+// TestNoWorker: without a worker the service answers that nothing was done. A client that goes on
+// retrying succeeds once a worker comes.
 func TestNoWorker(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.stopWorker()
 	config := apiConfig
-	config.WorkerGrace = 0 // it doesn't wait for one
+	config.WorkerGrace = 0 // the API answers at once
 	base, _ := s.startAPI(config)
-	_, err := to(t, base, client.WithRetry(client.Retry{Attempts: 1})).Put(t.Context(), "1", raw(`{}`))
-	only(t, err, client.ErrUnavailable)
+	_, err := newClient(t, base, client.WithRetry(client.Retry{Attempts: 1})).Put(t.Context(), "1", raw(`{}`))
+	wantKind(t, err, client.ErrUnavailable)
 	var e *client.Error
 	if !errors.As(err, &e) || e.Status != 503 || e.RetryAfter != time.Second || e.RequestID == "" {
 		t.Errorf("%+v", e)
@@ -171,75 +171,134 @@ func TestNoWorker(t *testing.T) {
 	var started sync.WaitGroup
 	started.Go(func() { s.startWorker() })
 	defer started.Wait()
-	if got, err := to(t, base, client.WithRetry(client.Retry{Attempts: 30})).Put(t.Context(), "1", raw(`{}`)); err != nil || got.Version != 1 {
+	if got, err := newClient(t, base, client.WithRetry(client.Retry{Attempts: 30})).Put(t.Context(), "1", raw(`{}`)); err != nil || got.Version != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
-// TestContextEnds: the error is that of the context, and says whether a write is in doubt.
+// TestContextEnds: the error is that of the context, and of a write that was sent it says that the
+// outcome is unknown.
 func TestContextEnds(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{}, 1)
-	base, _ := between(t, 1000, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+	base, _ := startProxy(t, 1000, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
 		arrived <- struct{}{}
 		hang(w, r, forward)
 	})
-	c := to(t, base, quick)
+	c := newClient(t, base, quick)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-arrived; cancel() }()
 	_, err := c.Put(ctx, "1", raw(`{}`))
-	only(t, err, client.ErrOutcomeUnknown)
+	wantKind(t, err, client.ErrOutcomeUnknown)
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	_, err = c.Get(ctx, "1")
-	only(t, err, nil)
+	wantKind(t, err, nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	_, err = c.Put(ctx, "1", raw(`{}`)) // it never left
-	only(t, err, nil)
+	_, err = c.Put(ctx, "1", raw(`{}`)) // it was not sent
+	wantKind(t, err, nil)
 	if !errors.Is(err, context.Canceled) || err.Error() != "outset: context canceled" {
 		t.Error(err)
 	}
 }
 
-// TestAttemptsEnd: one that gets no answer doesn't take the others' time.
-func TestAttemptsEnd(t *testing.T) {
-	t.Parallel()
-	base, requests := between(t, 1, hang)
-	c := to(t, base, quick, client.WithTimeout(2*time.Second))
-	if s, err := c.Put(t.Context(), someone(t), raw(`{}`)); err != nil || s.Version != 1 || requests.Load() != 2 {
-		t.Errorf("%+v, %v after %d requests", s, err, requests.Load())
-	}
+// TestAttemptTimeout: an attempt without an answer ends after its timeout, and the next one follows.
+func TestAttemptTimeout(t *testing.T) {
+	withFakeClock(t, func(t *testing.T) {
+		requests, begin := 0, time.Now()
+		c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+			if requests++; requests == 1 {
+				<-r.Context().Done()
+				return
+			}
+			w.Header().Set("ETag", `"1"`)
+		}, client.WithTimeout(2*time.Second), quick)
+		s, err := c.Put(t.Context(), "1", raw(`{}`))
+		if err != nil || s.Version != 1 || requests != 2 {
+			t.Errorf("%+v, %v after %d requests", s, err, requests)
+		}
+		if took := time.Since(begin); took < 2*time.Second || took > 2*time.Second+time.Millisecond {
+			t.Errorf("the second attempt began after %v", took)
+		}
+	})
 }
 
-// TestRetryAfter: the service is not asked again before, and not waited for in vain.
+// TestRetryWaits: the waits double up to MaxWait, and a random half of each is left out.
+func TestRetryWaits(t *testing.T) {
+	withFakeClock(t, func(t *testing.T) {
+		var last time.Time
+		var waits []time.Duration
+		c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+			if !last.IsZero() {
+				waits = append(waits, time.Since(last))
+			}
+			last = time.Now()
+			problem(503, "overloaded")(w, r, nil)
+		}, client.WithRetry(client.Retry{
+			Attempts: 6, Wait: time.Second, MaxWait: 5 * time.Second,
+		}))
+		_, err := c.Get(t.Context(), "1")
+		wantKind(t, err, client.ErrUnavailable)
+		most := []time.Duration{1, 2, 4, 5, 5}
+		if len(waits) != len(most) {
+			t.Fatalf("waited %v", waits)
+		}
+		for i, wait := range waits {
+			if wait < most[i]*time.Second/2 || wait > most[i]*time.Second {
+				t.Errorf("wait %d took %v, want %v s at most", i, wait, int(most[i]))
+			}
+		}
+	})
+}
+
+// TestRetryAfter: the client comes back when the service wants it to, as seconds or as a date. If
+// the deadline is earlier, it gives up at once.
 func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	base, _ := between(t, 1, problem(503, "overloaded", "Retry-After: 1"))
-	began := time.Now()
-	if _, err := to(t, base, quick).Get(t.Context(), "1"); err != nil ||
-		time.Since(began) < time.Second {
-		t.Errorf("%v after %v", err, time.Since(began))
-	}
-	base, requests := between(t, 1000, problem(503, "overloaded",
-		"Retry-After: "+time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	_, err := to(t, base, quick).Get(ctx, "1")
-	only(t, err, client.ErrUnavailable)
-	var e *client.Error
-	if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &e) ||
-		e.RetryAfter < 50*time.Minute || requests.Load() != 1 || ctx.Err() != nil {
-		t.Errorf("%v (%+v) after %d requests", err, e, requests.Load())
-	}
+	withFakeClock(t, func(t *testing.T) {
+		for _, asDate := range []bool{false, true} {
+			requests, begin := 0, time.Now()
+			c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+				if requests++; requests > 1 {
+					w.Header().Set("ETag", `"0"`)
+					return
+				}
+				header := "30"
+				if asDate {
+					header = time.Now().Add(30 * time.Second).UTC().Format(http.TimeFormat)
+				}
+				problem(503, "overloaded", "Retry-After: "+header)(w, r, nil)
+			}, quick)
+			_, err := c.Get(t.Context(), "1")
+			// A date has no fractions of a second.
+			if took := time.Since(begin); err != nil || took < 29*time.Second ||
+				took > 30*time.Second+time.Millisecond {
+				t.Errorf("as a date: %v: %v after %v", asDate, err, took)
+			}
+		}
+		requests, begin := 0, time.Now()
+		c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			problem(503, "overloaded", "Retry-After: 3600")(w, r, nil)
+		}, quick)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := c.Get(ctx, "1")
+		wantKind(t, err, client.ErrUnavailable)
+		var e *client.Error
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &e) ||
+			e.RetryAfter != time.Hour || requests != 1 || time.Since(begin) != 0 {
+			t.Errorf("%v (%+v) after %d requests and %v", err, e, requests, time.Since(begin))
+		}
+	})
 }
 
-// TestOwnKey: with a key of one's own a write may be repeated in another call.
-func TestOwnKey(t *testing.T) {
+// TestOwnIdempotencyKey: with it, another call may repeat a write.
+func TestOwnIdempotencyKey(t *testing.T) {
 	t.Parallel()
-	c, user := to(t, service), someone(t)
+	c, user := newClient(t, service), newUser(t)
 	for i, key := range []string{"first", `with "quotes" and \ `, "first"} {
 		s, err := c.Patch(t.Context(), user, raw(`{"a":1}`), client.IdempotencyKey(key))
 		if err != nil || s.Replayed != (i == 2) || s.Version != []int64{1, 2, 1}[i] {
@@ -248,19 +307,19 @@ func TestOwnKey(t *testing.T) {
 	}
 }
 
-// TestHeaders go with each request.
+// TestHeaders: a request has the headers of its options and of the client's.
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	got := make(chan http.Header, 1)
-	base, _ := between(t, 1, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+	base, _ := startProxy(t, 1, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
 		got <- r.Header
 		forward.ServeHTTP(w, r)
 	})
-	c := to(t, base, client.WithHeader("Authorization", "Bearer x"),
+	c := newClient(t, base, client.WithHeader("Authorization", "Bearer x"),
 		client.WithHeader("User-Agent", "mine/1"), client.WithHTTPClient(&http.Client{
 			Transport: http.DefaultTransport,
 		}))
-	if _, err := c.Put(t.Context(), someone(t), raw(`{}`), client.IfAbsent()); err != nil {
+	if _, err := c.Put(t.Context(), newUser(t), raw(`{}`), client.IfAbsent()); err != nil {
 		t.Fatal(err)
 	}
 	h := <-got

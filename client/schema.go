@@ -7,15 +7,19 @@ import (
 	"time"
 )
 
-// Schema is the JSON Schema (2020-12) that every document is held to when it is written.
+// Schema is the JSON Schema that every document must satisfy when it is written.
 type Schema struct {
-	JSON     json.RawMessage // byte for byte as it was set; nil after it was deleted
-	Version  int64           // it grows by one each time the schema is set or deleted
-	Modified time.Time       // in whole seconds
-	Replayed bool            // a write with this [IdempotencyKey] had been applied before
+	// JSON is the schema, byte for byte as it was set; nil after a deletion.
+	JSON json.RawMessage
+	// Version grows by 1 each time the schema is set or deleted.
+	Version int64
+	// Modified is when that was, in whole seconds.
+	Modified time.Time
+	// Replayed tells of a write that an earlier one with the same [IdempotencyKey] had applied.
+	Replayed bool
 }
 
-// Schema returns the schema, or [ErrNotFound] where there is none.
+// Schema returns the schema, or [ErrNotFound] if there is none.
 func (c *Client) Schema(ctx context.Context, options ...ReadOption) (Schema, error) {
 	o := schemaOperation(http.MethodGet)
 	for _, option := range options {
@@ -24,43 +28,48 @@ func (c *Client) Schema(ctx context.Context, options ...ReadOption) (Schema, err
 	return c.schema(ctx, &o)
 }
 
-// PutSchema sets the schema. Documents that are there already stay as they are, see
-// [Client.CheckSchema].
+// PutSchema sets the schema. It leaves existing documents as they are; [Client.CheckSchema] finds
+// those that violate it.
 func (c *Client) PutSchema(
 	ctx context.Context, schema json.RawMessage, options ...WriteOption,
 ) (Schema, error) {
 	o := schemaOperation(http.MethodPut)
-	o.take("application/json", schema, options)
+	o.makeWrite(jsonType, schema, options)
 	return c.schema(ctx, &o)
 }
 
-// DeleteSchema removes the schema: any JSON object is a document then.
+// DeleteSchema removes the schema, so that any JSON object is a document.
 func (c *Client) DeleteSchema(ctx context.Context, options ...WriteOption) (Schema, error) {
 	o := schemaOperation(http.MethodDelete)
-	o.take("", nil, options)
+	o.makeWrite("", nil, options)
 	return c.schema(ctx, &o)
 }
 
-// Check is what a schema would find wrong with the documents that there are.
+// Check is what [Client.CheckSchema] finds.
 type Check struct {
-	Checked  int64         `json:"checked"`  // documents
-	Broken   int64         `json:"broken"`   // of them, those that the schema would refuse
-	Examples []CheckedUser `json:"examples"` // at most 10 of those
+	// Checked is the number of documents, Broken that of the documents which violate the schema.
+	Checked int64 `json:"checked"`
+	Broken  int64 `json:"broken"`
+	// Examples are at most 10 users with such documents.
+	Examples []CheckedUser `json:"examples"`
 }
 
-// CheckedUser is a user whose document a schema would refuse.
+// CheckedUser is a user whose document violates a schema.
 type CheckedUser struct {
 	User       string      `json:"user"`
 	Version    int64       `json:"version"`
 	Violations []Violation `json:"violations"`
 }
 
-// CheckSchema holds all documents to a schema without setting it. It takes as long as it takes to
-// read them all.
+// checkTimeout is the timeout of one attempt to check all documents.
+const checkTimeout = 10 * time.Minute
+
+// CheckSchema checks all documents against a schema without setting it. It takes as long as the
+// service needs to read them all, 10 minutes at most.
 func (c *Client) CheckSchema(ctx context.Context, schema json.RawMessage) (Check, error) {
 	o := schemaOperation(http.MethodPut)
 	o.path += "?dry_run=true"
-	o.header.Set("Content-Type", "application/json")
+	o.header.Set("Content-Type", jsonType)
 	o.body, o.answer = schema, jsonType
 	var check Check
 	a, err := c.doWithin(ctx, &o, checkTimeout)
@@ -69,9 +78,6 @@ func (c *Client) CheckSchema(ctx context.Context, schema json.RawMessage) (Check
 	}
 	return check, err
 }
-
-// checkTimeout is how long CheckSchema waits for an answer.
-const checkTimeout = 10 * time.Minute
 
 func schemaOperation(method string) Operation {
 	return Operation{method: method, path: "/schema", header: make(http.Header)}
@@ -83,6 +89,7 @@ func (c *Client) schema(ctx context.Context, o *Operation) (Schema, error) {
 		return Schema{}, err
 	}
 	s := a.settings("")
-	return Schema{JSON: s.Document, Version: s.Version, Modified: s.Modified, Replayed: s.Replayed},
-		nil
+	return Schema{
+		JSON: s.Document, Version: s.Version, Modified: s.Modified, Replayed: s.Replayed,
+	}, nil
 }

@@ -10,10 +10,10 @@ import (
 
 const themes = `{"type":"object", "properties":{"theme":{"enum":["dark","light"],"default":"dark"},"font":{"properties":{"size":{"type":"integer","default":12}},"default":{}}}}`
 
-// TestSchema is a schema's life.
+// TestSchema goes through all calls about the schema, from the check to the deletion.
 func TestSchema(t *testing.T) {
 	t.Parallel()
-	c, ctx := to(t, newSystem(t).base), t.Context()
+	c, ctx := newClient(t, newSystem(t).base), t.Context()
 	if _, err := c.Schema(ctx); !errors.Is(err, client.ErrNotFound) {
 		t.Error(err)
 	}
@@ -57,9 +57,9 @@ func TestSchema(t *testing.T) {
 	if _, err := c.Schema(ctx, client.IfNoneMatch(`"1"`)); !errors.Is(err, client.ErrNotModified) {
 		t.Error(err)
 	}
-	violates(t, failed(c.Put(ctx, "good", raw(`{"theme":"pink"}`))), "/theme")
-	violates(t, failed(c.SetValue(ctx, "good", client.Path{"font", "size"}, raw(`"big"`))), "/font/size")
-	violates(t, failed(c.Patch(ctx, "good", raw(`{"font":{"size":1.5}}`))), "/font/size")
+	wantViolation(t, failed(c.Put(ctx, "good", raw(`{"theme":"pink"}`))), "/theme")
+	wantViolation(t, failed(c.SetValue(ctx, "good", client.Path{"font", "size"}, raw(`"big"`))), "/font/size")
+	wantViolation(t, failed(c.Patch(ctx, "good", raw(`{"font":{"size":1.5}}`))), "/font/size")
 
 	effective, err := c.GetEffective(ctx, "good")
 	if err != nil || string(effective.Document) != `{"theme":"light","font":{"size":12}}` || effective.Version != 1 || effective.Schema != 1 || effective.ETag != `"1-1"` {
@@ -89,8 +89,8 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// violates wants a refusal for one violation at a place.
-func violates(t *testing.T, err error, pointer string) {
+// wantViolation checks that a write was refused for one violation.
+func wantViolation(t *testing.T, err error, pointer string) {
 	t.Helper()
 	var e *client.Error
 	if !errors.Is(err, client.ErrViolation) || !errors.As(err, &e) || e.Status != 422 {

@@ -11,18 +11,26 @@ import (
 	"time"
 )
 
-// Settings are the settings of a user at a version.
+// Settings are the settings of a user at one version.
 type Settings struct {
 	User string
-	// byte for byte as it was saved; {} where there is none. Nil after what leaves none, and where it wasn't asked for
+
+	// Document is a JSON object, byte for byte as it was saved, and {} where there is none. It is
+	// nil after a deletion and where it was not asked for.
 	Document json.RawMessage
-	Version  int64 // 0: never saved. It grows by one with each write, deletion included
-	// zero: never saved. By the clock of the service; of answers about one user, in whole seconds
+	// Version is 0 for a user who never saved. Each write, deletions included, adds 1.
+	Version int64
+	// Modified is when the version was made, by the clock of the service; zero for a user who never
+	// saved. In answers about a single user it is in whole seconds.
 	Modified time.Time
-	// for [IfMatch] and [IfNoneMatch]. Of [Client.GetEffective] for the latter only: a write has [IfVersion]
-	ETag     string
-	Schema   int64 // of [Client.GetEffective]: the version of the schema
-	Replayed bool  // a write with this [IdempotencyKey] had been applied before
+	// ETag is for [IfMatch] and [IfNoneMatch]; that of [Client.GetEffective] is for [IfNoneMatch]
+	// only.
+	ETag string
+
+	// Schema is the version of the schema that [Client.GetEffective] took the defaults from.
+	Schema int64
+	// Replayed tells of a write that an earlier one with the same [IdempotencyKey] had applied.
+	Replayed bool
 }
 
 // Get returns the user's settings.
@@ -37,42 +45,79 @@ func (c *Client) GetEffective(
 	return c.settings(ctx, OpGetEffective(user, options...))
 }
 
-// Put replaces the user's document by a JSON object and returns it at its new version.
+// Put replaces the user's document by a JSON object and returns the new version.
 func (c *Client) Put(
 	ctx context.Context, user string, document json.RawMessage, options ...WriteOption,
 ) (Settings, error) {
 	return c.settings(ctx, OpPut(user, document, options...))
 }
 
-// Patch changes the user's document by a merge patch (RFC 7396), {"theme":null,"font":{"size":12}}
-// for instance, and returns what came of it.
+// Patch changes the user's document by a merge patch (RFC 7396), for instance
+// {"theme":null,"font":{"size":12}}, and returns the new version.
 func (c *Client) Patch(
 	ctx context.Context, user string, patch json.RawMessage, options ...WriteOption,
 ) (Settings, error) {
 	return c.settings(ctx, OpPatch(user, patch, options...))
 }
 
-// PatchJSON changes the user's document by a JSON patch (RFC 6902), a list of operations, and
-// returns what came of it.
+// PatchJSON changes the user's document by a JSON Patch (RFC 6902), for instance
+// [{"op":"remove","path":"/theme"}], and returns the new version.
 func (c *Client) PatchJSON(
 	ctx context.Context, user string, patch json.RawMessage, options ...WriteOption,
 ) (Settings, error) {
 	return c.settings(ctx, OpPatchJSON(user, patch, options...))
 }
 
-// Delete removes the user's document. Its history stays, and its versions go on counting.
+// Delete removes the user's document. The history stays, and the versions go on counting.
 func (c *Client) Delete(
 	ctx context.Context, user string, options ...WriteOption,
 ) (Settings, error) {
 	return c.settings(ctx, OpDelete(user, options...))
 }
 
-// Erase removes all that is known of the user, history included. Only the id stays, with the
-// version.
+// Erase removes all that is known of the user, history included. Only the id and the version stay.
 func (c *Client) Erase(ctx context.Context, user string, options ...WriteOption) (Settings, error) {
 	return c.settings(ctx, OpErase(user, options...))
 }
 
+// maxUpdateAttempts bounds Update. An attempt fails only when another write has succeeded, so that
+// even 100 writers at once are done before.
+const maxUpdateAttempts = 100
+
+// Update replaces the user's document by what change makes of it and returns the new version. The
+// old document is {} where there is none.
+//
+// When somebody else writes in between, Update calls change again with the new document, so change
+// should do nothing but compute. If change returns nil, nothing is written; if it returns an error,
+// Update returns that error. After 100 writes of others the error is [ErrPrecondition].
+func (c *Client) Update(
+	ctx context.Context, user string, change func(old json.RawMessage) (json.RawMessage, error),
+) (Settings, error) {
+	for n := 1; ; n++ {
+		current, err := c.Get(ctx, user)
+		if err != nil {
+			return Settings{}, err
+		}
+		document, err := change(current.Document)
+		if err != nil || document == nil {
+			return current, err
+		}
+		updated, err := c.Put(ctx, user, document, IfMatch(current.ETag))
+		if !errors.Is(err, ErrPrecondition) {
+			return updated, err
+		}
+		if n == maxUpdateAttempts {
+			return Settings{}, caused(ErrPrecondition,
+				fmt.Sprintf(": others were faster %d times", n), err)
+		}
+		// A random wait separates writers that came together.
+		if err := sleep(ctx, c.retry.pause(1, 0)/10); err != nil {
+			return Settings{}, err
+		}
+	}
+}
+
+// settings sends an operation on a user's document.
 func (c *Client) settings(ctx context.Context, o Operation) (Settings, error) {
 	a, err := c.do(ctx, &o)
 	if err != nil {
@@ -81,56 +126,25 @@ func (c *Client) settings(ctx context.Context, o Operation) (Settings, error) {
 	return a.settings(o.user), nil
 }
 
-// settings are what an answer about one user's document says.
+// settings reads the settings from an answer about a user's document.
 func (a *answer) settings(user string) Settings {
 	s := Settings{
-		User: user, ETag: a.header.Get("ETag"),
+		User:     user,
+		ETag:     a.header.Get("ETag"),
 		Replayed: a.header.Get("Idempotency-Replayed") == "true",
 	}
-	s.Version, s.Schema = versionsOf(s.ETag)
-	s.Modified, _ = http.ParseTime(a.header.Get("Last-Modified")) // not there: zero
+	s.Version, s.Schema = parseETag(s.ETag)
+	s.Modified, _ = http.ParseTime(a.header.Get("Last-Modified")) // zero if it is missing
 	if len(a.body) > 0 {
 		s.Document = a.body
 	}
 	return s
 }
 
-// versionsOf reads an entity tag: "7", or "7-2" where the version of the schema is a part of it.
-func versionsOf(etag string) (document, schema int64) {
+// parseETag reads an entity tag: "7", or "7-2" with the version of the schema.
+func parseETag(etag string) (document, schema int64) {
 	first, second, _ := strings.Cut(strings.Trim(strings.TrimPrefix(etag, "W/"), `"`), "-")
 	document, _ = strconv.ParseInt(first, 10, 64)
-	schema, _ = strconv.ParseInt(second, 10, 64) // not there: 0
+	schema, _ = strconv.ParseInt(second, 10, 64) // 0 if it is missing
 	return document, schema
-}
-
-// updates bounds how often Update begins again. Each time somebody else has succeeded.
-const updates = 100
-
-// Update changes the user's document by a function of what it is, {} where there is none, and
-// returns what came of it. If somebody else changes it meanwhile the function is called again, with
-// what there is then; so it should do nothing but compute. If it returns nil, nothing is written;
-// if it returns an error, that is Update's.
-func (c *Client) Update(
-	ctx context.Context, user string, change func(old json.RawMessage) (json.RawMessage, error),
-) (Settings, error) {
-	current, err := c.Get(ctx, user)
-	for n := 1; err == nil; n++ {
-		document, failed := change(current.Document)
-		if failed != nil || document == nil {
-			return current, failed
-		}
-		updated, failed := c.Put(ctx, user, document, IfMatch(current.ETag))
-		if !errors.Is(failed, ErrPrecondition) {
-			return updated, failed
-		}
-		if n == updates {
-			return Settings{}, caused(ErrPrecondition,
-				fmt.Sprintf(": others were faster %d times", n), failed)
-		}
-		// those who met are parted by chance
-		if err = sleep(ctx, c.retry.pause(1, 0)/10); err == nil {
-			current, err = c.Get(ctx, user)
-		}
-	}
-	return Settings{}, err
 }

@@ -12,14 +12,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/outset-settings/outset/client"
 )
 
-// says answers every request with a text, and then ends the connection as it should, or cuts it.
-func says(t *testing.T, text string, thenCut bool) *client.Client {
+// answerWith answers every request with a text, and then ends the connection as it should, or cuts it.
+func answerWith(t *testing.T, text string, thenCut bool) *client.Client {
 	t.Helper()
-	return to(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return newClient(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		if strings.HasSuffix(r.URL.Path, "port") {
@@ -33,7 +34,7 @@ func says(t *testing.T, text string, thenCut bool) *client.Client {
 	})), quick)
 }
 
-// TestExportCutOff: nobody takes a part for all.
+// TestExportCutOff: an export that ends early has an error.
 func TestExportCutOff(t *testing.T) {
 	t.Parallel()
 	const one, two = `{"user":"1","version":1,"settings":{}}` + "\n", `{"user":"2","version":1,"text":" {}"}` + "\n"
@@ -57,7 +58,7 @@ func TestExportCutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var b bytes.Buffer
-			users, err := says(t, c.text, c.cut).ExportTo(t.Context(), &b)
+			users, err := answerWith(t, c.text, c.cut).ExportTo(t.Context(), &b)
 			if !errors.Is(err, c.want) || (c.want != nil) != errors.Is(err, client.ErrIncomplete) ||
 				users != c.users || err != nil && strings.Count(err.Error(), "outset:") != 1 {
 				t.Errorf("%d users, %v; want %d, %v", users, err, c.users, c.want)
@@ -67,7 +68,7 @@ func TestExportCutOff(t *testing.T) {
 				t.Errorf("wrote %q", &b)
 			}
 			var got int64
-			for s, err := range says(t, c.text, c.cut).Export(t.Context()) {
+			for s, err := range answerWith(t, c.text, c.cut).Export(t.Context()) {
 				if err == nil {
 					got++
 				} else if !errors.Is(err, c.want) {
@@ -84,12 +85,12 @@ func TestExportCutOff(t *testing.T) {
 	}
 }
 
-// TestExportNowhere: what can't be written ends it, and so does a loop that is left.
-func TestExportNowhere(t *testing.T) {
+// TestExportEndsEarly: an error of the writer ends an export, and so does leaving the loop.
+func TestExportEndsEarly(t *testing.T) {
 	t.Parallel()
-	c := says(t, `{"user":"1","settings":{}}`+"\n"+`{"end":true,"users":1}`+"\n", false)
+	c := answerWith(t, `{"user":"1","settings":{}}`+"\n"+`{"end":true,"users":1}`+"\n", false)
 	full := errors.New("full")
-	if _, err := c.ExportTo(t.Context(), broken{full}); !errors.Is(err, full) {
+	if _, err := c.ExportTo(t.Context(), brokenWriter{full}); !errors.Is(err, full) {
 		t.Error(err)
 	}
 	for range c.Export(t.Context()) { //nolint:errcheck // none is looked for
@@ -97,13 +98,12 @@ func TestExportNowhere(t *testing.T) {
 	}
 }
 
-// broken is where nothing can be written.
-type broken struct{ error }
+// brokenWriter fails at once.
+type brokenWriter struct{ error }
 
-func (b broken) Write([]byte) (int, error) { return 0, b.error }
+func (b brokenWriter) Write([]byte) (int, error) { return 0, b.error }
 
-// TestImportCutOff: each way that an import can end early is told, and what had an outcome until
-// then is yielded.
+// TestImportCutOff: an import that ends early has an error, after the outcomes that came.
 func TestImportCutOff(t *testing.T) {
 	t.Parallel()
 	const one, two = `{"line":1,"user":"1","status":200,"version":4}` + "\n", `{"line":2,"status":400,"error":{"type":"/problems/malformed","status":400,"detail":"D"}}` + "\n"
@@ -124,7 +124,7 @@ func TestImportCutOff(t *testing.T) {
 			t.Parallel()
 			var got []client.Outcome
 			var last error
-			for o, err := range says(t, c.text, c.cut).Import(t.Context(),
+			for o, err := range answerWith(t, c.text, c.cut).Import(t.Context(),
 				strings.NewReader("{}\n{}\n")) {
 				if err != nil {
 					last = err
@@ -146,11 +146,11 @@ func TestImportCutOff(t *testing.T) {
 	}
 }
 
-// TestImportRepeated: until a line has been read, and not after.
-func TestImportRepeated(t *testing.T) {
+// TestImportRetry: an import is retried until a line was read, and not after.
+func TestImportRetry(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int64
-	c := to(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := newClient(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if requests.Add(1) > 1 {
 			t.Error("again")
 		}
@@ -158,10 +158,10 @@ func TestImportRepeated(t *testing.T) {
 		problem(503, "overloaded")(w, r, nil)
 	})), quick)
 	err := lastError(c.Import(t.Context(), strings.NewReader("{}\n")))
-	only(t, err, client.ErrUnavailable)
+	wantKind(t, err, client.ErrUnavailable)
 	lines := &counting{}
-	err = lastError(to(t, "http://127.0.0.1:1", quick).Import(t.Context(), lines))
-	only(t, err, client.ErrUnavailable)
+	err = lastError(newClient(t, "http://127.0.0.1:1", quick).Import(t.Context(), lines))
+	wantKind(t, err, client.ErrUnavailable)
 	if !strings.Contains(err.Error(), "5 attempts") || lines.reads != 0 || lines.closed != 1 {
 		t.Errorf("%v, %d reads, closed %d times", err, lines.reads, lines.closed)
 	}
@@ -175,7 +175,7 @@ func (c *counting) Close() error             { c.closed++; return nil }
 // TestImportSourceFails: the error is that of what the lines come from.
 func TestImportSourceFails(t *testing.T) {
 	t.Parallel()
-	c := says(t, "", false)
+	c := answerWith(t, "", false)
 	torn := errors.New("torn")
 	err := lastError(c.Import(t.Context(), io.MultiReader(strings.NewReader("{}\n"),
 		iotest.ErrReader(torn))))
@@ -197,12 +197,12 @@ func TestImportSourceFails(t *testing.T) {
 	}
 }
 
-// TestImportCanceled: the lines never end.
+// TestImportCanceled: the context and the loop can end an import whose lines never end.
 func TestImportCanceled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := to(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := newClient(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		lines := bufio.NewScanner(r.Body)
 		_ = http.NewResponseController(w).EnableFullDuplex()
@@ -235,4 +235,34 @@ func TestImportCanceled(t *testing.T) {
 	if n != 10 {
 		t.Errorf("left after %d", n)
 	}
+}
+
+// TestStreamTimeout: the timeout of an attempt limits the time until a stream begins.
+func TestStreamTimeout(t *testing.T) {
+	withFakeClock(t, func(t *testing.T) {
+		c := clientOf(t, func(w http.ResponseWriter, r *http.Request) { hang(w, r, nil) },
+			client.WithTimeout(time.Second),
+			client.WithRetry(client.Retry{Attempts: 2, Wait: 1}))
+		begin := time.Now()
+		err := lastError(c.Export(t.Context()))
+		wantKind(t, err, client.ErrUnavailable)
+		if took := time.Since(begin); errors.Is(err, context.Canceled) || took < 2*time.Second ||
+			took > 2*time.Second+time.Millisecond {
+			t.Errorf("%v after %v", err, took)
+		}
+		err = lastError(c.Import(t.Context(), strings.NewReader("{}\n")))
+		if err == nil || errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		err = lastError(c.Watch(ctx, "1", &client.WatchOptions{Lost: func(err error) {
+			if !strings.Contains(err.Error(), "no answer in time") {
+				t.Error(err)
+			}
+			cancel()
+		}}))
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
 }

@@ -12,23 +12,25 @@ import (
 	"time"
 )
 
-// UsersOptions choose what [Client.Users] yields. nil is all users, without their documents.
+// UsersOptions choose what [Client.Users] yields. nil stands for all users without their documents.
 type UsersOptions struct {
-	// yield the documents, too, byte for byte but for white space around them
-	Include      bool
-	UpdatedSince time.Time // only users whose settings have changed at this time or later
-	PageSize     int       // users in one request, at most 500; 0: as the service likes
+	// Include yields the documents, too, byte for byte but for white space around them.
+	Include bool
+	// UpdatedSince leaves out users whose settings have not changed at this time or later.
+	UpdatedSince time.Time
+	// PageSize is the number of users in one request, at most 500. 0 leaves it to the service.
+	PageSize int
 }
 
-// Users returns the users who have a document, in the order of their ids as bytes. It asks for page
-// after page as far as the loop goes; who changes meanwhile is there as of their page. An error is
-// the last that it yields.
+// Users yields the users who have a document, in the order of their ids as bytes. It reads page
+// after page as far as the loop goes, each as it is at that moment. An error is the last that it
+// yields.
 func (c *Client) Users(ctx context.Context, options *UsersOptions) iter.Seq2[Settings, error] {
 	return func(yield func(Settings, error) bool) {
 		o := Operation{method: http.MethodGet, path: "/users" + options.query(), answer: jsonType}
 		err := c.pages(ctx, o, func(body []byte) (bool, error) {
 			var page struct {
-				Users []line `json:"users"`
+				Users []userLine `json:"users"`
 			}
 			if err := decode(body, &page); err != nil {
 				return false, err
@@ -63,9 +65,9 @@ func (o *UsersOptions) query() string {
 	return "?" + q.Encode()
 }
 
-// line is a user in a list and in an export, where a document that has line breaks or white space
-// around it is text.
-type line struct {
+// userLine is a user in a page of users and in an export. A document that has line breaks or white
+// space around it is in Text instead of Settings.
+type userLine struct {
 	User     string          `json:"user"`
 	Version  int64           `json:"version"`
 	Time     time.Time       `json:"time"`
@@ -73,10 +75,10 @@ type line struct {
 	Text     *string         `json:"text"`
 }
 
-func (l *line) settings() Settings {
+func (l *userLine) settings() Settings {
 	s := Settings{
 		User: l.User, Document: l.Settings, Version: l.Version, Modified: l.Time,
-		ETag: tag(l.Version),
+		ETag: versionETag(l.Version),
 	}
 	if l.Text != nil {
 		s.Document = json.RawMessage(*l.Text)
@@ -84,13 +86,13 @@ func (l *line) settings() Settings {
 	return s
 }
 
-// pages reads an answer, and those that its member "next" leads to, and gives each to take until
-// that returns false. What was asked for once is asked for on each page.
+// pages gives take one page after the other, until it returns false or a page has no link to the
+// next. The query of the first page holds for the others, too.
 func (c *Client) pages(
 	ctx context.Context, o Operation, take func(page []byte) (more bool, err error),
 ) error {
-	path, asked, _ := strings.Cut(o.path, "?")
-	query, err := url.ParseQuery(asked)
+	path, rawQuery, _ := strings.Cut(o.path, "?")
+	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return fmt.Errorf("outset: %w", err)
 	}
@@ -112,25 +114,25 @@ func (c *Client) pages(
 		if err := decode(a.body, &link); err != nil || link.Next == "" {
 			return err
 		}
-		if query, err = following(query, link.Next); err != nil {
+		if query, err = nextQuery(query, link.Next); err != nil {
 			return err
 		}
 	}
 }
 
-// following is a query with what a link to the next page changes in it.
-func following(query url.Values, next string) (url.Values, error) {
-	u, err := url.Parse(next)
+// nextQuery returns the query of a link to the next page, with what only the current query has.
+func nextQuery(current url.Values, link string) (url.Values, error) {
+	u, err := url.Parse(link)
 	if err != nil {
 		return nil, fmt.Errorf("outset: the link to the next page: %w", err)
 	}
-	changed := u.Query()
-	for name, values := range query {
-		if !changed.Has(name) {
-			changed[name] = values
+	next := u.Query()
+	for name, values := range current {
+		if !next.Has(name) {
+			next[name] = values
 		}
 	}
-	return changed, nil
+	return next, nil
 }
 
 // decode reads an answer that is JSON.

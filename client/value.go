@@ -12,12 +12,17 @@ import (
 
 // Value is one value inside a user's document.
 type Value struct {
-	JSON     json.RawMessage // as it is spelt in the document; nil after it was deleted
-	Path     Path            // where it is: after it was appended with "-", its index
-	Created  bool            // there was none before
-	Version  int64           // of the document
-	Modified time.Time       // the document, in whole seconds
-	Replayed bool            // a write with this [IdempotencyKey] had been applied before
+	// JSON is the value as it is spelt in the document; nil after a deletion.
+	JSON json.RawMessage
+	// Path is where the value is. After a value was appended with "-" it has the index instead.
+	Path Path
+	// Created tells that SetValue found no value there.
+	Created bool
+	// Version and Modified (in whole seconds) are those of the document.
+	Version  int64
+	Modified time.Time
+	// Replayed tells of a write that an earlier one with the same [IdempotencyKey] had applied.
+	Replayed bool
 }
 
 // Value returns the value at a path, or [ErrNotFound].
@@ -27,15 +32,15 @@ func (c *Client) Value(
 	return c.value(ctx, OpValue(user, path, options...), path)
 }
 
-// SetValue puts a value at a path of the document. It makes parents that are missing: objects, or
-// before "-" an array.
+// SetValue sets the value at a path. It makes the parents that are missing: objects, or an array
+// before "-".
 func (c *Client) SetValue(
 	ctx context.Context, user string, path Path, value json.RawMessage, options ...WriteOption,
 ) (Value, error) {
 	return c.value(ctx, OpSetValue(user, path, value, options...), path)
 }
 
-// DeleteValue removes the value at a path of the document, or returns [ErrNotFound].
+// DeleteValue removes the value at a path, or returns [ErrNotFound].
 func (c *Client) DeleteValue(
 	ctx context.Context, user string, path Path, options ...WriteOption,
 ) (Value, error) {
@@ -53,71 +58,62 @@ func (c *Client) value(ctx context.Context, o Operation, path Path) (Value, erro
 		Version: s.Version, Modified: s.Modified, Replayed: s.Replayed,
 	}
 	if location := a.header.Get("Location"); location != "" {
-		v.Path = pathOf(location, len(path))
+		v.Path = lastSegments(location, len(path))
 	}
 	return v, nil
 }
 
-// pathOf returns the last segments of an address.
-func pathOf(location string, length int) Path {
-	all := strings.Split(location, "/")
-	path := make(Path, 0, length)
-	for _, segment := range all[max(0, len(all)-length):] {
-		token, err := url.PathUnescape(segment)
-		if err != nil { // no address of ours
-			token = segment
-		}
-		path = append(path, token)
-	}
-	return path
-}
-
-// Path is the way to a value inside a document: the key of an object or the index in an array,
-// level by level. Behind the last element of an array is "-".
+// Path leads to a value inside a document. Each element is the key of an object or the index in an
+// array; "-" stands for the index after the last one.
 type Path []string
 
 // ParsePath reads a JSON pointer (RFC 6901), whose first slash may be left out: "editor/font/size".
-// A slash in a key is spelt ~1 and a tilde ~0. "" is the whole document, which is no path to a
-// value.
+// A slash inside a key is written ~1 and a tilde ~0. The pointer to the whole document, "", gives
+// an empty path, which leads to no value. The error is [ErrMalformed].
 func ParsePath(pointer string) (Path, error) {
 	if pointer == "" {
 		return nil, nil
 	}
 	p := Path(strings.Split(strings.TrimPrefix(pointer, "/"), "/"))
 	for i, token := range p {
-		if rest := strings.NewReplacer("~0", "", "~1", "").Replace(token); strings.Contains(rest,
-			"~") {
+		if strings.Contains(strings.NewReplacer("~0", "", "~1", "").Replace(token), "~") {
 			return nil, fmt.Errorf("%w: in the path %q a tilde is followed by neither 0 nor 1",
 				ErrMalformed, pointer)
 		}
-		p[i] = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+		p[i] = strings.NewReplacer("~0", "~", "~1", "/").Replace(token)
 	}
 	return p, nil
 }
 
-// String is the path as a JSON pointer.
+// String returns the path as a JSON pointer.
 func (p Path) String() string {
+	escape := strings.NewReplacer("~", "~0", "/", "~1")
 	var b strings.Builder
 	for _, token := range p {
-		b.WriteString("/" + strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1"))
+		b.WriteString("/" + escape.Replace(token))
 	}
 	return b.String()
 }
 
-// escaped is the path as a part of an address.
+// escaped returns the path as a part of a URL.
 func (p Path) escaped() string {
 	var b strings.Builder
 	for _, token := range p {
-		b.WriteString("/" + segment(token))
+		b.WriteString("/" + escapeSegment(token))
 	}
 	return b.String()
 }
 
-// in refuses an operation on the value at no path at all: its address is that of the whole
-// document.
-func (p Path) in(o Operation) Operation {
-	if len(p) == 0 && o.err == nil {
-		o.err = fmt.Errorf("%w: the path is empty", ErrMalformed)
+// lastSegments returns the last segments of a URL.
+func lastSegments(location string, n int) Path {
+	segments := strings.Split(location, "/")
+	path := make(Path, 0, n)
+	for _, segment := range segments[max(0, len(segments)-n):] {
+		token, err := url.PathUnescape(segment)
+		if err != nil { // not written by the service
+			token = segment
+		}
+		path = append(path, token)
 	}
-	return o
+	return path
 }

@@ -12,38 +12,42 @@ import (
 	"time"
 )
 
-// WatchOptions choose what [Client.Watch] yields. nil is the default of all.
+// WatchOptions choose what [Client.Watch] yields. nil stands for the defaults.
 type WatchOptions struct {
-	Include bool  // yield the documents, too
-	After   int64 // a version that is known already: only others are yielded
-
-	// Heartbeat is how often the service gives a sign of life where nothing changes
-	// (EVENTS_HEARTBEAT); 0: 15 s. After three times as long in silence the connection counts as
-	// dead.
+	// Include yields the documents, too.
+	Include bool
+	// After is a version that the caller knows already; it is not yielded.
+	After int64
+	// Heartbeat is how often the service sends something when nothing changes (EVENTS_HEARTBEAT).
+	// After three times as long without a byte the connection counts as lost. The default is 15 s.
 	Heartbeat time.Duration
-	// Lost, if not nil, is told why the connection was lost or could not be made, each time before
-	// it is made again.
+	// Lost, if not nil, is called with the reason each time a connection was lost or could not be
+	// made, before the next attempt.
 	Lost func(error)
 }
 
-// Change says that a user's settings are at a version now.
+// Change tells that a user's settings have a new version.
 type Change struct {
-	Version  int64           `json:"version"`  // 0: never saved
-	Time     time.Time       `json:"time"`     // when; zero: never saved
-	Deleted  bool            `json:"deleted"`  // the document was deleted, or the user erased
-	Settings json.RawMessage `json:"settings"` // with Include, without white space around it and with \n for each line break; {} where there is no document
+	// Version is 0 and Time is zero for a user who never saved.
+	Version int64     `json:"version"`
+	Time    time.Time `json:"time"`
+	// Deleted tells that the document was deleted or the user erased.
+	Deleted bool `json:"deleted"`
+	// Settings is the document if Include asks for it, without white space around it and with \n
+	// for each line break; {} if there is no document.
+	Settings json.RawMessage `json:"settings"`
 }
 
 const (
 	defaultHeartbeat = 15 * time.Second
-	silences         = 3 // heartbeats that are missed before a connection counts as dead
+	// maxMissedHeartbeats is how many may fail to come before a connection counts as lost.
+	maxMissedHeartbeats = 3
 )
 
-// Watch yields the version that the user's settings have, and then each that they get. Versions
-// only grow; when there are many at once some are left out, but the last comes always. A connection
-// that is lost is made again, and what was missed meanwhile is made up for. So it ends only with
-// the context or when the service refuses to go on; the last that it yields is the error that tells
-// which.
+// Watch yields the current version of the user's settings, and then each new one. Versions only
+// grow. When there are many at once some are left out, but never the last. A lost connection is made
+// again, and then the current version is yielded if it is new. So Watch ends only with the context,
+// or when the service refuses to go on; the error that tells which is the last that it yields.
 func (c *Client) Watch(
 	ctx context.Context, user string, options *WatchOptions,
 ) iter.Seq2[Change, error] {
@@ -52,30 +56,29 @@ func (c *Client) Watch(
 	}
 	return func(yield func(Change, error) bool) {
 		w := &watcher{
-			client: c, operation: about(http.MethodGet, user, "/events"),
+			client: c, operation: userOperation(http.MethodGet, user, "/events"),
 			options: *options, yield: yield,
 		}
-		if err := w.run(ctx); !errors.Is(err, errEnough) {
+		if err := w.run(ctx); !errors.Is(err, errLoopLeft) {
 			yield(Change{}, err)
 		}
 	}
 }
 
-// watcher is a Watch that is under way.
+// watcher is a call of Watch in progress.
 type watcher struct {
 	client    *Client
 	operation Operation
 	options   WatchOptions
 	yield     func(Change, error) bool
 
-	known   bool          // whether there is a last version
-	last    int64         // the version that was yielded last, or that the caller knew
-	wait    time.Duration // that the service wants before the connection is made again
-	failure int           // attempts in vain since the last sign of life
-	silence *time.Timer   // ends the connection
+	known    bool          // there is a last version
+	last     int64         // the version that was yielded last, or that the caller knew
+	wait     time.Duration // the service's wish: at least so long before the next connection
+	failures int           // attempts since the last event or comment
 }
 
-// run connects again and again.
+// run connects again and again. It always returns an error.
 func (w *watcher) run(ctx context.Context) error {
 	if w.operation.err != nil {
 		return w.operation.err
@@ -92,30 +95,31 @@ func (w *watcher) run(ctx context.Context) error {
 		}
 		err := w.connect(ctx)
 		switch {
-		case errors.Is(err, errEnough):
+		case errors.Is(err, errLoopLeft):
 			return err
 		case ctx.Err() != nil:
 			return fmt.Errorf("outset: watching ended: %w", ctx.Err())
-		case !temporary(err):
+		case !classify(err).temporary:
 			return err
 		}
 		if w.options.Lost != nil {
 			w.options.Lost(err)
 		}
-		w.failure++
-		pause := max(w.client.retry.pause(w.failure, after(err)), w.wait)
+		w.failures++
+		pause := max(w.client.retry.pause(w.failures, retryAfterOf(err)), w.wait)
 		if err := sleep(ctx, pause); err != nil {
 			return fmt.Errorf("outset: watching ended: %w", err)
 		}
 	}
 }
 
-// connect yields changes as long as a connection lives, and always returns an error.
+// connect yields changes as long as a connection lives. It always returns an error.
 func (w *watcher) connect(ctx context.Context) error {
 	heartbeat := w.options.Heartbeat
 	if heartbeat <= 0 {
 		heartbeat = defaultHeartbeat
 	}
+	maxSilence := maxMissedHeartbeats * heartbeat
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	response, err := w.client.begin(ctx, &w.operation, http.NoBody)
@@ -123,10 +127,10 @@ func (w *watcher) connect(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	w.silence = time.AfterFunc(silences*heartbeat, func() { cancel(errSilence) })
-	defer w.silence.Stop()
-	events := newEventReader(&tap{response.Body, func() { w.silence.Reset(silences * heartbeat) }})
-	events.alive = func() { w.failure = 0 }
+	silence := time.AfterFunc(maxSilence, func() { cancel(errSilent) })
+	defer silence.Stop()
+	events := newEventReader(&notifyingReader{response.Body, func() { silence.Reset(maxSilence) }})
+	events.alive = func() { w.failures = 0 }
 	for {
 		e, err := events.next()
 		w.wait = events.retry
@@ -134,45 +138,46 @@ func (w *watcher) connect(ctx context.Context) error {
 			return fmt.Errorf("outset: %w", err)
 		}
 		if err != nil {
-			return because(ctx, lostError{fmt.Errorf("the stream of events ended: %w", err), true})
+			return endedBy(ctx, lostError{fmt.Errorf("the stream of events ended: %w", err), true})
 		}
-		w.silence.Stop() // what the loop does meanwhile takes as long as it likes
+		silence.Stop() // the caller's loop may take as long as it likes
 		if err := w.take(e); err != nil {
 			return err
 		}
-		w.silence.Reset(silences * heartbeat)
+		silence.Reset(maxSilence)
 	}
 }
 
-// take yields the change that an event tells of.
+// take yields the change of an event. It ignores events that a later service may send, and the
+// last change when it comes again after a lost connection.
 func (w *watcher) take(e event) error {
-	if e.name != "changed" { // of a later time
+	if e.name != "changed" {
 		return nil
 	}
 	var change Change
 	if err := json.Unmarshal(e.data, &change); err != nil {
 		return fmt.Errorf("outset: an event that can't be understood: %w", err)
 	}
-	if w.known && change.Version == w.last { // again, after another connection
+	if w.known && change.Version == w.last {
 		return nil
 	}
 	w.known, w.last = true, change.Version
 	if !w.yield(change, nil) {
-		return errEnough
+		return errLoopLeft
 	}
 	return nil
 }
 
-// tap calls a function whenever something was read.
-type tap struct {
+// notifyingReader calls a function whenever something was read.
+type notifyingReader struct {
 	io.Reader
 	read func()
 }
 
-func (t *tap) Read(p []byte) (int, error) {
-	n, err := t.Reader.Read(p)
+func (r *notifyingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
 	if n > 0 {
-		t.read()
+		r.read()
 	}
 	return n, err
 }

@@ -32,7 +32,7 @@ func (h history) Run(ctx context.Context, stdout io.Writer) error {
 			if err == nil && h.json(stdout) {
 				err = printJSON(stdout, r)
 			} else if err == nil {
-				err = t.row("%d\t%s\t%s\t%d", r.Version, clock(r.Time), r.Operation, r.Size)
+				err = t.row("%d\t%s\t%s\t%d", r.Version, clock(r.Time), r.Action, r.Size)
 			}
 			if err != nil {
 				return err

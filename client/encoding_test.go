@@ -10,13 +10,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// tokens are keys and ids with a liking for what is special in addresses and pointers.
+// tokens are keys and ids, often with characters that are special in URLs and JSON pointers.
 func tokens() *rapid.Generator[string] {
 	return rapid.OneOf(rapid.String(), rapid.StringOfN(rapid.RuneFrom([]rune(`./~01%?#+&; "\é`)), 0, 6, -1))
 }
 
-// TestPathProperty: a path survives being a JSON pointer, with and without its first slash, and
-// being an address.
+// TestPathProperty: a path survives as a JSON pointer, with and without its first slash, and as a
+// part of a URL.
 func TestPathProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -29,21 +29,21 @@ func TestPathProperty(t *testing.T) {
 				t.Fatalf("%q became %q, %v", short, got, err)
 			}
 		}
-		address := "http://a/user/1/settings" + path.escaped()
-		u, err := url.Parse(address)
+		inURL := "http://a/user/1/settings" + path.escaped()
+		u, err := url.Parse(inURL)
 		if err != nil || u.RawQuery != "" || u.Fragment != "" ||
-			"http://a"+u.EscapedPath() != address {
-			t.Fatalf("%q is sent as %q, %v", address, u.EscapedPath(), err)
+			"http://a"+u.EscapedPath() != inURL {
+			t.Fatalf("%q is sent as %q, %v", inURL, u.EscapedPath(), err)
 		}
-		if got := pathOf(u.EscapedPath(), len(path)); !reflect.DeepEqual(got, path) {
-			t.Fatalf("%q became %q", address, got)
+		if got := lastSegments(u.EscapedPath(), len(path)); !reflect.DeepEqual(got, path) {
+			t.Fatalf("%q became %q", inURL, got)
 		}
 	})
 }
 
-// TestOperationProperty: in a batch the body has the bytes that it has alone, but for white space
-// around it.
-func TestOperationProperty(t *testing.T) {
+// TestSubrequestProperty: the body of a subrequest has the bytes of the operation's, but for white
+// space around it.
+func TestSubrequestProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		user := rapid.StringN(1, 20, -1).Draw(t, "user")
@@ -58,12 +58,12 @@ func TestOperationProperty(t *testing.T) {
 			Headers      map[string]string
 			Body         json.RawMessage
 		}
-		if err := json.Unmarshal(o.json(), &got); err != nil {
-			t.Fatalf("%s: %v", o.json(), err)
+		if err := json.Unmarshal(o.subrequest(), &got); err != nil {
+			t.Fatalf("%s: %v", o.subrequest(), err)
 		}
 		if got.Method != o.method || got.Path != o.path ||
 			string(got.Body) != strings.TrimSpace(body) {
-			t.Fatalf("%s: %+v (%q)", o.json(), got, got.Body)
+			t.Fatalf("%s: %+v (%q)", o.subrequest(), got, got.Body)
 		}
 		for name := range o.header {
 			if got.Headers[name] != o.header.Get(name) {

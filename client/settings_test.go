@@ -5,19 +5,20 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/outset-settings/outset/client"
 )
 
-// raw is short for a document.
+// raw makes a document of its text.
 func raw(text string) json.RawMessage { return json.RawMessage(text) }
 
-// TestStory is a user's life, call by call.
-func TestStory(t *testing.T) {
+// TestLifecycle goes through all calls about one user, from the first save to the erasure.
+func TestLifecycle(t *testing.T) {
 	t.Parallel()
-	c, ctx, user := to(t, service), t.Context(), someone(t)
+	c, ctx, user := newClient(t, service), t.Context(), newUser(t)
 	has := func(what string, s client.Settings, err error, version int64, document string) {
 		t.Helper()
 		if err != nil || s.User != user || s.Version != version || string(s.Document) != document {
@@ -76,7 +77,7 @@ func TestStory(t *testing.T) {
 			time.Since(r.Time) > time.Minute || (r.Size == 0) != (r.Version == 8) {
 			t.Errorf("revision %+v, %v", r, err)
 		}
-		operations = append(operations, r.Operation)
+		operations = append(operations, r.Action)
 	}
 	want := strings.Fields(
 		"delete restore delete-value set-value set-value json-patch merge-patch replace",
@@ -87,22 +88,23 @@ func TestStory(t *testing.T) {
 	s, err = c.Erase(ctx, user)
 	has("erased", s, err, 9, "")
 	for r, err := range c.History(ctx, user) {
-		if err == nil && r.Operation != "erase" {
+		if err == nil && r.Action != "erase" {
 			t.Errorf("after erasing: %+v, %v", r, err)
 		}
 	}
 }
 
-// TestOddNames: what is special in addresses and isn't in ids and keys.
-func TestOddNames(t *testing.T) {
+// TestSpecialCharacters: what is special in URLs is allowed in user ids and keys.
+func TestSpecialCharacters(t *testing.T) {
 	t.Parallel()
-	c := to(t, newSystem(t).base+"/") // a slash at the end does no harm
+	c := newClient(t, service+"/") // the slash is ignored
 	for _, name := range []string{
 		".", "..", "a/b", "/", "%2F", "%", "a%zz", "日本", "a b", "a+b", "?", "#", "a?b=c#d", ";", "a;b", "~", "~1", `"`, `\`, "é", "&", "ann@example.org", "auth0|x", ":", "*",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, err := c.Put(t.Context(), name, raw(`{}`))
+			first := s.Version // others than 1 when the test runs again
 			if err != nil || s.User != name {
 				t.Fatal(s, err)
 			}
@@ -122,26 +124,28 @@ func TestOddNames(t *testing.T) {
 				t.Errorf("%q became %q, %v", path.String(), again, err)
 			}
 			for r, err := range c.History(t.Context(), name) {
-				if err != nil || r.Version > 2 {
+				if err != nil || r.Version > first+1 {
 					t.Error(r, err)
 				}
 			}
-			if v, err := c.DeleteValue(t.Context(), name, path); err != nil || v.Version != 3 {
+			if v, err := c.DeleteValue(t.Context(), name, path); err != nil || v.Version != first+2 {
 				t.Errorf("%+v, %v", v, err)
 			}
 		})
 	}
 }
 
-// TestLongHistory has several pages; a loop that ends early asks for no more.
+// TestLongHistory: a history of several pages is yielded in order, and a loop may be left.
 func TestLongHistory(t *testing.T) {
 	t.Parallel()
-	c, user := to(t, service), someone(t)
+	c, user := newClient(t, service), newUser(t)
 	const writes = 230
+	var operations []client.Operation
 	for range writes {
-		if _, err := c.Put(t.Context(), user, raw(`{}`)); err != nil {
-			t.Fatal(err)
-		}
+		operations = append(operations, client.OpPut(user, raw(`{}`)))
+	}
+	if _, err := c.Batch(t.Context(), operations...); err != nil {
+		t.Fatal(err)
 	}
 	want := int64(writes)
 	for r, err := range c.History(t.Context(), user) {
@@ -162,5 +166,88 @@ func TestLongHistory(t *testing.T) {
 	}
 	if want != 1 {
 		t.Error("the loop went on")
+	}
+}
+
+// TestUpdate: none of many concurrent updates is lost, of a new user and after a deletion.
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, service)
+	for name, before := range map[string]func(user string) int64{
+		"new": func(string) int64 { return 0 },
+		"deleted": func(user string) int64 {
+			if _, err := c.Put(t.Context(), user, raw(`{"n":70}`)); err != nil {
+				t.Error(err)
+			}
+			s, err := c.Delete(t.Context(), user)
+			if err != nil {
+				t.Error(err)
+			}
+			return s.Version
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const writers, each = 8, 5
+			user := newUser(t)
+			version := before(user)
+			var all sync.WaitGroup
+			for range writers {
+				all.Go(func() {
+					for range each {
+						if _, err := c.Update(t.Context(), user, increment); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			all.Wait()
+			s, err := c.Get(t.Context(), user)
+			if err != nil || string(s.Document) != `{"n":40}` || s.Version != version+writers*each {
+				t.Errorf("%s at %d, %v", s.Document, s.Version, err)
+			}
+		})
+	}
+}
+
+func increment(old json.RawMessage) (json.RawMessage, error) {
+	var document struct {
+		N int `json:"n"`
+	}
+	if err := json.Unmarshal(old, &document); err != nil {
+		return nil, err
+	}
+	document.N++
+	return json.Marshal(document)
+}
+
+// TestUpdateLeavesAlone: the function may decline to write by nil or by an error.
+func TestUpdateLeavesAlone(t *testing.T) {
+	t.Parallel()
+	c, user := newClient(t, service), newUser(t)
+	if _, err := c.Put(t.Context(), user, raw(`{"a":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Update(t.Context(), user, func(json.RawMessage) (json.RawMessage, error) {
+		return nil, nil
+	})
+	if err != nil || s.Version != 1 || string(s.Document) != `{"a":1}` {
+		t.Errorf("%+v, %v", s, err)
+	}
+	no := errors.New("no")
+	_, err = c.Update(t.Context(), user, func(json.RawMessage) (json.RawMessage, error) {
+		return nil, no
+	})
+	if !errors.Is(err, no) {
+		t.Error(err)
+	}
+	_, err = c.Update(t.Context(), user, func(json.RawMessage) (json.RawMessage, error) {
+		return raw(`[]`), nil
+	})
+	if !errors.Is(err, client.ErrInvalid) {
+		t.Error(err)
+	}
+	if s, err := c.Get(t.Context(), user); err != nil || s.Version != 1 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
