@@ -108,7 +108,8 @@ func TestNotSent(t *testing.T) {
 			c := newClient(t, c.base, c.options, quick, client.WithTimeout(timeout))
 			_, err := c.Put(t.Context(), "1", raw(`{}`))
 			wantKind(t, err, client.ErrUnavailable)
-			if err == nil || !strings.HasPrefix(err.Error(), "outset: unavailable after "+attempts) {
+			want := "outset: unavailable after " + attempts
+			if err == nil || !strings.HasPrefix(err.Error(), want) {
 				t.Error(err)
 			}
 		})

@@ -128,7 +128,8 @@ func TestSpecialCharacters(t *testing.T) {
 					t.Error(r, err)
 				}
 			}
-			if v, err := c.DeleteValue(t.Context(), name, path); err != nil || v.Version != first+2 {
+			if v, err := c.DeleteValue(t.Context(), name, path); err != nil ||
+				v.Version != first+2 {
 				t.Errorf("%+v, %v", v, err)
 			}
 		})

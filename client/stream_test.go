@@ -17,7 +17,8 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// answerWith answers every request with a text, and then ends the connection as it should, or cuts it.
+// answerWith answers every request with a text, and then ends the connection as it should, or cuts
+// it.
 func answerWith(t *testing.T, text string, thenCut bool) *client.Client {
 	t.Helper()
 	return newClient(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

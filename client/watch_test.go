@@ -14,8 +14,8 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// eventServer returns a client whose connections write gets, numbered from 1, with the Last-Event-ID
-// of each. If write returns true the connection stays open, else it ends.
+// eventServer returns a client whose connections write gets, numbered from 1, with the
+// Last-Event-ID of each. If write returns true the connection stays open, else it ends.
 func eventServer(t *testing.T, write func(n int, lastID string, say func(string)) (stay bool),
 	options ...client.Option,
 ) *client.Client {
@@ -35,8 +35,8 @@ func changed(version int) string {
 	return fmt.Sprintf("event: changed\nid: %d\ndata: {\"version\":%d}\n\n", version, version)
 }
 
-// TestWatchReconnects: Watch goes on after every way to lose a connection. It asks for what is newer
-// than what it has yielded, and yields nothing twice.
+// TestWatchReconnects: Watch goes on after every way to lose a connection. It asks for what is
+// newer than what it has yielded, and yields nothing twice.
 func TestWatchReconnects(t *testing.T) {
 	withFakeClock(t, func(t *testing.T) {
 		var lastIDs []string
@@ -123,7 +123,8 @@ func TestWatchEnds(t *testing.T) {
 	if err := lastError(c.Watch(t.Context(), "", nil)); !errors.Is(err, client.ErrMalformed) {
 		t.Error(err)
 	}
-	if err := lastError(newClient(t, base).Watch(ctx, "1", nil)); !errors.Is(err, context.Canceled) {
+	err = lastError(newClient(t, base).Watch(ctx, "1", nil))
+	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
