@@ -82,7 +82,7 @@ var workerConfig = worker.Config{
 
 var apiConfig = api.Config{
 	HTTPAddr: "127.0.0.1:0", RequestTimeout: time.Minute, WorkerGrace: 3 * time.Second,
-	MaxDocument: 64 << 10, APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute,
+	MaxDocument: 64 << 10, MaxConnections: 1000, IdleTimeout: time.Minute,
 	ReadTimeout: 5 * time.Minute,
 	MaxWatchers: 1000, EventsHeartbeat: 15 * time.Second,
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,11 +42,18 @@ func TestReadiness(t *testing.T) {
 	s := newSystem(t, apiConfig)
 	failed(t, s.do("GET", "/readyz", ""), http.StatusServiceUnavailable, "unavailable")
 	stop := s.startWorker()
-	if a := s.do("GET", "/readyz", ""); a.status != http.StatusOK {
-		t.Errorf("with a worker: %+v", a)
-	}
+	eventually(t, "the worker is counted", func() bool {
+		return s.do("GET", "/readyz", "").status == http.StatusOK
+	})
 	stop()
+	eventually(t, "the worker is missed", func() bool {
+		return s.do("GET", "/readyz", "").status != http.StatusOK
+	})
 	failed(t, s.do("GET", "/readyz", ""), http.StatusServiceUnavailable, "unavailable")
+	s.startWorker()
+	eventually(t, "another is counted", func() bool {
+		return s.do("GET", "/readyz", "").status == http.StatusOK
+	})
 	s.nats.Shutdown()
 	failed(t, s.do("GET", "/readyz", ""), http.StatusServiceUnavailable, "unavailable")
 	if a := s.do("GET", "/healthz", ""); a.status != http.StatusOK {
@@ -97,37 +103,6 @@ func TestWorkersComeAndGo(t *testing.T) {
 	}
 }
 
-// TestSilentWorker: a worker that takes requests and never answers, as one that is
-// frozen, costs time and nothing else, however long it stays in the queue group.
-func TestSilentWorker(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t, apiConfig)
-	s.startWorker()
-	var swallowed atomic.Int32
-	silent := func(messages.Request) *messages.Reply {
-		swallowed.Add(1)
-		return nil
-	}
-	for range 3 { // so that drawing again would fail more often than not
-		s.startFake(messages.WriteSubject, silent)
-	}
-	var writers sync.WaitGroup
-	for n := range 16 {
-		writers.Go(func() {
-			for i := 1; i <= 3; i++ {
-				a := s.post(fmt.Sprint("u", n), fmt.Sprintf(`{"i":%d}`, i))
-				if a.status != http.StatusOK || a.header.Get("ETag") != fmt.Sprintf(`"%d"`, i) {
-					t.Errorf("write %d: %+v", i, a)
-				}
-			}
-		})
-	}
-	writers.Wait()
-	if swallowed.Load() == 0 {
-		t.Error("the silent workers were never drawn")
-	}
-}
-
 // TestNoAnswer: where nobody answers in time a write's outcome is unknown, and a read
 // is just not served.
 func TestNoAnswer(t *testing.T) {
@@ -135,145 +110,29 @@ func TestNoAnswer(t *testing.T) {
 	config := apiConfig
 	config.RequestTimeout = 100 * time.Millisecond
 	s := newSystem(t, config)
-	var ids sync.Map
-	silent := func(r messages.Request) *messages.Reply {
-		for _, o := range r.Operations {
-			ids.Store(o.ID, true)
-		}
+	var asked atomic.Int32
+	silent := func(messages.Request) *messages.Reply {
+		asked.Add(1)
 		return nil
 	}
 	s.startFake(messages.WriteSubject, silent)
 	s.startFake(messages.ReadSubject, silent)
-	failed(t, s.post("42", `{}`), http.StatusGatewayTimeout, "outcome-unknown")
-	failed(t, s.get("42"), http.StatusServiceUnavailable, "unavailable")
-}
-
-// TestAskedAgain: an attempt without an answer is repeated with the same operation id.
-func TestAskedAgain(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t, apiConfig)
-	var (
-		mu  sync.Mutex
-		ids []string
-	)
-	s.startFake(messages.WriteSubject, func(r messages.Request) *messages.Reply {
-		mu.Lock()
-		defer mu.Unlock()
-		ids = append(ids, r.Operations[0].ID)
-		if len(ids) < 3 {
-			return nil
-		}
-		return &messages.Reply{Results: []messages.Result{{Version: 7, Replayed: true}}}
-	})
-	if a := s.post("42", `{}`); a.status != http.StatusOK || a.header.Get("ETag") != `"7"` {
-		t.Errorf("%+v", a)
-	}
-	if len(ids) != 3 || ids[0] == "" || ids[0] != ids[1] || ids[1] != ids[2] {
-		t.Errorf("asked with the ids %q", ids)
-	}
-}
-
-// TestMaybe: after an attempt without an answer, "not now" from another worker doesn't
-// mean that nothing was changed.
-func TestMaybe(t *testing.T) {
-	t.Parallel()
-	config := apiConfig
-	config.RequestTimeout = 2 * time.Second
-	s := newSystem(t, config)
-	var asked atomic.Int32
-	s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
-		if asked.Add(1) == 1 {
-			return nil
-		}
-		return &messages.Reply{Results: []messages.Result{{Kind: messages.KindUnavailable}}}
-	})
-	failed(t, s.post("42", `{}`), http.StatusGatewayTimeout, "outcome-unknown")
-}
-
-// TestUndecided: while the first attempt is still under way, its rows are held and others are
-// told "not now". Asking on, within the deadline, learns what became of it.
-func TestUndecided(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t, apiConfig)
-	var asked atomic.Int32
-	s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
-		switch asked.Add(1) {
-		case 1:
-			return nil
-		case 2:
-			return &messages.Reply{Results: []messages.Result{{Kind: messages.KindUnavailable}}}
-		case 3:
-			return &messages.Reply{Kind: messages.KindOverloaded}
-		default:
-			return &messages.Reply{Results: []messages.Result{{Version: 1, Replayed: true}}}
-		}
-	})
-	if a := s.post("42", `{}`); a.status != http.StatusOK || a.header.Get("ETag") != `"1"` {
-		t.Errorf("%+v", a)
-	}
-}
-
-// TestFullWorker: one that is full is asked once more, elsewhere.
-func TestFullWorker(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t, apiConfig)
-	var asked atomic.Int32
-	full := s.startFake(messages.ReadSubject, func(messages.Request) *messages.Reply {
-		asked.Add(1)
-		return &messages.Reply{Kind: messages.KindOverloaded}
-	})
-	failed(t, s.get("42"), http.StatusServiceUnavailable, "overloaded")
-	if n := asked.Load(); n != 2 {
-		t.Errorf("asked %d times, want twice", n)
-	}
-	if err := full.Unsubscribe(); err != nil {
-		t.Fatal(err)
-	}
-	asked.Store(0)
-	s.startFake(messages.ReadSubject, func(messages.Request) *messages.Reply {
-		if asked.Add(1) == 1 {
-			return &messages.Reply{Kind: messages.KindOverloaded}
-		}
-		return &messages.Reply{Results: []messages.Result{{Version: 1, Document: []byte(`{}`)}}}
-	})
-	s.has("42", 1, `{}`)
-}
-
-// TestQueueFull: what has no room in the API's queue is refused at once, the rest served.
-func TestQueueFull(t *testing.T) {
-	t.Parallel()
-	config := apiConfig
-	config.APIQueueSize = 8
-	s := newSystem(t, config)
-	gate := make(chan struct{})
-	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
-		<-gate
-		return &messages.Reply{Results: slices.Repeat([]messages.Result{{Document: []byte(`{}`)}}, len(r.Operations))}
-	})
-	const clients = 1000
-	answers := make(chan answer, clients)
-	for range clients {
-		go func() {
-			a, err := s.try("GET", "/user/42/settings", "")
-			if err != nil {
-				t.Error(err)
+	for _, c := range []struct {
+		method string
+		status int
+		kind   string
+	}{
+		{http.MethodPut, http.StatusGatewayTimeout, "outcome-unknown"},
+		{http.MethodGet, http.StatusServiceUnavailable, "unavailable"},
+	} {
+		asked.Store(0)
+		eventually(t, "the worker was asked before the deadline", func() bool {
+			a := s.do(c.method, "/user/42/settings", `{}`, isJSON)
+			if asked.Load() > 0 {
+				failed(t, a, c.status, c.kind)
 			}
-			answers <- a
-		}()
-	}
-	first := <-answers // before anything was served
-	failed(t, first, http.StatusServiceUnavailable, "overloaded")
-	close(gate)
-	served := 0
-	for range clients - 1 {
-		if a := <-answers; a.status == http.StatusOK {
-			served++
-		} else {
-			failed(t, a, http.StatusServiceUnavailable, "overloaded")
-		}
-	}
-	if served == 0 {
-		t.Error("nobody was served")
+			return asked.Load() > 0
+		})
 	}
 }
 

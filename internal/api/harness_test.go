@@ -47,7 +47,7 @@ type system struct {
 
 var apiConfig = api.Config{
 	HTTPAddr: "127.0.0.1:0", RequestTimeout: 5 * time.Second, WorkerGrace: 3 * time.Second,
-	MaxDocument: 64 << 10, APIQueueSize: 4096, MaxConnections: 1000, IdleTimeout: time.Minute,
+	MaxDocument: 64 << 10, MaxConnections: 1000, IdleTimeout: time.Minute,
 	ReadTimeout: 10 * time.Second,
 	MaxWatchers: 1000, EventsHeartbeat: 15 * time.Second,
 }

@@ -162,7 +162,6 @@ func TestListen(t *testing.T) {
 		"everywhere":   {func(c *api.Config) { c.HTTPAddr = "0.0.0.0:0" }, "AUTH=none"},
 		"unknown auth": {func(c *api.Config) { c.Auth = "jwt" }, "AUTH"},
 		"no time":      {func(c *api.Config) { c.RequestTimeout = 0 }, "REQUEST_TIMEOUT"},
-		"no queue":     {func(c *api.Config) { c.APIQueueSize = 0 }, "API_QUEUE_SIZE"},
 		"no document":  {func(c *api.Config) { c.MaxDocument = 0 }, "MAX_DOCUMENT_BYTES"},
 		"large document": {
 			func(c *api.Config) { c.MaxDocument = messages.MaxDocument + 1 },

@@ -1,11 +1,9 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"time"
 
@@ -174,44 +172,10 @@ func (i *importing) outcome(out *lines, l *importLine, version int64) (err error
 	return out.sendIfMuch()
 }
 
-// writeAll has writes done side by side and returns their results; there is none for nil. What
-// can't be done now, or may have been done, is asked for again for a while, with the same ids.
+// writeAll has writes done side by side, and persists for a while with those that can't be done now.
 func (s *Server) writeAll(operations []*messages.Operation) []messages.Result {
-	results := make([]messages.Result, len(operations))
-	var open []int
-	for n, o := range operations {
-		if o != nil {
-			open = append(open, n)
-		}
-	}
-	for began := time.Now(); ; wait(context.Background(), persistencePause) {
-		s.writeOnce(operations, open, results)
-		open = slices.DeleteFunc(open, func(n int) bool { return !results[n].Kind.Retryable() })
-		if len(open) == 0 || s.stopping.Load() || time.Since(began) > s.persists {
-			return results
-		}
-	}
-}
-
-// writeOnce has the operations at some places done, and sets their results.
-func (s *Server) writeOnce(
-	operations []*messages.Operation, places []int, results []messages.Result,
-) {
-	attempts := make([]*messages.Operation, len(places))
-	for i, n := range places {
-		o := *operations[n] // one that was given up may still be looked at
-		o.Deadline = time.Now().Add(s.config.RequestTimeout).UnixMilli()
-		if results[n].Kind != messages.KindOutcomeUnknown {
-			o.Issued = time.Now().UnixMicro()
-			operations[n].Issued = o.Issued
-		}
-		attempts[i] = &o
-	}
-	for i, r := range s.queue.WriteAll(attempts) {
-		n := places[i]
-		if results[n].Kind == messages.KindOutcomeUnknown {
-			r.Kind = r.Kind.AfterUnknown()
-		}
-		results[n] = r
-	}
+	began := time.Now()
+	return s.queue.WriteAll(operations, s.config.RequestTimeout, func() bool {
+		return !s.stopping.Load() && time.Since(began) <= s.persists
+	})
 }

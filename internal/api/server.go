@@ -42,7 +42,6 @@ type Config struct {
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" default:"5s" placeholder:"DURATION" help:"how long a request may take; past it the answer is 503, or 504 where the outcome isn't known"`
 	WorkerGrace    time.Duration `env:"WORKER_GRACE" default:"3s" placeholder:"DURATION" help:"how long after the last sign of a worker requests wait for another; past it they are refused at once"`
 
-	APIQueueSize   int           `name:"api-queue-size" env:"API_QUEUE_SIZE" default:"4096" placeholder:"N" help:"requests that wait for a place in a batch, reads and writes each; past it the answer is 503"`
 	MaxConnections int           `env:"MAX_CONNECTIONS" default:"16384" placeholder:"N" help:"HTTP connections at once"`
 	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" default:"2m" placeholder:"DURATION" help:"how long an idle HTTP connection is kept"`
 	ReadTimeout    time.Duration `env:"READ_TIMEOUT" default:"10s" placeholder:"DURATION" help:"how long a client may take to send a request"`
@@ -64,8 +63,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.WorkerGrace < 0:
 		return fmt.Errorf("WORKER_GRACE must not be negative, as %v is", c.WorkerGrace)
-	case c.APIQueueSize < 1 || c.MaxConnections < 1:
-		return errors.New("API_QUEUE_SIZE and MAX_CONNECTIONS must be at least 1")
+	case c.MaxConnections < 1:
+		return errors.New("MAX_CONNECTIONS must be at least 1")
 	case c.MaxWatchers < 1:
 		return errors.New("MAX_WATCHERS must be at least 1")
 	case c.EventsHeartbeat < minHeartbeat:
@@ -141,6 +140,7 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{
 		config: config, nc: nc, log: log, listener: lingeringListener{l}, persists: persistence,
+		queue:   queue.New(nc, queue.Config{WorkerGrace: config.WorkerGrace}, log),
 		exports: make(slots, maxExports), imports: make(slots, maxImports),
 		trials:    make(slots, maxTrials),
 		batches:   semaphore.NewWeighted(batchRoom),
@@ -221,15 +221,11 @@ func (s *Server) routes() *fiber.App {
 func (s *Server) Run(ctx context.Context) error {
 	watch, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
-	q, err := queue.New(watch, s.nc, queue.Config{
-		WorkerGrace: s.config.WorkerGrace, Size: s.config.APIQueueSize,
-	}, s.log)
-	if err != nil {
+	if err := s.queue.Start(ctx); err != nil {
 		_ = s.listener.Close()
 		return fmt.Errorf("subscribing: %w", err)
 	}
-	s.queue = q
-	s.hub = newHub(watch, s.nc, q, s.config, s.log)
+	s.hub = newHub(watch, s.nc, s.queue, s.config, s.log)
 	defer s.hub.close()
 
 	served := make(chan error, 1)
@@ -241,7 +237,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	select {
 	case err := <-served:
-		return errors.Join(fmt.Errorf("serving HTTP: %w", err), q.Close(ctx))
+		return errors.Join(fmt.Errorf("serving HTTP: %w", err), s.queue.Close(ctx))
 	case <-ctx.Done():
 	}
 
@@ -249,7 +245,7 @@ func (s *Server) Run(ctx context.Context) error {
 	time.Sleep(farewell)
 	s.hub.close() // or their clients would come back only when all else is done
 	s.streams.stop()
-	err = s.shutdown(context.WithoutCancel(ctx))
+	err := s.shutdown(context.WithoutCancel(ctx))
 	err = errors.Join(err, <-served, s.closeQueue(context.WithoutCancel(ctx)))
 	s.log.Info("api stopped")
 	return err
@@ -277,12 +273,12 @@ func (s *Server) closeQueue(ctx context.Context) error {
 	return s.queue.Close(ctx)
 }
 
-// Ready returns nil if requests can be served: NATS is connected and a worker answers.
-func (s *Server) Ready(ctx context.Context) error {
+// Ready returns nil if requests can be served: NATS is connected and there is a worker.
+func (s *Server) Ready(context.Context) error {
 	if s.stopping.Load() {
 		return errors.New("stopping")
 	}
-	return queue.Ready(ctx, s.nc)
+	return s.queue.Ready()
 }
 
 func (s *Server) alive(c *fiber.Ctx) error { return c.SendString("ok\n") }

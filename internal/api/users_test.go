@@ -128,6 +128,8 @@ func TestUsersRefused(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	failed(t, s.do(http.MethodGet, "/users", ""), http.StatusServiceUnavailable, "unavailable")
-	s.startFake(messages.ReadSubject, older)
+	s.startFake(messages.ReadSubject, func(messages.Request) *messages.Reply {
+		return &messages.Reply{Results: []messages.Result{{Kind: messages.KindUnknownAction}}}
+	})
 	failed(t, s.do(http.MethodGet, "/users", ""), http.StatusServiceUnavailable, "unavailable")
 }

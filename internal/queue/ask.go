@@ -1,10 +1,12 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,115 +14,102 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// How often and how long a batch is asked for. A worker answers in milliseconds, so one
-// that hasn't in a second has died with the batch or is frozen. Three attempts and
-// their pauses fit into the default request timeout.
+// How often and how long a batch is asked for. A worker answers in milliseconds, so one that has
+// not in a second has died with the batch or is frozen. Three attempts and their pauses fit into
+// the default request timeout.
 const (
-	maxAttempts = 3
-	// but for the last, which has what is left of the deadline
-	attemptTimeout = time.Second
-	// before asking elsewhere, once, where a worker was full
-	maxPause = 20 * time.Millisecond
+	maxAttempts    = 3           // without an answer
+	attemptTimeout = time.Second // the last attempt has what is left of the deadline
+	// before a batch is sent to another worker, once, where one was full
+	maxOverloadPause = 20 * time.Millisecond
 	// while waiting for a worker to come back, or for one that knows the action
 	pollEvery    = 25 * time.Millisecond
-	unknownPause = 100 * time.Millisecond // before asking what became of an operation once more
-	// before asking for a document that others were writing all the time
-	maxBusyPause = 50 * time.Millisecond
-	// too little for that: without an answer in time the outcome would be unknown
-	lastCall = 100 * time.Millisecond
+	unsurePause  = 100 * time.Millisecond // before asking again what became of an operation
+	maxBusyPause = 50 * time.Millisecond  // before a document that others were writing all the time
+	// With less time left a busy document is not asked for again: without an answer in time the
+	// outcome would be unknown.
+	minRetryBudget = 100 * time.Millisecond
 )
 
-// asker sends batches of operations to the workers.
+// asker sends batches of operations to the workers that listen on one subject.
 type asker struct {
-	mail    *mailroom
-	pool    *pool
-	subject string
-	log     *slog.Logger
+	requester *requester
+	workers   *workers
+	subject   string
+	log       *slog.Logger
 }
 
-// ask gets a result for each operation. It asks again where that is safe and may
-// help, always with the same operation ids, so that nothing is applied twice:
-//
-//   - nobody is there to ask, or NATS is away: while a worker may be coming back;
-//   - a worker is full: once, since the next one may not be;
-//   - "no" to a write after an attempt without an answer, which may have applied it or may yet:
-//     until the deadline, to learn what became of it;
-//   - no answer: maxAttempts times in all, while the deadlines allow, and now a worker
-//     that has given a sign of life meanwhile;
-//   - others were writing the same document all the time: until the deadline, so that it is the
-//     request that waits, and not the worker;
-//   - a result that did not fit beside the others: at once, with as many others as did;
-//   - a worker that is too old to know an action: one that does.
+// retry is how to ask for what has no result yet.
+type retry struct {
+	subject string // ""; the queue group's
+	pause   time.Duration
+}
+
+// ask returns a result for each operation. It sends the batch to the queue group, and what has no
+// result afterwards again, where that is safe and may help, until the deadlines of the operations.
+// The operation ids stay the same, so nothing is applied twice.
 func (a asker) ask(ctx context.Context, operations []*messages.Operation) []messages.Result {
-	s := newBatchState(operations)
-	subject := a.subject
-	for s.expire(time.Now()); len(s.open) > 0; s.expire(time.Now()) {
-		began := time.Now()
-		reply, err := a.request(ctx, subject, s)
-		subject = a.subject
-		if err == nil {
-			a.pool.sign(reply.Worker)
-		}
-		pause := time.Duration(0)
-		switch {
-		case err == nil && reply.Kind == "":
-			next := s.settle(reply.Results)
-			pause = next.pause
-			if next.newest != 0 {
-				subject, pause = a.whoKnows(s, next.newest)
-			}
-		case err == nil && reply.Kind.Temporary() && s.anyDoubt():
-			pause = unknownPause
-		case err == nil && reply.Kind == messages.KindOverloaded && s.overloads == 0:
-			s.overloads++
-			pause = rand.N(maxPause) //nolint:gosec // jitter, not a secret
-		case err == nil:
-			s.fail(a.whole(reply))
-		case notSent(err) && a.pool.comingBack() && ctx.Err() == nil:
-			pause = pollEvery
-		case notSent(err):
-			s.fail(messages.Result{Kind: messages.KindUnavailable, Detail: unreachable(err)})
-		default:
-			s.attempts++
-			clear(s.refused) // it may have applied what was refused before
-			a.log.Warn("no answer from a worker", "subject", a.subject, "operations", len(s.open),
-				"attempt", s.attempts, "error", err)
-			if s.attempts == maxAttempts || ctx.Err() != nil {
-				s.fail(messages.Result{
-					Kind: messages.KindOutcomeUnknown, Detail: "no worker answered in time",
-				})
-			} else if id := a.pool.alive(began); id != "" {
-				subject = messages.WorkerSubject(a.subject, id)
-			}
-		}
-		wait(ctx, min(pause, s.untilExpiry(time.Now())))
+	p := newPending(operations)
+	var next retry
+	for p.expire(time.Now()); len(p.open) > 0; p.expire(time.Now()) {
+		next = a.attempt(ctx, cmp.Or(next.subject, a.subject), p)
+		wait(ctx, min(next.pause, p.untilExpiry(time.Now())))
 	}
-	return s.results
+	return p.results
 }
 
-// whoKnows is where to ask for an action that a worker didn't know, and the pause before that. The
-// operation fails when nobody turns up who knows it.
-func (a asker) whoKnows(
-	s *batchState, action messages.Action,
-) (subject string, pause time.Duration) {
-	if id := a.pool.knows(action); id != "" {
-		return messages.WorkerSubject(a.subject, id), 0
+// attempt sends one request, and settles what is certain after it.
+func (a asker) attempt(ctx context.Context, subject string, p *pending) retry {
+	began := time.Now()
+	reply, err := a.request(ctx, subject, p)
+	switch {
+	case err == nil:
+		a.workers.heardFrom(reply.Worker)
+		return a.answered(p, reply)
+	case notSent(err):
+		return a.notSent(ctx, p, err)
+	default:
+		return a.unanswered(ctx, p, began, err)
 	}
-	if s.tooOld.IsZero() {
-		s.tooOld = time.Now()
+}
+
+// request sends open operations to one worker, as many as fit in a message, and waits for its
+// reply.
+func (a asker) request(ctx context.Context, subject string, p *pending) (messages.Reply, error) {
+	operations := p.next(messages.Capacity(a.requester.nc.MaxPayload()))
+	data, err := messages.EncodeRequest(messages.Request{Operations: operations})
+	if err != nil {
+		return messages.Reply{}, err
 	}
-	if time.Since(s.tooOld) > countEvery+countWindow { // a new worker would be counted by now
-		s.fail(messages.Result{
-			Kind:   messages.KindUnavailable,
-			Detail: "the workers are older than the API; nobody knows this operation yet",
-		})
+	m, err := a.requester.request(ctx, subject, data, p.attemptDeadline(time.Now()))
+	if err != nil {
+		return messages.Reply{}, err
 	}
-	return a.subject, pollEvery
+	return messages.DecodeReply(m.Data, len(operations))
+}
+
+// answered goes on after a reply. What did not fit into it is asked for at once. A worker that is
+// full is given up for another one, once. After a document that others were writing is asked until
+// the deadline, so that the request waits and not the worker.
+func (a asker) answered(p *pending, reply messages.Reply) retry {
+	if reply.Kind == messages.KindOverloaded && !p.overloaded {
+		p.overloaded = true
+		return retry{pause: rand.N(maxOverloadPause)} //nolint:gosec // jitter, not a secret
+	}
+	results := reply.Results
+	if reply.Kind != "" {
+		results = slices.Repeat([]messages.Result{a.whole(reply)}, p.sent)
+	}
+	pause, unknown := p.settle(results, time.Now())
+	if unknown != 0 {
+		return a.tooOld(p, unknown)
+	}
+	return retry{pause: pause}
 }
 
 // whole is the result that a reply gives to its request as a whole.
 func (a asker) whole(reply messages.Reply) messages.Result {
-	if reply.Kind == messages.KindMalformed { // what we sent, not what the client did
+	if reply.Kind == messages.KindMalformed { // our mistake, not the client's
 		a.log.Error("a worker can't read our request", "worker", reply.Worker, "detail",
 			reply.Detail)
 		return messages.Result{Kind: messages.KindInternal}
@@ -128,19 +117,55 @@ func (a asker) whole(reply messages.Reply) messages.Result {
 	return messages.Result{Kind: reply.Kind, Detail: reply.Detail}
 }
 
-// request sends open operations to one worker, as many as fit in a message, and
-// waits for its reply.
-func (a asker) request(ctx context.Context, subject string, s *batchState) (messages.Reply, error) {
-	r := messages.Request{Operations: s.fitting(messages.Capacity(a.mail.nc.MaxPayload()))}
-	data, err := messages.EncodeRequest(r)
-	if err != nil {
-		return messages.Reply{}, err
+// tooOld goes on after a worker that does not know an action: a worker that does is asked. Where
+// there is none, the operations fail once a whole count of the workers has found none.
+func (a asker) tooOld(p *pending, action messages.Action) retry {
+	if id := a.workers.thatKnows(action); id != "" {
+		return retry{subject: messages.WorkerSubject(a.subject, id)}
 	}
-	m, err := a.mail.request(ctx, subject, data, s.patience(time.Now()))
-	if err != nil {
-		return messages.Reply{}, err
+	current, finished := a.workers.counts()
+	if p.tooOldSince == 0 {
+		p.tooOldSince = current
 	}
-	return messages.DecodeReply(m.Data, len(r.Operations))
+	if finished > p.tooOldSince {
+		p.fail(messages.Result{
+			Kind:   messages.KindUnavailable,
+			Detail: "the workers are older than the API; nobody knows this operation yet",
+		})
+		return retry{}
+	}
+	return retry{pause: pollEvery}
+}
+
+// notSent goes on after a request that reached no worker: it is sent again while a worker may be
+// coming back.
+func (a asker) notSent(ctx context.Context, p *pending, err error) retry {
+	if !a.workers.comingBack() || ctx.Err() != nil {
+		p.fail(messages.Result{Kind: messages.KindUnavailable, Detail: unreachable(err)})
+		return retry{}
+	}
+	return retry{pause: pollEvery}
+}
+
+// unanswered goes on after a request that may have reached a worker. The next goes to a worker that
+// has given a sign of life since: one that is frozen stays in the queue group, and would be drawn
+// again.
+func (a asker) unanswered(ctx context.Context, p *pending, began time.Time, err error) retry {
+	p.silence()
+	a.log.Warn("no answer from a worker", "subject", a.subject, "operations", p.sent,
+		"attempt", p.unanswered, "error", err)
+	if p.unanswered == maxAttempts || ctx.Err() != nil {
+		p.fail(messages.Result{
+			Kind: messages.KindUnavailable, Detail: "no worker answered in time",
+		})
+		return retry{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.untilExpiry(time.Now()))
+	defer cancel()
+	if id := a.workers.heardSince(ctx, began); id != "" {
+		return retry{subject: messages.WorkerSubject(a.subject, id)}
+	}
+	return retry{}
 }
 
 // notSent tells whether the request surely reached no worker.
@@ -155,6 +180,7 @@ func unreachable(err error) string {
 	return "the queue can't be reached"
 }
 
+// wait waits for d, or until ctx ends.
 func wait(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return

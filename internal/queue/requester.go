@@ -15,10 +15,10 @@ import (
 // is awaited.
 const maxStale = 16
 
-// mailroom makes requests of NATS. It does what nats.Conn.Request does, but for the goroutine
+// requester makes requests of NATS. It does what nats.Conn.Request does, but for the goroutine
 // between the connection and whoever waits, and the context and its timer for each: subscriptions
 // are kept and used again.
-type mailroom struct {
+type requester struct {
 	nc *nats.Conn
 
 	mu   sync.Mutex
@@ -39,15 +39,15 @@ var errNotSent = errors.New("the request was not sent")
 
 // request publishes data and returns the first reply. Its error is nats.ErrNoResponders,
 // errNotSent, nats.ErrTimeout at until, or that of the context.
-func (m *mailroom) request(
+func (r *requester) request(
 	ctx context.Context, subject string, data []byte, until time.Time,
 ) (*nats.Msg, error) {
-	in, err := m.take()
+	in, err := r.take()
 	if err != nil {
 		return nil, err
 	}
-	defer m.give(in)
-	return in.request(ctx, m.nc, subject, data, until)
+	defer r.give(in)
+	return in.request(ctx, r.nc, subject, data, until)
 }
 
 func (in *inbox) request(
@@ -69,7 +69,7 @@ func (in *inbox) request(
 		case m := <-in.replies:
 			switch {
 			case m.Subject != reply:
-			case len(m.Data) == 0 && m.Header.Get("Status") == "503": // NATS ADR-7
+			case isNoResponders(m):
 				return nil, nats.ErrNoResponders
 			default:
 				return m, nil
@@ -82,28 +82,33 @@ func (in *inbox) request(
 	}
 }
 
+// isNoResponders tells whether the NATS server says that nobody listens (ADR-7).
+func isNoResponders(m *nats.Msg) bool {
+	return len(m.Data) == 0 && m.Header.Get("Status") == "503"
+}
+
 // take returns an inbox for the caller alone.
-func (m *mailroom) take() (*inbox, error) {
-	m.mu.Lock()
-	if n := len(m.idle); n > 0 {
-		in := m.idle[n-1]
-		m.idle = m.idle[:n-1]
-		m.mu.Unlock()
+func (r *requester) take() (*inbox, error) {
+	r.mu.Lock()
+	if n := len(r.idle); n > 0 {
+		in := r.idle[n-1]
+		r.idle = r.idle[:n-1]
+		r.mu.Unlock()
 		return in, nil
 	}
-	m.mu.Unlock()
+	r.mu.Unlock()
 	in := &inbox{
-		prefix: m.nc.NewInbox() + ".", replies: make(chan *nats.Msg, 1+maxStale),
+		prefix: r.nc.NewInbox() + ".", replies: make(chan *nats.Msg, 1+maxStale),
 		timer: time.NewTimer(time.Hour),
 	}
-	if _, err := m.nc.ChanSubscribe(in.prefix+"*", in.replies); err != nil {
+	if _, err := r.nc.ChanSubscribe(in.prefix+"*", in.replies); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}
 	return in, nil
 }
 
-func (m *mailroom) give(in *inbox) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.idle = append(m.idle, in)
+func (r *requester) give(in *inbox) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.idle = append(r.idle, in)
 }

@@ -16,207 +16,249 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// How often the workers are counted, how long they have to answer, and how long
-// a probe for one of them waits.
+// How the workers are counted.
 const (
-	countEvery  = time.Second
-	countWindow = 300 * time.Millisecond
-	probeWait   = time.Second
-	forget      = time.Minute
-	maxPongs    = 1024 // answers that may wait to be read; NATS drops what exceeds it
+	countEvery   = time.Second
+	recountEvery = 100 * time.Millisecond // while there are none
+	countWindow  = 300 * time.Millisecond // how long they have to answer
+	// A worker that took part in none of so many counts is taken as gone.
+	maxMissed = 2
+	forget    = time.Minute
+	maxPongs  = 1024 // answers that may wait to be read; NATS drops what exceeds it
 )
 
 // pingSubject is where every worker answers (NATS micro protocol, ADR-32).
 const pingSubject = "$SRV.PING." + messages.ServiceName
 
-// pool is what the API knows about the workers: when each last gave a sign of life.
-type pool struct {
+// workers is what is known of the workers: who took part in the last counts, what they know, and
+// when each last gave a sign of life. It is told of replies, and counts the workers every second.
+type workers struct {
 	nc    *nats.Conn
 	grace time.Duration
 
-	mu      sync.Mutex
-	members map[string]member // by the worker's id
-	last    time.Time         // that any of them gave a sign
+	cancel   context.CancelFunc
+	counting sync.WaitGroup
+
+	mu       sync.Mutex
+	members  map[string]member // by the worker's id
+	last     time.Time         // that any of them gave a sign of life
+	current  int               // the number of the count under way, or of the last one
+	finished int               // the number of the last count that has ended
 }
 
-// member is what the API knows about one worker.
+// member is what is known of one worker.
 type member struct {
-	seen   time.Time
-	counts time.Time       // when it last took part in a count
-	knows  messages.Action // the highest action; 0: it has not said yet
+	seen    time.Time
+	counted int             // the number of the last count that it took part in; 0: none
+	knows   messages.Action // the highest action; 0: it has not told
 }
 
-// sign notes that a worker has just answered.
-func (p *pool) sign(worker string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last = time.Now()
-	m := p.members[worker]
-	m.seen = p.last
-	p.members[worker] = m
+func newWorkers(nc *nats.Conn, grace time.Duration) *workers {
+	return &workers{nc: nc, grace: grace, members: make(map[string]member)}
 }
 
-// counted notes a worker's answer to a count.
-func (p *pool) counted(pong micro.Ping) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last = time.Now()
-	p.members[pong.ID] = member{seen: p.last, counts: p.last, knows: lastAction(pong)}
-}
-
-// lastAction is the highest action that a worker knows, as it says in its metadata; 0: none.
-func lastAction(pong micro.Ping) messages.Action {
-	n, err := strconv.ParseUint(pong.Metadata[messages.ActionsKey], 10, 8)
-	if err != nil {
-		return 0
+// ready returns nil if there is a worker that knows all actions, and NATS carries all messages.
+// While there are only older workers, an API that replaces an older one is not ready.
+func (w *workers) ready() error {
+	if !w.nc.IsConnected() {
+		return errors.New("NATS is not connected")
 	}
-	return messages.Action(n)
+	if most := w.nc.MaxPayload(); most < messages.MinPayload {
+		return fmt.Errorf("the NATS server's max_payload is %d bytes, and must be at least %d",
+			most, messages.MinPayload)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := errors.New("no worker answers")
+	for _, m := range w.members {
+		switch {
+		case !w.present(m):
+		case m.knows >= messages.LastAction:
+			return nil
+		default:
+			err = errors.New("the workers are older than the API; upgrade them first")
+		}
+	}
+	return err
 }
 
-// knows returns a worker that took part in the last count and knows the action, or "" if there is
-// none.
-func (p *pool) knows(action messages.Action) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for id, m := range p.members { // in random order
-		if m.knows >= action && m.present() {
+// heardFrom notes that a worker has just answered.
+func (w *workers) heardFrom(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = time.Now()
+	m := w.members[id]
+	m.seen = w.last
+	w.members[id] = m
+}
+
+// thatKnows returns a worker that knows the action, or "" if there is none.
+func (w *workers) thatKnows(action messages.Action) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, m := range w.members { // in random order
+		if m.knows >= action && w.present(m) {
 			return id
 		}
 	}
 	return ""
 }
 
-// anyOlder tells whether a worker took part in the last count that doesn't know the action.
-func (p *pool) anyOlder(action messages.Action) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, m := range p.members {
-		if m.knows < action && m.present() {
+// anyOlder tells whether there is a worker that does not know the action.
+func (w *workers) anyOlder(action messages.Action) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.members {
+		if m.knows < action && w.present(m) {
 			return true
 		}
 	}
 	return false
 }
 
-// present tells whether the worker took part in the last count.
-func (m member) present() bool { return time.Since(m.counts) < 2*(countEvery+countWindow) }
-
-// comingBack tells whether a worker was here so recently that another, or the same one
-// restarted, can be expected. Then a request is better held than refused.
-func (p *pool) comingBack() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.last.IsZero() && time.Since(p.last) < p.grace
+// present tells whether a worker took part in one of the last counts. The lock is held.
+func (w *workers) present(m member) bool {
+	return m.counted > 0 && m.counted >= w.current-maxMissed
 }
 
-// alive returns a worker that gave a sign after since, or "" if none did.
-func (p *pool) alive(since time.Time) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for id, m := range p.members { // in random order
-		if m.seen.After(since) {
+// comingBack tells whether a worker was here so recently that another, or the same one restarted,
+// can be expected. Then a request is better held than refused.
+func (w *workers) comingBack() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.last.IsZero() && time.Since(w.last) < w.grace
+}
+
+// heardSince returns a worker that has given a sign of life after t. For want of one it waits for a
+// whole count, and returns "" if that finds none or ctx ends.
+func (w *workers) heardSince(ctx context.Context, t time.Time) string {
+	began, _ := w.counts()
+	for {
+		if id := w.seenAfter(t); id != "" {
+			return id
+		}
+		if _, finished := w.counts(); finished > began || ctx.Err() != nil {
+			return ""
+		}
+		wait(ctx, pollEvery)
+	}
+}
+
+func (w *workers) seenAfter(t time.Time) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, m := range w.members { // in random order
+		if id != "" && m.seen.After(t) {
 			return id
 		}
 	}
 	return ""
 }
 
-// forgetOld keeps the pool from growing with every worker that ever was.
-func (p *pool) forgetOld() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	maps.DeleteFunc(p.members, func(_ string, m member) bool { return time.Since(m.seen) > forget })
+// counts returns the numbers of the count under way, or the last one, and of the last that has
+// ended.
+func (w *workers) counts() (current, finished int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.current, w.finished
 }
 
-// watch counts the workers now and every second until ctx ends, and reports each count.
-func (p *pool) watch(ctx context.Context, report func(workers int)) error {
-	inbox := p.nc.NewInbox()
+// start counts the workers again and again until stop, and reports how many there are.
+func (w *workers) start(ctx context.Context, report func(workers int)) error {
+	inbox := w.nc.NewInbox() + "."
 	pongs := make(chan *nats.Msg, maxPongs)
-	sub, err := p.nc.ChanSubscribe(inbox, pongs)
+	sub, err := w.nc.ChanSubscribe(inbox+"*", pongs)
 	if err != nil {
 		return err
 	}
-	go func() {
+	ctx, w.cancel = context.WithCancel(ctx)
+	w.counting.Go(func() {
 		defer func() { _ = sub.Unsubscribe() }()
-		tick := time.NewTicker(countEvery)
-		defer tick.Stop()
-		for {
-			if n := p.count(ctx, inbox, pongs); n > 0 {
+		for ctx.Err() == nil {
+			began, pause := time.Now(), recountEvery
+			if n := w.count(ctx, inbox, pongs); n > 0 {
 				report(n)
+				pause = countEvery
 			}
-			p.forgetOld()
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
+			wait(ctx, pause-time.Since(began))
 		}
-	}()
+	})
 	return nil
 }
 
-// count asks all workers to answer and counts who does.
-func (p *pool) count(ctx context.Context, inbox string, pongs <-chan *nats.Msg) int {
-	if err := p.nc.PublishRequest(pingSubject, inbox, nil); err != nil {
-		return 0 // not connected
+func (w *workers) stop() {
+	if w.cancel != nil {
+		w.cancel()
 	}
-	ids := make(map[string]bool)
+	w.counting.Wait()
+}
+
+// count asks all workers to answer, and returns how many there are.
+func (w *workers) count(ctx context.Context, inbox string, pongs <-chan *nats.Msg) int {
+	reply := inbox + strconv.Itoa(w.begin())
+	if err := w.nc.PublishRequest(pingSubject, reply, nil); err != nil { // not connected
+		return w.end(false)
+	}
 	window := time.NewTimer(countWindow)
 	defer window.Stop()
 	for {
 		select {
 		case m := <-pongs:
+			if isNoResponders(m) {
+				if m.Subject == reply {
+					return w.end(true)
+				}
+				continue
+			}
 			var pong micro.Ping
-			// else "no responders"
 			if err := json.Unmarshal(m.Data, &pong); err == nil && pong.ID != "" {
-				ids[pong.ID] = true
-				p.counted(pong)
+				w.counted(pong)
 			}
 		case <-window.C:
-			return len(ids)
+			return w.end(false)
 		case <-ctx.Done():
 			return 0
 		}
 	}
 }
 
-// Ready returns nil if NATS is connected and a worker answers that knows all
-// actions. While only older ones do, an API that is replacing an older one isn't ready.
-func Ready(ctx context.Context, nc *nats.Conn) error {
-	if !nc.IsConnected() {
-		return errors.New("NATS is not connected")
-	}
-	if most := nc.MaxPayload(); most < messages.MinPayload {
-		return fmt.Errorf("the NATS server's max_payload is %d bytes, and must be at least %d",
-			most, messages.MinPayload)
-	}
-	inbox := nc.NewInbox()
-	sub, err := nc.SubscribeSync(inbox)
+// begin begins a count and returns its number.
+func (w *workers) begin() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.current++
+	return w.current
+}
+
+// counted notes a worker's answer to a count. One that does not tell what it knows knows nothing.
+func (w *workers) counted(pong micro.Ping) {
+	knows, err := strconv.ParseUint(pong.Metadata[messages.ActionsKey], 10, 8)
 	if err != nil {
-		return err
+		knows = 0
 	}
-	defer func() { _ = sub.Unsubscribe() }()
-	if err := nc.PublishRequest(pingSubject, inbox, nil); err != nil {
-		return err
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = time.Now()
+	w.members[pong.ID] = member{seen: w.last, counted: w.current, knows: messages.Action(knows)}
+}
+
+// end ends a count and returns how many workers there are. That NATS knew of nobody to ask is
+// certain, and not waited for again.
+func (w *workers) end(nobody bool) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.finished = w.current
+	// It must not grow with every worker that ever was.
+	maps.DeleteFunc(w.members, func(_ string, m member) bool { return time.Since(m.seen) > forget })
+	n := 0
+	for id, m := range w.members {
+		if nobody {
+			m.counted = 0
+			w.members[id] = m
+		}
+		if w.present(m) {
+			n++
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeWait)
-	defer cancel()
-	older := false
-	for {
-		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil && older {
-			return errors.New("the workers are older than the API; upgrade them first")
-		} else if err != nil {
-			return fmt.Errorf("no worker answers: %w", err)
-		}
-		var pong micro.Ping
-		if err := json.Unmarshal(m.Data, &pong); err != nil {
-			// an empty message says so
-			return fmt.Errorf("no worker answers: %w", nats.ErrNoResponders)
-		}
-		if lastAction(pong) >= messages.LastAction {
-			return nil
-		}
-		older = true
-	}
+	return n
 }

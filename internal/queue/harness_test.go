@@ -1,0 +1,180 @@
+package queue_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	natstest "github.com/nats-io/nats-server/v2/test"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"go.uber.org/goleak"
+
+	"github.com/outset-settings/outset/internal/queue"
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Only a failure waits for these.
+const (
+	failAfter = 2 * time.Minute
+	timeout   = 2 * time.Minute // of an operation that gets an answer
+)
+
+// system is a NATS server and a queue; workers are up to the test.
+type system struct {
+	*queue.Queue
+
+	t    testing.TB
+	nats *server.Server
+}
+
+func newSystem(t testing.TB) *system {
+	t.Helper()
+	options := natstest.DefaultTestOptions
+	options.Port = -1
+	s := &system{t: t, nats: natstest.RunServer(&options)}
+	t.Cleanup(s.nats.WaitForShutdown)
+	t.Cleanup(s.nats.Shutdown)
+	s.Queue = queue.New(s.dial(), queue.Config{WorkerGrace: time.Hour}, slog.New(slog.DiscardHandler))
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(t.Context()); err != nil {
+			t.Log(err) // the test's context ends first
+		}
+	})
+	return s
+}
+
+func (s *system) dial() *nats.Conn {
+	s.t.Helper()
+	nc, err := nats.Connect(s.nats.ClientURL())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(nc.Close)
+	return nc
+}
+
+// worker stands for a real one: it listens in the queue group and on a subject of its own, and
+// takes part in the counts.
+type worker struct {
+	id     string
+	knows  messages.Action                        // the highest action; 0: all
+	answer func(messages.Request) *messages.Reply // nil: none; its calls are one after the other
+	frozen bool                                   // it takes part in no count
+}
+
+// startWorker runs a worker until the test ends or stop is called.
+func (s *system) startWorker(subject string, w worker) (stop func()) {
+	s.t.Helper()
+	nc := s.dial()
+	ping, err := json.Marshal(micro.Ping{ServiceIdentity: micro.ServiceIdentity{
+		Name: messages.ServiceName, ID: w.id, Metadata: map[string]string{
+			messages.ActionsKey: strconv.Itoa(int(w.highest())),
+		},
+	}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	receive := func(m *nats.Msg) {
+		request, err := messages.DecodeRequest(m.Data)
+		if err != nil {
+			s.t.Errorf("the queue sent %x: %v", m.Data, err)
+			return
+		}
+		reply := w.answer(request)
+		if reply == nil {
+			return
+		}
+		reply.Worker = w.id
+		data, err := messages.EncodeReply(*reply)
+		if err != nil {
+			s.t.Error(err)
+		}
+		_ = m.Respond(data)
+	}
+	for _, subject := range []string{subject, messages.WorkerSubject(subject, w.id)} {
+		if _, err := nc.QueueSubscribe(subject, messages.QueueGroup, receive); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if !w.frozen {
+		if _, err := nc.Subscribe("$SRV.PING."+messages.ServiceName, func(m *nats.Msg) {
+			_ = m.Respond(ping)
+		}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		s.t.Fatal(err)
+	}
+	return nc.Close
+}
+
+func (w worker) highest() messages.Action {
+	if w.knows != 0 {
+		return w.knows
+	}
+	return messages.LastAction
+}
+
+// answers returns an answer function that gives the replies one after the other, and the last one
+// for ever; nil is silence. It counts the requests.
+func answers(asked *atomic.Int32, replies ...*messages.Reply) func(messages.Request) *messages.Reply {
+	return func(messages.Request) *messages.Reply {
+		n := int(asked.Add(1))
+		if r := replies[min(n, len(replies))-1]; r != nil {
+			reply := *r
+			return &reply
+		}
+		return nil
+	}
+}
+
+// one is the reply to a request with one operation.
+func one(r messages.Result) *messages.Reply {
+	return &messages.Reply{Results: []messages.Result{r}}
+}
+
+var operations atomic.Int64
+
+// write is a write with an id of its own.
+func write(timeout time.Duration) *messages.Operation {
+	return &messages.Operation{
+		Action: messages.ActionReplace, User: "ann", Document: []byte("{}"),
+		ID: fmt.Sprint("id-", operations.Add(1)), Deadline: time.Now().Add(timeout).UnixMilli(),
+	}
+}
+
+func read(timeout time.Duration) *messages.Operation {
+	return &messages.Operation{
+		Action: messages.ActionRead, User: "ann", Deadline: time.Now().Add(timeout).UnixMilli(),
+	}
+}
+
+// want fails the test unless the result is of this kind.
+func want(t testing.TB, r messages.Result, kind messages.Kind) {
+	t.Helper()
+	if r.Kind != kind {
+		t.Errorf("got %+v, want the kind %q", r, kind)
+	}
+}
+
+// eventually waits for a condition.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(failAfter); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("in vain waited until", what)
+		}
+	}
+}
