@@ -129,4 +129,4 @@ up: ## Start all of it in containers, with WORKERS=2
 	VERSION=$(VERSION) docker compose up --build --scale worker=$(WORKERS) $(ARGS)
 
 clean: ## Remove what was built; data stays
-	rm -rf bin e2e/.bin e2e/.standins.env
+	rm -rf bin e2e/.local-images.env

@@ -14,16 +14,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// TestCounters: clients that race to count up by compare-and-set lose no increment, and the
-// version counts them.
-func TestCounters(t *testing.T) {
+// TestCompareAndSetLosesNoIncrement has clients race to count up, and compares the numbers, the
+// versions and the history with the increments that were acknowledged.
+func TestCompareAndSetLosesNoIncrement(t *testing.T) {
 	t.Parallel()
 	const (
 		racers = 12
-		each   = 25
 		users  = 3
 	)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	each := short(10, 25)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	s := newSystem(ctx, t)
 	s.newWorker()
@@ -54,10 +54,10 @@ func TestCounters(t *testing.T) {
 	for n := range won {
 		user, count := "counter "+strconv.Itoa(n), won[n].Load()
 		s.do(s.has(bases[n%2], user, count, fmt.Sprintf(`{"n":%d}`, count)))
-		operations, err := s.operations(bases[n%2], user, count)
+		actions, err := s.actions(bases[n%2], user, count)
 		s.do(err)
-		if int64(len(operations)) != count {
-			t.Errorf("%s: %d versions in the history, want %d", user, len(operations), count)
+		if int64(len(actions)) != count {
+			t.Errorf("%s: %d versions in the history, want %d", user, len(actions), count)
 		}
 	}
 	t.Logf("%d increments by %d clients, %d lost a race first: %v", racers*each, racers,

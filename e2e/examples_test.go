@@ -3,35 +3,34 @@ package e2e
 import (
 	"context"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
-// TestExampleNATS: the example changes a setting, and is told why where it can't.
+// TestExampleNATS runs the example, which changes a setting and says why where it cannot.
 func TestExampleNATS(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	s := newSystem(ctx, t)
 	s.newWorker()
-	example := func(args ...string) string {
-		cmd := exec.CommandContext(ctx, "go",
-			append([]string{"run", "./examples/nats"}, args...)...)
-		cmd.Dir = ".."
-		out, _ := cmd.CombinedOutput() // the exit status is in it
-		return strings.TrimSpace(string(out))
-	}
-	for _, c := range []struct{ patch, want string }{
-		{`{"theme":"dark","size":12}`, `version 1: {"theme":"dark","size":12}`},
-		{`{"size":null}`, `version 2: {"theme":"dark"}`},
-		{`{"size":`, "nats: malformed: malformed: the JSON ends too early\nexit status 1"},
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{s.queue, "42", `{"theme":"dark","size":12}`}, 0, `version 1: {"theme":"dark","size":12}`},
+		{[]string{s.queue, "42", `{"size":null}`}, 0, `version 2: {"theme":"dark"}`},
+		{[]string{s.queue, "42", `{"size":`}, 1, "nats: malformed: malformed: the JSON ends too early"},
+		{[]string{s.queue}, 1, "nats: usage: nats URL USER PATCH"},
 	} {
-		if got := example(s.queue, "42", c.patch); got != c.want {
-			t.Errorf("%s: got %q, want %q", c.patch, got, c.want)
+		cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "nats"), c.args...)
+		out, _ := cmd.CombinedOutput() // the exit code tells
+		if got := strings.TrimSpace(string(out)); got != c.want ||
+			cmd.ProcessState.ExitCode() != c.code {
+			t.Errorf("%q: got %q and code %d, want %q and %d", c.args, got,
+				cmd.ProcessState.ExitCode(), c.want, c.code)
 		}
-	}
-	if got := example(s.queue); got != "nats: usage: nats URL USER PATCH\nexit status 1" {
-		t.Errorf("without arguments: %q", got)
 	}
 }

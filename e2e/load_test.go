@@ -19,14 +19,14 @@ import (
 	"time"
 )
 
-// The load: a closed loop, in which every client waits for its answer. The pauses leave the
-// processors some room for what is done to the system meanwhile.
+// The load is a closed loop, in which every client waits for its answer. The pauses leave
+// processor time for what is done to the system meanwhile.
 const (
 	clients        = 32
 	usersPerClient = 8
-	meanPause      = 5 * time.Millisecond
+	meanPause      = 20 * time.Millisecond
 	downPause      = 50 * time.Millisecond // after a connection failed
-	clientTimeout  = 20 * time.Second      // above every timeout of the service
+	clientTimeout  = 2 * time.Minute       // above every timeout of the service
 	maxFailures    = 10                    // remembered in each phase, in words
 )
 
@@ -63,7 +63,7 @@ func startLoad(t *testing.T, base, phase string) *load {
 	t.Helper()
 	transport := &http.Transport{
 		MaxIdleConnsPerHost: clients,
-		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		DialContext:         (&net.Dialer{Timeout: time.Minute}).DialContext,
 		DisableCompression:  true,
 	}
 	l := &load{
@@ -239,7 +239,7 @@ func (l *load) do(g *ledger, request func(*ledger) (wrote bool, err error)) erro
 	var broken *url.Error
 	switch {
 	case err == nil:
-	// A phase starts before its deed and ends after it, requests know no such limits.
+	// A request may have begun in the phase before or end in the one after.
 	case (p.lenient || began.lenient) && errors.As(err, &broken):
 		p.lost++
 	default:

@@ -14,33 +14,37 @@ import (
 	"pgregory.net/rapid"
 )
 
-// checks is how many cases of TestModel take about 15 s under the race detector on two cores.
-// As any flag, -rapid.checks wins.
-const checks = "45"
-
-func init() {
-	if err := flag.Set("rapid.checks", checks); err != nil {
-		panic(err)
+// setChecks sets how many cases a property is checked with, unless -rapid.checks is given.
+func setChecks(t *testing.T, n int) {
+	t.Helper()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if given {
+		return
+	}
+	if err := flag.Set("rapid.checks", strconv.Itoa(n)); err != nil {
+		t.Fatal(err)
 	}
 }
 
-// TestModel sends random requests of several clients through two APIs and two workers, and compares
+// TestAnswersMatchModel sends random requests of several clients through two APIs and two workers, and compares
 // each answer with a model in memory that is as plain as can be and shares no code with the
 // programs.
-func TestModel(t *testing.T) {
+func TestAnswersMatchModel(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t.Context(), t) // no deadline: -rapid.checks may ask for hours
 	s.newWorker()
 	s.newWorker()
 	bases := []string{s.newAPI(), s.newAPI()}
+	setChecks(t, short(150, 45)) // with -short, rapid checks a fifth of them
 	start, cases := time.Now(), 0
 	came := tally{by: make(map[string]int)}
 	rapid.Check(t, func(rt *rapid.T) {
 		cases++
-		g := &game{T: rt, system: s, bases: bases, users: make(map[string]*person), came: &came}
+		g := &game{T: rt, system: s, bases: bases, users: make(map[string]*userModel), came: &came}
 		for _, name := range []string{"ann", "日本/bob"} {
 			g.names = append(g.names, fmt.Sprintf("%s %d", name, cases)) // nobody has written them
-			g.users[g.names[len(g.names)-1]] = newPerson()
+			g.users[g.names[len(g.names)-1]] = newUserModel()
 		}
 		for range clientsOfGame {
 			g.players = append(g.players, &player{seen: make(map[string]int64)})
@@ -74,7 +78,7 @@ type game struct {
 	system  *system
 	bases   []string
 	names   []string
-	users   map[string]*person
+	users   map[string]*userModel
 	players []*player
 	came    *tally
 }
@@ -174,7 +178,7 @@ func (g *game) request(p *player) *request {
 	return r
 }
 
-func (g *game) tags(u *person) *tags {
+func (g *game) tags(u *userModel) *tags {
 	if rapid.IntRange(0, 3).Draw(g.T, "any") == 1 {
 		return &tags{any: true}
 	}
@@ -187,7 +191,7 @@ func (g *game) tags(u *person) *tags {
 	return &tags{listed: rapid.SliceOfN(one, 1, 3).Draw(g.T, "tags")}
 }
 
-func (g *game) date(u *person) time.Time {
+func (g *game) date(u *userModel) time.Time {
 	around := []time.Duration{0, -time.Second, time.Second, -time.Hour, time.Hour}
 	return cmp.Or(u.now.modified, time.Now().Truncate(time.Second)).Add(
 		rapid.SampledFrom(around).Draw(g.T, "since"),
@@ -251,7 +255,7 @@ func (g *game) object(depth int, patch bool) string {
 }
 
 // path draws the way to a value: there, nearly there, or nowhere.
-func (g *game) path(u *person, label string) (path []string) {
+func (g *game) path(u *userModel, label string) (path []string) {
 	at := decoded(u.now.text)
 	for len(path) < 5 {
 		token := ""
@@ -291,7 +295,7 @@ func (g *game) path(u *person, label string) (path []string) {
 	return path
 }
 
-func (g *game) jsonPatch(u *person) string {
+func (g *game) jsonPatch(u *userModel) string {
 	if rapid.IntRange(0, 15).Draw(g.T, "no patch") == 0 {
 		return rapid.SampledFrom([]string{`{}`, `[{"op":"add"}]`, `[{"op":"dance","path":"/a"}]`, `[`}).Draw(g.T, "bad patch")
 	}
@@ -363,7 +367,7 @@ func (g *game) play(r *request) answer {
 	}
 	g.came.requests++
 	g.came.by[r.op+" "+strconv.Itoa(a.status)]++
-	if err := g.users[r.user].judge(*r, a); err != nil {
+	if err := g.users[r.user].check(*r, a); err != nil {
 		g.Fatalf("%s %s %q %v\n with %+v\n  got %v %v\n%v", r.call().method, r.call().path, r.body,
 			r.call().header, *g.users[r.user], a, a.header, err)
 	}

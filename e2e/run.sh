@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # `make e2e`: the real compose.yaml under load. Fails where there is no Docker engine.
 #
-#   E2E_STANDINS   1: build local stand-ins for the base images; 0: never; unset: where the official
-#                  images are neither here nor to be pulled
-#   E2E_RUN        only the tests that match
+#   E2E_LOCAL_IMAGES   1: build the base images from this machine's own files (local-images.sh);
+#                      0: never; unset: if the official ones are neither here nor can be pulled
+#   E2E_RUN            only the tests that match
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,7 +21,7 @@ deploy/need-postgres.sh race
 
 compose=$("$here/compose.sh")
 export E2E_COMPOSE=$compose
-# Of this run alone: nothing that is already running is touched.
+# A project of its own: nothing that is already running is touched.
 export COMPOSE_PROJECT_NAME=outset-e2e-$$
 
 # The base images that are used as they are, and the one that the Dockerfile builds with.
@@ -37,21 +37,21 @@ have_official_images() {
 	done
 }
 
-standins=${E2E_STANDINS:-}
-if [[ -z $standins ]]; then
-	standins=0
-	have_official_images || standins=1
+local_images=${E2E_LOCAL_IMAGES:-}
+if [[ -z $local_images ]]; then
+	local_images=0
+	have_official_images || local_images=1
 fi
-if [[ $standins == 1 ]]; then
-	say "the base images are local stand-ins"
-	"$here/images.sh"
+if [[ $local_images == 1 ]]; then
+	say "the base images are built from this machine's own files"
+	"$here/local-images.sh"
 	set -a
 	# shellcheck source=/dev/null
-	. "$here/.standins.env"
+	. "$here/.local-images.env"
 	set +a
 fi
 
-# The test tears its project down itself; this is for when it is interrupted or crashes.
+# For a test that is interrupted or crashes; else it removes its project itself.
 tear_down() {
 	local code=$?
 	trap - EXIT INT TERM

@@ -7,68 +7,26 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 )
 
-// built are the programs as the tests that are under way share them: the first builds, the
-// last removes.
-var built struct {
-	sync.Mutex
-
-	users int
-	dir   string
-}
-
-// buildPrograms builds the API and the worker with the race detector.
-func buildPrograms(ctx context.Context, t *testing.T) string {
-	t.Helper()
-	built.Lock()
-	defer built.Unlock()
-	if built.users == 0 {
-		// no t.TempDir: it outlives the test that makes it
-		dir, err := os.MkdirTemp("", "outset-e2e-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		built.dir = dir
-	}
-	built.users++
-	t.Cleanup(func() {
-		built.Lock()
-		defer built.Unlock()
-		if built.users--; built.users == 0 {
-			_ = os.RemoveAll(built.dir)
-		}
-	})
-	if _, err := os.Stat(filepath.Join(built.dir, "worker")); err != nil {
-		build(ctx, t, "..", "-o", built.dir, "./cmd/api", "./cmd/worker")
-	}
-	return built.dir
-}
-
-// build runs go build with the race detector in the tree at dir.
-func build(ctx context.Context, t *testing.T, dir string, args ...string) {
-	t.Helper()
-	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-race"}, args...)...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-}
+// testTimeout bounds a whole test. Only one that fails takes as long, on a machine that is busy.
+const testTimeout = 5 * time.Minute
 
 // system is a database, a queue and whatever programs a test starts on them.
 type system struct {
 	t        *testing.T
 	ctx      context.Context
-	bin      string // the programs of this commit
+	bin      string // the folder with the programs of this tree
 	database string
 	queue    string
 	http     *http.Client
@@ -80,29 +38,26 @@ func newSystem(ctx context.Context, t *testing.T) *system {
 	transport := &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &system{
-		t: t, ctx: ctx, bin: buildPrograms(ctx, t), database: pgtest.ForTest(t),
-		queue: startNATS(t),
-		http:  &http.Client{Transport: transport, Timeout: clientTimeout},
+		t: t, ctx: ctx, bin: programs(t), database: pgtest.ForTest(t), queue: startNATS(t),
+		http: &http.Client{Transport: transport, Timeout: clientTimeout},
 	}
 }
 
-// worker starts the worker program at path, and waits until it serves.
-func (s *system) worker(path string, env ...string) *program {
+// worker starts the worker program in the folder bin, and waits until it serves.
+func (s *system) worker(bin string, env ...string) *program {
 	s.t.Helper()
-	w := startProgram(s.t, path, append([]string{
-		"NATS_URL=" + s.queue,
-		"DATABASE_URL=" + s.database, "ADMIN_ADDR=127.0.0.1:0",
+	w := startProgram(s.t, filepath.Join(bin, "worker"), append([]string{
+		"NATS_URL=" + s.queue, "DATABASE_URL=" + s.database, "ADMIN_ADDR=127.0.0.1:0",
 	}, env...)...)
 	s.do(w.serving(s.ctx, "admin listening"))
 	return w
 }
 
-// api starts the API program at path, and waits until it can serve.
-func (s *system) api(path string, env ...string) (a *program, base string) {
+// api starts the API program in the folder bin, and waits until it can serve.
+func (s *system) api(bin string, env ...string) (a *program, base string) {
 	s.t.Helper()
-	a = startProgram(s.t, path, append([]string{
-		"NATS_URL=" + s.queue, "HTTP_ADDR=127.0.0.1:0",
-		"ADMIN_ADDR=127.0.0.1:0",
+	a = startProgram(s.t, filepath.Join(bin, "api"), append([]string{
+		"NATS_URL=" + s.queue, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0",
 	}, env...)...)
 	s.do(a.listens(s.ctx, "api listening"))
 	base = "http://" + a.addr
@@ -110,16 +65,48 @@ func (s *system) api(path string, env ...string) (a *program, base string) {
 	return a, base
 }
 
-// newWorker and newAPI start the programs of this commit.
+// newWorker and newAPI start the programs of this tree.
 func (s *system) newWorker(env ...string) *program {
 	s.t.Helper()
-	return s.worker(filepath.Join(s.bin, "worker"), env...)
+	return s.worker(s.bin, env...)
 }
 
 func (s *system) newAPI(env ...string) (base string) {
 	s.t.Helper()
-	_, base = s.api(filepath.Join(s.bin, "api"), env...)
+	_, base = s.api(s.bin, env...)
 	return base
+}
+
+// verify compares what a load was answered with what is in the database.
+func (s *system) verify(l *load) {
+	s.t.Helper()
+	ofLoad := func(sql string) []row {
+		rows, err := query(s.ctx, s.database, sql)
+		s.do(err)
+		return slices.DeleteFunc(rows, func(r row) bool { return l.ledgers[r.User] == nil })
+	}
+	if err := verify(l.ledgers, ofLoad(selectLog), ofLoad(selectSettings)); err != nil {
+		s.t.Error(err)
+	}
+}
+
+func query(ctx context.Context, database, sql string) ([]row, error) {
+	c, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close(ctx) }()
+	rows, err := c.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (row, error) {
+		var line string
+		if err := r.Scan(&line); err != nil {
+			return row{}, err
+		}
+		return parseRow(line)
+	})
 }
 
 // do ends the test on an error.
@@ -230,8 +217,8 @@ func versionOf(user string, version int64) string {
 	return historyOf(user) + "/" + strconv.FormatInt(version, 10)
 }
 
-// line is an entry of a user's history.
-type line struct {
+// entry is one version in a user's history.
+type entry struct {
 	Version   int64
 	Time      string
 	Operation string
@@ -240,13 +227,13 @@ type line struct {
 
 // page is one answer with a part of a history.
 type page struct {
-	Versions []line
+	Versions []entry
 	Next     string
 }
 
 // history returns all of it, the newest first, page by page.
-func (s *system) history(base, user string, limit int) ([]line, error) {
-	var all []line
+func (s *system) history(base, user string, limit int) ([]entry, error) {
+	var all []entry
 	for next := historyOf(user) + "?limit=" + strconv.Itoa(limit); next != ""; {
 		a, err := s.want(base, call{method: http.MethodGet, path: next}, http.StatusOK, -1)
 		if err != nil {
@@ -271,20 +258,19 @@ func (s *system) history(base, user string, limit int) ([]line, error) {
 	return all, nil
 }
 
-// operations are what made the versions of a whole history, the oldest first. It fails where
-// there is a gap.
-func (s *system) operations(base, user string, newest int64) (operations []string, err error) {
+// actions are what made the versions of a whole history, the oldest first. A gap is an error.
+func (s *system) actions(base, user string, newest int64) (actions []string, err error) {
 	all, err := s.history(base, user, 100)
 	if err != nil {
 		return nil, err
 	}
-	operations = make([]string, len(all))
-	for i, l := range all {
-		if l.Version != newest-int64(i) {
-			return nil, fmt.Errorf("%s: line %d of the history is version %d, want %d", user, i,
-				l.Version, newest-int64(i))
+	actions = make([]string, len(all))
+	for i, e := range all {
+		if e.Version != newest-int64(i) {
+			return nil, fmt.Errorf("%s: entry %d of the history is version %d, want %d", user, i,
+				e.Version, newest-int64(i))
 		}
-		operations[len(all)-1-i] = l.Operation
+		actions[len(all)-1-i] = e.Operation
 	}
-	return operations, nil
+	return actions, nil
 }

@@ -24,18 +24,23 @@ type point struct {
 
 var points = must(parse(os.Getenv(Variable)))
 
-// Hit tells whether the fault with this name is to happen now. It does the first times, as
-// many as the variable says, or in so many per cent of all cases, and is safe for concurrent use.
+// Hit reports whether the fault with this name is to happen now, and writes a line to standard error
+// if so. It does the first times, as many as the variable says, or in so many per cent of all
+// cases. Safe for concurrent use.
 func Hit(name string) bool {
-	p, ok := points[name]
-	switch {
-	case !ok:
+	p := points[name]
+	if p == nil || !p.hit() {
 		return false
-	case p.percent > 0:
-		return rand.Int64N(100) < p.percent //nolint:gosec // a fault, not a secret
-	default:
-		return p.left.Add(-1) >= 0
 	}
+	fmt.Fprintln(os.Stderr, "failpoint:", name)
+	return true
+}
+
+func (p *point) hit() bool {
+	if p.percent > 0 {
+		return rand.Int64N(100) < p.percent //nolint:gosec // a fault, not a secret
+	}
+	return p.left.Add(-1) >= 0
 }
 
 func parse(variable string) (map[string]*point, error) {

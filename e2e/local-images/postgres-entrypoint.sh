@@ -1,7 +1,7 @@
 #!/bin/sh
-# Entry point of the postgres stand-in: the part of the official image's contract that
-# compose.yaml relies on. Initialises $PGDATA where it is empty, with the user, password and
-# database of the environment, then becomes Postgres, as the user postgres and as process 1.
+# Entry point of the local postgres image: does what compose.yaml needs of the official one.
+# Initialises $PGDATA if it is empty, with the user, password and database of the environment, then
+# becomes Postgres, as the user postgres and as process 1.
 set -eu
 
 case "${1:-postgres}" in
@@ -15,7 +15,7 @@ if [ "$(id -u)" = 0 ]; then
 	mkdir -p "$PGDATA" /run/postgresql
 	chown -R postgres:postgres "$PGDATA" /run/postgresql
 	chmod 700 "$PGDATA"
-	# By its full path: the shell of busybox prefers an applet of the same name, which cannot.
+	# By its full path: the shell of busybox prefers its own setpriv, which lacks these options.
 	exec /usr/bin/setpriv --reuid postgres --regid postgres --clear-groups "$0" "$@"
 fi
 
@@ -30,7 +30,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
 	rm /tmp/password
 	echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
 	echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
-	# Not to be seen from outside before it is complete: the socket only.
+	# On the socket only, so that nobody connects from outside before it is complete.
 	pg_ctl -w -o "-c listen_addresses=''" start
 	if [ "$database" != postgres ]; then
 		createdb --username="$user" --maintenance-db=postgres "$database"

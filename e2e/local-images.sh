@@ -1,26 +1,25 @@
 #!/usr/bin/env bash
-# Builds local stand-ins for the base images of compose.yaml and deploy/Dockerfile, for
-# machines that reach no container registry, and writes their names to e2e/.standins.env
+# Builds the base images of compose.yaml and deploy/Dockerfile from this machine's own files, for
+# machines that reach no container registry, and writes their names to e2e/.local-images.env
 # (for `docker compose --env-file`, or to be sourced).
 #
-# A stand-in is made of this machine's own files: its Go toolchain and the module's
-# dependencies, nats-server built from its Go module at go.mod's version, and the installed
-# Debian packages of Postgres. Each imitates the part of the official image's contract that
-# compose.yaml uses, and no more. An image is tagged by a hash of what it is made from and
-# built only where that tag is missing.
+# They are made of this machine's Go toolchain and the module's dependencies, of nats-server built
+# from its Go module at go.mod's version, and of the installed Debian packages of Postgres. Each
+# does what compose.yaml needs of the official image, and no more. An image is tagged by a hash of
+# what it is made from, and built only if that tag is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
-env_file=$here/.standins.env
+env_file=$here/.local-images.env
 
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
-say() { printf 'images.sh: %s\n' "$*" >&2; }
+say() { printf 'local-images.sh: %s\n' "$*" >&2; }
 present() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# need PROGRAM PACKAGE: has the program on PATH, installing the Debian package where that is possible.
+# need PROGRAM PACKAGE: installs the Debian package if the program is not on PATH.
 need() {
 	command -v "$1" >/dev/null && return
 	if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
@@ -28,7 +27,7 @@ need() {
 		exit 1
 	fi
 	say "installing $2"
-	# A failing third-party source must not stop us: the install itself tells whether it mattered.
+	# Goes on if a third-party source fails: the installation tells whether that mattered.
 	apt-get update -qq >&2 || true
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$2" >&2
 }
@@ -37,7 +36,7 @@ postgres_bindir() {
 	find /usr/lib/postgresql/*/bin -name postgres -printf '%h\n' 2>/dev/null | sort -V | tail -n 1
 }
 
-# userland ROOT: sh and the usual tools, a CA bundle, and users. Most of what a base image is.
+# userland ROOT: sh and the usual tools, a CA bundle, and users.
 userland() {
 	mkdir -p "$1"/{bin,etc/ssl/certs,tmp,root,run,var,usr/bin,usr/local/bin}
 	ln -s ../run "$1/var/run"
@@ -53,7 +52,7 @@ userland() {
 	printf 'passwd: files\ngroup: files\nhosts: files dns\n' >"$1/etc/nsswitch.conf"
 }
 
-# with_libraries ROOT FILE...: copies the files, at their own paths, with every shared library they load.
+# with_libraries ROOT FILE...: copies the files, at their own paths, with all their shared libraries.
 with_libraries() {
 	local to=$1
 	shift
@@ -75,7 +74,8 @@ import() {
 	say "built $image"
 }
 
-# Contract of golang: go on PATH, sh, CA bundle. Besides, the modules of go.mod, as there may be no proxy to reach.
+# In place of golang: go on PATH, sh, a CA bundle. Also the modules of go.mod, since there may be no
+# proxy to reach.
 build_go() ( # a subshell, for its GOMODCACHE
 	image=$1 fs=$work/go
 	present "$image" && return
@@ -88,13 +88,13 @@ build_go() ( # a subshell, for its GOMODCACHE
 	tar -c -C "$goroot" --exclude=./test --exclude=./api --exclude=./doc --exclude='*_test.go' --exclude=testdata . |
 		tar -x -C "$fs/usr/local/go"
 	say "downloading the modules of go.mod"
-	# Exactly what the Dockerfile will ask for, unpacked already: that is slow in a container's file system.
+	# What the Dockerfile will ask for, unpacked already: that is slow in a container's file system.
 	mkdir "$work/module"
 	cp "$root/go.mod" "$root/go.sum" "$work/module/"
 	export GOMODCACHE=$fs/go/pkg/mod
 	GOPROXY=$proxies GOFLAGS=-modcacherw go -C "$work/module" mod download
-	# The dependencies compiled, because the classic builder has no cache mounts: each changed line of
-	# ours would compile them all again. A tree that does not compile fails later, where it is expected.
+	# The dependencies, compiled: the classic builder has no cache mounts, so each changed line of
+	# ours would compile them all again. A tree that does not compile fails later, in the build.
 	say "compiling the dependencies"
 	CGO_ENABLED=0 GOCACHE=$fs/root/.cache/go-build go -C "$root" build -trimpath -o /dev/null ./cmd/api ./cmd/worker || true
 	import "$fs" "$image" \
@@ -102,7 +102,8 @@ build_go() ( # a subshell, for its GOMODCACHE
 		'WORKDIR /go' 'CMD ["sh"]'
 )
 
-# Contract of nats:alpine: nats-server on PATH, wget, and a command that reads /etc/nats/nats-server.conf.
+# In place of nats:alpine: nats-server on PATH, wget, and a command that reads
+# /etc/nats/nats-server.conf.
 build_nats() {
 	local image=$1 version=$2 fs=$work/nats
 	present "$image" && return
@@ -113,12 +114,12 @@ build_nats() {
 	mv "$work/bin/nats-server" "$fs/usr/local/bin/"
 	mkdir "$fs/etc/nats"
 	printf 'http: 8222\n' >"$fs/etc/nats/nats-server.conf"
-	cp "$here/standins/nats-entrypoint.sh" "$fs/usr/local/bin/docker-entrypoint.sh"
+	cp "$here/local-images/nats-entrypoint.sh" "$fs/usr/local/bin/docker-entrypoint.sh"
 	import "$fs" "$image" 'ENV PATH=/usr/local/bin:/usr/bin:/bin' 'EXPOSE 4222 8222 6222' \
 		'ENTRYPOINT ["docker-entrypoint.sh"]' 'CMD ["nats-server", "--config", "/etc/nats/nats-server.conf"]'
 }
 
-# Contract of postgres: see standins/postgres-entrypoint.sh.
+# In place of postgres: see local-images/postgres-entrypoint.sh.
 build_postgres() {
 	local image=$1 bindir=$2 fs=$work/postgres prefix version
 	present "$image" && return
@@ -127,7 +128,7 @@ build_postgres() {
 	prefix=$(dirname "$bindir")
 	version=$(basename "$prefix")
 	userland "$fs"
-	# Without the JIT compiler: it would pull in all of LLVM, and Postgres does without it silently.
+	# Without the JIT compiler, which needs all of LLVM. Postgres does without it silently.
 	local files=()
 	mapfile -t files < <(find "$bindir" "$prefix/lib" -type f -not -name 'llvmjit*' -not -path '*/bitcode/*' -not -path '*/pgxs/*')
 	with_libraries "$fs" "${files[@]}" /usr/bin/setpriv
@@ -136,7 +137,7 @@ build_postgres() {
 	cp -rL /usr/share/zoneinfo "$fs/usr/share/"
 	# C.UTF-8 is in this folder where it is not built into the C library.
 	[[ ! -d /usr/lib/locale/C.utf8 ]] || cp -r /usr/lib/locale/C.utf8 "$fs/usr/lib/locale/"
-	cp "$here/standins/postgres-entrypoint.sh" "$fs/usr/local/bin/docker-entrypoint.sh"
+	cp "$here/local-images/postgres-entrypoint.sh" "$fs/usr/local/bin/docker-entrypoint.sh"
 	chown -R 999:999 "$fs/var/lib/postgresql" "$fs/run/postgresql"
 	import "$fs" "$image" "ENV PATH=/usr/local/bin:$bindir:/usr/bin:/bin LANG=C.UTF-8 PGDATA=/var/lib/postgresql/data" \
 		'EXPOSE 5432' 'STOPSIGNAL SIGINT' 'ENTRYPOINT ["docker-entrypoint.sh"]' 'CMD ["postgres"]'
@@ -145,7 +146,7 @@ build_postgres() {
 "$root/deploy/need-postgres.sh"
 bindir=$(postgres_bindir)
 if [[ -z $bindir ]]; then
-	say "please install Debian's package postgresql: its files in /usr/lib/postgresql are what the stand-in is made of"
+	say "please install Debian's package postgresql: the image is made of its files in /usr/lib/postgresql"
 	exit 1
 fi
 nats_version=$(go -C "$root" list -m -f '{{.Version}}' github.com/nats-io/nats-server/v2)
@@ -160,9 +161,9 @@ tag() {
 	} | sha256sum | cut -c1-12
 }
 
-go_image=outset-standin-go:$(tag build_go "$root/go.mod" "$root/go.sum" <<<"$go_version")
-nats_image=outset-standin-nats:$(tag build_nats "$here/standins/nats-entrypoint.sh" <<<"$go_version $nats_version")
-postgres_image=outset-standin-postgres:$(tag build_postgres "$here/standins/postgres-entrypoint.sh" <<<"$("$bindir/postgres" --version)")
+go_image=outset-local-go:$(tag build_go "$root/go.mod" "$root/go.sum" <<<"$go_version")
+nats_image=outset-local-nats:$(tag build_nats "$here/local-images/nats-entrypoint.sh" <<<"$go_version $nats_version")
+postgres_image=outset-local-postgres:$(tag build_postgres "$here/local-images/postgres-entrypoint.sh" <<<"$("$bindir/postgres" --version)")
 
 build_go "$go_image"
 build_nats "$nats_image" "$nats_version"

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// person is what the model knows of a user.
-type person struct {
+// userModel is what the model knows of a user.
+type userModel struct {
 	version  int64
 	now      revision
 	versions map[int64]revision // the history
@@ -38,15 +38,15 @@ type applied struct {
 	answer  answer
 }
 
-func newPerson() *person {
-	return &person{
+func newUserModel() *userModel {
+	return &userModel{
 		now: revision{absent: true, text: "{}"}, versions: make(map[int64]revision),
 		first: make(map[string]applied),
 	}
 }
 
-// judge compares the answer with what has to come, and then is what the user has become.
-func (u *person) judge(r request, a answer) error {
+// check compares the answer with what has to come, and then is what the user has become.
+func (u *userModel) check(r request, a answer) error {
 	if first, used := u.first[r.key]; used && r.key != "" { // also if the body is wrong
 		if !first.request.same(&r) {
 			return refusal(a, http.StatusUnprocessableEntity, "idempotency-key-reused")
@@ -57,15 +57,15 @@ func (u *person) judge(r request, a answer) error {
 	case a.header.Get("Idempotency-Replayed") != "":
 		return errors.New("said to be a repetition")
 	case r.op == "history":
-		return u.judgeHistory(r, a)
+		return u.checkHistory(r, a)
 	case r.writes():
-		return u.judgeWrite(r, a)
+		return u.checkWrite(r, a)
 	default:
-		return u.judgeRead(r, a)
+		return u.checkRead(r, a)
 	}
 }
 
-func (u *person) repeated(first, a answer) error {
+func (u *userModel) repeated(first, a answer) error {
 	if a.header.Get("Idempotency-Replayed") != "true" || a.status != first.status ||
 		a.body != first.body {
 		return fmt.Errorf("want the first answer, replayed: %v", first)
@@ -102,7 +102,7 @@ func (rev revision) state(version int64, a answer) error {
 	return nil
 }
 
-func (u *person) judgeRead(r request, a answer) error {
+func (u *userModel) checkRead(r request, a answer) error {
 	version, rev, want := u.version, u.now, u.now.text
 	switch {
 	case r.op == "get-version":
@@ -149,7 +149,7 @@ func (u *person) judgeRead(r request, a answer) error {
 }
 
 // learn takes over how the programs spell what a change made, if that is right.
-func (u *person) learn(text string) error {
+func (u *userModel) learn(text string) error {
 	err := u.now.from.spelt(text)
 	u.now.text, u.now.from = text, nil
 	if _, kept := u.versions[u.version]; kept {
@@ -187,7 +187,7 @@ func unreadable(r request) string {
 	return ""
 }
 
-func (u *person) judgeWrite(r request, a answer) error {
+func (u *userModel) checkWrite(r request, a answer) error {
 	switch kind := unreadable(r); kind {
 	case "":
 	case "malformed":
@@ -228,8 +228,8 @@ func (u *person) judgeWrite(r request, a answer) error {
 	return u.written(r, c, a)
 }
 
-// precondition judges a refusal: it tells what there is.
-func (u *person) precondition(r request, a answer) error {
+// precondition checks a 412, which tells what the document is.
+func (u *userModel) precondition(r request, a answer) error {
 	err := errors.Join(refusal(a, http.StatusPreconditionFailed, "precondition-failed"),
 		u.now.state(u.version, a))
 	var told struct {
@@ -248,8 +248,8 @@ func (u *person) precondition(r request, a answer) error {
 	return err
 }
 
-// written judges the answer to a write that was applied, and learns from it.
-func (u *person) written(r request, c *change, a answer) error {
+// written checks the answer to a write that was applied, and learns from it.
+func (u *userModel) written(r request, c *change, a answer) error {
 	err := u.now.state(u.version, a)
 	status, body := http.StatusOK, u.now.text
 	switch r.op {
@@ -298,7 +298,7 @@ func location(r request, c *change) string {
 	return where
 }
 
-func (u *person) judgeHistory(r request, a answer) error {
+func (u *userModel) checkHistory(r request, a answer) error {
 	limit := cmp.Or(r.limit, 20)
 	var want []int64
 	for _, v := range slices.Backward(slices.Sorted(maps.Keys(u.versions))) {
@@ -379,7 +379,7 @@ var (
 )
 
 // apply computes what the write makes of the document. Where the bytes aren't known it is a change.
-func (u *person) apply(r request) (next revision, c *change, f *failure) {
+func (u *userModel) apply(r request) (next revision, c *change, f *failure) {
 	document := decoded(u.now.text)
 	c = &change{before: u.now.text, touched: make(map[string]bool)}
 	ok := true
