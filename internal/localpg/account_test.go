@@ -94,7 +94,11 @@ func asNobody(t *testing.T, dir, tests string) {
 	copyProgram(t, binary)
 	cmd := exec.CommandContext(t.Context(), binary, "-test.v", "-test.run=^("+tests+")$")
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, startHere + "=" + dir}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, startHere + "=" + dir,
+		// The race detector would wait a second at exit for goroutines that still race.
+		"GORACE=atexit_sleep_ms=10",
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)},
 	}

@@ -65,7 +65,7 @@ func TestServerIsAsPromised(t *testing.T) {
 
 func TestDatabases(t *testing.T) {
 	t.Parallel()
-	s := start(t, localpg.Options{Dir: pgtest.TempDir(t), Throwaway: true})
+	s := start(t, localpg.Options{Dir: initialized(t), Throwaway: true})
 	var all sync.WaitGroup
 	for i := range 8 { // at once: they must not refuse one another
 		all.Go(func() {
@@ -87,7 +87,7 @@ func TestDatabases(t *testing.T) {
 
 func TestSecondOwnerIsRefused(t *testing.T) {
 	t.Parallel()
-	dir := pgtest.TempDir(t)
+	dir := initialized(t)
 	s := start(t, localpg.Options{Dir: dir})
 	_, err := localpg.Start(t.Context(), localpg.Options{Dir: dir})
 	if !errors.Is(err, localpg.ErrInUse) || !strings.Contains(err.Error(),
@@ -102,8 +102,9 @@ func TestSecondOwnerIsRefused(t *testing.T) {
 
 func TestLongPath(t *testing.T) {
 	t.Parallel()
-	// and a comma, at which pgx splits
+	// The comma is there because pgx splits a list of hosts at it.
 	dir := filepath.Join(pgtest.TempDir(t), strings.Repeat("long, long/", 20))
+	initialize(t, dir)
 	s := start(t, localpg.Options{Dir: dir})
 	socket := query(t, s.URL(), "show unix_socket_directories")
 	stop(t, s)
@@ -114,7 +115,7 @@ func TestLongPath(t *testing.T) {
 
 func TestDeathIsNoticed(t *testing.T) {
 	t.Parallel()
-	dir := pgtest.TempDir(t)
+	dir := initialized(t)
 	s := start(t, localpg.Options{Dir: dir})
 	query(t, s.URL(), "create table kept (word text)", "insert into kept values ('still here')")
 	if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
@@ -133,7 +134,7 @@ func TestDeathIsNoticed(t *testing.T) {
 
 func TestStopWithoutTime(t *testing.T) {
 	t.Parallel()
-	dir := pgtest.TempDir(t)
+	dir := initialized(t)
 	s := start(t, localpg.Options{Dir: dir})
 	query(t, s.URL(), "create table kept (word text)", "insert into kept values ('still here')")
 	// A stopped postmaster cannot shut down fast.
@@ -202,6 +203,9 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := pgtest.TempDir(t)
+			if c.settings != nil { // which are not read before there are data
+				initialize(t, dir)
+			}
 			path := filepath.Join(dir, c.file)
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 				t.Fatal(err)

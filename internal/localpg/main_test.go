@@ -9,8 +9,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,7 +33,54 @@ func TestMain(m *testing.M) {
 		owner(dir)
 		return
 	}
-	pgtest.Main(m)
+	pgtest.Main(removingTemplate{m})
+}
+
+// template returns a directory with the data of a server that was started once. The tests copy it:
+// an initdb for each of them would take most of their time.
+var template = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = pgtest.MkdirTemp(); err != nil {
+		return "", err
+	}
+	templateDir = dir
+	s, err := localpg.Start(context.Background(), localpg.Options{Dir: dir})
+	if err != nil {
+		return "", err
+	}
+	return dir, s.Stop(context.Background())
+})
+
+var templateDir string // to be removed after the tests
+
+type removingTemplate struct{ m *testing.M }
+
+func (r removingTemplate) Run() int {
+	defer func() { _ = os.RemoveAll(templateDir) }()
+	return r.m.Run()
+}
+
+// initialized returns a directory with data, as a server that was stopped leaves it.
+func initialized(t *testing.T) string {
+	t.Helper()
+	dir := pgtest.TempDir(t)
+	initialize(t, dir)
+	return dir
+}
+
+// initialize copies the template to dir.
+func initialize(t *testing.T, dir string) {
+	t.Helper()
+	from, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cp := exec.CommandContext(t.Context(), "cp", "-pR", filepath.Join(from, "data"), dir)
+	if out, err := cp.CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v\n%s", err, out)
+	}
 }
 
 func owner(dir string) {

@@ -18,11 +18,12 @@ import (
 func TestOrphanIsTakenOver(t *testing.T) {
 	t.Parallel()
 	for name, dir := range map[string]string{
-		"":          pgtest.TempDir(t),
-		"long path": filepath.Join(pgtest.TempDir(t), strings.Repeat("long/", 40)),
+		"short path": pgtest.TempDir(t),
+		"long path":  filepath.Join(pgtest.TempDir(t), strings.Repeat("long/", 40)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			initialize(t, dir)
 			child, stdout := startOwner(t, dir, childOrphans+"=1")
 			pid, url := readServer(t, stdout)
 			query(t, url, "create table kept (word text)", "insert into kept values ('still here')")
@@ -48,7 +49,7 @@ func TestOrphanIsTakenOver(t *testing.T) {
 
 func TestRemoveStopsTheOrphan(t *testing.T) {
 	t.Parallel()
-	dir := pgtest.TempDir(t)
+	dir := initialized(t)
 	child, stdout := startOwner(t, dir, childOrphans+"=1")
 	pid, _ := readServer(t, stdout)
 	kill(t, child)
@@ -66,7 +67,7 @@ func TestServerDiesWithItsOwner(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has death signals; elsewhere the next start stops the orphan")
 	}
-	child, stdout := startOwner(t, pgtest.TempDir(t))
+	child, stdout := startOwner(t, initialized(t))
 	pid, _ := readServer(t, stdout)
 	kill(t, child)
 	eventually(t, "the server ended", func() bool { return !alive(pid) })
@@ -92,7 +93,7 @@ func TestKilledInitialization(t *testing.T) {
 
 func TestStaleFilesAreHarmless(t *testing.T) {
 	t.Parallel()
-	dir := pgtest.TempDir(t)
+	dir := initialized(t)
 	s := start(t, localpg.Options{Dir: dir})
 	stop(t, s)
 	leftover := filepath.Join(dir, "data.init-1234", "base")

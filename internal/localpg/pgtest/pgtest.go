@@ -30,8 +30,8 @@ import (
 	"github.com/outset-settings/outset/internal/localpg"
 )
 
-// patience is far above what a start or a stop takes on the slowest machine that runs tests.
-const patience = time.Minute
+// timeout is far above what a start or a stop takes on the slowest machine that runs tests.
+const timeout = 2 * time.Minute
 
 // shared is the server of this test process.
 var shared struct {
@@ -91,7 +91,7 @@ func ForTest(t testing.TB) string {
 		t.Fatal(errors.Join(err, shared.server.Err()))
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		if err := shared.server.Drop(ctx, name); err != nil {
 			t.Error(errors.Join(err, shared.server.Err()))
@@ -111,11 +111,14 @@ func Connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
-// TempDir is like t.TempDir but can be entered by the user who runs PostgreSQL when the tests run
-// as root: for tests that start a server of their own.
+// MkdirTemp makes a directory that the user who runs PostgreSQL can enter when the tests run as
+// root. It is in memory if the system has enough of that. The caller removes it.
+func MkdirTemp() (string, error) { return makeDir(append(memory(), os.TempDir())[0], "outset-test-") }
+
+// TempDir is MkdirTemp for one test, at whose end it is removed.
 func TempDir(t testing.TB) string {
 	t.Helper()
-	dir, err := makeDir(os.TempDir(), "outset-test-")
+	dir, err := MkdirTemp()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +142,7 @@ func makeDir(parent, prefix string) (string, error) {
 }
 
 func start() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	// TMPDIR may be one that only root can enter; /tmp is everybody's.
 	for _, parent := range append(memory(), os.TempDir(), "/tmp") {
@@ -161,7 +164,7 @@ func stop() error {
 	var err error
 	if shared.server != nil {
 		// At once: nobody will read the data again.
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		err = shared.server.Stop(ctx)
 	}
