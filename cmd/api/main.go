@@ -37,7 +37,6 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	program.LazyGC(200)
 	log := c.Logger()
 	ctx, whenClosed := program.UntilClosed(ctx)
-	go program.FollowLoad(ctx)
 	nc, err := c.Connect("outset api", log, whenClosed)
 	if err != nil {
 		return err

@@ -14,17 +14,17 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// probeTimeout bounds one look at whether a program is ready, on both sides.
+// probeTimeout bounds one check of whether a program is ready, on both sides.
 const probeTimeout = 3 * time.Second
 
-// Admin is the address where operators look at a program.
+// Admin is the address at which operators check a program.
 type Admin struct {
 	listener net.Listener
 	ready    func(context.Context) error
 }
 
-// ListenAdmin returns an Admin that holds addr but does not answer yet. It will say
-// that the program is ready when ready returns nil.
+// ListenAdmin returns an Admin that listens on addr but does not answer before Run or Around. The
+// program counts as ready when ready returns nil.
 func ListenAdmin(addr string, ready func(context.Context) error, log *slog.Logger) (*Admin, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -34,7 +34,7 @@ func ListenAdmin(addr string, ready func(context.Context) error, log *slog.Logge
 	return &Admin{listener: l, ready: ready}, nil
 }
 
-// Addr is the address with the port that it got.
+// Addr is the address that it listens on, with the port that a port 0 became.
 func (a *Admin) Addr() string { return a.listener.Addr().String() }
 
 // Run answers until ctx ends:
@@ -67,8 +67,8 @@ func (a *Admin) Run(ctx context.Context) error {
 	return nil
 }
 
-// Around does the work while the admin address answers, and ends when either fails
-// or ctx ends. The work ends first, so that operators can watch it stop.
+// Around does the work while the admin address answers, and returns when either fails or ctx ends.
+// The work ends first, so that operators can see it stop.
 func (a *Admin) Around(ctx context.Context, work func(context.Context) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	answer, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -80,14 +80,14 @@ func (a *Admin) Around(ctx context.Context, work func(context.Context) error) er
 	return g.Wait()
 }
 
-// AskReady returns nil if the program whose admin address this is says that it's ready.
+// AskReady returns nil if the program with this admin address says that it is ready.
 func AskReady(ctx context.Context, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("ADMIN_ADDR: %w", err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-		host = "localhost" // where one that listens everywhere is found
+		host = "localhost" // a program that listens on all addresses listens on this one too
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

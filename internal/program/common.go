@@ -22,7 +22,7 @@ type NATS struct {
 	URL string `name:"nats-url" env:"NATS_URL" default:"nats://127.0.0.1:4222" placeholder:"URL" help:"the NATS server, or several, comma separated"`
 }
 
-// String is where that is, for people: without user names, passwords and tokens.
+// String returns the addresses without user names, passwords and tokens.
 func (n NATS) String() string {
 	servers := strings.Split(n.URL, ",")
 	for i, s := range servers {
@@ -33,27 +33,26 @@ func (n NATS) String() string {
 	return strings.Join(servers, ",")
 }
 
-// How fast a lost connection is noticed and made again. NATS's defaults (2 min, 2 s)
-// are for clients that can wait.
+// How fast a lost connection is noticed and made again. NATS's defaults (2 min, 2 s) are for
+// clients that can wait.
 const (
 	pingInterval  = 5 * time.Second
 	maxPings      = 2
 	reconnectWait = 100 * time.Millisecond
 	reconnectVary = 100 * time.Millisecond
 	dialTimeout   = 2 * time.Second
-	// of a server that is frozen; requests wait no longer to be sent
-	writeTimeout = 2 * time.Second
-	repeatEvery  = 30 * time.Second // what goes on being so is logged
+	writeTimeout  = 2 * time.Second  // how long a frozen server can hold up a request
+	logEvery      = 30 * time.Second // while the server cannot be reached
 )
 
-// Connect returns a connection that lasts until it is closed: a server that can't be
-// reached is tried again for ever, from the beginning too. While it is away nothing
-// is kept to be sent later, since by then nobody would wait for it.
+// Connect returns a connection that lasts until it is closed: a server that cannot be reached is
+// tried again for ever, from the beginning too. While it is away nothing is kept to be sent later,
+// since by then nobody would wait for it. The error is for an address that can never work.
 func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
 	if err := n.check(); err != nil {
 		return nil, err
 	}
-	sometimes := rate.Sometimes{First: 1, Interval: repeatEvery}
+	sometimes := rate.Sometimes{First: 1, Interval: logEvery}
 	options := []nats.Option{
 		nats.Name(name),
 		nats.Timeout(dialTimeout),
@@ -62,8 +61,8 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectVary, reconnectVary),
 		nats.ReconnectBufSize(-1),
-		// A message of ours is a batch: it leaves at once, on the goroutine that publishes it. By
-		// default another collects what is published, and is woken for each.
+		// Each message is a batch, so it is sent at once by the goroutine that publishes it. By
+		// default another goroutine collects messages, and is woken for each.
 		nats.WriteBufferSize(1),
 		nats.FlusherTimeout(writeTimeout),
 		nats.IgnoreAuthErrorAbort(),
@@ -81,7 +80,7 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			sometimes.Do(func() { log.Warn("NATS is not reached", "error", err) })
+			sometimes.Do(func() { log.Warn("NATS cannot be reached", "error", err) })
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
@@ -100,12 +99,12 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 		if err := nc.LastError(); err != nil {
 			why = append(why, "error", err)
 		}
-		log.Warn("NATS is not there yet; trying on", why...)
+		log.Warn("NATS is not there yet; connecting goes on", why...)
 	}
 	return nc, nil
 }
 
-// check refuses an address that NATS would try for ever.
+// check refuses an address that NATS would try for ever in vain.
 func (n NATS) check() error {
 	for server := range strings.SplitSeq(n.URL, ",") {
 		scheme, _, found := strings.Cut(strings.TrimSpace(server), "://")
@@ -121,9 +120,9 @@ func (n NATS) check() error {
 // errClosed ends a program whose connection to NATS will not come back.
 var errClosed = errors.New("NATS closed the connection for good")
 
-// UntilClosed returns a context that ends with ctx or when the connection is closed by
-// something else than a call of Close: NATS does so after some errors, and a program that went on
-// would be there and do nothing. The option is for Connect, and WhyClosed tells afterwards.
+// UntilClosed returns a context that ends with ctx, or when the connection is closed other than by
+// a call of Close. NATS does so after some errors, and the program could do nothing any more. The
+// option is for Connect; WhyClosed returns the reason.
 func UntilClosed(ctx context.Context) (context.Context, nats.Option) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return ctx, func(o *nats.Options) error {

@@ -10,9 +10,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// unknownVariable returns an error for a variable that was most likely meant for us
-// and misspelt: one edit away from a name that we know. Our names have no prefix of
-// their own, so what is further away may belong to anyone.
+// unknownVariable returns an error for a variable that is most likely a misspelt one of ours: one
+// edit away from a name that we know. Our names have no prefix, so what is further away may be
+// anybody's.
 func unknownVariable(app *kong.Application, environ []string) error {
 	var known []string
 	collect(app.Node, &known)
@@ -40,8 +40,8 @@ func collect(n *kong.Node, names *[]string) {
 	}
 }
 
-// oneEditApart tells whether one letter more, less, other, or two neighbours
-// exchanged make b of a. Names under six letters are too easily someone else's.
+// oneEditApart reports whether one letter inserted, removed, replaced, or exchanged with its
+// neighbour makes b of a. Names under six letters are too easily somebody else's.
 func oneEditApart(a, b string) bool {
 	if len(b) < 6 || a == b {
 		return false
@@ -63,8 +63,8 @@ func oneEditApart(a, b string) bool {
 	return swapped || a[i+1:] == b[i+1:]
 }
 
-// dropEmpty unsets our variables that are set to nothing, as compose files like to do:
-// they count as not set.
+// dropEmpty unsets those of our variables that are empty, as compose files often leave them: an
+// empty variable counts as not set.
 func dropEmpty(app *kong.Application) error {
 	var names []string
 	collect(app.Node, &names)

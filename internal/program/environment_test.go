@@ -26,15 +26,15 @@ type broken struct{}
 func (broken) Run(ctx context.Context) error { return WithCode(6, ctx.Err()) }
 
 type serveCLI struct {
-	Lanes int           `env:"READ_LANES" default:"2"`
-	Wait  time.Duration `env:"DRAIN_TIMEOUT" default:"1s"`
+	Headers int           `env:"MAX_HEADERS" default:"2"`
+	Wait    time.Duration `env:"DRAIN_TIMEOUT" default:"1s"`
 }
 
-var errLanes = errors.New("too few lanes")
+var errHeaders = errors.New("too few headers")
 
 func (s serveCLI) Run() error {
-	if s.Lanes < 0 {
-		return errLanes
+	if s.Headers < 0 {
+		return errHeaders
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func TestUnknownVariable(t *testing.T) {
 	for name, meant := range map[string]string{ // "": not ours
 		"HTTP_ADDR":      "",
 		"DATABASE_URL":   "",
-		"READ_LANES":     "", // of a command
+		"MAX_HEADERS":    "", // of a command
 		"LOG_LEVEL":      "",
 		"NATS_URL":       "",
 		"HTTP_ADR":       "HTTP_ADDR",     // one letter less
@@ -56,7 +56,7 @@ func TestUnknownVariable(t *testing.T) {
 		"DATABASE_UR":    "DATABASE_URL",  // the last
 		"HTTP_ADDRR":     "HTTP_ADDR",     // one more
 		"XNATS_URL":      "NATS_URL",      //
-		"READ_LANEX":     "READ_LANES",    // another one
+		"MAX_HEADERX":    "MAX_HEADERS",   // another one
 		"DATABASE-URL":   "DATABASE_URL",  //
 		"LOGLEVEL":       "LOG_LEVEL",     //
 		"LOG_LEVLE":      "LOG_LEVEL",     // two exchanged
@@ -70,14 +70,14 @@ func TestUnknownVariable(t *testing.T) {
 		"DATABASE":       "",
 		"DATABASE_USER":  "", // two letters
 		"LOG_FILE":       "",
-		"LANES":          "",
+		"HEADERS":        "",
 		"AUTHOR":         "",
 		"AUTH_":          "", // too short to be sure
 		"OAUTH":          "",
 		"http_addr":      "",
 		"PATH":           "",
 		"":               "", // as Windows has: "=C:=C:\\"
-		"RDAE_LANES":     "", // two exchanged, but not neighbours
+		"XAM_HEADERS":    "", // two exchanged, but not neighbours
 		"HTTP_ADDR_HTTP": "",
 	} {
 		err := unknownVariable(parser.Model, []string{"HOME=/root", name + "=x=y", "TERM=xterm"})
@@ -112,16 +112,16 @@ func TestMisspeltVariableStopsTheProgram(t *testing.T) {
 }
 
 func TestMalformedVariableStopsTheProgram(t *testing.T) {
-	t.Setenv("READ_LANES", "two")
+	t.Setenv("MAX_HEADERS", "two")
 	err := run(t.Context(), "outset", "", &testCLI{}, []string{"serve"})
-	if exitCode(err) != usage || !strings.Contains(err.Error(), "READ_LANES") {
-		t.Errorf("got %v, want READ_LANES to be named", err)
+	if exitCode(err) != usage || !strings.Contains(err.Error(), "MAX_HEADERS") {
+		t.Errorf("got %v, want MAX_HEADERS to be named", err)
 	}
 }
 
 func TestEmptyVariableCountsAsNotSet(t *testing.T) {
 	t.Setenv("DATABASE_URL", "")
-	t.Setenv("READ_LANES", "") // would be no number
+	t.Setenv("MAX_HEADERS", "") // would be no number
 	t.Setenv("LOG_FORMAT", "")
 	t.Setenv("HTTP_ADDR", "127.0.0.1:1")
 	t.Setenv("OTHERS", "")
@@ -129,7 +129,7 @@ func TestEmptyVariableCountsAsNotSet(t *testing.T) {
 	if err := run(t.Context(), "outset", "", &cli, []string{"serve"}); err != nil {
 		t.Fatal(err)
 	}
-	if cli.DatabaseURL != "postgres://default" || cli.Serve.Lanes != 2 || cli.Format != "auto" || cli.HTTPAddr != "127.0.0.1:1" {
+	if cli.DatabaseURL != "postgres://default" || cli.Serve.Headers != 2 || cli.Format != "auto" || cli.HTTPAddr != "127.0.0.1:1" {
 		t.Errorf("got %+v", cli)
 	}
 	if _, ok := os.LookupEnv("OTHERS"); !ok {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// The exit codes that mean the same in all programs; WithCode gives others.
+// The exit codes of all programs; WithCode gives others.
 const (
 	otherwise = 1 // any error
 	usage     = 2 // an error in the arguments or in the environment

@@ -68,7 +68,7 @@ func TestUsageErrors(t *testing.T) {
 		"an unknown flag":       {"--colour", "serve"},
 		"an unknown command":    {"sevre"},
 		"no command":            {},
-		"no number":             {"serve", "--lanes=many"},
+		"no number":             {"serve", "--headers=many"},
 		"no duration":           {"serve", "--wait=10"}, // of what?
 		"no level":              {"serve", "--log-level=loud"},
 		"no format":             {"serve", "--log-format=xml"},
@@ -89,8 +89,8 @@ func TestUsageErrors(t *testing.T) {
 
 func TestCommandErrorIsNoUsageError(t *testing.T) {
 	t.Parallel()
-	err := run(t.Context(), "outset", "", &testCLI{}, []string{"serve", "--lanes=-1"})
-	if !errors.Is(err, errLanes) || exitCode(err) != otherwise {
+	err := run(t.Context(), "outset", "", &testCLI{}, []string{"serve", "--headers=-1"})
+	if !errors.Is(err, errHeaders) || exitCode(err) != otherwise {
 		t.Errorf("got %v, want only the command's own", err)
 	}
 }

@@ -204,7 +204,7 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 	eventually(t, "it is connected", nc.IsConnected)
 	stopServer(s)
 	eventually(t, "an attempt is logged", func() bool {
-		return strings.Contains(log.String(), "NATS is not reached")
+		return strings.Contains(log.String(), "NATS cannot be reached")
 	})
 	startServer(t, addr, password)
 	eventually(t, "it is connected again", nc.IsConnected)

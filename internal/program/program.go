@@ -1,5 +1,5 @@
-// Package program is what each of our programs does around its work: read its
-// configuration, log, stop at a signal, connect to NATS and serve its health.
+// Package program is what our programs share: they read their configuration, log, stop at a signal,
+// connect to NATS and serve their health.
 package program
 
 import (
@@ -31,10 +31,11 @@ func Version() string {
 	return "0.0.0-dev"
 }
 
-// Main runs the command that the arguments and the environment ask for (kong calls its Run method,
-// which may take a context.Context, an io.Reader, an io.Writer and cli), under a context that ends
-// at SIGINT, SIGTERM or SIGHUP (but for nohup), and returns the exit code: 0, 2 for usage that
-// makes no sense, what WithCode says, or 1. A second signal ends the program at once.
+// Main runs the command that the arguments and the environment ask for, and returns the exit code:
+// 0, 2 for a usage error, that of WithCode, or 1. kong calls the command's Run method, which may
+// take a context.Context, an io.Reader (standard input), an io.Writer (standard output) and cli.
+// The context ends at SIGINT, SIGTERM or SIGHUP (unless that is ignored, as by nohup); a second
+// signal ends the program at once.
 func Main(name, description string, cli any) int {
 	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -69,7 +70,7 @@ func run(ctx context.Context, name, description string, cli any, args []string) 
 	command.Bind(cli)
 	err = command.Run()
 	if exitCode(err) == otherwise && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil // asked to stop before it had begun
+		return nil // it was asked to stop before it had begun
 	}
 	return err
 }
@@ -84,7 +85,7 @@ func Parser(name, description string, cli any) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.ValueFormatter(func(v *kong.Value) string {
 			help := kong.DefaultHelpValueFormatter(v)
-			// kong itself shows it only where there is no placeholder
+			// kong shows the default itself only if there is no placeholder.
 			if v.HasDefault && !v.IsBool() {
 				help += " [" + v.Default + "]"
 			}
