@@ -1,34 +1,36 @@
-# What can be done here: `make help`. On a fresh machine `make run` and `make test` are enough; both
-# see to Postgres and to what else is missing first. Kept to what GNU make 3.81 (macOS) understands.
+# `make help` lists the targets. `make run` and `make test` work on a fresh machine: they install or
+# name what is missing. Kept to what GNU make 3.81 (macOS) understands.
 
 MODULE := github.com/outset-settings/outset
 
-# Settings of the targets below, all of them overridable: make test PACKAGES=./internal/batch
+# Settings of the targets below: make test PACKAGES=./internal/batch
 PACKAGES     ?= ./...
-TEST_TIMEOUT ?= 8m
+SHORT        ?= -short
+TEST_TIMEOUT ?= 20m
 FUZZTIME     ?= 20s
 BENCH        ?= .
 WORKERS      ?= 2
 ARGS         ?=
 
-# In the form of semver.org, which NATS wants of a service: the newest tag vX.Y.Z and what came after it,
-# else the commit. Nothing outside a checkout: the program then names itself.
+# In the form of semver.org, which NATS demands of a service: the newest tag vX.Y.Z and what came
+# after it, else the commit. Empty outside a checkout: the program then says 0.0.0-dev.
 TAGGED  := $(shell git describe --tags --match 'v[0-9]*.[0-9]*.[0-9]*' --dirty 2>/dev/null)
 COMMIT  := $(shell git describe --always --exclude '*' --dirty 2>/dev/null)
 VERSION := $(if $(TAGGED),$(patsubst v%,%,$(TAGGED)),$(if $(COMMIT),0.0.0-dev+$(COMMIT)))
 LDFLAGS := -s -w -X $(MODULE)/internal/program.version=$(VERSION)
 
-# VERSION says it already, and Go refuses to stamp a checkout that belongs to another user.
+# VERSION has the commit already, and Go refuses to stamp a checkout of another user.
 export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -buildvcs=false)
 
-# Built once per version and kept: building it takes minutes, running it seconds.
+# Built once per version: that takes minutes, running it takes seconds.
 LINT_VERSION := v2.15.0
 LINT         := bin/.tools/golangci-lint-$(LINT_VERSION)
 
-# Where Go files are; not `.`, because a data directory may lie there that only Postgres may read.
+# Not `.`, in which there may be a data directory that only Postgres may read.
 GO_FOLDERS = $(wildcard client cmd examples internal pkg e2e bench)
 
-# What the two thin programs must not link, however indirectly. The rest of the table is in .golangci.yml.
+# What the two thin programs must not link, however indirectly. The rest of the import table is in
+# .golangci.yml.
 NOT_IN_API    := github.com/jackc/pgx|database/sql$$|$(MODULE)/pkg/store|github.com/nats-io/nats-server
 NOT_IN_WORKER := github.com/gofiber/fiber|github.com/valyala/fasthttp|github.com/nats-io/nats-server
 
@@ -48,9 +50,12 @@ run: ## Start all of it here: API, workers, NATS, Postgres (ARGS="--http 127.0.0
 build: ## Build bin/api, bin/worker and bin/outset
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
-test: ## Run the tests, with the race detector and a real Postgres (PACKAGES=./..., ARGS="-run Name")
+# Four packages at a time, because most of them wait for servers most of the time. Without
+# atexit_sleep_ms the race detector waits a second at the end of each package.
+test: export GORACE := atexit_sleep_ms=10
+test: ## Run the tests, with the race detector and a real Postgres (SHORT= adds what takes minutes, ARGS="-run Name")
 	@deploy/need-postgres.sh race
-	CGO_ENABLED=1 go test -race -shuffle=on -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) $(PACKAGES)
+	CGO_ENABLED=1 go test $(SHORT) -race -p 4 -shuffle=on -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) $(PACKAGES)
 	CGO_ENABLED=1 go test -race -tags failpoint -count=1 ./internal/failpoint
 
 browser: ## Test the pages in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/folder keeps pictures)
@@ -58,7 +63,7 @@ browser: ## Test the pages in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/f
 	@deploy/need-postgres.sh
 	go test -tags browser -run '^TestBrowser' -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) ./internal/api
 
-# Go before 1.27 may call the end of FUZZTIME a failure (go.dev/issue/75804): that alone is tried again, once.
+# Go before 1.27 may call the end of FUZZTIME a failure (go.dev/issue/75804): that is repeated once.
 fuzz: ## Fuzz each fuzz test for FUZZTIME=20s
 	@set -e; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; found=0; \
 	fuzz() { \
@@ -90,8 +95,8 @@ bench-quick: ## The same in under 3 minutes, roughly: for a first look
 bench-go: ## Run the Go benchmarks of single packages (BENCH=pattern, PACKAGES=./..., ARGS="-count 6")
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(ARGS) $(PACKAGES)
 
-# Without cgo, so that a machine with no C compiler can do it.
-lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the shell scripts (shellcheck is installed where it may be)
+# Without cgo, so that it needs no C compiler.
+lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the shell scripts
 	@unformatted=$$(gofmt -s -l $(GO_FOLDERS)) && { [ -z "$$unformatted" ] || { echo "not formatted, see make fmt: $$unformatted" >&2; exit 1; }; }
 	go mod tidy -diff
 	CGO_ENABLED=0 go vet -tags e2e,browser,failpoint ./...
@@ -114,7 +119,7 @@ lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the s
 fmt: $(LINT) ## Format the Go files
 	$(LINT) fmt
 
-# With the Go of go.mod: a linter built by an older one refuses newer code.
+# With the Go of go.mod: a linter that was built by an older one refuses newer code.
 $(LINT):
 	@echo 'building golangci-lint $(LINT_VERSION), once: some minutes'
 	@mkdir -p $(@D)
