@@ -1,8 +1,8 @@
 // Command direct is what Outset is measured against: the program that one would write without a
 // queue. Each request is one statement (a patch: one transaction) from a pool of connections.
 //
-// It has what the API has of HTTP limits and ids, and of Outset's promises only that a 2xx is
-// durable: no versions, preconditions, idempotency, history or validation but Postgres's own.
+// It has the API's limits for HTTP and ids. Of Outset's promises it keeps one: a 2xx is durable.
+// It has no versions, preconditions, idempotency or history, and no validation but Postgres's own.
 package main
 
 import (
@@ -46,8 +46,8 @@ func run() error {
 	return app.Listen(*addr)
 }
 
-// routes has the API's settings of the server. What differs makes this side faster: nothing of a
-// request outlives its handler here, so Immutable, which copies, is off.
+// routes returns a server with the API's settings but one: Immutable, which copies, is off, since
+// nothing of a request outlives its handler here. That makes direct faster.
 func routes(s *store) *fiber.App {
 	const maxDocument = 64 << 10
 	app := fiber.New(fiber.Config{
@@ -74,8 +74,8 @@ func routes(s *store) *fiber.App {
 	return app
 }
 
-// answer is the handler around what is done for a user. The context that handlers pass on never
-// ends: one that does would cost a goroutine in pgx for each statement.
+// answer returns a handler that sends the document that do returns for the user. The context that
+// handlers pass on never ends: one that can end would cost pgx a goroutine for each statement.
 func answer(do func(c *fiber.Ctx, user string) ([]byte, error)) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		user, err := url.PathUnescape(c.Params("id"))
