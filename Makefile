@@ -80,9 +80,10 @@ fuzz: ## Fuzz each fuzz test for FUZZTIME=20s
 	done; \
 	[ $$found = 1 ] || { echo 'no fuzz test found' >&2; exit 1; }
 
-# Results of a machine that does something else meanwhile are worth nothing. `go run ./bench/run -h` has the choices. Hono
-# is left out where node or nginx is missing: these are not installed.
-bench: ## Measure it beside its peers, about 40 minutes, into bench/results (ARGS="-experiments reads,writes -rounds 5")
+# Measure on an idle machine. Both print the ratios to the program without a queue, in the columns of
+# benchstat's tables, and the file of all results. `go run ./bench/run --help` lists the flags, and the
+# benchstat commands for other comparisons. A peer in another language takes part with --hono.
+bench: ## Measure it beside its peers, about 40 minutes, into bench/results (ARGS="--experiments reads,writes --rounds 9")
 	@deploy/need-postgres.sh
 	@deploy/need-tool.sh wrk
 	go run ./bench/run $(ARGS)
@@ -90,7 +91,7 @@ bench: ## Measure it beside its peers, about 40 minutes, into bench/results (ARG
 bench-quick: ## The same in under 3 minutes, roughly: for a first look
 	@deploy/need-postgres.sh
 	@deploy/need-tool.sh wrk
-	go run ./bench/run -name quick -experiments reads,writes,cpu,openloop -users 50000 -duration 1s -warmup 0s $(ARGS)
+	go run ./bench/run --name quick --experiments reads,writes,cpu,openloop --users 50000 --rounds 3 --duration 1s --warmup 0s $(ARGS)
 
 bench-go: ## Run the Go benchmarks of single packages (BENCH=pattern, PACKAGES=./..., ARGS="-count 6")
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(ARGS) $(PACKAGES)

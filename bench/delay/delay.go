@@ -1,6 +1,5 @@
-// Package delay is a wire that takes its time: a proxy that holds back what clients send, so that
-// each round trip through it takes that much longer. It holds back moments, not bytes: any number
-// can be on their way.
+// Package delay is a proxy that makes a network slow: it holds back what clients send, so that each
+// round trip takes that much longer. It delays without limiting how many bytes are on their way.
 package delay
 
 import (
@@ -12,13 +11,13 @@ import (
 	"time"
 )
 
-// chunk is what came at once, and when it is due at the other end.
+// chunk is data from one read, and when it is due at the other end.
 type chunk struct {
 	due  time.Time
 	data []byte
 }
 
-// Serve passes connections of l on to the address until ctx ends. l is closed then.
+// Serve passes connections of l on to the address until ctx ends. It closes l then.
 func Serve(ctx context.Context, l net.Listener, network, addr string, wait time.Duration) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
@@ -26,23 +25,26 @@ func Serve(ctx context.Context, l net.Listener, network, addr string, wait time.
 	defer open.Wait()
 	for {
 		client, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
 		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return nil
-			}
 			return err
 		}
-		open.Go(func() { pass(ctx, client, network, addr, wait) })
+		open.Go(func() {
+			defer func() { _ = client.Close() }()
+			server, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+			if err != nil {
+				return // the client sees a closed connection
+			}
+			defer func() { _ = server.Close() }()
+			pass(ctx, client, server, wait)
+		})
 	}
 }
 
-func pass(ctx context.Context, client net.Conn, network, addr string, wait time.Duration) {
-	defer func() { _ = client.Close() }()
-	server, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err != nil {
-		return // the client sees its connection closed
-	}
-	defer func() { _ = server.Close() }()
+// pass copies between the connections until one of them or ctx ends, and closes both.
+func pass(ctx context.Context, client, server net.Conn, wait time.Duration) {
 	stop := context.AfterFunc(ctx, func() { _, _ = client.Close(), server.Close() })
 	defer stop()
 	line := make(chan chunk, 1024)

@@ -1,10 +1,9 @@
-// Package load makes the requests of the measurements: which, about whom, in closed loops (wrk) or
-// at a fixed rate whatever the answers do.
+// Package load makes the requests of the measurements: in closed loops (wrk), or in an open loop
+// at a fixed rate, whatever the answers do.
 package load
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 )
@@ -15,8 +14,9 @@ const DocumentBytes = 400
 // Before and after the eight digits in which documents differ.
 const (
 	before = `{"theme":"dark","language":"en","timezone":"Europe/Berlin","counter":"`
-	after  = `","notifications":{"email":true,"push":false,"digest":"weekly"},"font":{"family":"Inter","size":14},` +
-		`"layout":{"sidebar":"left","density":"comfortable","columns":["name","owner","modified","size"]},"note":"`
+	after  = `","notifications":{"email":true,"push":false,"digest":"weekly"},` +
+		`"font":{"family":"Inter","size":14},"layout":{"sidebar":"left","density":"comfortable",` +
+		`"columns":["name","owner","modified","size"]},"note":"`
 	end = `"}`
 )
 
@@ -35,19 +35,30 @@ func Document(n int) []byte {
 // User returns the id of the n-th user.
 func User(n int) string { return fmt.Sprintf("u%08d", n) }
 
-// Path returns where the n-th user's settings are.
+// Path returns the path of the n-th user's settings.
 func Path(n int) string { return "/user/" + User(n) + "/settings" }
 
-// Workload is what is asked.
+// Draw is how wrk chooses the users of its requests.
+type Draw string
+
+// The draws. Open loops know Uniform only.
+const (
+	Uniform Draw = "uniform"
+	Zipf    Draw = "zipf" // the k-th most popular user is asked for 1/k as often as the first
+	Next    Draw = "next" // one user after the other, beginning with First
+)
+
+// Workload says which requests are made.
 type Workload struct {
 	Method string // GET, PUT, POST or PATCH
-	Users  int
-	Zipf   bool // else users are drawn uniformly
+	Users  int    // users to draw from
+	Draw   Draw
+	First  int // of Next
 	Seed   uint64
 }
 
 // around returns what stands before and after the eight digits of a request's body, and its media
-// type; nothing for requests without one.
+// type; empty strings for requests without a body.
 func (w Workload) around() (prefix, suffix, mediaType string) {
 	switch w.Method {
 	case http.MethodPut, http.MethodPost:
@@ -59,37 +70,17 @@ func (w Workload) around() (prefix, suffix, mediaType string) {
 	return "", "", ""
 }
 
-// AnswerBytes returns the size of the body that the right answer has.
+// AnswerBytes returns the size of the body of a correct answer.
 func (w Workload) AnswerBytes() int {
 	if w.Method == http.MethodPost {
-		return DocumentBytes + len(`{"status":"settings updated","userId":"","settings":}`) + len(User(0))
+		const around = `{"status":"settings updated","userId":"","settings":}`
+		return DocumentBytes + len(around) + len(User(0))
 	}
 	return DocumentBytes
 }
 
-// requests returns a function that appends the next request to b. It is not safe for concurrent
-// use.
-func (w Workload) requests() func(b []byte) []byte {
-	draw := rand.New(rand.NewPCG(w.Seed, 1))
-	prefix, suffix, mediaType := w.around()
-	head := "/settings HTTP/1.1\r\nHost: bench\r\n"
-	if mediaType != "" {
-		head += fmt.Sprintf("Content-Type: %s\r\nContent-Length: %d\r\n", mediaType,
-			len(prefix)+len("00000000")+len(suffix))
-	}
-	start := w.Method + " /user/"
-	return func(b []byte) []byte {
-		b = append(append(append(b, start...), User(draw.IntN(w.Users))...), head...)
-		b = append(append(b, "\r\n"...), prefix...)
-		if mediaType != "" {
-			b = fmt.Appendf(b, "%08d", draw.IntN(1e8))
-		}
-		return append(b, suffix...)
-	}
-}
-
-// Body returns the body of a request with the number n, and its media type; nothing for requests
-// without one.
+// Body returns the body of a request with the number n, and its media type; empty strings for
+// requests without one.
 func (w Workload) Body(n int) (text, mediaType string) {
 	prefix, suffix, mediaType := w.around()
 	if mediaType == "" {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sleepExactly gives the goroutine a thread whose sleeps end within some microseconds. The
-// runtime's own timers may be a millisecond late when nothing else happens.
+// sleepExactly locks the goroutine to a thread whose sleeps are precise to some microseconds. The
+// runtime's own timers may be a millisecond late in an idle program.
 func sleepExactly() (release func()) {
 	runtime.LockOSThread()
 	const slack = 1_000 // nanoseconds, instead of 50,000
@@ -18,5 +18,5 @@ func sleepExactly() (release func()) {
 
 func sleep(d time.Duration) {
 	t := unix.NsecToTimespec(d.Nanoseconds())
-	_ = unix.Nanosleep(&t, nil) // ended early by a signal: that request is a little early
+	_ = unix.Nanosleep(&t, nil) // a signal that ends it early makes one request early
 }

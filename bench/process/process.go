@@ -1,10 +1,11 @@
-// Package process runs the programs that are measured, and counts what they use.
+// Package process runs the programs that are measured, and reads their CPU time and memory.
 package process
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,8 +27,8 @@ type Process struct {
 // stopGrace is how long a program may take to stop before it is killed.
 const stopGrace = 15 * time.Second
 
-// Start runs a program with nothing in its environment but env, PATH and HOME. What it says goes to
-// a file in dir. At the end of ctx it is stopped, too.
+// Start runs a program with nothing in its environment but env, PATH and HOME. Its output goes to
+// the file NAME.log in dir. The end of ctx stops it, too.
 func Start(ctx context.Context, dir, name string, env []string, program string,
 	args ...string,
 ) (*Process, error) {
@@ -54,30 +55,31 @@ func Start(ctx context.Context, dir, name string, env []string, program string,
 	return p, nil
 }
 
-// PID is its process id.
+// PID returns its process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Stop asks the program to stop and waits until it has, or is killed.
+// Stop asks the program to stop, and waits until it has ended or has been killed.
 func (p *Process) Stop() {
 	p.cancel()
 	<-p.done
 }
 
-// Err returns an error if the program has ended.
+// Err returns an error, with the end of the program's output, if the program has ended.
 func (p *Process) Err() error {
 	select {
 	case <-p.done:
 	default:
 		return nil
 	}
-	said, _ := os.ReadFile(p.log)
+	output, _ := os.ReadFile(p.log)
 	const most = 2000
-	return fmt.Errorf("%s ended: %w\n%s", p.Name, p.err, said[max(0, len(said)-most):])
+	return fmt.Errorf("%s ended: %w\n%s", p.Name, p.err, output[max(0, len(output)-most):])
 }
 
-// Until tries every few milliseconds until it works, the program ends or half a minute is over.
+// Until calls try every few milliseconds until it returns nil. It returns an error if the program
+// ends or a minute passes before that.
 func (p *Process) Until(ctx context.Context, try func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		err := try(ctx)
@@ -89,27 +91,33 @@ func (p *Process) Until(ctx context.Context, try func(context.Context) error) er
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not come up: %w", p.Name, err)
+			return fmt.Errorf("%s is not ready: %w", p.Name, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// Serves returns an error unless a GET of url is answered by 200.
+// Serves returns a function for Until that wants a GET of url to be answered by 200.
 func Serves(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		answer, err := http.DefaultClient.Do(r)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = answer.Body.Close() }()
-		if answer.StatusCode != http.StatusOK {
-			return errors.New(answer.Status)
-		}
-		return nil
+		_, err := Get(ctx, url)
+		return err
 	}
+}
+
+// Get returns the body of an answer, which must be a 200.
+func Get(ctx context.Context, url string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return nil, errors.New(answer.Status)
+	}
+	return io.ReadAll(answer.Body)
 }

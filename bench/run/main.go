@@ -1,21 +1,85 @@
-// Command run measures Outset beside its peers: it builds and starts all of them on one Postgres,
-// lets them take turns, and writes tables and plots. `make bench` runs all of it.
+// Command run measures Outset beside its peers. It builds and starts all of them on one Postgres
+// server, lets them take turns, and writes the results in Go's benchmark format
+// (golang.org/design/14313-benchmark-format), for benchstat. `make bench` runs all of it.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/alecthomas/kong"
 )
+
+// options are the command line.
+type options struct {
+	Experiments []string      `default:"${all}" enum:"${all}" help:"What to measure."`
+	Sides       []spec        `default:"outset,direct,hono,static" help:"What to compare; see above."`
+	Base        string        `default:"direct" help:"Side that percentages refer to."`
+	Connections []int         `default:"1,64,256" help:"Connections of the load generator."`
+	Users       int           `default:"200000" help:"Users in the tables."`
+	Sizes       []int         `default:"1000,100000,10000000" help:"Users in the tables (users)."`
+	Workers     int           `default:"1" help:"Worker processes."`
+	Scale       []int         `default:"1,2,4,8,16" help:"Worker processes (workers)."`
+	PerWorker   int           `default:"4" help:"Connections for each worker (workers)."`
+	Wait        time.Duration `default:"5ms" help:"Delay of each database round trip (workers)."`
+	Rounds      int           `default:"6" help:"How often everything is measured."`
+	Duration    time.Duration `default:"4s" help:"Of each measurement, in whole seconds."`
+	Warmup      time.Duration `default:"1s" help:"Before each measurement; 0s: a side's first only."`
+	Data        string        `help:"Folder of the database (default: a new one in TMPDIR)."`
+	Results     string        `default:"bench/results" help:"Folder of the results."`
+	Name        string        `default:"${now}" help:"Name of the results' file, without .txt."`
+	Hono        string        `help:"Folder of the Hono peer. Without it, hono is left out."`
+}
+
+const description = `Measure Outset beside its peers.
+
+Each side is outset, direct, hono or static, with these additions: outset:N has N workers, direct:N
+a pool of N connections, outset@DIR runs the programs of another build, outset+NAME=VALUE sets an
+environment variable.
+
+The results are lines of Go's benchmark format, one for each side, load and round. A unit that
+begins with % is the percentage of what the side --base did in the same round (%req/s, %p50, …).
+benchstat compares the sides:
+
+    go tool benchstat -col /side -filter '.unit:(req/s OR /^%/)' FILE
+    go tool benchstat -col '/side@(outset@before outset)' FILE  # in this order
+    go tool benchstat -col /workers -filter .name:/Far/ FILE    # req/s/worker
+    go tool benchstat -col /users -filter .name:/Users/ FILE
+
+It wants 6 rounds or more to call a difference significant.`
+
+func parse(args []string) (o options, err error) {
+	parser, err := kong.New(&o, kong.Name("run"), kong.Description(description), kong.Vars{
+		"all": strings.Join(experimentNames(), ","),
+		"now": time.Now().UTC().Format("2006-01-02-1504"),
+	})
+	if err != nil {
+		return o, err
+	}
+	_, err = parser.Parse(args)
+	return o, err
+}
+
+// Validate is called by kong.
+func (o *options) Validate() error {
+	numbers := append([]int{o.Users, o.Workers, o.PerWorker, o.Rounds}, o.Connections...)
+	for _, n := range append(append(numbers, o.Sizes...), o.Scale...) {
+		if n < 1 {
+			return fmt.Errorf("%d is not a positive number", n)
+		}
+	}
+	if o.Duration < time.Second {
+		return errors.New("the duration must be at least 1s")
+	}
+	return nil
+}
 
 func main() {
 	if err := run(); err != nil {
@@ -24,100 +88,8 @@ func main() {
 	}
 }
 
-// options are what the command line says.
-type options struct {
-	experiments []string
-	sides       []string
-	connections []int
-	users       int
-	sizes       []int
-	workers     int
-	scale       []int
-	perWorker   int
-	wait        time.Duration
-	rounds      int
-	duration    time.Duration
-	warmup      time.Duration
-	data        string
-	results     string
-	name        string
-	hono        string
-}
-
-func parse(args []string) (o options, err error) {
-	f := flag.NewFlagSet("run", flag.ContinueOnError)
-	var known []string
-	for _, e := range experiments {
-		known = append(known, e.name)
-	}
-	words := func(to *[]string, name, value, help string) {
-		*to = strings.Split(value, ",")
-		f.Func(name, help+" (default "+value+")", func(s string) error {
-			*to = strings.Split(s, ",")
-			return nil
-		})
-	}
-	numbers := func(to *[]int, name, value, help string) {
-		read := func(s string) error {
-			*to = nil
-			for word := range strings.SplitSeq(s, ",") {
-				n, err := strconv.Atoi(word)
-				if err != nil || n < 1 {
-					return fmt.Errorf("%q is no positive number", word)
-				}
-				*to = append(*to, n)
-			}
-			return nil
-		}
-		_ = read(value)
-		f.Func(name, help+" (default "+value+")", read)
-	}
-	words(&o.experiments, "experiments", strings.Join(known, ","), "what to measure")
-	words(&o.sides, "sides", "outset,direct,hono,static",
-		"who takes part; outset:N has N workers, outset@DIR programs of another build, outset+NAME=VALUE a variable, direct:N a pool of N; ratios need direct")
-	numbers(&o.connections, "connections", "1,64,256", "of the load generator")
-	f.IntVar(&o.users, "users", 200_000, "users in the tables")
-	numbers(&o.sizes, "sizes", "1000,100000,10000000",
-		"users in the tables, of the experiment users")
-	f.IntVar(&o.workers, "workers", 1, "worker processes")
-	numbers(&o.scale, "scale", "1,2,4,8,16", "worker processes, of the experiment workers")
-	f.IntVar(&o.perWorker, "per-worker", 4, "connections for each worker, of the experiment workers")
-	f.DurationVar(&o.wait, "wait", 5*time.Millisecond,
-		"what a round trip to the database takes more, of the experiment workers")
-	f.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
-	f.DurationVar(&o.duration, "duration", 8*time.Second, "of one run, in whole seconds")
-	f.DurationVar(&o.warmup, "warmup", 2*time.Second,
-		"before each run, in whole seconds; 0: only before the first of a side")
-	f.StringVar(&o.data, "data", "", "folder for the database, on the disk to measure (default: a new one in TMPDIR)")
-	f.StringVar(&o.results, "results", "bench/results", "folder of the results")
-	f.StringVar(&o.name, "name", time.Now().UTC().Format("2006-01-02-1504"),
-		"of the results' files")
-	f.StringVar(&o.hono, "hono", "../shared/peers/hono",
-		"folder of the Hono peer, which is not part of this repository")
-	if err := f.Parse(args); err != nil {
-		return o, err
-	}
-	for _, e := range o.experiments {
-		if !slices.Contains(known, e) {
-			return o, fmt.Errorf("no experiment %q; there are %s", e, strings.Join(known, ", "))
-		}
-	}
-	for _, s := range o.sides {
-		if _, err := parseSpec(s); err != nil {
-			return o, err
-		}
-	}
-	if o.rounds < 1 || o.duration < time.Second || o.users < 1 || o.workers < 1 || o.perWorker < 1 {
-		return o, errors.New("rounds, users, workers and seconds must be at least 1")
-	}
-	return o, nil
-}
-
 func run() error {
 	o, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -129,16 +101,8 @@ func run() error {
 		return err
 	}
 	defer l.close()
-	if l.report.Machine, l.report.Versions, err = l.describe(ctx); err != nil {
-		return err
-	}
 	if err := l.measure(ctx); err != nil {
 		return err
 	}
-	l.report.Took = time.Since(l.report.Began)
-	if err := l.report.Write(o.results, o.name); err != nil {
-		return err
-	}
-	fmt.Printf("%s/%s.md, after %v\n", o.results, o.name, l.report.Took.Round(time.Second))
-	return nil
+	return l.summarize(ctx)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -8,72 +10,58 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outset-settings/outset/bench/report"
+	"golang.org/x/perf/benchfmt"
 )
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	o, err := parse([]string{"-experiments", "reads,cpu", "-connections", "4,8", "-duration", "2s"})
+	o, err := parse([]string{"--experiments", "reads,cpu", "--connections", "4,8", "--duration", "2s"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(o.experiments, []string{"reads", "cpu"}) ||
-		!slices.Equal(o.connections, []int{4, 8}) || o.duration != 2*time.Second {
+	if !slices.Equal(o.Experiments, []string{"reads", "cpu"}) ||
+		!slices.Equal(o.Connections, []int{4, 8}) || o.Duration != 2*time.Second {
 		t.Errorf("%+v", o)
 	}
-	for _, args := range [][]string{
-		{"-experiments", "dreams"},
-		{"-connections", "0"},
-		{"-rounds", "0"},
-		{"-duration", "1ms"},
+	for flag, value := range map[string]string{
+		"--experiments": "dreams", "--sides": "outsets", "--connections": "0", "--rounds": "0",
+		"--duration": "1ms",
 	} {
-		if _, err := parse(args); err == nil {
-			t.Errorf("%s: no error", args)
+		if _, err := parse([]string{flag, value}); err == nil {
+			t.Errorf("%s %s: no error", flag, value)
 		}
 	}
 }
 
-// TestPlan: what several experiments want is measured once, and by all sides if one wants them all.
-func TestPlan(t *testing.T) {
+// TestPlanned: a job that several experiments plan is made once, and by all sides if one of the
+// experiments wants all.
+func TestPlanned(t *testing.T) {
 	t.Parallel()
-	l := &lab{options: options{connections: []int{1, 64}, users: 10}}
-	for _, e := range experiments {
-		if e.plan != nil {
-			e.plan(l)
-		}
-	}
+	l := &lab{options: options{Connections: []int{1, 64}, Experiments: experimentNames()}}
 	count := make(map[string]int)
-	for _, j := range l.planned {
-		if j.kind != report.Closed || j.users != 10 {
-			t.Errorf("%+v", j)
-		}
-		count[j.label()]++
-		if j.connections == 64 && !j.zipf && j.only != "" {
-			t.Errorf("only %s: %+v", j.only, j)
+	for _, j := range l.planned() {
+		count[string(j.operation)+j.variant]++
+		if j.variant == "" && j.kinds != "" {
+			t.Errorf("only %s: %+v", j.kinds, j)
 		}
 	}
-	for label, want := range map[string]int{
-		"read": 4, "replace": 4, "patch": 2, "read, Zipf": 1,
-		"replace, Zipf": 1,
-	} {
-		if count[label] != want {
-			t.Errorf("%s: %d times, want %d", label, count[label], want)
-		}
+	const want = "map[Patch:2 Read:2 ReadOpen:1 ReadZipf:1 Write:2 WriteOpen:1 WriteZipf:1]"
+	if fmt.Sprint(count) != want {
+		t.Errorf("%v, want %v", count, want)
 	}
 }
 
-// TestAsDeployed: what is measured has the settings that are shipped.
+// TestAsDeployed: the measured programs have the settings of the deployed ones.
 func TestAsDeployed(t *testing.T) {
 	t.Parallel()
+	processors := strings.TrimPrefix(oneProcessor, "GOMAXPROCS=")
 	for file, wants := range map[string][]string{
 		"../../deploy/Dockerfile": {
-			"AS api\nENV " + wakeful + "\n",
-			"AS worker\nENV " + wakeful + "\n",
+			"AS api\nENV " + wakeful + "\n", "AS worker\nENV " + wakeful + "\n",
 		},
 		"../../compose.yaml": {
 			strings.Replace(wakeful, "=", ": ", 1),
-			"GOMAXPROCS: ${NATS_PROCESSORS:-" + strings.TrimPrefix(oneProcessor, "GOMAXPROCS=") +
-				"}",
+			"GOMAXPROCS: ${NATS_PROCESSORS:-" + processors + "}",
 		},
 	} {
 		text, err := os.ReadFile(file)
@@ -90,7 +78,8 @@ func TestAsDeployed(t *testing.T) {
 
 func TestParseSpec(t *testing.T) {
 	t.Parallel()
-	s, err := parseSpec("outset:2@/tmp/bin+GOGC=400+LOG_LEVEL=info")
+	var s spec
+	err := s.UnmarshalText([]byte("outset:2@/tmp/bin+GOGC=400+LOG_LEVEL=info"))
 	want := spec{
 		kind: "outset", number: 2, folder: "/tmp/bin",
 		env: []string{"GOGC=400", "LOG_LEVEL=info"}, name: s.name,
@@ -99,16 +88,44 @@ func TestParseSpec(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	for _, wrong := range []string{"", "outsets", "direct:0", "direct:x"} {
-		if s, err := parseSpec(wrong); err == nil {
-			t.Errorf("%q: %+v", wrong, s)
+		if err := new(spec).UnmarshalText([]byte(wrong)); err == nil {
+			t.Errorf("%q: no error", wrong)
 		}
 	}
 }
 
-func TestFreePorts(t *testing.T) {
+// TestLines: results are in the benchmark format, with ratios to the base of the same round, and
+// without those that do not count.
+func TestLines(t *testing.T) {
 	t.Parallel()
-	ports, err := freePorts(4)
-	if err != nil || len(ports) != 4 || ports[3] != ports[0]+3 {
-		t.Errorf("%v, %v", ports, err)
+	of := func(side string, perSecond float64, err error) result {
+		return result{
+			side: side, name: "Read/conns=64", requests: 9, err: err,
+			values: []value{{"req/s", perSecond}, {"p50-ns", 1e6}, {"rss-api-B", 1 << 20}},
+		}
+	}
+	text := lines([]result{
+		of("outset@_tmp_bin", 30, nil), of("direct", 20, nil),
+		of("hono", 10, errors.New("wrong\nsize")),
+	}, "direct")
+	text += lines([]result{of("outset", 5, nil), of("direct", 9, errors.New("x"))}, "direct")
+	var got []string
+	for r := benchfmt.NewReader(strings.NewReader(text), "test"); r.Scan(); {
+		line, ok := r.Result().(*benchfmt.Result)
+		if !ok {
+			t.Fatalf("%v in %s", r.Result(), text)
+		}
+		got = append(got, line.Name.String())
+		ratio, ok := line.Value("%req/s")
+		if want := map[int]float64{1: 150, 2: 100}[len(got)]; ratio != want || ok != (want > 0) {
+			t.Errorf("%s: ratio %v, want %v", line.Name, ratio, want)
+		}
+	}
+	want := []string{
+		"Read/side=outset@_tmp_bin/conns=64", "Read/side=direct/conns=64",
+		"Read/side=outset/conns=64",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -1,113 +1,125 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"os/exec"
+	"net/http/httputil"
 	"slices"
-	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/outset-settings/outset/bench/load"
 	"github.com/outset-settings/outset/bench/process"
-	"github.com/outset-settings/outset/bench/report"
 )
 
-// job is one run that is to be made of a side.
-type job struct {
-	kind        report.Kind
-	operation   string
-	zipf        bool
-	connections int
-	users       int
-	// The only sides of interest, separated by spaces; empty: all.
-	only string
-}
+// idsPerRun is more than first saves can use up in one run. Ids have eight digits.
+const idsPerRun = 300_000
 
-// wants tells whether the side is of interest and can do it.
-func (j job) wants(s *side) bool {
-	return s.methods[j.operation] != "" && (j.only == "" ||
-		slices.Contains(strings.Fields(j.only), s.kind))
-}
-
-// label is what the report calls the operation.
-func (j job) label() string {
-	if j.zipf {
-		return j.operation + ", Zipf"
-	}
-	return j.operation
-}
-
-func (j job) workload(s *side, round int) load.Workload {
-	return load.Workload{
-		Method: s.methods[j.operation], Users: j.users, Zipf: j.zipf,
+func (l *lab) workload(s *side, j job, round int) load.Workload {
+	w := load.Workload{
+		Method: s.method(j.operation), Users: l.Users, Draw: j.draw,
 		Seed: uint64(round)*1000 + uint64(j.connections),
 	}
+	if j.draw == load.Next {
+		w.First = l.nextUser
+		l.nextUser += idsPerRun
+	}
+	return w
 }
 
-func (j job) newRun(s *side, round int) report.Run {
-	return report.Run{
-		Kind: j.kind, Side: s.name, Operation: j.label(), Connections: j.connections,
-		Workers: s.workers, Users: j.users, Round: round,
+// measureSide measures a side: at a rate, or in a closed loop if it is 0. What the side does wrong
+// is in the result; an error ends all measurements.
+func (l *lab) measureSide(
+	ctx context.Context, s *side, j job, round int, rate float64,
+) (r result, err error) {
+	r.side = s.label()
+	r.err = l.warmUp(ctx, s, j, round)
+	w := l.workload(s, j, round)
+	known := w.Users / 2
+	if w.Draw == load.Next {
+		known = w.First + idsPerRun - 1 // wrk doesn't get that far
 	}
+	size, err := ask(ctx, s, w, known)
+	r.err = errors.Join(r.err, err)
+	before, err := l.usage(ctx, s)
+	if err != nil {
+		return r, err
+	}
+	if rate > 0 {
+		before.generator = l.openLoop(ctx, s, w, j, rate, &r)
+	} else {
+		before.generator, err = l.closedLoop(ctx, s, w, j, size, &r)
+	}
+	if err := errors.Join(err, ctx.Err()); err != nil {
+		return r, err
+	}
+	after, err := l.usage(ctx, s)
+	if err != nil {
+		return r, err
+	}
+	before.addTo(&r, after)
+	r.err = errors.Join(r.err, sample(ctx, s, w))
+	return r, nil
 }
 
-// closedLoop measures a side and adds the run to the report. An error is of the lab; what the side
-// did wrong is in the run.
-func (l *lab) closedLoop(ctx context.Context, s *side, j job, round int) error {
-	run, w := j.newRun(s, round), j.workload(s, round)
-	wrong := l.prepare(ctx, s, j, w)
-	answer, err := answerSize(ctx, s, w)
-	wrong = errors.Join(wrong, err)
-	began, err := l.usage(ctx, s)
+// closedLoop adds the result of a closed loop, and returns wrk's CPU time.
+func (l *lab) closedLoop(
+	ctx context.Context, s *side, w load.Workload, j job, answer int, r *result,
+) (time.Duration, error) {
+	c, err := w.Wrk(ctx, s.base, j.connections, l.Duration)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	var counter transactions
-	if s.monitor != "" {
-		counter = l.countTransactions(ctx, s.database)
-	}
-	c, err := w.Wrk(ctx, s.base, j.connections, l.duration)
-	perSecond := 0.0
-	if s.monitor != "" {
-		perSecond = counter.perSecond()
-	}
-	if err != nil {
-		return err
-	}
-	ended, err := l.usage(ctx, s)
-	if err != nil {
-		return err
-	}
-	wrong = errors.Join(wrong, c.Check(answer), sample(ctx, s, w))
-	run.Throughput = c.PerSecond()
-	run.P50, run.P99, run.P999 = c.Latency.P50/1e3, c.Latency.P99/1e3, c.Latency.P999/1e3
-	began.fill(&run, ended, c.CPU, float64(c.Requests))
-	if s.monitor != "" && perSecond > 0 {
-		run.Batch = run.Throughput / perSecond
-	}
-	l.add(run, wrong)
-	return ctx.Err()
+	r.err = errors.Join(r.err, c.Check(answer))
+	r.requests = c.Requests
+	r.add("req/s", c.PerSecond())
+	r.addLatency("", c.Latency)
+	return c.CPU, nil
 }
 
-// prepare has Postgres write what others have left behind, and warms a side up. After a checkpoint
-// the first change of each page is logged whole; the warm-up takes the worst of that, so without
-// one there is no checkpoint either.
-func (l *lab) prepare(ctx context.Context, s *side, j job, w load.Workload) error {
-	warmup, key := l.warmup, s.name+" "+j.operation
-	if warmup == 0 && !l.warm[key] {
-		warmup = time.Second
+// openLoop adds the result of an open loop, and returns the CPU time of the generator. That runs in
+// this process, which does nothing else meanwhile.
+func (l *lab) openLoop(
+	ctx context.Context, s *side, w load.Workload, j job, rate float64, r *result,
+) time.Duration {
+	pace := load.Pace{
+		Rate: rate, Connections: j.connections, Warmup: min(time.Second, l.Duration/4),
+		Duration: l.Duration,
+	}
+	before := ownCPU()
+	o, err := w.Open(ctx, strings.TrimPrefix(s.base, "http://"), pace)
+	r.err = errors.Join(r.err, err)
+	r.requests = int64(rate * (pace.Warmup + pace.Duration).Seconds())
+	r.add("req/s", float64(o.Requests)/l.Duration.Seconds())
+	r.addLatency("", o.Latency)
+	r.addLatency("generator-late-", o.Late)
+	return ownCPU() - before
+}
+
+// ownCPU returns the CPU time of this process.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail with these arguments
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// warmUp warms a side up, after Postgres has written what others have left behind. After a
+// checkpoint the first change of each page is logged whole, and the warm-up takes the worst of
+// that. So there is no checkpoint without a warm-up.
+func (l *lab) warmUp(ctx context.Context, s *side, j job, round int) error {
+	duration, key := l.Warmup, s.base+string(j.operation)
+	if duration == 0 && !l.warm[key] {
+		duration = time.Second
 	}
 	l.warm[key] = true
-	if warmup == 0 {
+	if duration == 0 {
 		return nil
 	}
 	if s.database != "" && j.operation != read {
@@ -115,181 +127,95 @@ func (l *lab) prepare(ctx context.Context, s *side, j job, w load.Workload) erro
 			return err
 		}
 	}
+	w := l.workload(s, j, round)
 	w.Seed++
-	_, err := w.Wrk(ctx, s.base, j.connections, warmup)
+	_, err := w.Wrk(ctx, s.base, j.connections, duration)
 	return err
-}
-
-// add adds a run to the report, and says it.
-func (l *lab) add(run report.Run, wrong error) {
-	if wrong != nil {
-		run.Invalid = wrong.Error()
-	}
-	l.report.Runs = append(l.report.Runs, run)
-	l.log.Info("measured", "side", run.Side, "operation", run.Operation, "connections",
-		run.Connections, "users", run.Users,
-		"workers", run.Workers, "round", run.Round+1, "throughput", int(run.Throughput), "p50",
-		run.P50, "p99", run.P99, "invalid", run.Invalid)
 }
 
 // usage is what a side and its servers have used until now.
 type usage struct {
-	parts    []process.Part
-	of       map[string]process.Usage
-	requests int64 // of the API to the workers
+	parts     []process.Part
+	of        map[string]process.Usage // by the name of the part
+	messages  int64                    // from the API to the workers
+	generator time.Duration            // CPU time of the load generator
 }
 
 func (l *lab) usage(ctx context.Context, s *side) (u usage, err error) {
 	u.parts = s.parts
 	if s.database != "" {
-		u.parts = append([]process.Part{l.postgresPart()}, s.parts...)
+		server := process.Part{Name: "postgres", PID: l.postgres.PID()}
+		u.parts = append([]process.Part{server}, s.parts...)
 	}
 	if u.of, err = process.Measure(u.parts); err == nil && s.monitor != "" {
-		u.requests, err = s.requests(ctx)
+		u.messages, err = s.messages(ctx)
 	}
 	return u, err
 }
 
-// fill says in a run what was used between u and a later usage.
-func (u usage) fill(run *report.Run, later usage, generator time.Duration, requests float64) {
-	if requests == 0 {
-		return
-	}
-	run.CPU = map[string]float64{"load generator": float64(generator.Microseconds()) / requests}
-	run.RSS = make(map[string]float64)
+// addTo adds to a result what was used between u and a later usage: CPU time per request, the
+// memory of each process in the end, and the requests in a NATS message. The memory of Postgres is
+// left out, since its processes share most of it.
+func (u usage) addTo(r *result, later usage) {
 	processes := make(map[string]int)
 	for _, p := range u.parts {
 		processes[p.Name]++
 	}
-	for name, is := range later.of {
-		run.CPU[name] = float64((is.CPU - u.of[name].CPU).Microseconds()) / requests
+	perRequest := func(d time.Duration) float64 { return float64(d) / float64(r.requests) }
+	all := u.generator
+	r.add("cpu-generator-ns/op", perRequest(all))
+	for _, name := range slices.Sorted(maps.Keys(later.of)) {
+		used := later.of[name].CPU - u.of[name].CPU
+		all += used
+		r.add("cpu-"+name+"-ns/op", perRequest(used))
 		if name != "postgres" {
-			run.RSS[name] = float64(is.RSS) / float64(processes[name]) / (1 << 20)
+			r.add("rss-"+name+"-B", float64(later.of[name].RSS)/float64(processes[name]))
 		}
 	}
-	if n := later.requests - u.requests; n > 0 {
-		run.Message = requests / float64(n)
+	r.add("cpu-all-ns/op", perRequest(all))
+	if n := later.messages - u.messages; n > 0 {
+		r.add("req/message", float64(r.requests)/float64(n))
 	}
 }
 
-// answerSize asks once, checks the answer, and returns its size with the headers.
-func answerSize(ctx context.Context, s *side, w load.Workload) (int, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(s.base, "http://"))
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = conn.Close() }()
-	r, err := newRequest(ctx, s, w, w.Users/2)
-	if err != nil {
-		return 0, err
-	}
-	if err := r.Write(conn); err != nil {
-		return 0, err
-	}
-	read := &counter{r: conn}
-	answer, err := http.ReadResponse(bufio.NewReader(read), r)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	return read.n, checkAnswer(answer, w)
-}
-
-// counter counts what is read.
-type counter struct {
-	r io.Reader
-	n int
-}
-
-func (c *counter) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.n += n
-	return n, err
-}
-
-// sample asks about some users and checks each answer.
+// sample reads the settings of some users and checks each answer.
 func sample(ctx context.Context, s *side, w load.Workload) error {
 	w.Method = http.MethodGet
 	for range 50 {
-		if err := sampleOne(ctx, s, w); err != nil {
+		user := rand.IntN(w.Users)
+		if w.Draw == load.Next {
+			user = w.First + 5 + rand.IntN(20) // among the first that wrk saved
+		}
+		if _, err := ask(ctx, s, w, user); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func sampleOne(ctx context.Context, s *side, w load.Workload) error {
-	r, err := newRequest(ctx, s, w, rand.IntN(w.Users))
+// ask makes one request, checks the answer, and returns its size with the headers.
+func ask(ctx context.Context, s *side, w load.Workload, user int) (size int, err error) {
+	text, mediaType := w.Body(user)
+	r, err := http.NewRequestWithContext(ctx, w.Method, s.url(user), strings.NewReader(text))
 	if err != nil {
-		return err
+		return 0, err
+	}
+	r.Header.Set("Accept-Encoding", "identity") // as from wrk, which sends none
+	if mediaType != "" {
+		r.Header.Set("Content-Type", mediaType)
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	return checkAnswer(answer, w)
-}
-
-func newRequest(ctx context.Context, s *side, w load.Workload, user int) (*http.Request, error) {
-	var body io.Reader
-	if text, mediaType := w.Body(user); mediaType != "" {
-		body = strings.NewReader(text)
-	}
-	r, err := http.NewRequestWithContext(ctx, w.Method, s.base+load.Path(user), body)
-	if err == nil && body != nil {
-		_, mediaType := w.Body(user)
-		r.Header.Set("Content-Type", mediaType)
-	}
-	return r, err
-}
-
-func checkAnswer(answer *http.Response, w load.Workload) error {
-	body, err := io.ReadAll(answer.Body)
+	whole, err := httputil.DumpResponse(answer, true)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	_, body, _ := bytes.Cut(whole, []byte("\r\n\r\n"))
 	if answer.StatusCode/100 != 2 || len(body) != w.AnswerBytes() || !json.Valid(body) {
-		return fmt.Errorf("the answer to %s is %s with %d bytes: %.100s", w.Method, answer.Status,
-			len(body), body)
+		err = fmt.Errorf("wrong answer to %s: %s", w.Method, whole)
 	}
-	return nil
-}
-
-// openLoop measures a side at a fixed rate.
-func (l *lab) openLoop(ctx context.Context, s *side, j job, round int, rate float64) error {
-	run, w := j.newRun(s, round), j.workload(s, round)
-	wrong := l.prepare(ctx, s, j, w)
-	began, err := l.usage(ctx, s)
-	if err != nil {
-		return err
-	}
-	warmup := min(time.Second, l.duration/4)
-	cmd := exec.CommandContext(ctx, l.program("openloop"), "-addr",
-		strings.TrimPrefix(s.base, "http://"),
-		"-method", w.Method, "-users", strconv.Itoa(w.Users), "-seed",
-		strconv.FormatUint(w.Seed, 10),
-		"-rate", strconv.FormatFloat(rate, 'f', 0, 64), "-connections", strconv.Itoa(j.connections),
-		"-warmup", warmup.String(), "-duration", l.duration.String())
-	out, err := cmd.Output()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	var o load.Open
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		wrong = errors.Join(wrong, errors.New(strings.TrimSpace(string(exit.Stderr))))
-	} else if err := errors.Join(err, json.Unmarshal(out, &o)); err != nil {
-		return err
-	}
-	ended, err := l.usage(ctx, s)
-	if err != nil {
-		return err
-	}
-	run.Rate, run.Throughput = rate, float64(o.Requests)/l.duration.Seconds()
-	run.P50, run.P99, run.P999, run.Late = o.Latency.P50/1e3, o.Latency.P99/1e3, o.Latency.P999/1e3,
-		o.Late.P99/1e3
-	began.fill(&run, ended, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(),
-		rate*(l.duration+warmup).Seconds())
-	l.add(run, errors.Join(wrong, sample(ctx, s, w)))
-	return nil
+	return len(whole), err
 }

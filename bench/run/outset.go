@@ -6,48 +6,37 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
-
 	"github.com/outset-settings/outset/bench/process"
-	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// What deploy/Dockerfile and compose.yaml set for programs in Go. So that the ratios are of the
-// queue, the peers in Go get it as well: direct gains a tenth by it.
+// deploy/Dockerfile and compose.yaml set these for Go programs. The peers in Go get wakeful, too,
+// so that the ratios show what the queue does: direct gains a tenth by it.
 const (
 	wakeful      = "GODEBUG=schedtrace=2147483647"
 	oneProcessor = "GOMAXPROCS=1" // NATS alone
 )
 
-// startOutset starts NATS, the API and workers, each as a process of its own with the settings of
-// compose.yaml.
+// startOutset starts NATS, workers and the API, each as a process of its own with the settings of
+// compose.yaml, and returns when the API knows all the workers.
 func (l *lab) startOutset(ctx context.Context, what spec, database string) (*side, error) {
 	ports, err := freePorts(3)
 	if err != nil {
 		return nil, err
 	}
-	s := &side{
-		name: what.name, kind: what.kind, base: "http://" + local(ports[0]), database: database,
-		methods: allMethods,
-		workers: what.number, monitor: "http://" + local(ports[2]) + "/connz",
-	}
-	queue := "nats://" + local(ports[1])
-	err = s.startAll(ctx, l, what, queue, ports)
-	return s.started(err, func() error { return countWorkers(ctx, queue, s.workers) })
+	s := newSide(what, database, ports[0])
+	s.monitor = "http://" + local(ports[2]) + "/connz?subs=1"
+	s.workers = cmp.Or(what.number, l.Workers)
+	return s.started(s.startAll(ctx, l, what, ports))
 }
 
-func (s *side) startAll(ctx context.Context, l *lab, what spec, queue string, ports []int) error {
-	p, err := s.run(ctx, l, "nats", what.file()+"-nats",
-		append([]string{oneProcessor}, what.env...), l.program("queue"), "-port",
-		strconv.Itoa(ports[1]), "-monitor", strconv.Itoa(ports[2]))
+func (s *side) startAll(ctx context.Context, l *lab, what spec, ports []int) error {
+	natsEnv := append([]string{oneProcessor}, what.env...)
+	p, err := s.run(ctx, l, "nats", what.label()+"-nats", natsEnv, l.program("helper"), "nats",
+		"-port", strconv.Itoa(ports[1]), "-monitor", strconv.Itoa(ports[2]))
 	if err != nil {
 		return err
 	}
@@ -55,89 +44,76 @@ func (s *side) startAll(ctx context.Context, l *lab, what spec, queue string, po
 		return err
 	}
 	folder := cmp.Or(what.folder, l.bin)
-	common := append([]string{"NATS_URL=" + queue, "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn"},
-		what.env...)
+	env := append([]string{
+		"NATS_URL=nats://" + local(ports[1]), "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn",
+		"DATABASE_URL=" + s.database, "HTTP_ADDR=" + local(ports[0]),
+	}, what.env...)
 	for i := range s.workers {
-		env := append([]string{"DATABASE_URL=" + s.database}, common...)
-		if _, err := s.run(ctx, l, "worker", fmt.Sprintf("%s-worker-%d", what.file(), i), env,
-			filepath.Join(folder, "worker")); err != nil {
+		log := fmt.Sprintf("%s-worker-%d", what.label(), i)
+		if p, err = s.run(ctx, l, "worker", log, env, filepath.Join(folder, "worker")); err != nil {
 			return err
 		}
 	}
-	env := append([]string{"HTTP_ADDR=" + local(ports[0])}, common...)
-	if p, err = s.run(ctx, l, "api", what.file()+"-api", env,
-		filepath.Join(folder, "api")); err != nil {
+	if err := p.Until(ctx, s.haveWorkers); err != nil {
 		return err
 	}
-	return s.serves(ctx, p)
+	p, err = s.run(ctx, l, "api", what.label()+"-api", env, filepath.Join(folder, "api"))
+	if err != nil {
+		return err
+	}
+	if err := p.Until(ctx, process.Serves(s.url(0))); err != nil {
+		return err
+	}
+	select {
+	case <-time.After(2 * time.Second): // the API counts its workers every second
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
-// countWorkers returns when that many workers have answered, and the API has had the time to count
-// them, too.
-func countWorkers(ctx context.Context, queue string, workers int) error {
-	nc, err := nats.Connect(queue)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	inbox := nc.NewInbox()
-	pongs, err := nc.SubscribeSync(inbox)
-	if err != nil {
-		return err
-	}
-	subject, err := micro.ControlSubject(micro.PingVerb, messages.ServiceName, "")
-	if err != nil {
-		return err
-	}
-	for range 100 {
-		if err := nc.PublishRequest(subject, inbox, nil); err != nil {
-			return err
-		}
-		found := make(map[string]bool)
-		for {
-			m, err := pongs.NextMsg(300 * time.Millisecond)
-			if err != nil {
-				break // that is all of them
-			}
-			var pong micro.Ping
-			if err := json.Unmarshal(m.Data, &pong); err != nil {
-				return err
-			}
-			found[pong.ID] = true
-		}
-		if len(found) == workers {
-			select {
-			case <-time.After(2 * time.Second):
-			case <-ctx.Done():
-			}
-			return ctx.Err()
-		}
-	}
-	return fmt.Errorf("%d workers don't come up", workers)
+// client is a client of the NATS server, as /connz describes it.
+type client struct {
+	Name          string
+	InMessages    int64 `json:"in_msgs"`
+	Subscriptions int
 }
 
-// requests returns how many messages the side's NATS server has taken from its API: one for each
-// batch, and one a second to count the workers. What workers send isn't looked at: they tell of
-// each change, too.
-func (s *side) requests(ctx context.Context) (int64, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.monitor, nil)
+func (s *side) clients(ctx context.Context) ([]client, error) {
+	text, err := process.Get(ctx, s.monitor)
+	if err != nil {
+		return nil, err
+	}
+	var all struct{ Connections []client }
+	err = json.Unmarshal(text, &all)
+	return all.Connections, err
+}
+
+// haveWorkers returns an error until all workers have subscribed, which they do once they can work.
+func (s *side) haveWorkers(ctx context.Context) error {
+	all, err := s.clients(ctx)
+	ready := 0
+	for _, c := range all {
+		if c.Name == "outset worker" && c.Subscriptions > 0 {
+			ready++
+		}
+	}
+	if err == nil && ready < s.workers {
+		err = fmt.Errorf("%d of %d workers are ready", ready, s.workers)
+	}
+	return err
+}
+
+// messages returns how many messages the API has sent: one for each batch, and one a second to
+// count the workers.
+func (s *side) messages(ctx context.Context) (int64, error) {
+	all, err := s.clients(ctx)
 	if err != nil {
 		return 0, err
 	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, err
+	for _, c := range all {
+		if c.Name == "outset api" {
+			return c.InMessages, nil
+		}
 	}
-	defer func() { _ = answer.Body.Close() }()
-	var clients server.Connz
-	if err := json.NewDecoder(answer.Body).Decode(&clients); err != nil {
-		return 0, err
-	}
-	i := slices.IndexFunc(clients.Conns, func(c *server.ConnInfo) bool {
-		return c.Name == "outset api"
-	})
-	if i < 0 {
-		return 0, errors.New("the NATS server has no client with the API's name")
-	}
-	return clients.Conns[i].InMsgs, nil
+	return 0, errors.New("the API is not connected to NATS")
 }

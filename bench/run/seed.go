@@ -3,83 +3,90 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/outset-settings/outset/bench/load"
-	"github.com/outset-settings/outset/pkg/store"
 )
 
-// schemas are what each side keeps, and how it is filled: $1 users whose documents begin with $2
-// and end with $3. Outset's have been written once, so each has a row in the log, too.
+// schemas are the tables of the peers, and how they are filled from the view seeds.
 var schemas = map[string][]string{
 	"direct": {
 		`create table documents (user_id text collate "C" primary key, document json not null)`,
-		`insert into documents select user_id, document::json from seeds`,
+		`insert into documents select user_id, document from seeds`,
 	},
 	"hono": {
 		`create table hono_settings (user_id text primary key, doc jsonb not null)`,
 		`insert into hono_settings select user_id, document::jsonb from seeds`,
 	},
-	"outset": {
-		`insert into settings (user_id, version, document, updated_at) select user_id, 1, document::json, now() from seeds`,
-		`insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, applied_at)
-		 select user_id, 1, 'seed', '', 'replace', true, document, updated_at from settings`,
-	},
 }
 
-// database returns the URL of a side's database with that many users, which is made if it isn't
-// there.
-func (l *lab) database(ctx context.Context, schema string, users int) (string, error) {
-	name := fmt.Sprintf("bench_%s_%d", schema, users)
-	if url, ok := l.seeded[name]; ok {
-		return url, nil
+// repeatFirstUser gives every user what the first has, so that it holds for any schema: the rows of
+// a table, with another id and document.
+const repeatFirstUser = `insert into %[1]s select r.* from %[1]s as t, seeds as s,
+	json_populate_record(t, json_build_object('user_id', s.user_id, 'document', s.document)) as r
+	where t.user_id = '%[2]s' and s.user_id <> '%[2]s'`
+
+// database returns the URL of a side's database, which it creates empty if there is none yet. Sides
+// of one build share a database.
+func (l *lab) database(ctx context.Context, what spec) (url string, created bool, err error) {
+	key := fmt.Sprint(what.kind, what.folder, " ", l.Users)
+	if url, ok := l.databases[key]; ok {
+		return url, false, nil
 	}
-	l.log.Info("making a database", "name", name)
-	l.drop(ctx, name) // of an earlier run in the same folder
-	url, err := l.postgres.Database(ctx, name)
-	if err != nil {
-		return "", err
+	name := databaseName(len(l.databases))
+	if err := l.postgres.Drop(ctx, name); err != nil { // of an earlier run in the same folder
+		return "", false, err
 	}
-	if err := seed(ctx, url, schema, users); err != nil {
-		return "", fmt.Errorf("filling %s: %w", name, err)
-	}
-	l.seeded[name] = url
-	return url, nil
+	url, err = l.postgres.Database(ctx, name)
+	l.databases[key] = url
+	return url, true, err
 }
 
-func (l *lab) drop(ctx context.Context, name string) {
-	if err := l.postgres.Drop(ctx, name); err != nil {
-		l.log.Warn("dropping a database", "error", err)
-	}
-	delete(l.seeded, name)
-}
+func databaseName(n int) string { return fmt.Sprintf("bench_%d", n) }
 
-func seed(ctx context.Context, url, schema string, users int) error {
-	if schema == "outset" {
-		if err := store.Migrate(ctx, url); err != nil {
-			return err
+// dropDatabases drops all databases. No side may be running.
+func (l *lab) dropDatabases(ctx context.Context) {
+	for i := range len(l.databases) {
+		if err := l.postgres.Drop(ctx, databaseName(i)); err != nil {
+			l.log.Warn("dropping a database", "error", err)
 		}
 	}
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
+	clear(l.databases)
+}
+
+// seedOutset fills a database of Outset while a side runs on it. The first user is saved over HTTP,
+// so that the rows are what this build writes.
+func (l *lab) seedOutset(ctx context.Context, s *side) error {
+	w := load.Workload{Method: http.MethodPut, Users: l.Users}
+	if _, err := ask(ctx, s, w, 0); err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(ctx) }()
+	var fill []string
+	for _, table := range []string{"settings", "settings_log"} {
+		fill = append(fill, fmt.Sprintf(repeatFirstUser, table, load.User(0)))
+	}
+	return l.seed(ctx, s.database, fill)
+}
+
+// seed runs statements that fill a database from the view seeds.
+func (l *lab) seed(ctx context.Context, url string, fill []string) error {
+	l.log.Info("filling a database", "users", l.Users)
 	prefix, suffix := load.DocumentAround()
-	seeds := fmt.Sprintf(`create temporary view seeds as
-		select 'u' || lpad(n::text, 8, '0') as user_id, '%s' || lpad(n::text, 8, '0') || '%s' as document
-		from generate_series(0, %d) as n`, prefix, suffix, users-1)
-	statements := append([]string{seeds}, schemas[schema]...)
-	for _, sql := range append(statements, `vacuum (analyze)`, `checkpoint`) {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return err
+	view := fmt.Sprintf(`create view seeds as select 'u' || lpad(n::text, 8, '0') as user_id,
+		('%s' || lpad(n::text, 8, '0') || '%s')::json as document
+		from generate_series(0, %d) as n`, prefix, suffix, l.Users-1)
+	statements := append([]string{view}, fill...)
+	for _, sql := range append(statements, `drop view seeds`, `vacuum (analyze)`, `checkpoint`) {
+		if err := execute(ctx, url, sql); err != nil {
+			return fmt.Errorf("filling a database: %w", err)
 		}
 	}
 	return nil
 }
 
-// execute runs a statement in the side's database.
+// execute runs one statement in a database.
 func execute(ctx context.Context, url, sql string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {

@@ -1,49 +1,66 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/outset-settings/outset/bench/load"
 	"github.com/outset-settings/outset/bench/process"
 )
 
-// side is one of those who are compared, while it runs.
+// side is a running competitor.
 type side struct {
-	name     string
-	kind     string // outset, direct, hono or static
+	spec
 	base     string // of its URLs
-	database string // URL; empty: it has none
+	database string // URL; empty: none
 	parts    []process.Part
-	methods  map[string]string // by operation: how it is asked for; what is missing it can't do
-	monitor  string            // URL of its NATS server's figures; empty: it has none
+	monitor  string // URL of its NATS server's /connz; empty: none
 	workers  int
 
 	running []*process.Process
 }
 
-// What is asked of the sides.
+// operation is what a side is asked to do, as it is spelled in a benchmark's name.
+type operation string
+
 const (
-	read    = "read"
-	replace = "replace"
-	patch   = "patch"
+	read      operation = "Read"
+	write     operation = "Write"     // replaces a document
+	patch     operation = "Patch"     // merges one key
+	firstSave operation = "FirstSave" // writes the document of a user who has none
 )
 
-var (
-	allMethods = map[string]string{
-		read: http.MethodGet, replace: http.MethodPut, patch: http.MethodPatch,
+// method returns the HTTP method of an operation; empty if the side cannot do it.
+func (s *side) method(o operation) string {
+	switch {
+	case o == read:
+		return http.MethodGet
+	case o == patch && (s.kind == "outset" || s.kind == "direct"):
+		return http.MethodPatch
+	case o == write && s.kind == "hono", o == firstSave && s.kind == "hono":
+		return http.MethodPost
+	case o == write, o == firstSave && s.kind != "static":
+		return http.MethodPut
 	}
-	staticMethods = map[string]string{read: http.MethodGet, replace: http.MethodPut}
-	honoMethods   = map[string]string{read: http.MethodGet, replace: http.MethodPost}
-)
+	return ""
+}
+
+func newSide(what spec, database string, port int) *side {
+	return &side{spec: what, base: "http://" + local(port), database: database}
+}
+
+// url returns where the settings of the n-th user are.
+func (s *side) url(n int) string { return s.base + load.Path(n) }
 
 // stop stops its processes, the last first.
 func (s *side) stop() {
@@ -52,8 +69,7 @@ func (s *side) stop() {
 	}
 }
 
-// run starts a process of the side, whose use is counted under a name. All get wakeful; Hono, which
-// isn't in Go, doesn't look at it.
+// run starts a process, whose usage counts for a part of the side.
 func (s *side) run(ctx context.Context, l *lab, part, log string, env []string, program string,
 	args ...string,
 ) (*process.Process, error) {
@@ -66,120 +82,8 @@ func (s *side) run(ctx context.Context, l *lab, part, log string, env []string, 
 	return p, nil
 }
 
-// serves waits until the side answers a first request.
-func (s *side) serves(ctx context.Context, p *process.Process) error {
-	return p.Until(ctx, process.Serves(s.base+load.Path(0)))
-}
-
-// start starts a side on its kind's database with the lab's users.
-func (l *lab) start(ctx context.Context, name string) (*side, error) {
-	what, err := parseSpec(name)
-	if err != nil {
-		return nil, err
-	}
-	if what.kind == "static" {
-		return l.startStatic(ctx)
-	}
-	url, err := l.database(ctx, what.kind, l.users)
-	if err != nil {
-		return nil, err
-	}
-	switch what.kind {
-	case "hono":
-		return l.startHono(ctx, url)
-	case "direct":
-		return l.startDirect(ctx, what, url)
-	}
-	what.number = cmp.Or(what.number, l.options.workers)
-	return l.startOutset(ctx, what, url)
-}
-
-func (l *lab) startStatic(ctx context.Context) (*side, error) {
-	ports, err := freePorts(1)
-	if err != nil {
-		return nil, err
-	}
-	addr := local(ports[0])
-	s := &side{name: "static", kind: "static", base: "http://" + addr, methods: staticMethods}
-	p, err := s.run(ctx, l, "http", "static", nil, l.program("static"), "-http", addr)
-	return s.started(err, func() error { return s.serves(ctx, p) })
-}
-
-func (l *lab) startDirect(ctx context.Context, what spec, database string) (*side, error) {
-	ports, err := freePorts(1)
-	if err != nil {
-		return nil, err
-	}
-	addr := local(ports[0])
-	s := &side{
-		name: what.name, kind: what.kind, base: "http://" + addr, database: database,
-		methods: allMethods,
-	}
-	args := []string{"-http", addr, "-database", database}
-	if what.number > 0 {
-		args = append(args, "-connections", strconv.Itoa(what.number))
-	}
-	p, err := s.run(ctx, l, "http", what.file(), what.env, l.program("direct"), args...)
-	return s.started(err, func() error { return s.serves(ctx, p) })
-}
-
-// startHono starts three copies of the Hono peer behind nginx.
-func (l *lab) startHono(ctx context.Context, database string) (*side, error) {
-	const copies = 3
-	ports, err := freePorts(1 + copies)
-	if err != nil {
-		return nil, err
-	}
-	env, err := libpqEnv(database)
-	if err != nil {
-		return nil, err
-	}
-	s := &side{
-		name: "hono", kind: "hono", base: "http://" + local(ports[0]), database: database,
-		methods: honoMethods,
-	}
-	script, err := filepath.Abs(filepath.Join(l.hono, "run.sh"))
-	if err != nil {
-		return nil, err
-	}
-	// The driver takes the socket from the environment only.
-	p, err := s.run(ctx, l, "node", "hono", env, script, "postgres:///"+databaseName(database),
-		strconv.Itoa(copies), strconv.Itoa(ports[0]))
-	if err == nil {
-		s.parts = []process.Part{
-			{Name: "node", PID: p.PID(), Command: "node"},
-			{Name: "nginx", PID: p.PID(), Command: "nginx"},
-		}
-	}
-	return s.started(err, func() error {
-		// The copies first: nginx asks none for ten seconds after they have refused it.
-		for _, port := range ports[1:] {
-			if err := p.Until(ctx, process.Serves("http://"+local(port)+load.Path(0))); err != nil {
-				return err
-			}
-		}
-		return s.serves(ctx, p)
-	})
-}
-
-// honoMissing says why Hono can't take part, if it can't.
-func (l *lab) honoMissing() string {
-	for _, program := range []string{"node", "nginx"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return program + " is not installed"
-		}
-	}
-	if _, err := os.Stat(filepath.Join(l.hono, "run.sh")); err != nil {
-		return "there is no run.sh in " + l.hono
-	}
-	return ""
-}
-
-// started returns the side if it came up, and else stops what there is of it.
-func (s *side) started(err error, up func() error) (*side, error) {
-	if err == nil {
-		err = up()
-	}
+// started returns the side, or stops what runs of it if there is an error.
+func (s *side) started(err error) (*side, error) {
 	if err != nil {
 		s.stop()
 		return nil, fmt.Errorf("%s: %w", s.name, err)
@@ -187,38 +91,123 @@ func (s *side) started(err error, up func() error) (*side, error) {
 	return s, nil
 }
 
-func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// freePorts returns ports in a row that nobody listens on.
-func freePorts(n int) ([]int, error) {
-	for try := 0; ; try++ {
-		ports, err := portsInARow(n)
-		if err == nil || try == 100 {
-			return ports, err
+// start starts a side on a database with the lab's users.
+func (l *lab) start(ctx context.Context, what spec) (*side, error) {
+	if what.kind == "static" {
+		return l.startHTTP(ctx, what, "", "helper", "static")
+	}
+	database, created, err := l.database(ctx, what)
+	if err != nil {
+		return nil, err
+	}
+	if what.kind == "outset" {
+		s, err := l.startOutset(ctx, what, database)
+		if err != nil || !created {
+			return s, err
+		}
+		return s.started(l.seedOutset(ctx, s))
+	}
+	if created {
+		if err := l.seed(ctx, database, schemas[what.kind]); err != nil {
+			return nil, err
 		}
 	}
+	if what.kind == "hono" {
+		return l.startHono(ctx, what, database)
+	}
+	args := []string{"-database", database}
+	if what.number > 0 {
+		args = append(args, "-connections", strconv.Itoa(what.number))
+	}
+	return l.startHTTP(ctx, what, database, "direct", args...)
 }
 
-func portsInARow(n int) (ports []int, err error) {
-	next := 0
-	var held []net.Listener
-	defer func() {
-		for _, l := range held {
-			_ = l.Close()
+// startHTTP starts a side that is one program of this repository.
+func (l *lab) startHTTP(
+	ctx context.Context, what spec, database, program string, args ...string,
+) (*side, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return nil, err
+	}
+	s := newSide(what, database, ports[0])
+	args = append(args, "-http", local(ports[0]))
+	p, err := s.run(ctx, l, "http", what.label(), what.env, l.program(program), args...)
+	if err == nil {
+		err = p.Until(ctx, process.Serves(s.url(0)))
+	}
+	return s.started(err)
+}
+
+// startHono starts three copies of the Hono peer behind nginx.
+func (l *lab) startHono(ctx context.Context, what spec, database string) (*side, error) {
+	const copies = 3
+	ports, err := freePorts(1 + copies)
+	if err != nil {
+		return nil, err
+	}
+	config, err := pgx.ParseConfig(database)
+	if err != nil {
+		return nil, err
+	}
+	script, err := filepath.Abs(filepath.Join(l.Hono, "run.sh"))
+	if err != nil {
+		return nil, err
+	}
+	s := newSide(what, database, ports[0])
+	// Its driver takes the socket from the environment only.
+	env := []string{"PGHOST=" + config.Host, "PGPORT=5432", "PGUSER=" + config.User}
+	p, err := s.run(ctx, l, "http", "hono", env, script, "postgres:///"+config.Database,
+		strconv.Itoa(copies), strconv.Itoa(ports[0]))
+	if err != nil {
+		return nil, err
+	}
+	// The copies first: nginx avoids one that has refused it for ten seconds.
+	for _, port := range append(ports[1:], ports[0]) {
+		err = errors.Join(err, p.Until(ctx, process.Serves("http://"+local(port)+load.Path(0))))
+	}
+	return s.started(err)
+}
+
+// honoMissing returns why Hono cannot take part; empty if it can.
+func (l *lab) honoMissing() string {
+	if l.Hono == "" {
+		return "-hono is not set"
+	}
+	for _, program := range []string{"node", "nginx"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return program + " is not installed"
 		}
-	}()
+	}
+	return ""
+}
+
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// freePorts returns consecutive ports that nobody listens on.
+func freePorts(n int) (ports []int, err error) {
+	for range 100 {
+		if ports, err = consecutivePorts(n); err == nil {
+			break
+		}
+	}
+	return ports, err
+}
+
+func consecutivePorts(n int) (ports []int, err error) {
+	next := 0
 	for range n {
 		l, err := net.Listen("tcp", local(next))
 		if err != nil {
 			return nil, err
 		}
-		held = append(held, l)
-		addr, ok := l.Addr().(*net.TCPAddr)
-		if !ok {
-			return nil, fmt.Errorf("not an address of TCP: %v", l.Addr())
+		defer func() { _ = l.Close() }()
+		addr, err := netip.ParseAddrPort(l.Addr().String())
+		if err != nil {
+			return nil, err
 		}
-		ports = append(ports, addr.Port)
-		next = addr.Port + 1
+		ports = append(ports, int(addr.Port()))
+		next = int(addr.Port()) + 1
 	}
 	return ports, nil
 }

@@ -7,43 +7,42 @@ import (
 	"strings"
 )
 
-// spec says what a side is: KIND[:NUMBER][@FOLDER][+NAME=VALUE…]. The number is that of Outset's
-// workers or of direct's database connections; the folder has other builds of Outset's programs,
-// and the variables are for all processes of Outset or direct. So
+// spec describes a side: KIND[:NUMBER][@FOLDER][+NAME=VALUE…]. For example,
 // "outset,outset@/tmp/before/bin,outset:2+GOGC=400" compares three of them.
 type spec struct {
 	name   string
-	kind   string
-	number int // 0: as by default
-	folder string
-	env    []string
+	kind   string   // outset, direct, hono or static
+	number int      // of Outset's workers, or direct's database connections; 0: the default
+	folder string   // of another build of Outset's programs
+	env    []string // for all processes of Outset or direct
 }
 
-func parseSpec(name string) (s spec, err error) {
-	s.name = name
-	rest, env, found := strings.Cut(name, "+")
+// UnmarshalText parses a spec.
+func (s *spec) UnmarshalText(text []byte) (err error) {
+	s.name = string(text)
+	rest, env, found := strings.Cut(s.name, "+")
 	if found {
 		s.env = strings.Split(env, "+")
 	}
 	rest, s.folder, _ = strings.Cut(rest, "@")
 	kind, number, found := strings.Cut(rest, ":")
 	if s.kind = kind; !slices.Contains([]string{"outset", "direct", "hono", "static"}, kind) {
-		return s, fmt.Errorf("there is no side %q", name)
+		return fmt.Errorf("no side %q", s.name)
 	}
 	if found {
 		if s.number, err = strconv.Atoi(number); err != nil || s.number < 1 {
-			return s, fmt.Errorf("the side %q: %q is no positive number", name, number)
+			return fmt.Errorf("side %q: %q is not a positive number", s.name, number)
 		}
 	}
-	return s, nil
+	return nil
 }
 
-// file makes the name fit for a file's.
-func (s spec) file() string {
+// label returns the name with _ for what is special in file and benchmark names.
+func (s spec) label() string {
 	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
+		if strings.ContainsRune("/ -*", r) {
+			return '_'
 		}
-		return '-'
+		return r
 	}, s.name)
 }
