@@ -104,8 +104,8 @@ var explanations = map[messages.Kind]explanation{
 		violations: []messages.Violation{{Pointer: "/theme", Reason: `must be one of "dark", "light"`}},
 	},
 	messages.KindInvalidSchema: {
-		Means: "This can't be the schema that settings are held to. It must be a JSON Schema of 2020-12, an object, that needs nothing beyond itself: each $ref leads " +
-			"to a place inside it, nothing is ever fetched.",
+		Means: "This can't be the schema that settings are held to. It must be a JSON Schema of 2020-12, or of draft 7 if $schema names that: an object that needs " +
+			"no other document, since nothing is ever fetched, and that checks no value too often.",
 		Changed: nothing,
 		Do:      "Correct the schema: the detail says what is wrong.",
 		detail:  `not a schema: "/properties/age/minimum" must be a number, not a string`,

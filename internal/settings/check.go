@@ -6,9 +6,10 @@ import (
 	"io"
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/outset-settings/outset/internal/jsontree"
 )
 
 var (
@@ -62,10 +63,10 @@ func (l Limits) survey(body []byte, depth int) (survey, error) {
 		return survey{}, fmt.Errorf("%w: %d bytes, and at most %d are allowed", ErrTooLarge,
 			len(body), l.Bytes)
 	}
-	if len(trim(body)) == 0 {
+	if len(jsontree.Trim(body)) == 0 {
 		return survey{}, fmt.Errorf("%w: the body is empty", ErrMalformed)
 	}
-	s := surveyor{decoder: newDecoder(body), limit: depth}
+	s := surveyor{decoder: jsontree.NewDecoder(body), limit: depth}
 	for {
 		if err := s.token(); errors.Is(err, io.EOF) {
 			return s.found, s.number
@@ -138,11 +139,32 @@ func checkNumber(spelling []byte) error {
 
 // malformed words the decoder's error for the person who sent the document.
 func malformed(err error) error {
-	switch {
-	case errors.Is(err, errDeep):
+	if errors.Is(err, errDeep) || errors.Is(err, errManyValues) {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fmt.Errorf("%w: the JSON ends too early", ErrMalformed)
 	}
-	return fmt.Errorf("%w: %s", ErrMalformed, strings.TrimPrefix(err.Error(), "jsontext: "))
+	return jsontree.Malformed(err)
+}
+
+// next returns what has become of the document.
+func next(d *jsontree.Document, created bool) Next {
+	return Next{Document: d.Bytes(), Created: created}
+}
+
+// within returns what has become of the document if that is within the limits.
+func (l Limits) within(d *jsontree.Document, created bool) (Next, error) {
+	changed := next(d, created)
+	if size := len(changed.Document); size > l.Bytes {
+		return Next{}, fmt.Errorf("%w: the document would have %d bytes, and at most %d are allowed",
+			ErrTooLarge, size, l.Bytes)
+	}
+	err := l.Check(changed.Document)
+	if errors.Is(err, errDeep) {
+		// The body was not too deep, so this can't be taken for what is not JSON.
+		err = fmt.Errorf("%w: the document would be nested deeper than %d levels", ErrInvalid,
+			l.Depth)
+	}
+	if err != nil {
+		return Next{}, err
+	}
+	return changed, nil
 }

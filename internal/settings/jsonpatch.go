@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/outset-settings/outset/internal/jsontree"
 )
 
 // operation is one of a JSON patch.
@@ -13,7 +15,7 @@ type operation struct {
 	name       string // "add" …
 	at, fromAt string // JSON pointers, for error messages
 	path, from []string
-	value      *node
+	value      *jsontree.Node
 }
 
 // JSONPatch returns the change that a JSON patch describes (RFC 6902). All of its operations are
@@ -28,7 +30,7 @@ func (l Limits) JSONPatch(patch []byte) (Change, error) {
 		return nil, err
 	}
 	return func(current []byte) (Next, error) {
-		d, err := edit(current)
+		d, err := jsontree.Parse(current)
 		if err != nil {
 			return Next{}, err
 		}
@@ -36,11 +38,11 @@ func (l Limits) JSONPatch(patch []byte) (Change, error) {
 		if err != nil {
 			return Next{}, err
 		}
-		p := patching{document: &d, limits: l, copies: maxCopies * l.Bytes}
+		p := patching{Document: &d, limits: l, copies: maxCopies * l.Bytes}
 		for i := range operations {
 			if err := p.apply(&operations[i]); err != nil {
 				o := &operations[i]
-				return Next{}, fmt.Errorf("operation %d (%s %q): %w", i, o.name, short(o.at), err)
+				return Next{}, fmt.Errorf("operation %d (%s %q): %w", i, o.name, jsontree.Short(o.at), err)
 			}
 		}
 		return l.within(&d, false)
@@ -48,15 +50,15 @@ func (l Limits) JSONPatch(patch []byte) (Change, error) {
 }
 
 func readOperations(patch []byte) ([]operation, error) {
-	_, parsed, _, err := parse(patch)
+	parsed, err := jsontree.Parse(patch)
 	if err != nil {
 		return nil, err
 	}
-	if parsed.array == nil {
+	if parsed.Root.Array == nil {
 		return nil, fmt.Errorf("%w: a JSON patch is an array", ErrMalformed)
 	}
-	operations := make([]operation, 0, parsed.array.length)
-	for i, n := range parsed.array.nodes() {
+	operations := make([]operation, 0, parsed.Root.Array.Len())
+	for i, n := range parsed.Root.Array.Nodes() {
 		o, err := readOperation(n)
 		if err != nil {
 			return nil, fmt.Errorf("%w: operation %d %w", ErrMalformed, i, err)
@@ -68,8 +70,8 @@ func readOperations(patch []byte) ([]operation, error) {
 
 // readOperation ignores members that RFC 6902 doesn't define for the operation, as its section 4
 // demands.
-func readOperation(n *node) (o operation, err error) {
-	if n.object == nil {
+func readOperation(n *jsontree.Node) (o operation, err error) {
+	if n.Object == nil {
 		return o, errors.New("is not an object")
 	}
 	if o.name, err = stringMember(n, "op"); err != nil {
@@ -85,38 +87,38 @@ func readOperation(n *node) (o operation, err error) {
 		o.fromAt, o.from, err = pointerMember(n, "from")
 	case "remove":
 	default:
-		err = fmt.Errorf("is unknown: %q", short(o.name))
+		err = fmt.Errorf("is unknown: %q", jsontree.Short(o.name))
 	}
 	return o, err
 }
 
-func valueMember(n *node) (*node, error) {
-	value := n.object.get("value")
+func valueMember(n *jsontree.Node) (*jsontree.Node, error) {
+	value := n.Object.Get("value")
 	if value == nil {
 		return nil, errors.New(`has no "value"`)
 	}
 	return value, nil
 }
 
-func stringMember(n *node, key string) (string, error) {
-	value := n.object.get(key)
+func stringMember(n *jsontree.Node, key string) (string, error) {
+	value := n.Object.Get(key)
 	if value == nil {
 		return "", fmt.Errorf("has no %q", key)
 	}
-	if value.kind() != '"' {
+	if value.Kind() != '"' {
 		return "", fmt.Errorf("has a %q that is not a string", key)
 	}
-	return unquote(value.spelt)
+	return jsontree.Unquote(value.Spelling())
 }
 
 // pointerMember reads a JSON pointer (RFC 6901).
-func pointerMember(n *node, key string) (at string, path []string, err error) {
+func pointerMember(n *jsontree.Node, key string) (at string, path []string, err error) {
 	if at, err = stringMember(n, key); err != nil {
 		return "", nil, err
 	}
 	p := jsontext.Pointer(at)
 	if !p.IsValid() {
-		return "", nil, fmt.Errorf("has a %q that is no JSON pointer: %q", key, short(at))
+		return "", nil, fmt.Errorf("has a %q that is no JSON pointer: %q", key, jsontree.Short(at))
 	}
 	return at, slices.Collect(p.Tokens()), nil
 }

@@ -3,6 +3,8 @@ package settings
 import (
 	"fmt"
 	"slices"
+
+	"github.com/outset-settings/outset/internal/jsontree"
 )
 
 // maxCopies times the size of a document is what the copies of one patch may weigh. Without it a
@@ -12,7 +14,7 @@ const maxCopies = 4
 
 // patching is a document to which a JSON patch is being applied.
 type patching struct {
-	*document
+	*jsontree.Document
 	limits Limits
 	copies int // weight that may yet be copied
 }
@@ -37,47 +39,55 @@ func (p *patching) apply(o *operation) error {
 }
 
 // find fails if there is no value at the path.
-func (p *patching) find(path []string) (*node, error) {
+func (p *patching) find(path []string) (*jsontree.Node, error) {
 	// No document is that deep, but what a patch builds on its way could be.
 	if len(path) > p.limits.Depth {
 		return nil, fmt.Errorf("%w: the path has more than %d levels", ErrNotApplicable,
 			p.limits.Depth)
 	}
-	n := p.root.find(path)
+	n := p.Root.Find(path)
 	if n == nil {
 		return nil, missing(path)
 	}
 	return n, nil
 }
 
-func (p *patching) add(path []string, value node) error {
+func (p *patching) add(path []string, value jsontree.Node) error {
 	if len(path) == 0 {
-		p.root = value
+		p.Root = value
 		return nil
 	}
 	parent, err := p.find(path[:len(path)-1])
 	if err != nil {
 		return err
 	}
-	return parent.insert(path[len(path)-1], value)
+	return insert(parent, path[len(path)-1], value)
 }
 
-func (p *patching) remove(path []string) (node, error) {
+// insert is [jsontree.Node.Insert] with an error of ours.
+func insert(parent *jsontree.Node, token string, value jsontree.Node) error {
+	if err := parent.Insert(token, value); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotApplicable, err)
+	}
+	return nil
+}
+
+func (p *patching) remove(path []string) (jsontree.Node, error) {
 	if len(path) == 0 {
-		return node{}, fmt.Errorf("%w: the whole document can't be removed", ErrNotApplicable)
+		return jsontree.Node{}, fmt.Errorf("%w: the whole document can't be removed", ErrNotApplicable)
 	}
 	parent, err := p.find(path[:len(path)-1])
 	if err != nil {
-		return node{}, err
+		return jsontree.Node{}, err
 	}
-	value, ok := parent.remove(path[len(path)-1])
+	value, ok := parent.Remove(path[len(path)-1])
 	if !ok {
-		return node{}, missing(path)
+		return jsontree.Node{}, missing(path)
 	}
 	return value, nil
 }
 
-func (p *patching) replace(path []string, value node) error {
+func (p *patching) replace(path []string, value jsontree.Node) error {
 	n, err := p.find(path)
 	if err != nil {
 		return err
@@ -92,7 +102,7 @@ func (p *patching) move(o *operation) error {
 		return err
 	}
 	if len(o.from) < len(o.path) && slices.Equal(o.from, o.path[:len(o.from)]) {
-		return fmt.Errorf("%w: %q can't be moved into itself", ErrNotApplicable, short(o.fromAt))
+		return fmt.Errorf("%w: %q can't be moved into itself", ErrNotApplicable, jsontree.Short(o.fromAt))
 	}
 	value, err := p.remove(o.from)
 	if err != nil {
@@ -106,24 +116,24 @@ func (p *patching) copy(o *operation) error {
 	if err != nil {
 		return err
 	}
-	if p.copies -= n.weight(); p.copies < 0 {
+	if p.copies -= n.Weight(); p.copies < 0 {
 		return fmt.Errorf("%w: all that the patch copies is more than %d documents may have",
 			ErrTooLarge, maxCopies)
 	}
-	return p.add(o.path, n.clone())
+	return p.add(o.path, n.Clone())
 }
 
-func (p *patching) test(path []string, value *node) error {
+func (p *patching) test(path []string, value *jsontree.Node) error {
 	n, err := p.find(path)
 	if err != nil {
 		return err
 	}
-	if !equal(n, value) {
+	if !jsontree.Equal(n, value) {
 		return fmt.Errorf("%w: the value is another", ErrNotApplicable)
 	}
 	return nil
 }
 
 func missing(path []string) error {
-	return fmt.Errorf("%w: there is no value at %q", ErrNotApplicable, short(pointer(path)))
+	return fmt.Errorf("%w: there is no value at %q", ErrNotApplicable, jsontree.Short(jsontree.Pointer(path...)))
 }

@@ -2,7 +2,11 @@
 // settings document is and what a write does to it.
 package settings
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/outset-settings/outset/internal/jsontree"
+)
 
 // Empty is what stands for the document of a user who has none: never saved, or deleted.
 const Empty = `{}`
@@ -29,7 +33,7 @@ var (
 	// ErrMalformed: not one JSON value as RFC 8259 and RFC 7493 (I-JSON) want it:
 	// UTF-8 without a byte order mark, without repeated keys or lone surrogates. Or
 	// nested too deep, or not what RFC 6902 calls a patch.
-	ErrMalformed = errors.New("malformed")
+	ErrMalformed = jsontree.ErrMalformed
 	// ErrInvalid: valid JSON that no settings document may be.
 	ErrInvalid = errors.New("not a settings document")
 	// ErrTooLarge: the document is or would be over [Limits.Bytes].
@@ -40,9 +44,9 @@ var (
 	ErrNotApplicable = errors.New("not applicable to the current document")
 	// ErrPrecondition: what the writer wanted to be true of the current document is not.
 	ErrPrecondition = errors.New("the precondition does not hold")
-	// ErrSchema: what is to be a schema is none, or none that is taken: see [Limits.Schema].
+	// ErrSchema: what is to be a schema is none, or none that is taken: see package schema.
 	ErrSchema = errors.New("not a schema")
-	// ErrViolation: the document isn't what the schema wants. A [ViolationError] says where.
+	// ErrViolation: the document isn't what the schema wants. A schema.ViolationError says where.
 	ErrViolation = errors.New("the document breaks the schema")
 )
 

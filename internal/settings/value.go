@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/outset-settings/outset/internal/jsontree"
 )
 
 // SetValue returns the change that puts a JSON value at the path. Missing parents are
@@ -20,13 +19,13 @@ func (l Limits) SetValue(path []string, value []byte) (Change, error) {
 	if err := l.fits(path, found); err != nil {
 		return nil, err
 	}
-	path, spelt := slices.Clone(path), string(trim(value))
+	path, spelt := slices.Clone(path), string(jsontree.Trim(value))
 	return func(current []byte) (Next, error) {
-		d, err := edit(current)
+		d, err := jsontree.Parse(current)
 		if err != nil {
 			return Next{}, err
 		}
-		created, err := d.root.put(path, spelt)
+		created, err := put(&d.Root, path, spelt)
 		if err != nil {
 			return Next{}, err
 		}
@@ -49,7 +48,7 @@ func (l Limits) fits(path []string, value survey) error {
 		if !utf8.ValidString(key) {
 			return fmt.Errorf("%w: the path is not UTF-8", ErrMalformed)
 		}
-		if len(quote(key))-len(`""`) > MaxKey {
+		if len(jsontree.Quote(key))-len(`""`) > MaxKey {
 			return fmt.Errorf("%w: a key is over %d bytes", ErrInvalid, MaxKey)
 		}
 	}
@@ -57,15 +56,15 @@ func (l Limits) fits(path []string, value survey) error {
 }
 
 // put sets the value at the path and tells whether there was none.
-func (n *node) put(path []string, value string) (created bool, err error) {
+func put(n *jsontree.Node, path []string, value string) (created bool, err error) {
 	for i, token := range path {
-		child := n.child(token)
+		child := n.Child(token)
 		if child == nil {
-			return true, n.insert(token, node{spelt: wrap(path[i+1:], value)})
+			return true, insert(n, token, jsontree.Raw(wrap(path[i+1:], value)))
 		}
 		n = child
 	}
-	*n = node{spelt: value}
+	*n = jsontree.Raw(value)
 	return false, nil
 }
 
@@ -76,17 +75,11 @@ func wrap(path []string, value string) string {
 		if token == "-" {
 			head, tail = append(head, '['), append(tail, ']')
 		} else {
-			head, tail = append(append(append(head, '{'), quote(token)...), ':'), append(tail, '}')
+			head, tail = append(append(append(head, '{'), jsontree.Quote(token)...), ':'), append(tail, '}')
 		}
 	}
 	slices.Reverse(tail)
 	return string(head) + value + string(tail)
-}
-
-// quote spells a key. It must be UTF-8.
-func quote(key string) string {
-	name, _ := jsontext.AppendQuote(nil, key) // fails on bad UTF-8 only
-	return string(name)
 }
 
 // DeleteValue returns the change that removes the value at the path. It fails with
@@ -98,48 +91,48 @@ func DeleteValue(path []string) Change {
 	path = slices.Clone(path)
 	parent, last := path[:len(path)-1], path[len(path)-1]
 	return func(current []byte) (Next, error) {
-		d, err := edit(current)
+		d, err := jsontree.Parse(current)
 		if err != nil {
 			return Next{}, err
 		}
-		n := d.root.find(parent)
+		n := d.Root.Find(parent)
 		if n == nil {
 			return Next{}, notFound(path)
 		}
-		if _, ok := n.remove(last); !ok {
+		if _, ok := n.Remove(last); !ok {
 			return Next{}, notFound(path)
 		}
-		return d.next(false), nil
+		return next(&d, false), nil
 	}
 }
 
 // Value returns the bytes of the value at the path, or ErrNotFound.
 func Value(document []byte, path []string) ([]byte, error) {
-	d, err := edit(document)
+	d, err := jsontree.Parse(document)
 	if err != nil {
 		return nil, err
 	}
-	n := d.root.find(path)
+	n := d.Root.Find(path)
 	if n == nil {
 		return nil, notFound(path)
 	}
-	return []byte(n.spelt), nil
+	return []byte(n.Spelling()), nil
 }
 
 // Placed returns where SetValue has put the value at path in what came of it, document: the path
 // with the index of the last element for each "-" that appended to an array.
 func Placed(document []byte, path []string) []string {
 	placed := slices.Clone(path)
-	d, err := edit(document)
+	d, err := jsontree.Parse(document)
 	if err != nil {
 		return placed
 	}
-	n := &d.root
+	n := &d.Root
 	for i, token := range placed {
-		if n.array != nil && token == "-" {
-			placed[i] = strconv.Itoa(n.array.length - 1)
+		if n.Array != nil && token == "-" {
+			placed[i] = strconv.Itoa(n.Array.Len() - 1)
 		}
-		if n = n.child(placed[i]); n == nil {
+		if n = n.Child(placed[i]); n == nil {
 			break
 		}
 	}
@@ -147,17 +140,5 @@ func Placed(document []byte, path []string) []string {
 }
 
 func notFound(path []string) error {
-	return fmt.Errorf("%w: there is no value at %q", ErrNotFound, short(pointer(path)))
-}
-
-var escapes = strings.NewReplacer("~", "~0", "/", "~1")
-
-// pointer spells the path as RFC 6901 does.
-func pointer(path []string) string {
-	var b strings.Builder
-	for _, token := range path {
-		b.WriteByte('/')
-		b.WriteString(escapes.Replace(token))
-	}
-	return b.String()
+	return fmt.Errorf("%w: there is no value at %q", ErrNotFound, jsontree.Short(jsontree.Pointer(path...)))
 }

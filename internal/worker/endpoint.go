@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/batch"
-	"github.com/outset-settings/outset/internal/settings"
+	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -48,7 +48,7 @@ type task struct {
 	open   []int
 	writes []store.Write // for writes, in the order of open
 
-	schemas map[int]*settings.Schema // on trial, by place
+	schemas map[int]*schema.Schema // on trial, by place
 }
 
 func (t *task) size() batch.Size {
@@ -168,14 +168,14 @@ func (e *endpoint) prepare(t *task, i int) (settled bool) {
 
 // prepareTrial compiles a schema on trial.
 func (e *endpoint) prepareTrial(t *task, i int) (settled bool) {
-	schema, err := e.worker.trialOf(t.operations[i].Document)
+	compiled, err := e.worker.trialOf(t.operations[i].Document)
 	if err != nil {
 		t.results[i] = e.worker.failure(&t.operations[i], err)
 		return true
 	}
 	if t.schemas == nil {
-		t.schemas = make(map[int]*settings.Schema)
+		t.schemas = make(map[int]*schema.Schema)
 	}
-	t.schemas[i] = schema
+	t.schemas[i] = compiled
 	return false
 }

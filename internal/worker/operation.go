@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
@@ -103,7 +104,7 @@ func (w *Worker) check(document []byte) (err error) {
 }
 
 func (w *Worker) putSchema(text []byte) (settings.Change, error) {
-	if _, err := w.limits.Schema(text); err != nil {
+	if _, err := schema.Compile(text, w.limits); err != nil {
 		return nil, err
 	}
 	return func([]byte) (settings.Next, error) { return settings.Next{Document: text}, nil }, nil

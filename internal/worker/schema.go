@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/outset-settings/outset/internal/settings"
+	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -23,15 +23,15 @@ const maxTrial = 50 * time.Millisecond
 // trial is a schema on trial.
 type trial struct {
 	text     []byte
-	compiled *settings.Schema
+	compiled *schema.Schema
 }
 
 // trialOf compiles a schema on trial, or finds the one that was tried last: a trial has many parts.
-func (w *Worker) trialOf(text []byte) (*settings.Schema, error) {
+func (w *Worker) trialOf(text []byte) (*schema.Schema, error) {
 	if last := w.tried.Load(); last != nil && bytes.Equal(last.text, text) {
 		return last.compiled, nil
 	}
-	compiled, err := w.limits.Schema(text)
+	compiled, err := schema.Compile(text, w.limits)
 	if err == nil {
 		w.tried.Store(&trial{text, compiled})
 	}
@@ -53,7 +53,7 @@ func (w *Worker) effective(o *messages.Operation, f *store.Found) messages.Resul
 // try tells how many of the documents break a schema that isn't in use, with examples. It takes no
 // longer than maxTrial and the document at hand: other reads wait for it. The rest is for the next
 // part.
-func try(schema *settings.Schema, l *store.Listed) messages.Result {
+func try(compiled *schema.Schema, l *store.Listed) messages.Result {
 	r := messages.Result{Next: l.Next}
 	enough := time.Now().Add(maxTrial)
 	for _, u := range l.Users {
@@ -61,7 +61,7 @@ func try(schema *settings.Schema, l *store.Listed) messages.Result {
 			break
 		}
 		r.Checked++
-		if err := schema.Check(u.Bytes); err != nil {
+		if err := compiled.Check(u.Bytes); err != nil {
 			r.Broken++
 			if len(r.Users) < maxExamples {
 				r.Users = append(r.Users, exampleOf(u, err))
@@ -90,7 +90,7 @@ func exampleOf(u store.User, err error) messages.User {
 
 // violationsOf returns what an error has of them, if it is about any.
 func violationsOf(err error) (violations []messages.Violation, more bool) {
-	var e *settings.ViolationError
+	var e *schema.ViolationError
 	if !errors.As(err, &e) {
 		return nil, false
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/internal/settings"
 )
 
@@ -15,13 +16,13 @@ import (
 // So the schema has versions, a history, conditions and repetitions as documents have.
 const SchemaUser = "\x1fschema"
 
-// Schema is what documents are held to, at a version. Its methods are those of [settings.Schema].
+// Schema is what documents are held to, at a version. Its methods are those of [schema.Schema].
 type Schema struct {
 	Version  int64     // 0: there never was one
 	Modified time.Time // when the version came to be; zero: never
 
-	compiled *settings.Schema // nil: documents may be what they are
-	err      error            // why this program can't tell
+	compiled *schema.Schema // nil: documents may be what they are
+	err      error          // why this program can't tell
 }
 
 // Check returns nil if the document is as the schema wants it, else an error that wraps
@@ -101,7 +102,7 @@ func (s *Store) learn(next *Schema, bytes []byte, known *Schema) *Schema {
 	next.Modified = next.Modified.UTC()
 	if bytes != nil {
 		var err error
-		if next.compiled, err = anySchema.Schema(bytes); err != nil {
+		if next.compiled, err = schema.Compile(bytes, anySchema); err != nil {
 			next.err = fmt.Errorf("%w: the schema of version %d can't be read by this program: %w",
 				ErrUnavailable, next.Version, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -36,7 +37,7 @@ func deleteSchema(id string) store.Write {
 func isRefused(t *testing.T, s *store.Store, writes ...store.Write) {
 	t.Helper()
 	check := func(w store.Write, got store.Written) {
-		var broken *settings.ViolationError
+		var broken *schema.ViolationError
 		if !errors.Is(got.Err, settings.ErrViolation) || !errors.As(got.Err, &broken) {
 			t.Errorf("%s %s: %+v, want it refused", w.Operation, w.ID, got)
 		}

@@ -1,0 +1,114 @@
+package jsontree
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// parser takes a text apart in one pass. The parts are substrings of spelt, a copy: they can be
+// kept, and nothing can change them.
+type parser struct {
+	spelt   string
+	at      int // up to where it has been read
+	decoder *jsontext.Decoder
+
+	// members of the objects that are open. An object gets its own when it is known how many.
+	members []Member
+}
+
+func (p *parser) end() error {
+	if _, err := p.decoder.ReadToken(); err == nil {
+		return errManyValues
+	} else if !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// next reads a value, or a name, or the bracket at the end, for which the node has no spelling.
+// What stands between it and the one before is the gap: white space with a comma or colon.
+func (p *parser) next() (gap string, n Node, err error) {
+	switch p.decoder.PeekKind() {
+	case '{':
+		start, gap, err := p.bracket()
+		if err == nil {
+			n.Object, err = p.object()
+		}
+		n.spelt = p.spelt[start:p.at]
+		return gap, n, err
+	case '[':
+		start, gap, err := p.bracket()
+		if err == nil {
+			n.Array, err = p.array()
+		}
+		n.spelt = p.spelt[start:p.at]
+		return gap, n, err
+	case '}', ']':
+		_, gap, err := p.bracket()
+		return gap, n, err
+	}
+	value, err := p.decoder.ReadValue()
+	start, gap := p.step(len(value))
+	n.spelt = p.spelt[start:p.at]
+	return gap, n, err
+}
+
+func (p *parser) bracket() (start int, gap string, err error) {
+	if _, err := p.decoder.ReadToken(); err != nil {
+		return p.at, "", err
+	}
+	start, gap = p.step(1)
+	return start, gap, nil
+}
+
+// step goes past what the decoder has just read and returns where it starts.
+func (p *parser) step(length int) (start int, gap string) {
+	end := int(p.decoder.InputOffset())
+	start = end - length
+	gap = p.spelt[p.at:start]
+	p.at = end
+	return start, gap
+}
+
+// object reads all after the opening brace.
+func (p *parser) object() (*Object, error) {
+	outer := len(p.members)
+	for {
+		gap, name, err := p.next()
+		if err != nil {
+			return nil, err
+		}
+		if name.spelt == "" {
+			o := newObject(slices.Clone(p.members[outer:]), gap)
+			p.members = p.members[:outer]
+			return o, nil
+		}
+		m := Member{gap: gap, Name: name.spelt}
+		if m.colon, m.Value, err = p.next(); err != nil {
+			return nil, err
+		}
+		if m.Key, err = Unquote(m.Name); err != nil {
+			return nil, err
+		}
+		p.members = append(p.members, m)
+	}
+}
+
+// array reads all after the opening bracket.
+func (p *parser) array() (*Array, error) {
+	a := &Array{}
+	for {
+		gap, value, err := p.next()
+		if err != nil {
+			return nil, err
+		}
+		if value.spelt == "" {
+			a.finish(gap)
+			return a, nil
+		}
+		a.append(element{gap: gap, value: value})
+	}
+}

@@ -1,0 +1,181 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/outset-settings/outset/internal/jsontree"
+	"github.com/outset-settings/outset/internal/settings"
+)
+
+const (
+	// maxSteps is what may be looked for while a document is laid over defaults, some 100 ns each.
+	// What is found adds bytes, and so is bounded anyway; but it need not be found.
+	maxSteps = 300_000
+	// maxLevels is how deep a document may come to be: twice as deep as documents may be.
+	maxLevels = 256
+	// maxGap is the white space that an added member takes over from its neighbor.
+	maxGap = 100
+)
+
+// Effective returns the document laid over the schema's defaults: what it lacks is added after what
+// it has, in the order of the schema's text and spelt as there; what it has stays as it is, null
+// included. Defaults are those that "default" says of a property, of one inside it, and of the
+// whole, where "$ref" and "allOf" are followed; the first counts. What would be a part of itself,
+// as in a tree, is not made. If nothing is added, what is returned is document itself. It fails
+// with ErrTooLarge if that would have more than most bytes, and doesn't panic.
+func (s *Schema) Effective(document []byte, most int) ([]byte, error) {
+	laid, _, err := s.lay(document, most)
+	return laid, err
+}
+
+func (s *Schema) lay(document []byte, most int) (laid []byte, steps int, err error) {
+	defer settings.Survive(&err)
+	laid = document
+	if s != nil && s.defaults != nil {
+		if laid, steps, err = s.defaults.lay(document, most); err != nil {
+			return nil, steps, err
+		}
+	}
+	if len(laid) > most {
+		return nil, steps, tooLarge(most)
+	}
+	return laid, steps, nil
+}
+
+// lay lays a document over the defaults of the whole schema.
+func (one *layer) lay(document []byte, most int) (laid []byte, steps int, err error) {
+	d, err := jsontree.Parse(document)
+	if err != nil || d.Root.Object == nil {
+		return document, 0, err
+	}
+	l := laying{most: most, left: most - len(document), steps: maxSteps}
+	err = l.whole(&d.Root, layers(nil).follow(one, &l.steps))
+	if err == nil && l.added > 0 {
+		document = d.Bytes()
+	}
+	return document, maxSteps - l.steps, err
+}
+
+func tooLarge(most int) error {
+	return fmt.Errorf("%w: with the schema's defaults the document would have more than %d bytes",
+		settings.ErrTooLarge, most)
+}
+
+// laying is a document that is being laid over defaults.
+type laying struct {
+	most  int // bytes
+	left  int // of these
+	steps int
+	added int      // members
+	path  []layers // of the values that the one in hand is in
+}
+
+// whole lays the document over the default of the whole as well, which no property has.
+func (l *laying) whole(document *jsontree.Node, all layers) error {
+	if value := all.value(); value != nil && value.Object != nil {
+		if err := l.over(document.Object, value.Object); err != nil {
+			return err
+		}
+	}
+	return l.lay(document.Object, all)
+}
+
+// over lays an object over a default.
+func (l *laying) over(object, value *jsontree.Object) error {
+	for m := range value.Members() {
+		child := object.Get(m.Key)
+		switch {
+		case child == nil:
+			if err := l.add(object, m.Name, m.Key, m.Value.Clone(),
+				len(m.Value.Spelling())); err != nil {
+				return err
+			}
+		case child.Object != nil && m.Value.Object != nil:
+			if err := l.over(child.Object, m.Value.Object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lay adds what the object lacks.
+func (l *laying) lay(object *jsontree.Object, all layers) error {
+	l.path = append(l.path, all)
+	defer func() { l.path = l.path[:len(l.path)-1] }()
+	if len(l.path) > maxLevels {
+		return fmt.Errorf("%w: with the schema's defaults the document would be nested deeper than %d levels", settings.ErrTooLarge, maxLevels)
+	}
+	members := all.members(&l.steps)
+	for i := range members {
+		if err := l.member(object, &members[i]); err != nil {
+			return err
+		}
+	}
+	if l.steps < 0 {
+		return fmt.Errorf("%w: to lay the document over the schema's defaults is too much work",
+			settings.ErrTooLarge)
+	}
+	return nil
+}
+
+func (l *laying) member(object *jsontree.Object, m *layeredMember) error {
+	if child := object.Get(m.key); child != nil {
+		if child.Object == nil || m.layers.bare() {
+			return nil
+		}
+		return l.lay(child.Object, m.layers)
+	}
+	if !m.layers.bare() && l.inside(m.layers) {
+		return nil // it would be a part of itself
+	}
+	value, bytes, err := l.make(m.layers)
+	if err != nil || value == nil {
+		return err
+	}
+	return l.add(object, m.name, m.key, *value, bytes)
+}
+
+// inside tells whether the value in hand, or one that it is in, has the same layers.
+func (l *laying) inside(all layers) bool {
+	for _, outer := range l.path {
+		if l.steps -= 1 + min(len(all), len(outer))/comparedOfOne; slices.Equal(outer, all) {
+			return true
+		}
+	}
+	return false
+}
+
+// make returns what there is by default, nil if that is nothing, and how many of its bytes are not
+// counted yet.
+func (l *laying) make(all layers) (made *jsontree.Node, bytes int, err error) {
+	value := all.value()
+	switch {
+	case value == nil:
+		made, bytes = jsontree.NewObject(), len(settings.Empty)
+	case value.Object == nil || all.bare():
+		copied := jsontree.Raw(value.Spelling())
+		return &copied, len(value.Spelling()), nil
+	default:
+		copied := value.Clone()
+		made, bytes = &copied, len(value.Spelling())
+	}
+	if err := l.lay(made.Object, all); err != nil {
+		return nil, 0, err
+	}
+	if value == nil && made.Object.Len() == 0 {
+		return nil, 0, nil
+	}
+	return made, bytes, nil
+}
+
+// add puts a member at the end of the object. So many bytes of the value are not counted yet.
+func (l *laying) add(object *jsontree.Object, name, key string, value jsontree.Node, bytes int) error {
+	l.left -= bytes + object.AddCompact(name, key, value, maxGap)
+	if l.left < 0 {
+		return tooLarge(l.most)
+	}
+	l.added++
+	return nil
+}

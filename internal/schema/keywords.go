@@ -1,0 +1,81 @@
+package schema
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/outset-settings/outset/internal/jsontree"
+)
+
+// Keywords that the library can't be trusted with.
+var (
+	keywordsOf2019  = []string{"$recursiveAnchor", "$recursiveRef"} // it follows them in 2020-12, too
+	keywordsOfCount = []string{
+		"maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties",
+		"maxContains", "minContains",
+	}
+	keywordsOfNames = []string{"required", "type", "dependentRequired", "dependencies"}
+)
+
+// keyword looks at what a keyword says, as far as that isn't a schema.
+func (s *source) keyword(one *layer, at string, m *jsontree.Member, in *resource) error {
+	here := under(at, m.Key)
+	switch {
+	case slices.Contains(keywordsOf2019, m.Key):
+		return refused(here, `is a keyword of draft 2019-09: use "$dynamicRef"`)
+	case m.Key == "default":
+		one.value = &m.Value
+	case m.Key == "$ref", m.Key == "$dynamicRef" && !in.draft7:
+		return s.refer(one, here, &m.Value, in, m.Key == "$dynamicRef")
+	case m.Key == "pattern":
+		if says, ok := m.Value.Says(); ok { // else the metaschema will say so
+			return checkPattern(here, says)
+		}
+	case m.Key == "patternProperties" && m.Value.Object != nil:
+		for named := range m.Value.Object.Members() {
+			if err := checkPattern(under(here, named.Key), named.Key); err != nil {
+				return err
+			}
+		}
+	case slices.Contains(keywordsOfCount, m.Key) && m.Value.Kind() == '0':
+		n, err := strconv.ParseFloat(m.Value.Spelling(), 64)
+		if err != nil || n > math.MaxInt32 {
+			return refused(here, fmt.Sprintf("is more than %d", math.MaxInt32))
+		}
+	case slices.Contains(keywordsOfNames, m.Key):
+		return namesOnly(here, &m.Value)
+	}
+	return nil
+}
+
+func checkPattern(at, says string) error {
+	if _, err := newPattern(says, nil); err != nil {
+		return refused(at, fmt.Sprintf("is not a regular expression: %v", err))
+	}
+	return nil
+}
+
+// namesOnly refuses lists of anything but strings, which the library would compare with each other
+// one by one.
+func namesOnly(at string, n *jsontree.Node) error {
+	switch {
+	case n.Array != nil:
+		for i, element := range n.Array.Nodes() {
+			if element.Kind() != '"' {
+				return refused(at+"/"+strconv.Itoa(i), "must be a string")
+			}
+		}
+	case n.Object != nil:
+		for m := range n.Object.Members() {
+			if m.Value.Array == nil {
+				continue
+			}
+			if err := namesOnly(under(at, m.Key), &m.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package schema
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/outset-settings/outset/internal/jsontree"
+	"github.com/outset-settings/outset/internal/settings"
+)
+
+// How large a schema may be. The library compares each schema in it with all others while it
+// compiles them, and keeps several copies of the pointer to each one: at worst these make 0.1 s and
+// 6 MB. A form of ten objects, each in the one before, with 50 properties each is 510 schemas and
+// 40 KB of pointers; one with 290 properties each just fits.
+const (
+	maxSchemas      = 3_000
+	maxPointerBytes = 512 << 10 // of the JSON pointers to all of them, escaped as in an address
+	maxValues       = 90_000
+)
+
+// Where there are schemas inside a schema: as what the keyword says, in a list, or in an object, by
+// names of the author's choice. These are all that the library knows, older ones included.
+var (
+	keywordsOfOne = []string{
+		"not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames",
+		"unevaluatedItems", "unevaluatedProperties", "contentSchema", "additionalItems",
+	}
+	keywordsOfList  = []string{"allOf", "anyOf", "oneOf", "prefixItems", "items"}
+	keywordsOfNamed = []string{
+		"$defs", "definitions", "properties", "patternProperties",
+		"dependentSchemas", "dependencies",
+	}
+)
+
+// source is what there is in the text of a schema. It is read before the library is, and refuses
+// what that can't be trusted with.
+type source struct {
+	layers       map[string]*layer    // of all schemas in the text, by JSON pointer
+	resources    map[string]*resource // by their addresses
+	references   []reference
+	dynamic      []string // JSON pointers of the schemas with a "$dynamicAnchor"
+	pointerBytes int
+}
+
+// readSource reads the text of a schema.
+func readSource(root *jsontree.Node) (*source, error) {
+	s := &source{layers: map[string]*layer{}, resources: map[string]*resource{}}
+	if values(root) > maxValues {
+		return nil, fmt.Errorf("%w: it has more than %d values", settings.ErrSchema, maxValues)
+	}
+	whole := &resource{url: &url.URL{Scheme: "outset", Path: "/schema"}, anchors: map[string]*layer{}}
+	s.resources[home] = whole
+	if _, err := s.read("", root, whole); err != nil {
+		return nil, err
+	}
+	if err := s.resolve(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func values(n *jsontree.Node) int {
+	sum := 1
+	switch {
+	case n.Array != nil:
+		for _, element := range n.Array.Nodes() {
+			sum += values(element)
+		}
+	case n.Object != nil:
+		for m := range n.Object.Members() {
+			sum += values(&m.Value)
+		}
+	}
+	return sum
+}
+
+func under(pointer, token string) string { return pointer + jsontree.Pointer(token) }
+
+// read reads a schema and those in it.
+func (s *source) read(at string, n *jsontree.Node, in *resource) (*layer, error) {
+	s.pointerBytes += len((&url.URL{Fragment: at}).EscapedFragment())
+	if len(s.layers) == maxSchemas || s.pointerBytes > maxPointerBytes {
+		return nil, refused(at, fmt.Sprintf("is one too many: at most %d schemas are allowed, and %d bytes of JSON pointers to them", maxSchemas, maxPointerBytes))
+	}
+	one := &layer{}
+	s.layers[at] = one
+	if n.Object == nil {
+		return one, nil // true or false, or else the metaschema will say so
+	}
+	in, err := s.identify(one, at, n, in)
+	if err != nil {
+		return nil, err
+	}
+	for m := range n.Object.Members() {
+		if err := s.keyword(one, at, m, in); err != nil {
+			return nil, err
+		}
+		if err := s.inside(one, under(at, m.Key), m, in); err != nil {
+			return nil, err
+		}
+	}
+	if in.draft7 && n.Object.Get("$ref") != nil {
+		one.onlyReference() // the other keywords don't count
+	}
+	return one, nil
+}
+
+// inside reads the schemas that are inside a keyword.
+func (s *source) inside(one *layer, at string, m *jsontree.Member, in *resource) error {
+	switch {
+	case slices.Contains(keywordsOfList, m.Key) && m.Value.Array != nil:
+		return s.list(one, at, m, in)
+	case slices.Contains(keywordsOfNamed, m.Key) && m.Value.Object != nil:
+		return s.named(one, at, m, in)
+	case slices.Contains(keywordsOfOne, m.Key):
+		_, err := s.read(at, &m.Value, in)
+		return err
+	}
+	return nil
+}
+
+func (s *source) list(one *layer, at string, m *jsontree.Member, in *resource) error {
+	for i, element := range m.Value.Array.Nodes() {
+		part, err := s.read(at+"/"+strconv.Itoa(i), element, in)
+		if err != nil {
+			return err
+		}
+		if m.Key == "allOf" {
+			one.next = append(one.next, part)
+		}
+	}
+	return nil
+}
+
+func (s *source) named(one *layer, at string, m *jsontree.Member, in *resource) error {
+	for p := range m.Value.Object.Members() {
+		if m.Key == "dependencies" && p.Value.Array != nil {
+			continue // names
+		}
+		part, err := s.read(under(at, p.Key), &p.Value, in)
+		if err != nil {
+			return err
+		}
+		if m.Key == "properties" {
+			one.properties = append(one.properties, property{p.Name, p.Key, part})
+		}
+	}
+	return nil
+}
+
+// dialect tells whether "$schema" names draft 7, or else 2020-12.
+func dialect(at string, named *jsontree.Node) (draft7 bool, err error) {
+	says, _ := named.Says()
+	switch strings.TrimSuffix(says, "#") {
+	case Draft7:
+		return true, nil
+	case Draft2020:
+		return false, nil
+	}
+	return false, refused(under(at, "$schema"), fmt.Sprintf("must be %q or %q", Draft2020, Draft7))
+}
