@@ -31,24 +31,24 @@ func (s Size) plus(o Size) Size   { return Size{s.Count + o.Count, s.Bytes + o.B
 func (s Size) minus(o Size) Size  { return Size{s.Count - o.Count, s.Bytes - o.Bytes} }
 func (s Size) within(l Size) bool { return s.Count <= l.Count && s.Bytes <= l.Bytes }
 
-// Options are the bounds of a [Batcher]. The fields after Patience may be left out.
+// Options are the bounds of a [Batcher]. Those after SlowAfter may be left out.
 type Options[C any] struct {
 	Lanes int          // batches under way at once
 	Batch Size         // bound of one batch; a call that is larger travels alone
 	Queue Size         // bound of all calls that wait
 	Of    func(C) Size // the size of a call
 
-	// Patience is how long a batch holds its lane, and up to a quarter more. One that takes longer
-	// goes on, but another may leave beside it, so that a peer that has died does not stop those
-	// behind it. From a quarter of it on a batch is slow: what waits leaves on the lanes that are
-	// free.
-	Patience time.Duration
-	// MaxLate bounds the batches that are under way beyond the lanes. Zero: a lane is held to the
-	// end.
-	MaxLate int
-	// Until is when a call that still waits is given up, with [ErrExpired]. One that is under way
-	// then is given up with [ErrLost], Patience later: run knows better what became of it. Both are
-	// noticed up to a quarter of Patience late. Nil: never.
+	// SlowAfter is when a batch under way is slow: calls that wait for its lane leave on lanes that
+	// are free, even if they are few. It is also how often this and the following are checked.
+	SlowAfter time.Duration
+	// ReleaseAfter is when a batch under way gives its lane to the next, so that a peer that has
+	// died does not stop those behind it. The batch itself goes on.
+	ReleaseAfter time.Duration
+	// MaxReleased bounds the batches that go on so, beyond the lanes. Zero: a batch holds its lane
+	// to the end.
+	MaxReleased int
+	// Until is when a call that waits is given up, with [ErrExpired]. A call under way is given up
+	// with [ErrLost] after a grace period of ReleaseAfter, so that run can report first. Nil: never.
 	Until func(C) time.Time
 }
 
@@ -57,22 +57,19 @@ type Options[C any] struct {
 type Batcher[C, R any] struct {
 	run     func(context.Context, []C) []R
 	options Options[C]
-	ctx     context.Context // of every run; ends when Close loses its patience
+	ctx     context.Context // of every run; ends when the context of Close does
 	cancel  context.CancelFunc
 	calls   sync.Pool // of Do
 
-	mu       sync.Mutex
-	queue    []*call[C, R]
-	queued   Size
-	lanes    int
-	busy     int // lanes in use
-	carried  int // counts of the calls that they carry, slow ones left out
-	flights  []*flight[C, R]
-	late     int  // batches that have outlived Patience and no longer count as busy
-	last     int  // calls in the batch that left last
-	watching bool // somebody looks after what takes long
-	closed   bool
-	idle     chan struct{} // closed when closed and nothing is queued or under way
+	mu        sync.Mutex
+	waiting   waiting[C, R]
+	lanes     int             // that may be open
+	busy      int             // that are open
+	flights   []*flight[C, R] // the batches under way
+	lastBatch int             // calls in the batch that was made last
+	checking  bool            // a check is scheduled
+	closed    bool
+	idle      chan struct{} // closed when closed and nothing waits or is under way
 }
 
 // New returns a Batcher whose lanes hand their batches to run. The result that
@@ -90,26 +87,25 @@ func New[C, R any](ctx context.Context, options Options[C],
 	}
 }
 
-// Do runs the call in a batch and returns its result, or one of the errors above. To bound how long
-// that takes is for Options.Until, and for run.
+// Do runs the call in a batch and returns its result, or one of the errors above. Options.Until and
+// run bound how long that takes.
 //
-// A caller who finds that a lane is free and its call worth it carries the batch itself, and stays
-// with it until run returns. To hand it to another goroutine and be woken again would cost an idle
-// system more than all the rest of the batcher.
+// A caller who opens a lane carries the batch itself, until run returns. Handing it to another
+// goroutine and being woken again would cost an idle system more than all the rest of the batcher.
 func (b *Batcher[C, R]) Do(value C) (R, error) {
 	c, _ := b.calls.Get().(*call[C, R])
 	c.value, c.size = value, b.options.Of(value)
-	leads, err := b.submit(c)
+	opened, err := b.submit(c)
 	if err != nil {
 		var none R
 		return none, err
 	}
-	if leads {
+	if opened {
 		b.lane(c)
 	}
 	<-c.ready
 	result, err := c.result, c.err
-	if !errors.Is(err, ErrLost) { // else a lane will come back with it
+	if !errors.Is(err, ErrLost) { // else a lane still has it
 		c.reset()
 		b.calls.Put(c)
 	}
@@ -120,8 +116,8 @@ func (b *Batcher[C, R]) Do(value C) (R, error) {
 // on a lane's goroutine, so it must not block: with the result, or with
 // [ErrClosed] when Close gave up before the call's turn, [ErrExpired] or [ErrLost].
 func (b *Batcher[C, R]) Go(value C, done func(R, error)) error {
-	leads, err := b.submit(&call[C, R]{value: value, size: b.options.Of(value), done: done})
-	if leads {
+	opened, err := b.submit(&call[C, R]{value: value, size: b.options.Of(value), done: done})
+	if opened {
 		go b.lane(nil)
 	}
 	return err
@@ -153,11 +149,10 @@ func (b *Batcher[C, R]) Close(ctx context.Context) error {
 	}
 	b.cancel()
 	b.mu.Lock()
-	given := b.queue
-	b.queue, b.queued = nil, Size{}
+	calls := b.waiting.removeAll()
 	b.finishIfIdle()
 	b.mu.Unlock()
-	refuse(given, ErrClosed)
+	refuse(calls, ErrClosed)
 	<-b.idle
 	return context.Cause(ctx)
 }

@@ -25,11 +25,11 @@ func sizeOf(j job) batch.Size { return batch.Size{Count: j.count, Bytes: j.bytes
 
 func options(lanes int, perBatch, inQueue batch.Size) batch.Options[job] {
 	return batch.Options[job]{
-		Lanes: lanes, Batch: perBatch, Queue: inQueue, Of: sizeOf, Patience: time.Hour,
+		Lanes: lanes, Batch: perBatch, Queue: inQueue, Of: sizeOf, SlowAfter: time.Hour,
 	}
 }
 
-var roomy = batch.Size{Count: 1 << 20, Bytes: 1 << 20}
+var large = batch.Size{Count: 1 << 20, Bytes: 1 << 20}
 
 func ids(jobs []job) []int {
 	out := make([]int, len(jobs))
@@ -128,7 +128,7 @@ func TestProperties(t *testing.T) {
 func TestGathersWhileBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var batches [][]int
-		b := batch.New(t.Context(), options(1, roomy, roomy),
+		b := batch.New(t.Context(), options(1, large, large),
 			func(_ context.Context, jobs []job) []int {
 				batches = append(batches, ids(jobs))
 				time.Sleep(time.Second) // of the bubble's clock
@@ -158,7 +158,7 @@ func TestGathersWhileBusy(t *testing.T) {
 func TestSharesLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var batches [][]int
-		b := batch.New(t.Context(), options(3, roomy, roomy),
+		b := batch.New(t.Context(), options(3, large, large),
 			func(_ context.Context, jobs []job) []int {
 				batches = append(batches, ids(jobs))
 				time.Sleep(time.Second)
@@ -193,17 +193,17 @@ func TestShareIsNotAll(t *testing.T) {
 		batch  batch.Size
 		after  time.Duration
 	}{
-		"slow":         {job{id: 1, count: 1}, roomy, 20 * time.Millisecond},
-		"half a queue": {job{id: 1, count: 7}, roomy, 0},
+		"slow":         {job{id: 1, count: 1}, large, 20 * time.Millisecond},
+		"half a queue": {job{id: 1, count: 7}, large, 0},
 		"a full batch": {job{id: 1, count: 5}, batch.Size{Count: 4, Bytes: 100}, 0},
-		"many bytes":   {job{id: 1, count: 1, bytes: 60}, roomy, 0},
+		"many bytes":   {job{id: 1, count: 1, bytes: 60}, large, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				left := make(chan time.Duration, 2)
 				o := options(3, c.batch, batch.Size{Count: 12, Bytes: 100})
-				o.Patience = 80 * time.Millisecond
+				o.SlowAfter = 20 * time.Millisecond
 				b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
 					left <- time.Since(start)
 					time.Sleep(time.Second)
@@ -231,7 +231,7 @@ func TestShareIsNotAll(t *testing.T) {
 func TestRefusesWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		b := batch.New(t.Context(), options(1, roomy, batch.Size{Count: 2, Bytes: 100}),
+		b := batch.New(t.Context(), options(1, large, batch.Size{Count: 2, Bytes: 100}),
 			func(_ context.Context, jobs []job) []int {
 				<-release
 				return ids(jobs)
@@ -268,7 +268,7 @@ func TestRefusesWhenFull(t *testing.T) {
 func TestCloseGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cancelled, cancel := context.WithCancel(t.Context())
-		b := batch.New(cancelled, options(1, roomy, roomy),
+		b := batch.New(cancelled, options(1, large, large),
 			func(ctx context.Context, jobs []job) []int {
 				<-ctx.Done()
 				return ids(jobs)
@@ -304,7 +304,7 @@ func TestSetLanes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var underWay atomic.Int32
-		b := batch.New(t.Context(), options(1, batch.Size{Count: 1, Bytes: 1}, roomy),
+		b := batch.New(t.Context(), options(1, batch.Size{Count: 1, Bytes: 1}, large),
 			func(_ context.Context, jobs []job) []int {
 				underWay.Add(1)
 				<-release
@@ -342,7 +342,7 @@ func TestSetLanes(t *testing.T) {
 func BenchmarkDo(bench *testing.B) {
 	for _, callers := range []int{1, 64} {
 		bench.Run(map[int]string{1: "1 caller", 64: "64 callers"}[callers], func(bench *testing.B) {
-			b := batch.New(bench.Context(), options(2, roomy, roomy),
+			b := batch.New(bench.Context(), options(2, large, large),
 				func(_ context.Context, jobs []job) []int { return ids(jobs) })
 			bench.ReportAllocs()
 			bench.SetParallelism(callers)

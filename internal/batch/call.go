@@ -2,19 +2,19 @@ package batch
 
 import "sync/atomic"
 
-// call is what a caller wants, on its way through the batcher.
+// call is a value on its way through the batcher, and its result.
 type call[C, R any] struct {
 	value   C
 	size    Size
-	left    bool // the queue; guarded by the batcher's lock
+	taken   bool // from the queue; guarded by the batcher's lock
 	claimed atomic.Bool
-	done    func(R, error) // of Go
-	result  R              // of Do, and
-	err     error          // there when
-	ready   chan struct{}  // has one
+	done    func(R, error) // of Go; Do has the rest
+	result  R
+	err     error
+	ready   chan struct{} // has an element when result and err are there
 }
 
-// claim tells whether it is the caller's to answer the call: it is the first to ask.
+// claim tells whether the caller is the one who answers the call: the first to claim it.
 func (c *call[C, R]) claim() bool { return c.claimed.CompareAndSwap(false, true) }
 
 // answer ends the call. Only who has claimed it may.
@@ -27,17 +27,17 @@ func (c *call[C, R]) answer(r R, err error) {
 	c.ready <- struct{}{}
 }
 
-// reset makes a call of Do fit for another. What it held may be large.
+// reset makes a call of Do usable for another, and drops what it held, which may be large.
 func (c *call[C, R]) reset() {
 	var (
 		value C
 		none  R
 	)
-	c.value, c.result, c.err, c.left = value, none, nil, false
+	c.value, c.result, c.err, c.taken = value, none, nil, false
 	c.claimed.Store(false)
 }
 
-// refuse answers calls that nobody else can claim: they have been claimed, or taken from the queue.
+// refuse answers calls that nobody else answers: they were claimed, or removed from the queue.
 func refuse[C, R any](calls []*call[C, R], why error) {
 	for _, c := range calls {
 		var none R

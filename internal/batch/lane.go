@@ -7,51 +7,49 @@ import (
 	"time"
 )
 
+// A lane is a goroutine that carries one batch after the other. This file says when a lane opens,
+// which batch it takes, and when it closes; a batch that is being carried is a flight.
+
 // flight is a batch under way.
 type flight[C, R any] struct {
-	began time.Time
-	count int // of its calls
-	calls []*call[C, R]
-	slow  bool // it doesn't count as carried any more
-	late  bool // it has given its lane away
+	began    time.Time
+	calls    []*call[C, R]
+	count    int  // Size.Count of the calls
+	slow     bool // its lane is not expected back soon
+	released bool // it holds no lane any more
 }
 
-// submit queues a call. When it returns true a lane was free, and the caller must see to it.
-func (b *Batcher[C, R]) submit(c *call[C, R]) (leads bool, err error) {
+// carried is how much the flights carry whose lanes are expected back soon.
+func (b *Batcher[C, R]) carried() (count int) {
+	for _, f := range b.flights {
+		if !f.slow {
+			count += f.count
+		}
+	}
+	return count
+}
+
+// submit queues a call. When it returns true it has opened a lane, and the caller must run it.
+func (b *Batcher[C, R]) submit(c *call[C, R]) (opened bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
+	switch {
+	case b.closed:
 		return false, ErrClosed
-	}
-	// An empty queue takes any call, or one larger than the bound could never pass.
-	queued := b.queued.plus(c.size)
-	if len(b.queue) > 0 && !queued.within(b.options.Queue) {
+	case !b.waiting.add(c, b.options.Queue):
 		return false, ErrFull
 	}
-	b.queue = append(b.queue, c)
-	b.queued = queued
 	return b.open(), nil
 }
 
-// open takes a lane if one is free and wanted. The lane takes what is queued
-// by the time it gets to run, and stays open until nothing is.
+// open opens a lane if there is a free one and what waits is worth it. The lane takes what waits by
+// the time that it runs.
 func (b *Batcher[C, R]) open() bool {
-	if b.busy >= b.lanes || !b.wanted() {
+	if b.busy >= b.lanes || !b.worthLane() {
 		return false
 	}
 	b.busy++
 	return true
-}
-
-// wanted tells whether what is queued is worth a lane: that is, a lane's share of all that is
-// queued or carried, or as much as a batch can have, or half of what can wait. Less waits for more,
-// or for the next lane that comes back, unless what is carried is slow. With one worker, beside
-// lanes that took whatever there was, batches of the API grew from 56 to 70 operations and there
-// were 1.05 times as many reads and 1.08 times as many replacements (256 connections, 2 cores,
-// medians of 3 rounds).
-func (b *Batcher[C, R]) wanted() bool {
-	return len(b.queue) > 0 && (b.queued.Count*b.lanes >= b.queued.Count+b.carried ||
-		!b.queued.within(b.options.Batch) || !b.queued.plus(b.queued).within(b.options.Queue))
 }
 
 // dispatch opens a lane on a goroutine of its own.
@@ -61,74 +59,77 @@ func (b *Batcher[C, R]) dispatch() {
 	}
 }
 
-// lane carries one batch after the other until there is nothing that is worth it, there are
-// fewer lanes than there were, or it has been late. On a caller's own goroutine it does so only
-// while that caller's call is queued, and leaves what comes after to another.
+// worthLane tells whether what waits is worth a lane: it is a lane's share of all that waits or is
+// carried, or as much as a batch can have, or half of what the queue can have. Less waits for more,
+// or for the next lane that comes back. With one worker, beside lanes that took whatever there was,
+// batches of the API grew from 56 to 70 operations and there were 1.05 times as many reads and 1.08
+// times as many replacements (256 connections, 2 cores, medians of 3 rounds).
+func (b *Batcher[C, R]) worthLane() bool {
+	w := &b.waiting
+	return len(w.calls) > 0 && (w.size.Count*b.lanes >= w.size.Count+b.carried() ||
+		!w.size.within(b.options.Batch) || !w.size.plus(w.size).within(b.options.Queue))
+}
+
+// lane carries one batch after the other, until what waits is not worth it, there are fewer lanes
+// than there were, or the lane was released. When own is not nil the goroutine is that of the call's
+// own caller: it stops once the call has been taken, and leaves the lane to another goroutine.
 func (b *Batcher[C, R]) lane(own *call[C, R]) {
-	yielded := false
 	for {
 		b.mu.Lock()
-		if b.busy > b.lanes || !b.wanted() {
-			b.busy--
-			b.finishIfIdle()
-			b.mu.Unlock()
-			return
-		}
-		if own != nil && own.left {
-			b.mu.Unlock()
-			go b.lane(nil)
-			return
-		}
-		if yielded = !yielded && b.last > 1; yielded {
+		if b.goesOn(own) && b.lastBatch > 1 {
 			// Others are about to call: they run first, and this batch is larger for it.
 			b.mu.Unlock()
 			runtime.Gosched()
-			continue
+			b.mu.Lock()
 		}
-		calls := b.take()
-		f := &flight[C, R]{began: time.Now(), calls: calls}
-		for _, c := range calls {
-			f.count += c.size.Count
+		if !b.goesOn(own) {
+			b.stop()
+			b.mu.Unlock()
+			return
 		}
-		b.carried += f.count
-		b.flights = append(b.flights, f)
-		b.watch()
-		b.dispatch() // what did not fit in this batch
+		f := b.takeOff()
 		b.mu.Unlock()
 
 		b.carry(f)
 
-		if stillOurs := b.land(f); !stillOurs {
+		if holdsLane := b.land(f); !holdsLane {
 			return
 		}
 	}
 }
 
-// take removes the next batch from the queue: as many calls as fit, one at least.
-func (b *Batcher[C, R]) take() []*call[C, R] {
-	var size Size
-	n := 0
-	for _, c := range b.queue {
-		next := size.plus(c.size)
-		if n > 0 && !next.within(b.options.Batch) {
-			break
-		}
-		size = next
-		n++
-	}
-	calls := b.queue[:n:n]
-	for _, c := range calls {
-		c.left = true
-	}
-	if b.queue = b.queue[n:]; len(b.queue) == 0 {
-		b.queue = nil // nor what it had
-	}
-	b.queued = b.queued.minus(size)
-	b.last = n
-	return calls
+// keepsLane tells whether a lane that is open may stay so.
+func (b *Batcher[C, R]) keepsLane() bool { return b.busy <= b.lanes && b.worthLane() }
+
+// goesOn tells whether a lane takes another batch on this goroutine.
+func (b *Batcher[C, R]) goesOn(own *call[C, R]) bool {
+	return (own == nil || !own.taken) && b.keepsLane()
 }
 
-// carry runs one batch and answers its calls.
+// stop ends a lane on this goroutine: it closes, or goes on on another.
+func (b *Batcher[C, R]) stop() {
+	if b.keepsLane() {
+		go b.lane(nil)
+		return
+	}
+	b.busy--
+	b.finishIfIdle()
+}
+
+// takeOff makes the next batch.
+func (b *Batcher[C, R]) takeOff() *flight[C, R] {
+	f := &flight[C, R]{began: time.Now(), calls: b.waiting.take(b.options.Batch)}
+	for _, c := range f.calls {
+		f.count += c.size.Count
+	}
+	b.lastBatch = len(f.calls)
+	b.flights = append(b.flights, f)
+	b.scheduleCheck()
+	b.dispatch() // for what did not fit
+	return f
+}
+
+// carry runs a batch and answers its calls.
 func (b *Batcher[C, R]) carry(f *flight[C, R]) {
 	calls := f.calls
 	values := make([]C, len(calls))
@@ -140,7 +141,7 @@ func (b *Batcher[C, R]) carry(f *flight[C, R]) {
 		panic(fmt.Sprintf("batch: run returned %d results for %d calls", len(results), len(calls)))
 	}
 	b.mu.Lock()
-	f.calls = nil // from here on they may be others' again
+	f.calls = nil // once answered they may be used again
 	b.mu.Unlock()
 	for i, c := range calls {
 		if c.claim() { // else it was given up
@@ -149,25 +150,21 @@ func (b *Batcher[C, R]) carry(f *flight[C, R]) {
 	}
 }
 
-// land ends a flight, and tells whether its lane is still its own.
+// land ends a flight, and tells whether it still held its lane.
 func (b *Batcher[C, R]) land(f *flight[C, R]) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := slices.Index(b.flights, f)
 	b.flights = slices.Delete(b.flights, i, i+1)
-	if !f.slow {
-		b.carried -= f.count
-	}
-	if f.late {
-		b.late--
+	if f.released {
 		b.finishIfIdle()
 	}
-	return !f.late
+	return !f.released
 }
 
-// finishIfIdle tells Close when there is nothing left to wait for.
+// finishIfIdle tells Close when nothing is left to wait for.
 func (b *Batcher[C, R]) finishIfIdle() {
-	if !b.closed || len(b.queue) > 0 || b.busy > 0 || b.late > 0 {
+	if !b.closed || len(b.waiting.calls) > 0 || b.busy > 0 || len(b.flights) > 0 {
 		return
 	}
 	select {

@@ -35,10 +35,11 @@ const (
 	// what waits for a batch: reads, writes and parts each. What exceeds it is refused.
 	queueOperations = 4096
 	queueBytes      = 64 << 20
-	// A batch that takes longer than this gives its lane to the next: its worker may be
-	// dead, and those behind it needn't wait until that is certain.
-	patience = 200 * time.Millisecond
-	maxLate  = 64
+	slowAfter       = 50 * time.Millisecond
+	// A batch that takes longer than this gives its lane to the next: its worker may be dead, and
+	// those behind it need not wait until that is certain.
+	releaseAfter = 200 * time.Millisecond
+	maxReleased  = 64
 )
 
 // Config has the limits of a queue.
@@ -76,9 +77,10 @@ func newBatcher(most int, a asker) *batcher {
 		Of: func(o *messages.Operation) batch.Size {
 			return batch.Size{Count: 1, Bytes: o.Size()}
 		},
-		Patience: patience,
-		MaxLate:  maxLate,
-		Until:    func(o *messages.Operation) time.Time { return time.UnixMilli(o.Deadline) },
+		SlowAfter:    slowAfter,
+		ReleaseAfter: releaseAfter,
+		MaxReleased:  maxReleased,
+		Until:        func(o *messages.Operation) time.Time { return time.UnixMilli(o.Deadline) },
 	}, a.ask)
 }
 

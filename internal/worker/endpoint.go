@@ -14,9 +14,9 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// After a quarter of this a batch is slow, and what waits for a larger share no longer waits. Most
-// take some milliseconds.
-const patience = 40 * time.Millisecond
+// slowAfter is when a batch is slow, and what waits for its lane no longer does. Most take some
+// milliseconds.
+const slowAfter = 10 * time.Millisecond
 
 // endpoint is one subject of the worker: its subscription, its batcher and its figures.
 // The figures count operations, not messages.
@@ -65,7 +65,7 @@ func (w *Worker) newEndpoint(ctx context.Context, name, subject string, lanes in
 		Queue: batch.Size{Count: w.config.QueueSize, Bytes: w.config.QueueBytes},
 		Of:    (*task).size,
 
-		Patience: patience,
+		SlowAfter: slowAfter,
 	}, run)
 	return e
 }

@@ -20,8 +20,9 @@ func TestExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ran []int
 		began := time.Now()
-		o := options(1, roomy, roomy)
-		o.Patience, o.Until = 400*time.Millisecond, func(j job) time.Time {
+		o := options(1, large, large)
+		o.SlowAfter, o.ReleaseAfter = 100*time.Millisecond, 400*time.Millisecond
+		o.Until = func(j job) time.Time {
 			return began.Add(time.Duration(j.bytes) * time.Second)
 		}
 		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
@@ -64,8 +65,8 @@ func TestExpires(t *testing.T) {
 func TestOwnResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		draw := rand.New(rand.NewPCG(1, 2))
-		o := options(2, batch.Size{Count: 8, Bytes: 1 << 20}, roomy)
-		o.Patience, o.MaxLate = 40*time.Millisecond, 3
+		o := options(2, batch.Size{Count: 8, Bytes: 1 << 20}, large)
+		o.SlowAfter, o.ReleaseAfter, o.MaxReleased = 10*time.Millisecond, 40*time.Millisecond, 3
 		start := time.Now()
 		o.Until = func(j job) time.Time {
 			return start.Add(time.Duration(j.bytes) * time.Millisecond)
@@ -111,14 +112,14 @@ func TestOwnResults(t *testing.T) {
 	})
 }
 
-// TestPatience: a batch that is stuck gives its lane away after the patience, up to
-// MaxLate batches; Close waits for all of them.
-func TestPatience(t *testing.T) {
+// TestReleasesLane: a batch that takes too long gives its lane away, up to MaxReleased batches;
+// Close waits for all of them.
+func TestReleasesLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		started := make(chan time.Duration, 5)
-		o := options(1, batch.Size{Count: 1, Bytes: 1}, roomy)
-		o.Patience, o.MaxLate = time.Second, 2
+		o := options(1, batch.Size{Count: 1, Bytes: 1}, large)
+		o.SlowAfter, o.ReleaseAfter, o.MaxReleased = 250*time.Millisecond, time.Second, 2
 		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
 			started <- time.Since(start)
 			time.Sleep(10*time.Second + 100*time.Millisecond)
@@ -134,8 +135,7 @@ func TestPatience(t *testing.T) {
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// Two become late and give way; the third keeps the lane until one of these has ended,
-		// since no more may be late.
+		// Two are released; the third keeps the lane until one of these has ended.
 		for _, want := range []float64{0, 1, 2, 10.25, 11.25} {
 			if at := <-started; at.Seconds() != want {
 				t.Errorf("a batch left after %v, want %v s", at, want)
