@@ -38,7 +38,7 @@ const aGet = `{"method":"GET","path":"/user/42/settings"}`
 // TestBatchMalformed: what is no batch is refused as a whole, and nothing of it is done.
 func TestBatchMalformed(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	const first = `{"method":"PUT","path":"/user/42/settings","body":{"a":1}}`
 	one := func(members string) string { return `{"operations":[` + first + `,{"method":"GET",` + members + `}]}` }
@@ -131,7 +131,7 @@ func manyHeaders(n int) string {
 // TestBatchSize: a batch may have a hundred of the largest documents, and not much more.
 func TestBatchSize(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	largest := `{"x":"` + strings.Repeat("x", 64<<10-8) + `"}`
 	var operations []string
@@ -173,7 +173,7 @@ func TestBatchSize(t *testing.T) {
 // TestBatchResults: what one operation is refused for is no other's business.
 func TestBatchResults(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	large := `{"x":"` + strings.Repeat("x", 64<<10) + `"}`
 	operations := []struct {

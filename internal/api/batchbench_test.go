@@ -12,7 +12,7 @@ import (
 // BenchmarkHundred is a hundred writes, each of another user, by the ways to send them: what a
 // batch saves its client.
 func BenchmarkHundred(b *testing.B) {
-	s := newSystem(b, patient)
+	s := newSystem(b, apiConfig)
 	s.startWorker()
 	s.startWorker()
 	document := `{"theme":"dark","text":"` + strings.Repeat("x", 400) + `"}`

@@ -6,49 +6,54 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// TestBatchRoom: what batches take of memory is bounded, also what clients only announce, and given
-// back in every case.
-func TestBatchRoom(t *testing.T) {
+// TestMultiRequestBudget: the memory that multi-requests take is bounded, also that of bodies which
+// clients only announce, and given back in every case.
+func TestMultiRequestBudget(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
-	s.startWorker()
+	s := newSystem(t, apiConfig)
+	s.startSource()
+	const (
+		announced = 1 << 20
+		budget    = 4 * announced
+	)
+	_, s.base, _ = s.startWith(apiConfig, timing, budget)
 	const one = `{"method":"GET","path":"/user/42/settings"}`
-	batch := func(n int) answer {
+	multi := func(n int) answer {
 		return s.do(http.MethodPost, "/batch", `{"operations":[`+strings.Repeat(one+",", n-1)+one+`]}`, isJSON)
 	}
-	const announced = 6_800_000
 	var idle []net.Conn
 	announce := func() {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
+		conn := s.dialRaw(t)
 		body := strings.Repeat(" ", 8<<10) // as much as is read before the handler is called
-		_, err = fmt.Fprintf(conn, "POST /batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", announced, body)
+		_, err := fmt.Fprintf(conn, "POST /batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", announced, body)
 		if err != nil {
 			t.Fatal(err)
 		}
 		idle = append(idle, conn)
 	}
-	eventually(t, "there is no room", func() bool {
-		announce()
-		return batch(100).status == http.StatusServiceUnavailable
+	eventually(t, "the budget is taken", func() bool {
+		announce()                                               // more than fit, since one that meets a multi-request is refused
+		return multi(20).status == http.StatusServiceUnavailable // 20 times the largest document
 	})
-	if len(idle) < 30 {
+	if len(idle) < 3 {
 		t.Errorf("%d clients took all of it", len(idle))
 	}
-	if a := batch(1); a.status != http.StatusOK { // in what is left
+	failed(t, multi(20), http.StatusServiceUnavailable, string(messages.KindOverloaded))
+	if a := multi(1); a.status != http.StatusOK { // in what is left
 		t.Errorf("a small one: %d %s", a.status, a.body)
 	}
 	for _, conn := range idle {
 		_ = conn.Close()
 	}
-	eventually(t, "there is room again", func() bool { return batch(100).status == http.StatusOK })
-	for range 100 { // which would fill it, if they gave nothing back
-		if a := batch(50); a.status != http.StatusOK {
+	eventually(t, "the budget is free again", func() bool {
+		return multi(20).status == http.StatusOK
+	})
+	for range 8 { // which would take all of it, if they gave nothing back
+		if a := multi(20); a.status != http.StatusOK {
 			t.Fatalf("%d %.300s", a.status, a.body)
 		}
 	}

@@ -95,7 +95,7 @@ func (a seen) plain(users string) seen {
 // own gets.
 func TestBatchSame(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // dialRaw connects without a client's ways.
@@ -20,7 +22,7 @@ func (s *system) dialRaw(t *testing.T) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(ample)); err != nil {
 		t.Fatal(err)
 	}
 	return conn.(*net.TCPConn) //nolint:errcheck // a panic tells as much
@@ -57,10 +59,12 @@ func chunked(body string, size int) string {
 // middle hears why.
 func TestBodies(t *testing.T) {
 	t.Parallel()
-	config := apiConfig
-	config.ReadTimeout = time.Second
-	s := newSystem(t, config)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
+	config := apiConfig
+	config.ReadTimeout = 200 * time.Millisecond
+	impatient := &system{t: t, log: s.log, nats: s.nats}
+	impatient.base, _ = impatient.startAPI(config)
 	document := func(n int) string { return `{"x":"` + strings.Repeat("x", n-8) + `"}` }
 	withLength := func(n int, body string) string {
 		return fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", rawPut, n, body)
@@ -108,7 +112,11 @@ func TestBodies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conn := s.dialRaw(t)
+			to := s
+			if c.status == http.StatusRequestTimeout {
+				to = impatient
+			}
+			conn := to.dialRaw(t)
 			// a server that refuses it may not read to the end
 			_, _ = io.WriteString(conn, c.request)
 			answers := bufio.NewReader(conn)
@@ -152,7 +160,7 @@ func TestBodies(t *testing.T) {
 // own body.
 func TestPipelined(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	conn := s.dialRaw(t)
 	var requests strings.Builder
@@ -177,19 +185,27 @@ func TestPipelined(t *testing.T) {
 	s.has("42", count, document(count-1))
 }
 
-// TestSlowBody: the time that a body takes to come is not taken from that for the request.
+// TestSlowBody: a request's time begins when its body has come.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
-	config := apiConfig
-	config.RequestTimeout = 500 * time.Millisecond
-	s := newSystem(t, config)
-	s.startWorker()
+	s := newSystem(t, apiConfig)
+	deadline := make(chan int64, 1)
+	s.startFake(messages.WriteSubject, func(r messages.Request) *messages.Reply {
+		deadline <- r.Operations[0].Deadline
+		return &messages.Reply{Results: []messages.Result{{Version: 1}}}
+	})
 	conn := s.dialRaw(t)
 	document := `{"x":"` + strings.Repeat("x", 20_000) + `"}`
 	fmt.Fprintf(conn, "%sContent-Length: %d\r\n\r\n%s", rawPut, len(document), document[:10_000])
-	time.Sleep(config.RequestTimeout + 100*time.Millisecond) // the body's own time, not luck
+	eventually(t, "the API has begun to read", func() bool { return s.api.Begun() > 0 })
+	half := time.Now()
+	eventually(t, "time passes", func() bool { return time.Since(half) > 2*time.Millisecond })
+	rest := time.Now()
 	_, _ = io.WriteString(conn, document[10_000:])
 	if a, err := readAnswer(bufio.NewReader(conn)); err != nil || a.status != http.StatusOK {
 		t.Errorf("%+v, %v", a, err)
+	}
+	if got, least := <-deadline, rest.Add(apiConfig.RequestTimeout).UnixMilli(); got < least {
+		t.Errorf("the deadline is %d, want at least %d", got, least)
 	}
 }

@@ -99,7 +99,7 @@ func (st *stream) read(lines *bufio.Reader) {
 // next is the next event that is no comment.
 func (st *stream) next() (event, bool) {
 	st.t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(ample)
 	for {
 		select {
 		case e, ok := <-st.events:
@@ -147,7 +147,7 @@ type source struct {
 func (s *system) startSource() *source {
 	s.t.Helper()
 	src := &source{
-		s: s, nc: s.dial(), users: make(map[string]messages.Result),
+		s: s, nc: s.workers, users: make(map[string]messages.Result),
 		reads: make(map[messages.Action]int),
 	}
 	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
@@ -212,7 +212,7 @@ func at(version int, rest string) string {
 
 // often is an API that looks after its watchers often.
 func often() api.Config {
-	c := patient
+	c := apiConfig
 	c.EventsHeartbeat = 200 * time.Millisecond
 	return c
 }
@@ -220,7 +220,7 @@ func often() api.Config {
 // TestEvents: the current version at once, then each that is told of, in order and each once.
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	src := s.startSource()
 	one := s.watch(t, "/user/42/events", "X-Request-ID: r1")
 	for name, want := range map[string]string{
@@ -276,7 +276,7 @@ func TestEvents(t *testing.T) {
 // heard already.
 func TestEventsRequests(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	src := s.startSource()
 	src.set("42", 7, `{}`)
 	s.story(t, "no streams",
@@ -303,7 +303,7 @@ func TestEventsRequests(t *testing.T) {
 // TestEventsCORS: pages that may use the API may watch, too.
 func TestEventsCORS(t *testing.T) {
 	t.Parallel()
-	config := patient
+	config := apiConfig
 	config.CORSOrigins = []string{appOrigin}
 	s := newSystem(t, config)
 	s.startSource()
@@ -378,7 +378,7 @@ func TestEventsAfterTrouble(t *testing.T) {
 // TestEventsRepeat: what could not be read is read again long before the next heartbeat.
 func TestEventsRepeat(t *testing.T) {
 	t.Parallel()
-	config := patient
+	config := apiConfig
 	config.EventsHeartbeat = 2 * time.Minute
 	s := newSystem(t, config)
 	src := s.startSource()
@@ -431,9 +431,9 @@ func TestEventsHeartbeat(t *testing.T) {
 // TestEventsStop: when the API stops its streams end, and nothing of them is left.
 func TestEventsStop(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startSource()
-	base, stop := s.startAPI(patient)
+	base, stop := s.startAPI(apiConfig)
 	s.base = base
 	st := s.watch(t, "/user/42/events")
 	st.hears(`{"version":0}`)
@@ -444,7 +444,7 @@ func TestEventsStop(t *testing.T) {
 // TestEventsSlow: who doesn't read is not waited for, and gets the latest once it does.
 func TestEventsSlow(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	src := s.startSource()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp",
 		strings.TrimPrefix(s.base, "http://"))
@@ -465,7 +465,7 @@ func TestEventsSlow(t *testing.T) {
 		src.tell("42", src.set("42", int64(v), document(v)))
 		fast.hears(at(v, ""))
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(ample))
 	scanner := bufio.NewScanner(conn)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
@@ -479,7 +479,7 @@ func TestEventsSlow(t *testing.T) {
 // TestEventsOfWorkers: every kind of write is heard of, from any worker.
 func TestEventsOfWorkers(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	s.startWorker()
 	numbers, whole := s.watch(t, "/user/a%2Fb/events"),

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -56,7 +55,7 @@ func (e *export) write(out *lines) error {
 		})
 		if more = err != nil; more && e.server.mayPersist(err, got) {
 			err = nil
-			wait(context.Background(), persistencePause)
+			time.Sleep(e.server.timing.persistencePause)
 		}
 	}
 	if err != nil {
@@ -68,7 +67,7 @@ func (e *export) write(out *lines) error {
 // mayPersist tells whether to try once more after an error, when the last success was then.
 func (s *Server) mayPersist(err error, then time.Time) bool {
 	var p problem
-	return errors.As(err, &p) && p.kind.Temporary() && time.Since(then) < s.persists &&
+	return errors.As(err, &p) && p.kind.Temporary() && time.Since(then) < s.timing.persistence &&
 		!s.stopping.Load()
 }
 

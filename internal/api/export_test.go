@@ -2,22 +2,37 @@ package api
 
 import (
 	"errors"
+	"log/slog"
 	"maps"
 	"net"
 	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/semaphore"
 )
 
 // App is what serves the requests, with its routes.
 func (s *Server) App() *fiber.App { return s.app }
 
-// Persist sets how long streams try to get on.
-func (s *Server) Persist(d time.Duration) { s.persists = d }
+// Timing is timing.
+type Timing struct{ Farewell, Write, Persistence, PersistencePause time.Duration }
+
+// ListenWith is Listen with other times, and so many bytes for multi-requests.
+func ListenWith(nc *nats.Conn, c Config, t Timing, multiBytes int64, log *slog.Logger) (*Server, error) {
+	s, err := listen(nc, c, timing{t.Farewell, t.Write, t.Persistence, t.PersistencePause}, log)
+	if err == nil && multiBytes > 0 {
+		s.batches = semaphore.NewWeighted(multiBytes)
+	}
+	return s, err
+}
+
+// Begun is how many connections have a request that is not answered yet.
+func (s *Server) Begun() int { return s.listener.begun() }
 
 // GiveUpAfter is giveUpAfter, of a connection as the API accepts it.
-func GiveUpAfter(conn net.Conn, d time.Duration) { giveUpAfter(&lingeringConn{Conn: conn}, d) }
+func GiveUpAfter(conn net.Conn, d time.Duration) { giveUpAfter(&connection{Conn: conn}, d) }
 
 // ProblemRow is a row of statuses.
 type ProblemRow struct {

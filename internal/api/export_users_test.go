@@ -78,7 +78,7 @@ func (s *system) cutOff(method, path, body string, header ...string) answer {
 // TestExport: all users who have a document, each document exact.
 func TestExport(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	if a := s.do("GET", "/users/export", ""); a.status != http.StatusOK ||
 		a.body != "{\"end\":true,\"users\":0}\n" ||
@@ -127,7 +127,7 @@ func TestExport(t *testing.T) {
 // TestExportParts: more users than a part has, and more bytes.
 func TestExportParts(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	const users = 1203
 	var asked atomic.Int32
 	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
@@ -166,7 +166,7 @@ func partOf(list *messages.Listing, users int) messages.Result {
 // the export visibly.
 func TestExportTrouble(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	var asked atomic.Int32
 	var bad atomic.Value
 	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
@@ -195,7 +195,7 @@ func TestExportTrouble(t *testing.T) {
 // TestExportStop: an API that stops doesn't wait for exports.
 func TestExportStop(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	asked := make(chan struct{}, 1000)
 	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
 		asked <- struct{}{}
@@ -205,7 +205,7 @@ func TestExportStop(t *testing.T) {
 		part.Users = part.Users[:1]
 		return &messages.Reply{Results: []messages.Result{part}}
 	})
-	base, stop := s.startAPI(patient)
+	base, stop := s.startAPI(apiConfig)
 	s.base = base
 	go func() {
 		<-asked

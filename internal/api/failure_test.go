@@ -3,7 +3,6 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -161,7 +160,7 @@ func TestBigDocuments(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSystem(t, patient, func(o *server.Options) { o.MaxPayload = most })
+			s := newSystem(t, apiConfig, func(o *server.Options) { o.MaxPayload = most })
 			s.startWorker()
 			const users = 48
 			document := func(n int) string {
@@ -250,43 +249,4 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("the request under way: %+v", a)
 	}
 	<-stopped
-}
-
-// TestStopUnderLoad: clients that keep their connections busy each get an answer that ends
-// the connection, and none is cut off.
-func TestStopUnderLoad(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t, apiConfig)
-	s.startWorker()
-	base, stop := s.startAPI(apiConfig)
-	var clients, started sync.WaitGroup
-	for n := range 32 {
-		started.Add(1)
-		clients.Go(func() {
-			done := sync.OnceFunc(started.Done)
-			defer done()
-			for i := 0; ; i++ {
-				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("%s/user/u%d/settings", base, n), strings.NewReader(`{}`))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				r.Header.Set("Content-Type", "application/json")
-				response, err := s.client.Do(r)
-				if err != nil || response.StatusCode != http.StatusOK {
-					t.Errorf("request %d: %v, %v", i, response, err)
-					return
-				}
-				_, _ = io.Copy(io.Discard, response.Body)
-				_ = response.Body.Close()
-				done()
-				if response.Close { // whoever stands before several APIs now goes to another one
-					return
-				}
-			}
-		})
-	}
-	started.Wait()
-	stop()
-	clients.Wait()
 }

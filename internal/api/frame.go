@@ -19,10 +19,6 @@ const requestIDKey = "request_id"
 // answers have, reads the body, and logs.
 func (s *Server) frame(c *fiber.Ctx) error {
 	s.head(c)
-	if s.stopping.Load() {
-		c.Context().SetConnectionClose()
-	}
-
 	var err error
 	if !readsItsBody(c) {
 		err = s.readBody(c)

@@ -2,9 +2,9 @@ package api_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -27,6 +27,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Most tests wait for the network, so that more of them than there are processors may run.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	pgtest.Main(m,
 		// fasthttp keeps one clock for the whole process, and its pool sees only every ten
 		// seconds that its server was shut down.
@@ -39,25 +44,30 @@ func TestMain(m *testing.M) {
 type system struct {
 	t        testing.TB
 	nats     *server.Server
-	base     string // the API's URL
+	api      *api.Server
+	base     string // its URL
 	client   *http.Client
-	database string // made when the first worker needs it
+	workers  *nats.Conn // of those that the test plays
+	database string     // made when the first worker needs it
 	log      *testlog.Buffer
 }
 
+// apiConfig is an API that waits long enough for everything, however busy the machine is: only a
+// failure takes so long. A test of a timeout sets that one.
 var apiConfig = api.Config{
-	HTTPAddr: "127.0.0.1:0", RequestTimeout: 5 * time.Second, WorkerGrace: 3 * time.Second,
-	MaxDocument: 64 << 10, MaxConnections: 1000, IdleTimeout: time.Minute,
-	ReadTimeout: 10 * time.Second,
+	HTTPAddr: "127.0.0.1:0", RequestTimeout: ample, WorkerGrace: ample, ReadTimeout: ample,
+	IdleTimeout: ample, MaxDocument: 64 << 10, MaxConnections: 1000,
 	MaxWatchers: 1000, EventsHeartbeat: 15 * time.Second,
 }
 
-// patient is an API that tells what was decided also on a machine that is very busy.
-var patient = func() api.Config {
-	c := apiConfig
-	c.RequestTimeout = 30 * time.Second
-	return c
-}()
+// ample is far more time than anything takes.
+const ample = 3 * time.Minute
+
+// timing is what an API of the tests has in the place of times that are made for people.
+var timing = api.Timing{
+	Farewell: 10 * time.Millisecond, Write: ample, Persistence: ample,
+	PersistencePause: 5 * time.Millisecond,
+}
 
 var workerConfig = worker.Config{
 	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20,
@@ -78,15 +88,12 @@ func newSystem(t testing.TB, config api.Config, change ...func(*server.Options))
 	s.nats = natstest.RunServer(&options)
 	t.Cleanup(s.nats.WaitForShutdown)
 	t.Cleanup(s.nats.Shutdown)
+	s.workers = s.dial() // first, so that it is closed last: the API is answered while it stops
 	s.base, _ = s.startAPI(config)
 	transport := &http.Transport{MaxIdleConnsPerHost: 256}
-	s.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	s.client = &http.Client{Transport: transport, Timeout: ample}
 	t.Cleanup(transport.CloseIdleConnections)
 	return s
-}
-
-func (s *system) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // dial connects as the programs do: for ever, and sending nothing late.
@@ -104,11 +111,21 @@ func (s *system) dial() *nats.Conn {
 // startAPI runs an API until the test ends or stop is called.
 func (s *system) startAPI(config api.Config) (base string, stop func()) {
 	s.t.Helper()
-	a, err := api.Listen(s.dial(), config, s.logger())
+	a, base, stop := s.startWith(config, timing, 0)
+	s.api = a
+	return base, stop
+}
+
+// startWith does the same with these times, and so many bytes for multi-requests; 0: the default.
+func (s *system) startWith(config api.Config, timing api.Timing, multiBytes int64) (
+	a *api.Server, base string, stop func(),
+) {
+	s.t.Helper()
+	a, err := api.ListenWith(s.dial(), config, timing, multiBytes, s.log.Logger())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return "http://" + a.Addr(), s.run(a.Run)
+	return a, "http://" + a.Addr(), s.run(a.Run)
 }
 
 // startWorker runs a worker on the system's database until the test ends or stop is called.
@@ -125,7 +142,7 @@ func (s *system) startWorker() (stop func()) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(db.Close)
-	w, err := worker.New(s.dial(), s.dial(), db, workerConfig, "0.0.0", s.logger())
+	w, err := worker.New(s.dial(), s.dial(), db, workerConfig, "0.0.0", s.log.Logger())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -140,8 +157,7 @@ func (s *system) startFake(
 	subject string, answer func(messages.Request) *messages.Reply,
 ) *nats.Subscription {
 	s.t.Helper()
-	nc := s.dial()
-	sub, err := nc.QueueSubscribe(subject, messages.QueueGroup, func(m *nats.Msg) {
+	sub, err := s.workers.QueueSubscribe(subject, messages.QueueGroup, func(m *nats.Msg) {
 		request, err := messages.DecodeRequest(m.Data)
 		if err != nil {
 			s.t.Errorf("the API sent %x: %v", m.Data, err)
@@ -158,7 +174,7 @@ func (s *system) startFake(
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := nc.Flush(); err != nil {
+	if err := s.workers.Flush(); err != nil {
 		s.t.Fatal(err)
 	}
 	return sub
@@ -240,10 +256,10 @@ func (s *system) has(user string, version int, document string) {
 	}
 }
 
-// eventually waits for a condition, and fails the test if it takes absurdly long.
+// eventually waits for a condition, and fails the test if it takes far too long.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(ample); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("in vain waited until", what)
 		}

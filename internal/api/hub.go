@@ -173,7 +173,7 @@ func (h *hub) start(w *watcher, greeting []byte, told messages.Changed) {
 		_ = w.conn.Close()
 		return
 	}
-	giveUpAfter(w.conn, max(2*h.heartbeat, writeTimeout))
+	giveUpAfter(w.conn, max(2*h.heartbeat, defaultTiming.write))
 	w.started, w.greeting, w.sent = true, greeting, told.Version
 	w.user.note(told)
 	h.spread(w.user)

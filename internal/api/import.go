@@ -176,6 +176,6 @@ func (i *importing) outcome(out *lines, l *importLine, version int64) (err error
 func (s *Server) writeAll(operations []*messages.Operation) []messages.Result {
 	began := time.Now()
 	return s.queue.WriteAll(operations, s.config.RequestTimeout, func() bool {
-		return !s.stopping.Load() && time.Since(began) <= s.persists
+		return !s.stopping.Load() && time.Since(began) <= s.timing.persistence
 	})
 }

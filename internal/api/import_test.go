@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outset-settings/outset/internal/api"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -39,7 +38,7 @@ func outcomes(t *testing.T, body string) []string {
 // TestImport: each line has its own outcome, and what is written is written exactly.
 func TestImport(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	large := strings.Repeat("x", 64<<10-8)
 	input := lines(
@@ -98,7 +97,7 @@ func TestImport(t *testing.T) {
 // TestImportEnds: where an export ends in the input, with and without a word, and what follows it.
 func TestImportEnds(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	const one = `{"user":"42","settings":{}}` + "\n"
 	for name, c := range map[string]struct{ input, want string }{
@@ -133,7 +132,7 @@ func TestImportEnds(t *testing.T) {
 // TestImportOfExport: what one gives the other takes, and nothing is lost on the way.
 func TestImportOfExport(t *testing.T) {
 	t.Parallel()
-	from, to := newSystem(t, patient), newSystem(t, patient)
+	from, to := newSystem(t, apiConfig), newSystem(t, apiConfig)
 	from.startWorker()
 	to.startWorker()
 	var input strings.Builder
@@ -163,7 +162,7 @@ func TestImportOfExport(t *testing.T) {
 // TestImportOrder: lines of one user are applied in their order, however close they are.
 func TestImportOrder(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	var input strings.Builder
 	last, versions := make(map[string]string), make(map[string]int)
@@ -182,7 +181,7 @@ func TestImportOrder(t *testing.T) {
 // TestImportDialogue: who waits for outcomes before sending more gets them.
 func TestImportDialogue(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	out, in := io.Pipe()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/users/import", out)
@@ -211,10 +210,12 @@ func TestImportDialogue(t *testing.T) {
 // TestImportBroken: a request that doesn't come to its end is told from one that does.
 func TestImportBroken(t *testing.T) {
 	t.Parallel()
-	config := patient
-	config.ReadTimeout = time.Second
-	s := newSystem(t, config)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
+	config := apiConfig
+	config.ReadTimeout = 200 * time.Millisecond
+	impatient := &system{t: t, log: s.log, nats: s.nats}
+	impatient.base, _ = impatient.startAPI(config)
 	const head = "POST /users/import HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
 	const one = `{"user":"42","settings":{}}` + "\n"
 	for name, c := range map[string]struct {
@@ -236,14 +237,18 @@ func TestImportBroken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conn := s.dialRaw(t)
+			to := s
+			if c.want == "request-timeout" {
+				to = impatient
+			}
+			conn := to.dialRaw(t)
 			go func() {
 				_, _ = io.WriteString(conn, c.request)
 				if c.then == "end" {
 					_ = conn.CloseWrite()
 					return
 				}
-				for err := error(nil); err == nil && c.then != ""; time.Sleep(100 * time.Millisecond) { // in drops
+				for err := error(nil); err == nil && c.then != ""; time.Sleep(10 * time.Millisecond) { // in drops
 					_, err = io.WriteString(conn, c.then)
 				}
 			}()
@@ -265,7 +270,7 @@ func TestImportBroken(t *testing.T) {
 // TestImportTrouble: what workers can't do for a moment is asked of them again, with the same ids.
 func TestImportTrouble(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	var (
 		mu   sync.Mutex
 		seen = make(map[string]int) // by id
@@ -294,22 +299,18 @@ func TestImportTrouble(t *testing.T) {
 }
 
 // startImpatient runs an API whose streams give up soon.
-func (s *system) startImpatient(config api.Config) (stop func()) {
-	a, err := api.Listen(s.dial(), config, s.logger())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	a.Persist(time.Second)
-	s.base = "http://" + a.Addr()
-	return s.run(a.Run)
+func (s *system) startImpatient() {
+	short := timing
+	short.Persistence = 200 * time.Millisecond
+	_, s.base, _ = s.startWith(apiConfig, short, 0)
 }
 
 // TestImportStuck: what can't be written for long is the failure of its lines. Only where that is
 // all, the import ends.
 func TestImportStuck(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
-	s.startImpatient(patient)
+	s := newSystem(t, apiConfig)
+	s.startImpatient()
 	s.startStuck()
 	a := s.do("POST", "/users/import", lines(`{"user":"a","settings":{}}`, `{"user":"stuck","settings":{}}`, `{"user":"b","settings":{}}`), isLines)
 	if got := outcomes(t, a.body); strings.Join(got, "\n") != "1 a: 200 version 1\n2 stuck: 503 unavailable\n3 b: 200 version 1\nend: 3 = 2 + 1" {
@@ -345,9 +346,9 @@ func (s *system) startStuck() (asked chan struct{}) {
 // TestImportStuckStop: whoever is waiting for a write when the API stops hears that it does.
 func TestImportStuckStop(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	asked := s.startStuck()
-	base, stop := s.startAPI(patient)
+	base, stop := s.startAPI(apiConfig)
 	s.base = base
 	go func() {
 		<-asked
@@ -364,7 +365,7 @@ func TestImportStuckStop(t *testing.T) {
 // was changed.
 func TestImportDoubt(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	var asked atomic.Int32
 	s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
 		result := messages.Result{Version: 7, Replayed: true}
@@ -386,8 +387,8 @@ func TestImportDoubt(t *testing.T) {
 // outlives the API.
 func TestImportLimits(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
-	base, stop := s.startAPI(patient)
+	s := newSystem(t, apiConfig)
+	base, stop := s.startAPI(apiConfig)
 	s.base = base
 	const head = "POST /users/import HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 	var open []*bufio.Reader
@@ -410,7 +411,7 @@ func TestImportLimits(t *testing.T) {
 		}
 	}
 
-	config := patient
+	config := apiConfig
 	config.RequirePrecondition = true
 	s.base, _ = s.startAPI(config)
 	s.story(t, "preconditions are required", exchange{"POST /users/import", isLines, "{}", 428, "", problem("precondition-required")})

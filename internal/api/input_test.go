@@ -32,7 +32,7 @@ func manyKeys(n int) string {
 // comes in.
 func TestStrictInput(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	for _, c := range []struct {
 		name, body string
@@ -125,7 +125,7 @@ func TestStrictInput(t *testing.T) {
 // TestStrictHeaders: ids, paths, types and what tries to be somebody else.
 func TestStrictHeaders(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	for _, id := range []string{
 		"a%00b", "a%0Ab", "a%7Fb", "%C2%85", "%E2%80%A8", "%FF",

@@ -86,14 +86,27 @@ const (
 	minDocument  = 1 << 10 // that MAX_DOCUMENT_BYTES may be
 	maxHeaders   = 8 << 10 // bytes of the request line and the headers
 	minHeartbeat = 100 * time.Millisecond
-	writeTimeout = 10 * time.Second
-	// For so long an API that is stopping serves on, so that those who ask /readyz see it, and
-	// clients that keep connections get an answer that ends them. Closing at once cut requests on
-	// their way in on 14 of 64 busy connections.
-	farewell = 500 * time.Millisecond
-	// How much longer than a request may take connections may take to end.
+	// After the farewell a request that has begun may take so much longer than REQUEST_TIMEOUT to
+	// arrive and to be answered.
 	stopTimeout = 5 * time.Second
 )
+
+// timing has the times that are not worth a setting. Tests have shorter ones.
+type timing struct {
+	// An API that stops serves on for so long: whoever asks /readyz sees that it stops, and clients
+	// that keep their connections get an answer that ends them. Without it the connections of 14 of
+	// 64 busy clients ended when their next request was on its way.
+	farewell time.Duration
+	// How long a client may take for an answer. Those of streams have a time of their own.
+	write time.Duration
+	// How long a stream retries what fails for the moment, and the pause in between.
+	persistence, persistencePause time.Duration
+}
+
+var defaultTiming = timing{
+	farewell: 500 * time.Millisecond, write: 10 * time.Second,
+	persistence: 30 * time.Second, persistencePause: 200 * time.Millisecond,
+}
 
 // otherMethod stands for every method that nobody has heard of. fiber would answer them by itself,
 // and not with a problem.
@@ -109,13 +122,13 @@ type Server struct {
 	queue    *queue.Queue
 	hub      *hub
 	streams  streams
-	persists time.Duration // how long streams try to get on: persistence but in tests
 	exports  slots
 	imports  slots
 	trials   slots
 	batches  *semaphore.Weighted // in bytes
-	listener net.Listener
+	listener *listener
 	stopping atomic.Bool
+	timing   timing
 	// An outage fails thousands of requests a second, and each would say the same.
 	sometimes rate.Sometimes
 }
@@ -123,6 +136,10 @@ type Server struct {
 // Listen returns a server that holds the configured address but doesn't answer yet:
 // an address that is taken is an error at once. Run answers.
 func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
+	return listen(nc, config, defaultTiming, log)
+}
+
+func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -139,9 +156,10 @@ func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 			"set AUTH=none if that is what you want", config.HTTPAddr)
 	}
 	s := &Server{
-		config: config, nc: nc, log: log, listener: lingeringListener{l}, persists: persistence,
-		queue:   queue.New(nc, queue.Config{WorkerGrace: config.WorkerGrace}, log),
-		exports: make(slots, maxExports), imports: make(slots, maxImports),
+		config: config, nc: nc, log: log, timing: timing,
+		queue:    queue.New(nc, queue.Config{WorkerGrace: config.WorkerGrace}, log),
+		listener: newListener(l, config.ReadTimeout),
+		exports:  make(slots, maxExports), imports: make(slots, maxImports),
 		trials:    make(slots, maxTrials),
 		batches:   semaphore.NewWeighted(batchRoom),
 		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
@@ -165,16 +183,15 @@ func (s *Server) routes() *fiber.App {
 		BodyLimit:      s.config.MaxDocument,
 		Concurrency:    s.config.MaxConnections,
 		ReadTimeout:    s.config.ReadTimeout,
-		WriteTimeout:   writeTimeout,
+		WriteTimeout:   s.timing.write,
 		IdleTimeout:    s.config.IdleTimeout,
 		ReadBufferSize: maxHeaders,
 		ErrorHandler:   s.fail,
 		JSONEncoder:    encode,
 		RequestMethods: append(slices.Clone(fiber.DefaultMethods), otherMethod),
 	})
-	// tell clients whose connections are kept that this was the last answer
-	app.Server().CloseOnShutdown = true
 	app.Server().KeepHijackedConns = true // the hub closes them
+	app.Server().ConnState = trackState
 	s.streamBodies(app.Server())
 
 	s.handle = app.Handler()
@@ -183,6 +200,9 @@ func (s *Server) routes() *fiber.App {
 			c.Request.Header.SetMethod(otherMethod)
 		}
 		s.handle(c)
+		if s.stopping.Load() {
+			c.SetConnectionClose()
+		}
 	}
 
 	app.Use(s.frame)
@@ -217,7 +237,14 @@ func (s *Server) routes() *fiber.App {
 	return app
 }
 
-// Run answers requests until ctx ends, then finishes those that have come, and returns.
+// Run answers requests until ctx ends, and stops as follows. For a moment it serves on, and every
+// answer ends its connection. Then it takes no more connections and ends those that wait for a
+// request. A request of which it has read a byte is answered, whatever the load, if it arrives and
+// its answer is taken within REQUEST_TIMEOUT and stopTimeout.
+//
+// So all that a client can lose is a request that crosses with the end of its connection. It sees
+// the connection end without an answer, or can't connect; the request was not carried out, and can
+// be sent again elsewhere.
 func (s *Server) Run(ctx context.Context) error {
 	watch, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
@@ -241,27 +268,27 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 
-	s.stopping.Store(true) // from now on every answer ends its connection
-	time.Sleep(farewell)
+	s.stopping.Store(true)
+	time.Sleep(s.timing.farewell)
 	s.hub.close() // or their clients would come back only when all else is done
 	s.streams.stop()
-	err := s.shutdown(context.WithoutCancel(ctx))
-	err = errors.Join(err, <-served, s.closeQueue(context.WithoutCancel(ctx)))
+	err := errors.Join(s.stopServing(served), s.closeQueue(context.WithoutCancel(ctx)))
 	s.log.Info("api stopped")
 	return err
 }
 
-// shutdown waits for the requests under way. A client that is slow to take its answer is not waited
-// for, and no failure.
-func (s *Server) shutdown(ctx context.Context) error {
-	// Every request ends soon after its own timeout, so this is beyond all.
-	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout+stopTimeout)
-	defer cancel()
-	err := s.app.ShutdownWithContext(ctx)
-	_ = s.listener.Close() // Shutdown knows it only once it is served
-	if errors.Is(err, context.DeadlineExceeded) {
+// stopServing waits for the requests under way. That a client is slow to take its answer is no
+// failure, and it is not waited for.
+func (s *Server) stopServing(served <-chan error) error {
+	err := errors.Join(s.listener.Close(), <-served)
+	select {
+	case <-s.listener.retire():
+	case <-time.After(s.config.RequestTimeout + stopTimeout):
 		s.log.Warn("clients that had not taken their answers were not waited for")
-		return nil
+		s.listener.abort()
+	}
+	if stopErr := s.app.ShutdownWithTimeout(stopTimeout); !errors.Is(stopErr, context.DeadlineExceeded) {
+		err = errors.Join(err, stopErr)
 	}
 	return err
 }

@@ -20,7 +20,7 @@ const (
 // is one for all users, so the stories build upon each other.
 func TestSchemaSpecification(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	s.startWorker()
 	s.schemaItself(t)

@@ -3,12 +3,13 @@ package api_test
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSpecification is what the API does, row by row, against the running system.
 func TestSpecification(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	s.startWorker()
 	s.documents(t)
@@ -340,6 +341,9 @@ func (s *system) rest(t *testing.T) {
 		},
 		exchange{"get $/settings", "", "", 405, "", problem("method-not-allowed")},
 		exchange{"OTHER /nowhere", "", "", 404, "", problem("not-found")})
+	config := apiConfig
+	config.RequestTimeout = 30 * time.Second // one of the limits
+	s.base, _ = s.startAPI(config)
 	s.story(t, "limits",
 		exchange{
 			"GET /limits", "", "", 200, "Content-Type: application/json",

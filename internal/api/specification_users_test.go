@@ -13,7 +13,7 @@ import (
 // TestUsersSpecification is how users are listed, against the running system.
 func TestUsersSpecification(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, patient)
+	s := newSystem(t, apiConfig)
 	s.startWorker()
 	s.story(t, "nobody",
 		exchange{"GET /users", "", "", 200, "Link:", `{"users":[]}`},

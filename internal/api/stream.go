@@ -25,10 +25,6 @@ const (
 	// reads steadily and takes nothing for 20 seconds or more. What is held meanwhile is bounded by
 	// the number of streams.
 	streamTimeout = time.Minute
-	// persistence is how long a stream tries to get on before it gives up, and persistencePause how
-	// long it waits in between.
-	persistence      = 30 * time.Second
-	persistencePause = 200 * time.Millisecond
 )
 
 // errCut ends a connection in the middle of a body, so that nobody takes it for the whole. Of

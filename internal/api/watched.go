@@ -163,7 +163,7 @@ func (h *hub) beat(phase int) {
 	for _, u := range slices.Clone(h.wheel[phase]) {
 		for _, w := range slices.Clone(u.watchers) {
 			// its connection broke before it was taken over
-			if !w.started && time.Since(w.joined) > h.timeout+writeTimeout {
+			if !w.started && time.Since(w.joined) > h.timeout+defaultTiming.write {
 				h.remove(w)
 				continue
 			}

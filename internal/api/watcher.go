@@ -98,7 +98,7 @@ func (h *hub) next(w *watcher) (text []byte, beat bool) {
 }
 
 func writeInTime(conn net.Conn, text []byte) error {
-	if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := conn.SetWriteDeadline(time.Now().Add(defaultTiming.write)); err != nil {
 		return err
 	}
 	_, err := conn.Write(text)
@@ -109,8 +109,8 @@ func writeInTime(conn net.Conn, text []byte) error {
 // for so long, as from a machine that is gone. By itself it would try for a quarter of an hour, and
 // the watcher keep its place.
 func giveUpAfter(conn net.Conn, d time.Duration) {
-	if lingering, ok := conn.(*lingeringConn); ok {
-		conn = lingering.Conn
+	if c, ok := conn.(*connection); ok {
+		conn = c.Conn
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
