@@ -18,7 +18,7 @@ func TestMultiRequestBudget(t *testing.T) {
 	s.startSource()
 	const (
 		announced = 1 << 20
-		budget    = 4 * announced
+		budget    = 4*announced + announced/2 // the half is for what is small
 	)
 	_, s.base, _ = s.startWith(apiConfig, timing, budget)
 	const one = `{"method":"GET","path":"/user/42/settings"}`
