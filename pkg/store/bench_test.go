@@ -64,14 +64,14 @@ func BenchmarkRead(b *testing.B) {
 }
 
 // benchWrites applies writes that differ in their ids.
-func benchWrites(b *testing.B, newWrite func(user string) store.Write) {
+func benchWrites(b *testing.B, user func() string, newWrite func(user string) store.Write) {
 	s := benchStore(b)
 	n := 0
 	perOperation(b, func(b *testing.B, size int) {
 		writes := make([]store.Write, size)
 		for i := range writes {
 			n++
-			writes[i] = newWrite(someUser())
+			writes[i] = newWrite(user())
 			// In the order of time, as the API makes them.
 			writes[i].ID, writes[i].Fingerprint = fmt.Sprintf("bench-%012d", n), []byte{}
 		}
@@ -84,10 +84,18 @@ func benchWrites(b *testing.B, newWrite func(user string) store.Write) {
 }
 
 func BenchmarkReplace(b *testing.B) {
-	document := fmt.Appendf(nil, `{"note":"%380d"}`, 1)
-	benchWrites(b, func(user string) store.Write {
-		return store.Write{User: user, Operation: "replace", Replace: document}
-	})
+	benchWrites(b, someUser, replaceWhole)
+}
+
+// BenchmarkFirstSave replaces the documents of users who have none yet.
+func BenchmarkFirstSave(b *testing.B) {
+	benchWrites(b, func() string { return fmt.Sprintf("new%016x", rand.Uint64()) }, replaceWhole)
+}
+
+var wholeDocument = fmt.Appendf(nil, `{"note":"%380d"}`, 1)
+
+func replaceWhole(user string) store.Write {
+	return store.Write{User: user, Operation: "replace", Replace: wholeDocument}
 }
 
 func BenchmarkMergePatch(b *testing.B) {
@@ -95,7 +103,7 @@ func BenchmarkMergePatch(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	benchWrites(b, func(user string) store.Write {
+	benchWrites(b, someUser, func(user string) store.Write {
 		return store.Write{User: user, Operation: "merge-patch", Change: change}
 	})
 }
