@@ -25,8 +25,8 @@ func benchStore(b *testing.B) *store.Store {
 	for _, sql := range []string{
 		`insert into settings (user_id, version, document, updated_at)
 		 select 'user' || n, 1, ('{"note":"' || repeat('-', 380) || '"}')::json, now() from generate_series(0, $1::int - 1) as n`,
-		`insert into settings_log (user_id, version, operation_id, fingerprint, document, applied_at)
-		 select 'user' || n, 1, gen_random_uuid()::text, '', ('{"note":"' || repeat('-', 380) || '"}')::json, now() from generate_series(0, $1::int - 1) as n`,
+		`insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
+		 select 'user' || n, 1, gen_random_uuid()::text, '', 'replace', false, ('{"note":"' || repeat('-', 380) || '"}')::json, 391, now() from generate_series(0, $1::int - 1) as n`,
 	} {
 		if _, err := conn.Exec(b.Context(), sql, benchUsers); err != nil {
 			b.Fatal(err)

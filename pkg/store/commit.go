@@ -73,8 +73,7 @@ func (s *state) queueErasures(b *pgx.Batch) {
 		where settings.user_id = erased.user_id`, users, erased, s.now)
 }
 
-// queueRows writes the documents. Of one that was deleted '{}' stays, for the workers
-// that know nothing of deletion.
+// queueRows writes the documents.
 func (s *state) queueRows(b *pgx.Batch) {
 	var (
 		users     []string
@@ -90,8 +89,7 @@ func (s *state) queueRows(b *pgx.Batch) {
 	}
 	b.Queue(`
 		update settings
-		set version = new.version, document = coalesce(new.document, '{}')::json, updated_at = $4,
-		    deleted_version = case when new.document is null then new.version end
+		set version = new.version, document = new.document::json, updated_at = $4
 		from unnest($1::text[], $2::bigint[], $3::text[]) as new (user_id, version, document)
 		where settings.user_id = new.user_id`, users, versions, documents, s.now)
 }

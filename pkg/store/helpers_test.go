@@ -177,7 +177,7 @@ func checkLogs(t *testing.T, conn *pgx.Conn, pruned bool) {
 		from settings s left join logs l using (user_id)
 		where s.version > coalesce(s.erased_version, 0)
 		      and (l.n, l.high, l.ids, l.document) is distinct from
-		          (l.high - l.low + 1, s.version, l.n, case when s.deleted_version = s.version then null else s.document::text end)
+		          (l.high - l.low + 1, s.version, l.n, s.document::text)
 		   or not $1 and l.low <> coalesce(s.erased_version, 0) + 1
 		   or exists (select from settings_log t where t.user_id = s.user_id and t.version <= s.erased_version and t.document is not null)
 		   or exists (select from settings_log t where t.user_id = s.user_id and t.size <> coalesce(octet_length(t.document::text), 0))`, pruned).Scan(&wrong)

@@ -35,15 +35,14 @@ const (
 	maxScanned = 5000
 )
 
-// How large a document is the log knows, so that none is read to find out that it doesn't fit. The
-// current version is always in the log; only where the first generation of workers wrote it, its
-// size isn't.
+// The log knows how large the current document is, so that none is read to find out that it doesn't
+// fit.
 //
 // The answer has one row even if it has no user: it tells how far the statement has come.
 const listQuery = `
 	with scanned as materialized (
 		select user_id, version,
-		       document is not null and deleted_version is distinct from version and updated_at >= $2 as wanted
+		       document is not null and updated_at >= $2 as wanted
 		from settings
 		where user_id > $1
 		order by user_id
@@ -51,11 +50,10 @@ const listQuery = `
 	), wanted as materialized (
 		select user_id, version from scanned where wanted order by user_id limit $4
 	), sized as (
-		select settings.user_id, octet_length(settings.user_id) + $6 + case when $5 then coalesce(
-		           (select size from settings_log log where log.user_id = wanted.user_id and log.version = wanted.version),
-		           octet_length(settings.document::text)) else 0 end as size
+		select user_id, octet_length(user_id) + $6 + case when $5 then
+		           (select size from settings_log log where log.user_id = wanted.user_id and log.version = wanted.version)
+		           else 0 end as size
 		from wanted
-		join settings on settings.user_id = wanted.user_id
 	), summed as (
 		select user_id, size, sum(size) over (order by user_id) as total from sized
 	), fitting as materialized (

@@ -85,8 +85,7 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, p pass) (*state, e
 		select user_id, 0, clock_timestamp() from unnest($1::text[]) as new (user_id)
 		on conflict do nothing`, s.users)
 	q.Queue(`
-		select user_id, version, document, updated_at, coalesce(deleted_version = version, false),
-		       coalesce(erased_version, 0), erased_at
+		select user_id, version, document, updated_at, coalesce(erased_version, 0), erased_at
 		from settings
 		where user_id = any($1::text[])
 		order by user_id
@@ -94,7 +93,7 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, p pass) (*state, e
 	// Statements of their own, after the locks were granted: their snapshots have what
 	// those who held them committed.
 	q.Queue(`
-		select user_id, operation_id, version, fingerprint, coalesce(operation, 'replace'), created, document, applied_at
+		select user_id, operation_id, version, fingerprint, operation, created, document, applied_at
 		from settings_log
 		join unnest($1::text[], $2::text[]) as asked (user_id, operation_id) using (user_id, operation_id)`,
 		owners, ids).Query(s.readLog)
@@ -114,21 +113,14 @@ func (s *state) readRows(rows pgx.Rows) error {
 		version    int64
 		bytes      []byte
 		modified   time.Time
-		deleted    bool
 		tombstones int64
 		erasedAt   *time.Time
 	)
 	_, err := pgx.ForEachRow(rows, []any{
-		&user, &version, &bytes, &modified, &deleted, &tombstones,
-		&erasedAt,
+		&user, &version, &bytes, &modified, &tombstones, &erasedAt,
 	}, func() error {
 		r := &row{tombstones: tombstones}
-		switch {
-		case version == 0: // a seat
-			r.Document = neverSaved()
-		case deleted:
-			r.Document = newDocument(version, nil, modified)
-		default:
+		if r.Document = neverSaved(); version > 0 { // else a placeholder row
 			r.Document = newDocument(version, bytes, modified)
 		}
 		if erasedAt != nil {

@@ -44,14 +44,24 @@ const (
 // migrations are written so that the version before them goes on working. While it can't have the
 // locks that it needs it tries on until ctx ends, and holds nobody up for longer than moments.
 func Migrate(ctx context.Context, url string) error {
-	return migrateAt(ctx, url, func(error) {})
+	return migrateAt(ctx, url, ownMigrations(), func(error) {})
 }
 
-func migrateAt(ctx context.Context, url string, waiting func(error)) error {
+// ownMigrations are this program's.
+func ownMigrations() fs.FS {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // only an invalid name is an error
+	}
+	return files
+}
+
+// migrateAt calls waiting after each attempt that could not have its locks.
+func migrateAt(ctx context.Context, url string, files fs.FS, waiting func(error)) error {
 	config, err := pgx.ParseConfig(url)
 	if err == nil {
 		config.ConnectTimeout = connectTimeout
-		err = migrate(ctx, config, waiting)
+		err = migrate(ctx, config, files, waiting)
 	}
 	if err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", lineError{err})
@@ -85,7 +95,7 @@ func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) err
 		})
 	}
 	for {
-		err := migrateAt(ctx, url, waiting)
+		err := migrateAt(ctx, url, ownMigrations(), waiting)
 		if err == nil || ctx.Err() != nil || !unreachable(err) {
 			return err
 		}
@@ -109,8 +119,9 @@ func unreachable(err error) bool {
 	return errors.As(err, &connecting)
 }
 
-// migrate tells waiting of each attempt that ended at a lock.
-func migrate(ctx context.Context, config *pgx.ConnConfig, waiting func(error)) error {
+func migrate(
+	ctx context.Context, config *pgx.ConnConfig, files fs.FS, waiting func(error),
+) error {
 	// The lock lives as long as its connection, so a program that dies releases it.
 	// goose has a lock of its own, but one that polls by the second.
 	guard, err := pgx.ConnectConfig(ctx, withParams(config, map[string]string{
@@ -125,10 +136,6 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, waiting func(error)) e
 		return err
 	}
 
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
 	db := stdlib.OpenDB(*withParams(config, map[string]string{
 		"lock_timeout":                        milliseconds(tableLockTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(stalledTimeout),

@@ -1,14 +1,15 @@
 package store_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -68,122 +69,71 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// TestMigrateBehindReader: somebody reads a table for long (pg_dump). The migration waits for the
-// end of that, and nobody waits for the migration.
+// TestMigrateBehindReader: somebody reads a table for long, as pg_dump does. A migration that must
+// lock the table waits for the end of that, and no worker waits for the migration.
 func TestMigrateBehindReader(t *testing.T) {
 	t.Parallel()
-	const (
-		reading = 3 * time.Second
-		atMost  = time.Second // what is still not long on a slow machine
-	)
 	for _, table := range []string{"settings", "settings_log"} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()
-			url := pgtest.ForTest(t)
-			reader, worker := connect(t, url), connect(t, url)
-			earlierSchema(t, reader)
-			exec(t, worker, fmt.Sprintf(`set lock_timeout = %d`, atMost.Milliseconds()))
+			s, url := open(t)
+			first, err := os.ReadFile("migrations/00001_settings.sql")
+			if err != nil {
+				t.Fatal(err)
+			}
+			migrations := fstest.MapFS{
+				"00001_settings.sql": {Data: first},
+				"00002_next.sql":     {Data: []byte("-- +goose Up\nalter table " + table + " add next int;")},
+			}
+			reader := connect(t, url)
 			exec(t, reader, `begin; lock table `+table+` in access share mode`)
 
-			var logged bytes.Buffer
-			migrated := make(chan error, 1)
-			started := time.Now()
+			waiting, migrated := make(chan error), make(chan error, 1)
 			go func() {
-				migrated <- store.MigrateWhenReachable(t.Context(), url,
-					slog.New(slog.NewTextHandler(&logged, nil)))
+				migrated <- store.MigrateFiles(t.Context(), url, migrations, func(err error) {
+					select {
+					case waiting <- err:
+					case <-t.Context().Done():
+					}
+				})
 			}()
-			work := func(n int) {
-				t.Helper()
-				since := time.Now()
-				if _, _, err := earlierWrite(t.Context(), worker, "ann", fmt.Sprint(n), `{}`); err != nil {
-					t.Fatalf("after %v: %v", time.Since(started), err)
-				}
-				if version, _ := earlierRead(t, worker, "ann"); version != int64(n) {
-					t.Fatalf("version %d, want %d", version, n)
-				}
-				if took := time.Since(since); took > 2*atMost {
-					t.Errorf("a write and a read took %v", took)
-				}
+			// While the reader is there: a write that waited for it would never be done.
+			writes := int64(0)
+			work := func() {
+				writes++
+				persist(t, s, []store.Write{replace(t, "ann", fmt.Sprint(writes), `{}`)})
+				check(t, s, "ann", writes, `{}`)
 			}
-			n := 0
-			for time.Since(started) < reading {
-				n++
-				work(n)
+			for attempts := 0; attempts < 2; work() {
+				select {
+				case err := <-waiting:
+					attempts++
+					if !strings.Contains(err.Error(), "lock timeout") {
+						t.Errorf("it waits because of: %v", err)
+					}
+				case err := <-migrated:
+					t.Fatalf("the migration ended behind a reader: %v", err)
+				default:
+				}
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			if err := store.Migrate(ctx, url); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("another one that migrates: %v", err)
-			}
-			select {
-			case err := <-migrated:
-				t.Fatalf("the migration ended behind a reader: %v", err)
-			default:
+			err = store.MigrateFiles(ctx, url, migrations, func(error) {})
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("another program that migrates: %v", err)
 			}
 			exec(t, reader, `rollback`)
-			for done := false; !done; {
+			for done := false; !done; work() {
 				select {
 				case err := <-migrated:
 					if done = true; err != nil {
 						t.Fatal(err)
 					}
+				case <-waiting:
 				default:
 				}
-				n++
-				work(n)
 			}
-			if said := logged.String(); strings.Count(said, "\n") != 1 ||
-				!strings.Contains(said, "waits") {
-				t.Errorf("it said: %s", said)
-			}
-			check(t, reopen(t, url), "ann", int64(n), `{}`)
 			checkLog(t, reader)
-		})
-	}
-}
-
-// TestMigrateIndex: the index of operation ids is made anew where that takes a moment, and left
-// where it would take long. Either way an operation is applied once, also by the workers of before.
-func TestMigrateIndex(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		bytes int // of the log, about
-		index string
-	}{
-		"small": {1 << 10, "settings_log_operation"},
-		"large": {20 << 20, "settings_log_user_id_operation_id_key"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := pgtest.ForTest(t)
-			conn := connect(t, url)
-			earlierSchema(t, conn)
-			const size = 1 << 10
-			if _, err := conn.Exec(t.Context(), `
-				insert into settings_log (user_id, version, operation_id, fingerprint, document, applied_at)
-				select 'filler', n, 'id' || n, '', ('{"n":"' || repeat('-', $2::int) || '"}')::json, now() from generate_series(1, $1::int) as n`,
-				c.bytes/size, size); err != nil {
-				t.Fatal(err)
-			}
-			if err := store.Migrate(t.Context(), url); err != nil {
-				t.Fatal(err)
-			}
-			var index string
-			if err := conn.QueryRow(t.Context(), `
-				select string_agg(indexrelid::regclass::text, ', ') from pg_index
-				where indrelid = 'settings_log'::regclass and indisunique and not indisprimary`).Scan(&index); err != nil || index != c.index {
-				t.Errorf("%v: the index is %s, want %s", err, index, c.index)
-			}
-			s := reopen(t, url)
-			write(t, s, replace(t, "ann", "1", `{"n":1}`), replace(t, "bob", "1", `{"n":1}`))
-			for i, w := range write(t, s, replace(t, "ann", "1", `{"n":1}`), replace(t, "bob", "2", `{"n":2}`)) {
-				if w.Replayed != (i == 0) || w.Version != int64(i+1) {
-					t.Errorf("write %d: %+v", i, w)
-				}
-			}
-			if version, replayed, err := earlierWrite(t.Context(), conn, "ann", "2", `{}`); err != nil || version != 2 || replayed {
-				t.Errorf("a worker of before: version %d, %v, %v", version, replayed, err)
-			}
 		})
 	}
 }

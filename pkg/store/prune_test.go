@@ -124,8 +124,8 @@ func fill(t *testing.T, conn *pgx.Conn, users, versions int) {
 		insert into settings (user_id, version, document, updated_at)
 		select 'user' || lpad(u::text, 5, '0'), $2, '{}', now() - interval '2 days' from generate_series(1, $1::int) u`, users, versions)
 	exec(t, conn, `
-		insert into settings_log (user_id, version, operation_id, fingerprint, document, applied_at)
-		select 'user' || lpad(u::text, 5, '0'), v, v, '', '{}', now() - interval '2 days'
+		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
+		select 'user' || lpad(u::text, 5, '0'), v, v, '', 'replace', false, '{}', 2, now() - interval '2 days'
 		from generate_series(1, $1::int) u, generate_series(1, $2::int) v`, users, versions)
 }
 

@@ -132,7 +132,7 @@ type replaced struct {
 const replaceQuery = `
 	with done as (
 		update settings
-		set version = settings.version + 1, document = new.document::json, updated_at = clock_timestamp(), deleted_version = null
+		set version = settings.version + 1, document = new.document::json, updated_at = clock_timestamp()
 		from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::timestamptz[])
 			as new (user_id, operation_id, fingerprint, operation, document, size, issued, deadline)
 		where settings.user_id = new.user_id

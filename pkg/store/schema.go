@@ -55,7 +55,7 @@ func (s *Schema) same(other *Schema) bool {
 // schemaQuery tells which version of the schema there is, and that itself if it is not the one that
 // is known.
 const schemaQuery = `
-	select version, updated_at, case when (version, updated_at) <> ($2, $3) and deleted_version is distinct from version then document end
+	select version, updated_at, case when (version, updated_at) <> ($2, $3) then document end
 	from settings
 	where user_id = $1`
 

@@ -1,26 +1,45 @@
 -- The settings of each user, and the log of how they came to be.
 --
--- Documents are json and not jsonb: they come back byte for byte (order of keys,
--- spelling of numbers) and are still SQL for whoever wants to query them.
--- Ids are compared as bytes (collation "C"), which is also the order in which
--- the workers lock rows, so that two of them never wait for each other in a circle.
+-- Documents are json and not jsonb: they come back byte for byte (order of keys, spelling of
+-- numbers) and can still be queried. User ids are compared as bytes (collation "C"), which is also
+-- the order in which workers lock rows, so that no two of them wait for each other in a circle.
 
 -- +goose Up
 create table settings (
-    user_id    text collate "C" primary key,
-    version    bigint      not null check (version >= 0), -- 0: a seat that a first write is about to take
-    document   json,                                      -- null: none
-    updated_at timestamptz not null
+    user_id        text collate "C" primary key,
+    version        bigint      not null, -- how many writes there have been
+    document       json,                 -- null: none; the version may have deleted it
+    updated_at     timestamptz not null, -- when the version came to be
+    -- The version of the last erasure, and when it was. Of the versions up to it the log has only
+    -- those of erasures themselves.
+    erased_version bigint,
+    erased_at      timestamptz,
+    -- Version 0 is a placeholder row: there so that a first write has something to lock.
+    check (version > 0 or version = 0 and document is null),
+    check ((erased_version is null) = (erased_at is null))
 );
 
 create table settings_log (
     user_id      text collate "C" not null,
     version      bigint           not null check (version > 0),
     operation_id text collate "C" not null,
-    fingerprint  bytea            not null,
-    actor        text,
-    document     json,
+    fingerprint  bytea            not null, -- of what was asked; empty: the id is no client's key
+    operation    text             not null, -- what made the version
+    created      boolean          not null, -- a value came to be where none was
+    document     json,                      -- null: none
+    size         integer          not null check (size >= 0), -- bytes of the document; 0: none
     applied_at   timestamptz      not null,
-    primary key (user_id, version),     -- a version is given once
-    unique (user_id, operation_id)      -- and an operation is applied once
+    primary key (user_id, version), -- a version is given once
+    -- An operation is applied once. The index begins with its id because ids are made in the order
+    -- of time: new ones go to the index's end, and not to pages all over it that must be read and,
+    -- after each checkpoint, logged whole.
+    constraint settings_log_operation unique (operation_id, user_id)
 );
+
+-- How far the workers have come in removing old rows of the log, user by user.
+create table settings_pruning (
+    id      smallint primary key check (id = 1), -- there is one row
+    user_id text collate "C" not null,           -- where the next step begins
+    due     timestamptz      not null            -- not before
+);
+insert into settings_pruning (id, user_id, due) values (1, '', clock_timestamp());
