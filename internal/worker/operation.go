@@ -45,7 +45,7 @@ func listOf(l *messages.Listing, whole bool) *store.List {
 // of what was asked, whatever the current document is.
 func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	s := store.Write{
-		User: o.User, ID: o.ID, Fingerprint: o.Fingerprint, Operation: o.Action.String(),
+		User: o.User, ID: o.ID, Keyed: o.Keyed, Fingerprint: o.Fingerprint, Operation: o.Action.String(),
 		Deadline: timeOf(o.Deadline), If: conditionOf(o.If),
 	}
 	if o.Issued != 0 {

@@ -10,12 +10,12 @@ import (
 )
 
 // commit writes rows and log and commits, in one round trip.
-func (s *state) commit(ctx context.Context, conn *pgxpool.Conn) error {
+func (t *transaction) commit(ctx context.Context, conn *pgxpool.Conn) error {
 	var b pgx.Batch
-	queueGuard(&b, s.until)
-	s.queueErasures(&b) // before the log, whose ids and versions may come again
-	s.queueRows(&b)
-	s.queueLog(&b)
+	queueGuard(&b, t.deadline)
+	t.queueErasures(&b) // before the log, whose ids and versions may come again
+	t.queueRows(&b)
+	t.queueLog(&b)
 	b.Queue(`commit`)
 
 	// The caller's context must not end here: it would leave the outcome unknown.
@@ -48,15 +48,15 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // queueErasures removes what the log has of the users who are erased, if there are any.
-func (s *state) queueErasures(b *pgx.Batch) {
+func (t *transaction) queueErasures(b *pgx.Batch) {
 	var (
 		users         []string
 		above, erased []int64
 	)
-	for _, user := range s.users {
-		if r := s.rows[user]; r != nil && r.erases != nil {
+	for _, user := range t.users {
+		if r := t.rows[user]; r != nil && r.erasure != nil {
 			users = append(users, user)
-			above, erased = append(above, r.erases.above), append(erased, r.tombstones)
+			above, erased = append(above, r.erasure.above), append(erased, r.erasedVersion)
 		}
 	}
 	if len(users) == 0 {
@@ -70,18 +70,18 @@ func (s *state) queueErasures(b *pgx.Batch) {
 		update settings
 		set erased_version = erased.version, erased_at = $3
 		from unnest($1::text[], $2::bigint[]) as erased (user_id, version)
-		where settings.user_id = erased.user_id`, users, erased, s.now)
+		where settings.user_id = erased.user_id`, users, erased, t.now)
 }
 
 // queueRows writes the documents.
-func (s *state) queueRows(b *pgx.Batch) {
+func (t *transaction) queueRows(b *pgx.Batch) {
 	var (
 		users     []string
 		versions  []int64
 		documents [][]byte
 	)
-	for _, user := range s.users {
-		if r := s.rows[user]; r != nil && r.changed {
+	for _, user := range t.users {
+		if r := t.rows[user]; r != nil && r.changed {
 			users = append(users, user)
 			versions = append(versions, r.Version)
 			documents = append(documents, r.orNull())
@@ -91,16 +91,16 @@ func (s *state) queueRows(b *pgx.Batch) {
 		update settings
 		set version = new.version, document = new.document::json, updated_at = $4
 		from unnest($1::text[], $2::bigint[], $3::text[]) as new (user_id, version, document)
-		where settings.user_id = new.user_id`, users, versions, documents, s.now)
+		where settings.user_id = new.user_id`, users, versions, documents, t.now)
 }
 
-func (s *state) queueLog(b *pgx.Batch) {
-	n := len(s.log)
+func (t *transaction) queueLog(b *pgx.Batch) {
+	n := len(t.log)
 	users, ids, operations := make([]string, n), make([]string, n), make([]string, n)
 	versions, fingerprints, documents := make([]int64, n), make([][]byte, n), make([][]byte, n)
 	created := make([]bool, n)
-	for i := range s.log {
-		e := &s.log[i]
+	for i := range t.log {
+		e := &t.log[i]
 		users[i], versions[i], ids[i], fingerprints[i] = e.user, e.Version, e.id, e.fingerprint
 		operations[i], created[i], documents[i] = e.operation, e.created, e.orNull()
 	}
@@ -109,7 +109,7 @@ func (s *state) queueLog(b *pgx.Batch) {
 		select user_id, version, operation_id, fingerprint, operation, created, document::json, coalesce(octet_length(document), 0), $8::timestamptz
 		from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::boolean[], $7::text[])
 			as new (user_id, version, operation_id, fingerprint, operation, created, document)`,
-		users, versions, ids, fingerprints, operations, created, documents, s.now)
+		users, versions, ids, fingerprints, operations, created, documents, t.now)
 }
 
 // orNull is the document for a statement: nil, which is null, when there is none.

@@ -10,5 +10,5 @@ func MigrateFiles(ctx context.Context, url string, files fs.FS, waiting func(err
 	return migrateAt(ctx, url, files, waiting)
 }
 
-// BlockedUntil is until when replacements go the long way, in nanoseconds since 1970.
-func (s *Store) BlockedUntil() int64 { return s.blockedUntil.Load() }
+// ReplacePausedUntil is until when replacements go the long way, in nanoseconds since 1970.
+func (s *Store) ReplacePausedUntil() int64 { return s.replacePausedUntil.Load() }

@@ -47,7 +47,7 @@ func replace(t testing.TB, user, id, document string) store.Write {
 		t.Fatal(err)
 	}
 	return store.Write{
-		User: user, ID: id, Fingerprint: []byte(document), Operation: "replace",
+		User: user, ID: id, Keyed: true, Fingerprint: []byte(document), Operation: "replace",
 		Replace: []byte(document),
 	}
 }

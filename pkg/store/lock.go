@@ -10,132 +10,88 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// row is a user's document inside the transaction.
-type row struct {
-	Document
-	changed bool
-
-	erasedAt   time.Time // when the user was last erased before this transaction; zero: never
-	tombstones int64     // the log's rows up to this version are those of erasures
-	erases     *erasure  // what this transaction does; nil: nothing
-}
-
-// erasure is what a transaction removes of a user.
-type erasure struct {
-	above int64        // the log's rows above this version, as far as it has them already
-	ids   map[key]bool // of operations that were found there
-}
-
-// key names an operation in the log.
-type key struct{ user, id string }
-
-// entry is a line of the log.
-type entry struct {
-	key
-	Document
-	fingerprint []byte
-	operation   string
-	created     bool
-}
-
-// place names a version of a user's document.
-type place struct {
-	user    string
-	version int64
-}
-
-// state is what a transaction has locked and read, and what it is going to write.
-type state struct {
-	users   []string // sorted, each once
-	rows    map[string]*row
-	applied map[key]entry      // operations that the log has, or will have with this commit
-	earlier map[place]Document // what is to be restored, as far as the log has it
-	log     []entry            // what this transaction appends
-	schema  *Schema            // what documents are held to
-	now     time.Time          // the database's clock, read after the last lock was granted
-	until   time.Time          // the earliest deadline of what is applied; zero: none
-}
-
-// lock begins the transaction, locks the rows of all users and reads what the
-// operations need. All of it is one round trip.
-func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, p pass) (*state, error) {
+// lock begins a transaction, locks the rows of all users of the batch, and reads what its writes
+// need: the ids of theirs that the log has, the versions to restore, the schema and the clock. All
+// of it is one round trip.
+func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*transaction, error) {
 	writes := b.writes
-	s := &state{
+	t := &transaction{
 		users:   make([]string, 0, len(writes)),
 		rows:    make(map[string]*row, len(writes)),
-		applied: make(map[key]entry),
+		applied: make(map[operationKey]logEntry),
 	}
 	owners, ids := make([]string, len(writes)), make([]string, len(writes))
 	for i, w := range writes {
-		s.users = append(s.users, w.User)
+		t.users = append(t.users, w.User)
 		owners[i], ids[i] = w.User, w.ID
 	}
-	slices.Sort(s.users)
-	s.users = slices.Compact(s.users)
+	slices.Sort(t.users)
+	t.users = slices.Compact(t.users)
 
 	var q pgx.Batch
 	q.Queue(`begin`)
-	if p.setting != "" {
-		q.Queue(p.setting)
+	if m.setting != "" {
+		q.Queue(m.setting)
 	}
-	// A row that isn't there can't be locked, so new users get one first. Two workers
-	// that race for a new user meet here: the second waits for the first to commit.
+	// A row that isn't there can't be locked, so new users get a placeholder row. Two workers that
+	// race for a new user meet here: the second waits for the first to commit. All rows are
+	// inserted before any is locked, else two could wait for each other.
 	q.Queue(`
 		insert into settings (user_id, version, updated_at)
 		select user_id, 0, clock_timestamp() from unnest($1::text[]) as new (user_id)
-		on conflict do nothing`, s.users)
+		where not exists (select from settings where settings.user_id = new.user_id)
+		on conflict do nothing`, t.users)
 	q.Queue(`
 		select user_id, version, document, updated_at, coalesce(erased_version, 0), erased_at
 		from settings
 		where user_id = any($1::text[])
 		order by user_id
-		`+p.rows, s.users).Query(s.readRows)
-	// Statements of their own, after the locks were granted: their snapshots have what
-	// those who held them committed.
+		`+m.clause, t.users).Query(t.readRows)
+	// These statements come after the lock, so their snapshots have what its last holder committed.
 	q.Queue(`
 		select user_id, operation_id, version, fingerprint, operation, created, document, applied_at
 		from settings_log
 		join unnest($1::text[], $2::text[]) as asked (user_id, operation_id) using (user_id, operation_id)`,
-		owners, ids).Query(s.readLog)
-	s.queueEarlier(&q, writes)
-	b.store.queueSchema(&q, &s.schema)
-	q.Queue(`select clock_timestamp()`).QueryRow(func(r pgx.Row) error { return r.Scan(&s.now) })
+		owners, ids).Query(t.readLog)
+	t.queueVersions(&q, writes)
+	b.store.queueSchema(&q, &t.schema)
+	q.Queue(`select clock_timestamp()`).QueryRow(func(r pgx.Row) error { return r.Scan(&t.now) })
 	if err := conn.SendBatch(ctx, &q).Close(); err != nil {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
-	s.now = s.now.UTC()
-	return s, nil
+	t.now = t.now.UTC()
+	return t, nil
 }
 
-func (s *state) readRows(rows pgx.Rows) error {
+func (t *transaction) readRows(rows pgx.Rows) error {
 	var (
-		user       string
-		version    int64
-		bytes      []byte
-		modified   time.Time
-		tombstones int64
-		erasedAt   *time.Time
+		user          string
+		version       int64
+		bytes         []byte
+		modified      time.Time
+		erasedVersion int64
+		erasedAt      *time.Time
 	)
 	_, err := pgx.ForEachRow(rows, []any{
-		&user, &version, &bytes, &modified, &tombstones, &erasedAt,
+		&user, &version, &bytes, &modified, &erasedVersion, &erasedAt,
 	}, func() error {
-		r := &row{tombstones: tombstones}
+		r := &row{erasedVersion: erasedVersion}
 		if r.Document = neverSaved(); version > 0 { // else a placeholder row
 			r.Document = newDocument(version, bytes, modified)
 		}
 		if erasedAt != nil {
 			r.erasedAt = *erasedAt
 		}
-		s.rows[user] = r
+		t.rows[user] = r
 		bytes, erasedAt = nil, nil // the next row's go to memory of their own
 		return nil
 	})
 	return err
 }
 
-func (s *state) readLog(rows pgx.Rows) error {
+func (t *transaction) readLog(rows pgx.Rows) error {
 	var (
-		e        entry
+		e        logEntry
 		version  int64
 		bytes    []byte
 		modified time.Time
@@ -145,15 +101,15 @@ func (s *state) readLog(rows pgx.Rows) error {
 	}
 	_, err := pgx.ForEachRow(rows, into, func() error {
 		e.Document = newDocument(version, bytes, modified)
-		s.applied[e.key] = e
+		t.applied[e.operationKey] = e
 		e.fingerprint, bytes = nil, nil
 		return nil
 	})
 	return err
 }
 
-// queueEarlier looks up the versions that are to be restored, if there are any.
-func (s *state) queueEarlier(b *pgx.Batch, writes []*Write) {
+// queueVersions looks up the versions to restore, if there are any.
+func (t *transaction) queueVersions(b *pgx.Batch, writes []*Write) {
 	var (
 		users    []string
 		versions []int64
@@ -166,22 +122,22 @@ func (s *state) queueEarlier(b *pgx.Batch, writes []*Write) {
 	if len(users) == 0 {
 		return
 	}
-	s.earlier = make(map[place]Document, len(users))
+	t.versions = make(map[versionKey]Document, len(users))
 	b.Queue(`
 		select user_id, version, document, applied_at
 		from settings_log
 		join unnest($1::text[], $2::bigint[]) as asked (user_id, version) using (user_id, version)`,
-		users, versions).Query(s.readEarlier)
+		users, versions).Query(t.readVersions)
 }
 
-func (s *state) readEarlier(rows pgx.Rows) error {
+func (t *transaction) readVersions(rows pgx.Rows) error {
 	var (
-		p        place
+		v        versionKey
 		bytes    []byte
 		modified time.Time
 	)
-	_, err := pgx.ForEachRow(rows, []any{&p.user, &p.version, &bytes, &modified}, func() error {
-		s.earlier[p] = newDocument(p.version, bytes, modified)
+	_, err := pgx.ForEachRow(rows, []any{&v.user, &v.version, &bytes, &modified}, func() error {
+		t.versions[v] = newDocument(v.version, bytes, modified)
 		bytes = nil
 		return nil
 	})

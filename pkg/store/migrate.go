@@ -151,7 +151,7 @@ func migrate(
 		if _, err = guard.Exec(ctx, `select pg_advisory_lock($1)`, migrationLock); err == nil {
 			_, err = provider.Up(ctx)
 		}
-		if !locked(err) {
+		if !lockTimedOut(err) {
 			return err
 		}
 		waiting(lineError{err})

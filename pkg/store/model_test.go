@@ -79,6 +79,7 @@ func TestModel(t *testing.T) {
 				restore(user, "v"+id, 1+random.Int64N(models[user].version+1)),
 				erase(user, "e"+id), replace(t, user, "x"+id, `{}`), wrap(user, "y"+id),
 			}[random.IntN(8)]
+			w.Keyed = random.IntN(2) == 0
 			batch, all = append(batch, w), append(all, w)
 		}
 		for i, got := range s.Write(t.Context(), batch) {

@@ -9,31 +9,31 @@ import (
 )
 
 // Why an operation was not done, beside the errors of package settings, which say what is wrong
-// with what was asked. Unless it wraps [ErrOutcomeUnknown], an error of a write means that it
-// surely was not applied.
+// with the request. Unless it wraps [ErrOutcomeUnknown], an error of a write means that it surely
+// was not applied.
 var (
 	// ErrExpired: the deadline had passed, by the database's clock.
 	ErrExpired = errors.New("the deadline passed before the write was applied")
-	// ErrIDReused: the user's log has the same id with another fingerprint.
+	// ErrIDReused: the log has the user's same id with another fingerprint.
 	ErrIDReused = errors.New("the operation id was used for another write")
-	// ErrUnavailable: the database could not be reached, or refused for now.
+	// ErrUnavailable: the database could not be reached, or can't do it now.
 	ErrUnavailable = errors.New("the database is unavailable")
 	// ErrBusy: others were writing to the same user all the time. It wraps ErrUnavailable.
 	ErrBusy = fmt.Errorf("%w: others were writing to the same user", ErrUnavailable)
-	// ErrOutcomeUnknown: the connection broke while the commit was on its way,
-	// and asking again did not tell. The same write may be tried again.
+	// ErrOutcomeUnknown: the connection broke while the commit was on its way, and asking again did
+	// not tell what became of it. The same write may be sent again.
 	ErrOutcomeUnknown = errors.New("whether the write was applied is unknown")
 )
 
 // Document is a user's settings at a version.
 type Document struct {
-	Version  int64 // how many writes have made them so; 0: none yet
+	Version  int64 // how many writes there have been; 0: none yet
 	Bytes    []byte
 	Absent   bool      // there is none at this version, and Bytes is [settings.Empty]
 	Modified time.Time // when the version came to be; zero: never saved
 }
 
-// Read is one operation that only looks. With the user alone it wants the current document.
+// Read is one operation that reads. With the user alone it wants the current document.
 type Read struct {
 	User    string
 	Version int64 // the document as it was then; 0: not wanted
@@ -75,7 +75,8 @@ type Entry struct {
 // and Erase.
 type Write struct {
 	User        string
-	ID          string    // tells it from the user's other writes
+	ID          string    // unique among the user's writes
+	Keyed       bool      // the ID is a client's key, so the log may well have it already
 	Fingerprint []byte    // what was asked, hashed; compared when the ID is found in the log
 	Deadline    time.Time // not applied from then on; zero: none
 	Issued      time.Time // not applied if the user was erased since; zero: not known
@@ -83,18 +84,17 @@ type Write struct {
 	If          *settings.Condition
 
 	Path []string // of the value in the document that it is about; nil: all of the document
-	// Wrong is why it can't be done, whatever the document is; nil: it can. One that was done
-	// before gets its first answer all the same.
+	// Wrong is why it can't be done, whatever the document is; nil: it can. If the log has the ID,
+	// it gets its first answer all the same.
 	Wrong error
 
-	// the document that takes the place of whatever there is; nobody may write to it any more
-	Replace []byte
-	Change  settings.Change
-	Restore int64 // the version to make current again, as a new one
-	Erase   bool  // remove document, history and ids; the version goes on counting
+	Replace []byte          // the new document, whatever there is now; not to be modified any more
+	Change  settings.Change // computes the new document
+	Restore int64           // the version to make current again, as a new one
+	Erase   bool            // remove document, history and ids; versions go on counting
 
-	judgedBy *Schema // what Replace was held to last
-	verdict  error   // and what came of it
+	checkedWith *Schema // the schema that Replace was last checked with
+	checkErr    error   // the result
 }
 
 // Written is the outcome of a [Write]. The document in it is what the write made, also when

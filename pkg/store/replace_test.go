@@ -21,34 +21,56 @@ func transactions(t *testing.T, url string, operations ...string) (n int) {
 	return n
 }
 
-// TestReplaceTogether: replacements of users who are known are one transaction; whoever is new,
-// comes twice or has something else done has theirs in another, and all have what they asked for.
+// TestReplaceTogether: replacements of users who have one write in the batch are one transaction
+// for those who are known and one for first saves; a few first saves share that of all other
+// writes.
 func TestReplaceTogether(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	var first, second []store.Write
 	var ids []string
 	for i := range 20 {
-		first = append(first, replace(t, fmt.Sprint("user", i), "1", `{}`))
+		if i != 7 && i != 8 { // who have saved nothing yet
+			first = append(first, replace(t, fmt.Sprint("user", i), "1", `{}`))
+		}
 		second = append(second, replace(t, fmt.Sprint("user", i), fmt.Sprint("2-", i), fmt.Sprintf(`{"n":%d}`, i)))
 		ids = append(ids, fmt.Sprint("2-", i))
 	}
 	write(t, s, first...)
 	twice := replace(t, "user3", "3", `{"twice":true}`)
-	others := []store.Write{twice, remove("user4", "3"), replace(t, "new", "3", `{"new":true}`)}
+	others := []store.Write{twice, remove("user4", "3")}
 	for i, w := range write(t, s, append(second, others...)...) {
+		want := int64(2)
+		switch i {
+		case 7, 8:
+			want = 1
+		case 20, 21:
+			want = 3
+		}
 		switch {
-		case i < 20 && (w.Version != 2 || string(w.Bytes) != fmt.Sprintf(`{"n":%d}`, i) || w.Replayed || w.Created || w.Modified.IsZero()):
+		case i < 20 && (w.Version != want || string(w.Bytes) != fmt.Sprintf(`{"n":%d}`, i) || w.Replayed || w.Created || w.Modified.IsZero()):
 			t.Errorf("replacement %d: %+v", i, w)
-		case (i == 20 || i == 21) && w.Version != 3:
+		case i >= 20 && w.Version != want:
 			t.Errorf("after the replacement of the same batch: %+v", w)
 		}
 	}
 	check(t, s, "user3", 3, `{"twice":true}`)
-	check(t, s, "new", 1, `{"new":true}`)
+	check(t, s, "user7", 1, `{"n":7}`)
 	if n := transactions(t, url, ids...); n != 2 {
 		t.Errorf("%d transactions, want one for the users who had one write and one for the others",
 			n)
+	}
+	write(t, s, replace(t, "new0", "4", `{}`), replace(t, "new1", "4", `{}`))
+	if n := transactions(t, url, "4"); n != 1 {
+		t.Errorf("%d transactions of first saves", n)
+	}
+	var half []store.Write
+	for i := range 10 {
+		half = append(half, replace(t, fmt.Sprint("user", i), "5", `{}`), replace(t, fmt.Sprint("half", i), "5", `{}`))
+	}
+	write(t, s, half...)
+	if n := transactions(t, url, "5"); n != 2 {
+		t.Errorf("%d transactions where one user in two is new, want 2", n)
 	}
 	checkLog(t, connect(t, url))
 }
@@ -67,13 +89,15 @@ func TestReplaceJudges(t *testing.T) {
 	before := time.Now()
 	write(t, s, erase("erased", "e"), remove("deleted", "d"))
 	replayed := replace(t, "replayed", "1", `{"n":1}`)
+	unkeyed := replayed // which the statement isn't made to look for, but fails with
+	unkeyed.Keyed = false
 	reused := replace(t, "reused", "1", `{"n":2}`)
 	late := replace(t, "late", "2", `{"n":2}`)
 	late.Deadline = time.Now().Add(-time.Second)
 	erased := issued(replace(t, "erased", "2", `{"n":2}`), before)
 	deleted, fine := replace(t, "deleted", "2", `{"n":2}`), replace(t, "fine", "2", `{"n":2}`)
 	// what fails the statement, and what it passes over
-	for _, others := range [][]store.Write{{replayed}, {reused}, nil} {
+	for _, others := range [][]store.Write{{replayed}, {unkeyed}, {reused}, nil} {
 		got := s.Write(t.Context(), append(others, late, erased))
 		for i, want := range append(make([]error, len(others)), store.ErrExpired,
 			store.ErrUnavailable) {
@@ -119,9 +143,9 @@ func TestReplaceBlocked(t *testing.T) {
 			t.Errorf("held %v, free %+v", got[0].Err, got[1])
 		}
 		if i == 0 {
-			until = s.BlockedUntil()
+			until = s.ReplacePausedUntil()
 		}
-		if until < time.Now().UnixNano() || s.BlockedUntil() != until {
+		if until < time.Now().UnixNano() || s.ReplacePausedUntil() != until {
 			t.Error("the statement that has waited in vain is tried again at once")
 		}
 	}
@@ -170,31 +194,50 @@ func TestReplaceTooLate(t *testing.T) {
 }
 
 // TestReplaceAnswerLost: the connection breaks when a batch of replacements is committed and before
-// its answer is here. The long way finds them in the log.
+// its answer is here. They are found in the log.
 func TestReplaceAnswerLost(t *testing.T) {
 	t.Parallel()
-	_, url := open(t)
-	w, address := onWire(t, url)
-	s, err := store.Open(t.Context(), address, 1)
-	if err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		user string // what the ids of the users begin with, before the id of the batch
+		new  bool   // each batch has users of its own
+	}{
+		"known users": {user: "user"},
+		"new users":   {user: "new", new: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, url := open(t)
+			w, address := onWire(t, url)
+			s, err := store.Open(t.Context(), address, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			batch := func(id string) (writes []store.Write) {
+				for i := range 20 {
+					user := fmt.Sprint(c.user, i)
+					if c.new {
+						user += " " + id
+					}
+					writes = append(writes, replace(t, user, id, `{}`))
+				}
+				return writes
+			}
+			write(t, s, batch("1")...)
+			write(t, s, batch("2")...) // from now on the statements are prepared
+			want := int64(3)
+			if w.loseAnswer(); c.new {
+				w.skipAnswer() // that no such user is known
+				want = 1
+			}
+			for i, w := range write(t, s, batch("3")...) {
+				if w.Version != want || !w.Replayed {
+					t.Errorf("write %d: %+v", i, w)
+				}
+			}
+			checkLog(t, connect(t, url))
+		})
 	}
-	defer s.Close()
-	batch := func(id string) (writes []store.Write) {
-		for i := range 20 {
-			writes = append(writes, replace(t, fmt.Sprint("user", i), id, `{}`))
-		}
-		return writes
-	}
-	write(t, s, batch("1")...)
-	write(t, s, batch("2")...) // from now on the statements are prepared
-	w.loseAnswer()
-	for i, w := range write(t, s, batch("3")...) {
-		if w.Version != 3 || !w.Replayed {
-			t.Errorf("write %d: %+v", i, w)
-		}
-	}
-	checkLog(t, connect(t, url))
 }
 
 // TestReplaceRace: two workers replace the documents of the same users in batches of their own

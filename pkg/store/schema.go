@@ -12,20 +12,21 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// SchemaUser is whose document the schema is: an id that no user can have, and below all of theirs.
-// So the schema has versions, a history, conditions and repetitions as documents have.
+// SchemaUser is the user whose document is the schema: an id that no user can have, and that sorts
+// before theirs. So the schema has versions, a history, conditions and repetitions as documents
+// have.
 const SchemaUser = "\x1fschema"
 
-// Schema is what documents are held to, at a version. Its methods are those of [schema.Schema].
+// Schema is what documents must keep to, at a version.
 type Schema struct {
 	Version  int64     // 0: there never was one
 	Modified time.Time // when the version came to be; zero: never
 
-	compiled *schema.Schema // nil: documents may be what they are
-	err      error          // why this program can't tell
+	compiled *schema.Schema // nil: any document is valid
+	err      error          // why this program can't read it
 }
 
-// Check returns nil if the document is as the schema wants it, else an error that wraps
+// Check returns nil if the document keeps to the schema, else an error that wraps
 // settings.ErrViolation; or [ErrUnavailable], where a newer program has put a schema that this one
 // can't read.
 func (s *Schema) Check(document []byte) error {
@@ -43,30 +44,29 @@ func (s *Schema) Effective(document []byte, most int) ([]byte, error) {
 	return s.compiled.Effective(document, most)
 }
 
-// anySchema are the limits of a schema that is there already: those of the day when it was put.
+// anySchema sets no limits to a schema that is stored: it was within those of when it was put.
 var anySchema = settings.Limits{Bytes: math.MaxInt32, Depth: math.MaxInt32, Keys: math.MaxInt32}
 
-// same tells whether both are the same version of the same history: a database that was restored
-// gives versions again.
+// same reports whether both are the same version of the same history: a database that was restored
+// gives versions out again.
 func (s *Schema) same(other *Schema) bool {
 	return s.Version == other.Version && s.Modified.Equal(other.Modified)
 }
 
-// schemaQuery tells which version of the schema there is, and that itself if it is not the one that
-// is known.
+// schemaQuery returns the version of the schema, and the schema if it isn't the known one.
 const schemaQuery = `
 	select version, updated_at, case when (version, updated_at) <> ($2, $3) then document end
 	from settings
 	where user_id = $1`
 
-// isSchema holds as long as the schema is the one that is known. Before the first one there is no
-// row, or one that was made for it.
+// isSchema is true as long as the schema is the known one. Before the first schema there is no row,
+// or a placeholder.
 const isSchema = `coalesce((
 	select schema.version = $10 and (schema.version = 0 or schema.updated_at = $11) from settings schema where schema.user_id = $9), $10 = 0)`
 
-// queueSchema finds out what the schema is at that moment. Every transaction that writes documents
-// asks, so that whoever was answered that a schema was put can rely on it, whichever workers there
-// are; usually the answer is that it is the one that is known.
+// queueSchema reads the schema. Every transaction that writes documents does, so that a schema
+// holds as soon as its put is acknowledged, whichever workers there are. Usually the answer is that
+// the known one is current.
 func (s *Store) queueSchema(b *pgx.Batch, into **Schema) {
 	known := s.schema.Load()
 	b.Queue(schemaQuery, SchemaUser, known.Version,
@@ -87,9 +87,9 @@ func (s *Store) queueSchema(b *pgx.Batch, into **Schema) {
 	})
 }
 
-// learn returns the schema that is in the row, and remembers it, whether it is later than the one
-// that was known or, of a database that was restored, earlier. One goroutine compiles it and the
-// others wait: they hold locks, but so they would meanwhile.
+// learn returns the schema of the row, and remembers it even if it is earlier than the known one,
+// as in a database that was restored. One goroutine compiles it while the others wait: they hold
+// locks, but they would as well if they compiled it themselves.
 func (s *Store) learn(next *Schema, bytes []byte, known *Schema) *Schema {
 	if known.same(next) {
 		return known
@@ -103,7 +103,7 @@ func (s *Store) learn(next *Schema, bytes []byte, known *Schema) *Schema {
 	if bytes != nil {
 		var err error
 		if next.compiled, err = schema.Compile(bytes, anySchema); err != nil {
-			next.err = fmt.Errorf("%w: the schema of version %d can't be read by this program: %w",
+			next.err = fmt.Errorf("%w: this program can't read version %d of the schema: %w",
 				ErrUnavailable, next.Version, err)
 		}
 	}

@@ -1,51 +1,54 @@
-// Package store keeps the settings in Postgres, the only place where Outset has
-// state. Reads and writes come in batches: a batch of reads or replacements is one round trip, a
-// batch of other writes two, however many operations it has.
+// Package store keeps the settings in Postgres, the only place where Outset has state. Its API
+// speaks
+// [github.com/outset-settings/outset/internal/settings]: changes of documents, conditions and most
+// errors are of that package, so only this repository can use it.
+//
+// Reads and writes come in batches. A batch of reads or of replacements is one round trip, a batch
+// of other writes two, however many operations it has.
 //
 // # A batch of replacements
 //
-// What replaces a document whatever it is need not know it. One statement counts the versions on,
-// writes the documents and the log, and commits by itself. What it must leave alone (a new user, an
-// expired deadline, a repetition) it passes over, or it fails as a whole. All that it leaves goes
-// the long way, which finds out what to answer.
+// What replaces a document whatever it is need not know it. One statement counts the versions on
+// and writes the documents and the log; another does the same for users who have saved nothing yet.
+// They commit by themselves. They pass over what they must not apply (an expired deadline, a
+// repetition), or fail as a whole. All that is left is written as other writes are, which finds out
+// what to answer.
 //
 // # A batch of other writes
 //
 // One READ COMMITTED transaction, sent in two pipelines:
 //
-//  1. Make sure that each user has a row, lock the rows in the order of their
-//     ids, look up which operation ids the log has already and what is to be
-//     restored from it, read the clock.
-//  2. What each operation makes of its document has meanwhile been computed in Go,
-//     in order of arrival. Write the rows and the log, check the deadlines
-//     once more, and commit.
+//  1. Make sure that each user has a row, lock the rows in the order of their ids, look up which
+//     operation ids the log has already and what is to be restored from it, read the clock.
+//  2. Write the rows and the log, check the deadlines once more, and commit. What each operation
+//     makes of its document has been computed in Go before that, in order of arrival.
 //
-// A row that somebody else has locked is passed over, so that it holds up none but its
-// own operations: those go through the same once more, and wait for it.
+// Rows that another transaction has locked are passed over, so that only their own operations are
+// held up. Those are tried once more, and then wait for their rows.
 //
-// The row lock decides between workers that write to one user. The log decides
-// whether an operation was applied before: its id is recorded in the transaction
-// that applies it, so both are there or neither, and a repetition is answered
-// with what it got the first time, before any deadline or condition is judged.
+// The row lock decides between workers that write to one user. The log decides whether an operation
+// was applied before: its id is recorded in the transaction that applies it, so both are there or
+// neither, and a repetition is answered with what it got the first time, before any deadline or
+// condition is checked.
 //
 // # Documents, versions and the log
 //
-// Whatever is applied counts the user's version on by one: a deletion, an erasure and
-// a change that changes nothing, too. The log has a row for each version, with
-// the document that it made; it serves repetitions, history and restoring alike.
+// Whatever is applied counts the user's version on by one: a deletion, an erasure and a change that
+// changes nothing, too. The log has a row for each version, with the document that it made; it
+// serves repetitions, history and restoring alike.
 //
-// A deletion leaves a version without a document. An erasure removes the log of
-// the user as well. Of the erasure itself a row stays, so that its repetition doesn't
-// erase what was written since; nobody can read or restore that row. A repetition of something
-// else that was erased finds no row: it is told by the time when it was issued, and refused.
+// A deletion makes a version without a document. An erasure removes the user's rows from the log as
+// well. It leaves a row of its own there, so that its repetition doesn't erase what was written
+// since; nobody can read or restore that row. A repetition of something else that was erased finds
+// no row. It is recognised by the time when it was issued, and refused.
 //
 // Prune removes from the log what need not be kept any more.
 //
 // # The schema
 //
-// What documents are held to is the document of [SchemaUser]. Every transaction that writes asks
-// which version it has, after the rows are locked, so that a schema that was put holds for all that
-// is written from then on; the worker keeps the last that it saw, and mostly that is still the one.
+// Documents must keep to the document of [SchemaUser]. Every transaction that writes asks for its
+// version after the rows are locked, so that a schema that was put holds for all that is written
+// from then on. The worker keeps the last one that it saw, which mostly is still current.
 package store
 
 import (
@@ -59,31 +62,29 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// How long Postgres itself lets one of our transactions wait, so that a worker
-// that is frozen in the middle of one doesn't hold its rows for ever.
+// How long Postgres itself lets one of our transactions wait, so that a worker that is frozen in
+// the middle of one doesn't hold its rows for ever.
 const (
-	lockTimeout      = 300 * time.Millisecond // for rows that somebody else has locked
-	shortLockTimeout = 25 * time.Millisecond  // the same, where many may follow each other
+	lockTimeout      = 300 * time.Millisecond // for rows that another transaction has locked
+	shortLockTimeout = 25 * time.Millisecond  // the same, where many such waits may follow each other
 	statementTimeout = 3 * time.Second
 	idleTimeout      = time.Second     // between the two pipelines
 	commitTimeout    = 5 * time.Second // for the second pipeline, on our side
 	connectTimeout   = 3 * time.Second
 )
 
-// Store is a pool of connections to the database. Its methods are safe for
-// concurrent use.
+// Store is a pool of connections to the database. Its methods are safe for concurrent use.
 type Store struct {
 	pool *pgxpool.Pool
-	// Until when, in nanoseconds since 1970, replacements aren't done at once.
-	blockedUntil atomic.Int64
-	// The latest schema that was seen. It is no state: each transaction asks whether it still
-	// holds.
+	// Until when, in nanoseconds since 1970, the statements for replacements aren't tried.
+	replacePausedUntil atomic.Int64
+	// The latest schema that was seen. Each transaction asks whether it is still current.
 	schema   atomic.Pointer[Schema]
-	learning sync.Mutex
+	learning sync.Mutex // held while a new schema is compiled
 }
 
-// Open returns a Store for the database at url with at most conns connections. It
-// does not connect yet: a database that is down for now isn't an error.
+// Open returns a Store for the database at url with at most conns connections. It does not connect
+// yet: a database that is down isn't an error.
 func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -96,7 +97,7 @@ func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 		"application_name":              "outset-worker",
 		"client_encoding":               "UTF8",
 		"default_transaction_isolation": "read committed",
-		// acknowledged means durable, whatever the server's default
+		// An acknowledged write is durable, whatever the server's default.
 		"synchronous_commit":                  "on",
 		"timezone":                            "UTC",
 		"lock_timeout":                        milliseconds(lockTimeout),
@@ -109,8 +110,8 @@ func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 		"enable_hashjoin":  "off",
 		"enable_mergejoin": "off",
 		"plan_cache_mode":  "force_generic_plan",
-		// It takes a statement that may look at many rows for one that does: with 5,000,000 users
-		// each part of a listing would be compiled for 20 ms, and run for 2.
+		// The planner expects a statement that may look at many rows to do so: with 5,000,000 users
+		// each part of a listing would be compiled for 20 ms and run for 2.
 		"jit": "off",
 	} {
 		config.ConnConfig.RuntimeParams[name] = value

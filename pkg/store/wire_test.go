@@ -18,6 +18,7 @@ type wire struct {
 	mu     sync.Mutex
 	before func() // the next request is lost, and the connection after this was done
 	after  bool   // the next answer is lost, and the connection
+	skip   int    // but not the first answers
 
 	clients []net.Conn
 }
@@ -68,6 +69,13 @@ func (w *wire) loseAnswer() {
 	w.after = true
 }
 
+// skipAnswer chooses the answer after that for loseAnswer.
+func (w *wire) skipAnswer() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.skip++
+}
+
 // cut ends all connections that there are, on the store's side only: the database goes on with what
 // it is doing.
 func (w *wire) cut() {
@@ -102,9 +110,14 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 		carry(client, server, func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			lose := w.after
-			w.after = false
-			return lose
+			if !w.after {
+				return false
+			}
+			if w.skip--; w.skip >= 0 {
+				return false
+			}
+			w.after, w.skip = false, 0
+			return true
 		})
 	}()
 	carry(server, client, func() bool {

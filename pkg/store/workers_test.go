@@ -71,3 +71,53 @@ func TestNewUsersRaced(t *testing.T) {
 	check(t, s, "user00", 1, `{"n":1}`)
 	checkLog(t, connect(t, url))
 }
+
+// TestNoDeadlock: replacements of new users and of others, in one statement, and writes that take
+// locks first, of the same users in random order by several workers. Each counts once, and nobody
+// waits in a circle.
+func TestNoDeadlock(t *testing.T) {
+	t.Parallel()
+	idle, url := open(t)
+	idle.Close()
+	conn := connect(t, url)
+	// Far below lockTimeout, so that Postgres finds and counts every circle.
+	exec(t, conn, `do $$ begin execute format('alter database %I set deadlock_timeout = 1', current_database()); end $$`)
+	const workers, rounds, users = 4, 30, 16
+	var all sync.WaitGroup
+	for n := range workers {
+		s := reopen(t, url)
+		all.Go(func() {
+			defer s.Close() // its connections report their figures when they end
+			for round := range rounds {
+				var writes []store.Write
+				for _, u := range rand.Perm(users) {
+					// Half of the users are new in each round.
+					user, id := fmt.Sprint("user", u, "/", round*(u%2)), fmt.Sprint(n, "/", round)
+					if (n+round+u)%4 == 0 {
+						writes = append(writes, wrap(user, id))
+					} else {
+						writes = append(writes, replace(t, user, id, `{}`))
+					}
+				}
+				persist(t, s, writes)
+			}
+		})
+	}
+	all.Wait()
+	var versions, deadlocks int
+	for deadlocks = -1; deadlocks < 0; {
+		err := conn.QueryRow(t.Context(), `
+			select (select sum(version) from settings),
+			       case when (select count(*) from pg_stat_activity
+			                  where datname = current_database() and application_name = 'outset-worker') > 0
+			            then -1 else (select deadlocks from pg_stat_database where datname = current_database()) end`,
+		).Scan(&versions, &deadlocks)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if versions != workers*rounds*users || deadlocks > 0 {
+		t.Errorf("%d versions, want %d; %d deadlocks", versions, workers*rounds*users, deadlocks)
+	}
+	checkLog(t, conn)
+}

@@ -23,7 +23,7 @@ create table settings_log (
     user_id      text collate "C" not null,
     version      bigint           not null check (version > 0),
     operation_id text collate "C" not null,
-    fingerprint  bytea            not null, -- of what was asked; empty: the id is no client's key
+    fingerprint  bytea            not null, -- of what was asked
     operation    text             not null, -- what made the version
     created      boolean          not null, -- a value came to be where none was
     document     json,                      -- null: none

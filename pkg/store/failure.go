@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/outset-settings/outset/internal/settings"
+)
+
+// failed returns what err, why a write failed, is to be reported as. Once an attempt at the batch
+// has ended without an answer, a later failure leaves the outcome unknown unless it also tells what
+// became of that attempt. Only what is found out with the row locked does, and not all of it:
+//
+//   - ErrExpired: the lost attempt may have been in time and yet wait for the row.
+//   - ErrUnavailable: it may have been applied and erased since.
+//   - ErrViolation: it may have been checked with an earlier schema.
+func (b *batch) failed(err error) error {
+	if b.unknown && (errors.Is(err, ErrExpired) || errors.Is(err, ErrUnavailable) ||
+		errors.Is(err, settings.ErrViolation) || errors.Is(err, errRefused)) {
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	return err
+}
+
+// errRefused: Postgres refuses something about this write, whatever else is in the batch.
+var errRefused = errors.New("the database refuses this write")
+
+// The SQLSTATEs that we act on (PostgreSQL documentation, appendix A).
+const (
+	divisionByZero       = "22012" // the guard of deadlines, see queueGuard
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+	idleInTransaction    = "25P03" // for longer than idleTimeout
+	lockNotAvailable     = "55P03" // within lockTimeout
+	queryCanceled        = "57014" // after statementTimeout
+)
+
+// The classes of errors that a single write of a batch may be to blame for: cardinality, data,
+// integrity constraints, program limits.
+var classesOfOne = []string{"21", "22", "23", "54"}
+
+// state returns the SQLSTATE of an error of the server's, else "", and whether the connection ended
+// with the error, so that what happened to a commit on its way is unknown. No error is neither.
+func state(err error) (code string, ended bool) {
+	var fromServer *pgconn.PgError
+	if errors.As(err, &fromServer) {
+		// FATAL or PANIC
+		return fromServer.Code, fromServer.SeverityUnlocalized != "ERROR"
+	}
+	return "", err != nil
+}
+
+// endsConnection reports whether the connection ended with this error.
+func endsConnection(err error) bool {
+	_, ended := state(err)
+	return ended
+}
+
+// transient reports whether the same statements may succeed when sent again: the connection broke,
+// or Postgres chose this transaction to give way to another.
+func transient(err error) bool {
+	code, ended := state(err)
+	return ended || code == serializationFailure || code == deadlockDetected ||
+		code == divisionByZero
+}
+
+// lockTimedOut reports whether Postgres gave up waiting for a lock.
+func lockTimedOut(err error) bool {
+	code, _ := state(err)
+	return code == lockNotAvailable
+}
+
+// statementTimedOut reports whether Postgres gave up on a statement: it may have waited for one row
+// after the other.
+func statementTimedOut(err error) bool {
+	code, _ := state(err)
+	return code == queryCanceled
+}
+
+// oneAtFault reports whether the error may be due to a single write of a batch.
+func oneAtFault(err error) bool {
+	code, ended := state(err)
+	return code != "" && !ended && code != divisionByZero && slices.Contains(classesOfOne, code[:2])
+}
+
+// definite reports whether an error of the pipeline that commits means that nothing was committed:
+// the server refused a statement, so it never came to the commit, or had ended the transaction
+// before.
+func definite(err error) bool {
+	code, ended := state(err)
+	return code == idleInTransaction || !ended || code == "" && pgconn.SafeToRetry(err)
+}
+
+// Attempts at one statement or batch, and the longest pause before the second. Every further pause
+// is twice as long, so all of them together take 0.7 s at most.
+const (
+	attempts   = 4
+	firstPause = 100 * time.Millisecond
+)
+
+// retry calls do until it succeeds or fails for good, with pauses of random length.
+func retry(ctx context.Context, do func() error, again func(error) bool) error {
+	pause := firstPause
+	for attempt := 1; ; attempt++ {
+		err := do()
+		if err == nil || attempt == attempts || !again(err) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(pause)): //nolint:gosec // jitter, not a secret
+		case <-ctx.Done():
+			return err
+		}
+		pause *= 2
+	}
+}

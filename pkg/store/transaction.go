@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// maxComputing is how long a transaction computes what its writes make of their documents; the rest
+// waits for the next transaction. Others wait for its rows, and Postgres ends it after idleTimeout.
+// A thousand patches of one growing document took seconds.
+const maxComputing = 100 * time.Millisecond
+
+// transaction is what one has locked and read, and what it is going to write.
+type transaction struct {
+	users    []string // sorted, each once
+	rows     map[string]*row
+	applied  map[operationKey]logEntry // what the log has, or will have with this commit
+	versions map[versionKey]Document   // to be restored, as far as the log has them
+	log      []logEntry                // what this transaction appends
+	schema   *Schema                   // what documents must keep to
+	now      time.Time                 // the database's clock, read after the last lock was granted
+	deadline time.Time                 // the earliest of what is applied; zero: none
+}
+
+// row is a user's row of settings, locked.
+type row struct {
+	Document
+	changed bool
+
+	erasedAt      time.Time // when the user was last erased before this transaction; zero: never
+	erasedVersion int64     // up to this version the log has only erasures
+	erasure       *erasure  // what this transaction does; nil: nothing
+}
+
+// erasure is what a transaction removes of a user.
+type erasure struct {
+	above int64                 // the log's rows above this version, as far as it has them already
+	found map[operationKey]bool // of these the log had the ids
+}
+
+// operationKey names an operation in the log.
+type operationKey struct{ user, id string }
+
+// versionKey names a version of a user's document.
+type versionKey struct {
+	user    string
+	version int64
+}
+
+// logEntry is a row of the log.
+type logEntry struct {
+	operationKey
+	Document
+	fingerprint []byte
+	operation   string
+	created     bool
+}
+
+// transact applies the writes in one transaction and fills in their outcomes. It returns an error
+// that wraps ErrOutcomeUnknown if it can't say whether they were applied. Any other error means
+// that none was, and that the outcomes are not to be used.
+func (b *batch) transact(ctx context.Context, m lockMode) error {
+	conn, err := b.store.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	// A connection that is still in a transaction is closed and not reused, which rolls the
+	// transaction back, too.
+	defer conn.Release()
+
+	t, err := b.lock(ctx, conn, m)
+	if err == nil {
+		b.apply(t)
+		if len(t.log) > 0 {
+			if err = t.commit(ctx, conn); endsConnection(err) {
+				b.limit = max(len(t.log)/2, 1)
+			}
+		}
+	}
+	if conn.Conn().PgConn().TxStatus() != idle {
+		// Nothing was committed, and if this fails the connection is closed.
+		_, _ = conn.Exec(ctx, `rollback`)
+	}
+	return err
+}
+
+// idle is what Postgres reports of a connection that is in no transaction.
+const idle = 'I'
+
+// apply computes the outcomes, in order, as far as time and the batch's limit allow.
+func (b *batch) apply(t *transaction) {
+	until := time.Now().Add(maxComputing)
+	for i, w := range b.writes {
+		if i > 0 && time.Now().After(until) || b.limit > 0 && len(t.log) >= b.limit {
+			*b.outcomes[i] = Written{Err: errPostponed}
+			continue
+		}
+		*b.outcomes[i] = t.apply(w)
+		b.outcomes[i].Err = b.failed(b.outcomes[i].Err)
+	}
+}
