@@ -11,15 +11,20 @@ import (
 	"github.com/outset-settings/outset/internal/program"
 )
 
-// completion prints a shell's script. The libraries for it have not been kept for years, and it is
-// not much.
+// completion prints a shell's script, which asks the hidden command complete.
+//
+// The libraries for this do less. kong-completion 0.0.4, tried in bash, zsh and fish, doesn't know
+// negated flags (--no-json), completes "--type=m" to nothing or in bash to the names of files, and
+// in fish keeps the shell from completing files. It also takes any start of the program with
+// COMP_LINE in the environment for a completion. king writes scripts that don't follow the program
+// when it is upgraded.
 type completion struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish"`
 }
 
 // Help tells where to put the script.
 func (completion) Help() string {
-	return `Put this into a file that your shell reads when it starts:
+	return `Add this line to a file that your shell reads when it starts:
 
 	bash:  source <(outset completion bash)       in ~/.bashrc
 	zsh:   source <(outset completion zsh)        in ~/.zshrc, after compinit
@@ -27,8 +32,8 @@ func (completion) Help() string {
 `
 }
 
-// scripts ask the outset that is being typed for what may stand in the place of the last of the
-// words. Where that is nothing the shell offers files.
+// scripts run the outset that is being typed to complete the last word. If it has no completions
+// the shell completes file names.
 var scripts = map[string]string{
 	"bash": `_outset() {
   local IFS=$'\n'
@@ -53,12 +58,12 @@ func (c completion) Run(stdout io.Writer) error {
 	return err
 }
 
-// complete prints completions.
+// complete prints the completions of the last word.
 type complete struct {
 	Words []string `arg:"" optional:"" passthrough:"" help:"the words after outset, up to the one to be completed"`
 }
 
-// Run prints what may stand in the place of the last word, a line each.
+// Run prints one completion in each line.
 func (c complete) Run(stdout io.Writer) error {
 	parser, err := program.Parser("outset", "", &cli{})
 	if err != nil {
@@ -72,8 +77,8 @@ func (c complete) Run(stdout io.Writer) error {
 	return nil
 }
 
-// completions are the commands, the flags or the values of a flag that begin as the last word does.
-// bash makes three words of --flag=value, other shells one.
+// completions returns the commands, the flags or the values of a flag that begin with the last
+// word. bash splits --flag=value into three words, other shells don't.
 func completions(node *kong.Node, words []string) []string {
 	last := ""
 	if len(words) > 0 && words[0] == "--" {
@@ -82,19 +87,23 @@ func completions(node *kong.Node, words []string) []string {
 	if n := len(words); n > 0 {
 		words, last = words[:n-1], strings.TrimPrefix(words[n-1], "=")
 	}
-	node, pending := reached(node, words)
-	if name, _, found := strings.Cut(last, "="); found && flagOf(node, name) != nil {
-		return beginning(last, prefixed(name+"=", flagOf(node, name).EnumSlice()))
+	node, pending := follow(node, words)
+	if name, _, found := strings.Cut(last, "="); found && findFlag(node, name) != nil {
+		var all []string
+		for _, value := range findFlag(node, name).EnumSlice() {
+			all = append(all, name+"="+value)
+		}
+		return withPrefix(last, all)
 	}
 	if pending != nil {
-		return beginning(last, pending.EnumSlice())
+		return withPrefix(last, pending.EnumSlice())
 	}
 	if strings.HasPrefix(last, "-") {
 		var all []string
-		for _, flag := range flagsOf(node) {
-			all = append(all, namesOf(flag)...)
+		for _, flag := range allFlags(node) {
+			all = append(all, flagNames(flag)...)
 		}
-		return beginning(last, all)
+		return withPrefix(last, all)
 	}
 	var all []string
 	for _, child := range node.Children {
@@ -105,13 +114,13 @@ func completions(node *kong.Node, words []string) []string {
 	for _, p := range node.Positional {
 		all = append(all, p.EnumSlice()...)
 	}
-	return beginning(last, all)
+	return withPrefix(last, all)
 }
 
-// reached is the command that the words lead to, and the flag whose value comes next, if any.
-func reached(node *kong.Node, words []string) (_ *kong.Node, pending *kong.Flag) {
+// follow returns the command that the words lead to, and the flag whose value comes next, if any.
+func follow(node *kong.Node, words []string) (_ *kong.Node, pending *kong.Flag) {
 	for _, word := range words {
-		flag, child := flagOf(node, word), childOf(node, word)
+		flag, child := findFlag(node, word), findChild(node, word)
 		switch {
 		case word == "=":
 		case pending != nil:
@@ -125,18 +134,11 @@ func reached(node *kong.Node, words []string) (_ *kong.Node, pending *kong.Flag)
 	return node, pending
 }
 
-func beginning(word string, all []string) []string {
-	return slices.DeleteFunc(all, func(one string) bool { return !strings.HasPrefix(one, word) })
+func withPrefix(prefix string, all []string) []string {
+	return slices.DeleteFunc(all, func(s string) bool { return !strings.HasPrefix(s, prefix) })
 }
 
-func prefixed(prefix string, all []string) (with []string) {
-	for _, one := range all {
-		with = append(with, prefix+one)
-	}
-	return with
-}
-
-func childOf(node *kong.Node, name string) *kong.Node {
+func findChild(node *kong.Node, name string) *kong.Node {
 	for _, child := range node.Children {
 		if child.Name == name {
 			return child
@@ -145,20 +147,20 @@ func childOf(node *kong.Node, name string) *kong.Node {
 	return nil
 }
 
-// flagOf returns the flag that a word is.
-func flagOf(node *kong.Node, word string) *kong.Flag {
-	for _, flag := range flagsOf(node) {
-		if slices.Contains(namesOf(flag), word) {
+// findFlag returns the flag that a word names, or nil.
+func findFlag(node *kong.Node, word string) *kong.Flag {
+	for _, flag := range allFlags(node) {
+		if slices.Contains(flagNames(flag), word) {
 			return flag
 		}
 	}
 	return nil
 }
 
-func flagsOf(node *kong.Node) []*kong.Flag { return slices.Concat(node.AllFlags(true)...) }
+func allFlags(node *kong.Node) []*kong.Flag { return slices.Concat(node.AllFlags(true)...) }
 
-// namesOf are the ways to spell a flag: one that may be negated has two.
-func namesOf(flag *kong.Flag) []string {
+// flagNames returns the names of a flag: two if it can be negated.
+func flagNames(flag *kong.Flag) []string {
 	if flag.Tag.Negatable != "" {
 		return []string{"--" + flag.Name, "--no-" + flag.Name}
 	}

@@ -55,7 +55,7 @@ func TestCompletions(t *testing.T) {
 	}
 }
 
-// TestCompletionScripts has the shells that are there complete a command.
+// TestCompletionScripts completes a command in each shell that is installed.
 func TestCompletionScripts(t *testing.T) {
 	t.Parallel()
 	s := newShell(t, "http://127.0.0.1:1")

@@ -10,22 +10,22 @@ import (
 	"github.com/outset-settings/outset/internal/program"
 )
 
-// The exit codes, which --help lists.
+// The exit codes. --help explains them.
 const (
 	exitOther        = 1
 	exitNotFound     = 3
 	exitPrecondition = 4
 	exitInvalid      = 5
 	exitUnavailable  = 6
-	exitInterrupted  = 130 // as shells have it for Ctrl-C
+	exitInterrupted  = 130 // that of shells for Ctrl-C
 )
 
-// exits has the code of each kind of error; the first that fits counts.
+// exits has the exit code of each kind of error. The first that matches counts.
 var exits = []struct {
 	err  error
 	code int
 }{
-	{context.Canceled, exitInterrupted}, // of which nothing else makes any
+	{context.Canceled, exitInterrupted}, // only a signal cancels
 	{client.ErrNotFound, exitNotFound},
 	{client.ErrPrecondition, exitPrecondition},
 	{client.ErrPreconditionRequired, exitPrecondition},
@@ -41,7 +41,7 @@ var exits = []struct {
 	{client.ErrIncomplete, exitUnavailable},
 }
 
-// explain makes an error of the client's one for a person at a terminal, with its exit code.
+// explain turns an error of the client into a message for people, with its exit code.
 func explain(err error) error {
 	if err == nil {
 		return nil
@@ -50,17 +50,18 @@ func explain(err error) error {
 	var e *client.Error
 	switch {
 	case errors.Is(err, client.ErrOutcomeUnknown):
-		return program.WithCode(code, errors.New(plain(err).Error()+inDoubt))
+		return program.WithCode(code, errors.New(plain(err).Error()+outcomeUnknown))
 	case errors.As(err, &e) && len(e.Violations) > 0:
-		return program.WithCode(code, violated(e))
+		return program.WithCode(code, listViolations(e))
 	}
 	return program.WithCode(code, plain(err))
 }
 
-const inDoubt = "\nThe change may have been made, or may be made soon: look before you repeat it."
+const outcomeUnknown = "\n" +
+	"The change may have been made, or may be made soon. Check before you repeat it."
 
 func exitFor(err error) int {
-	if errors.As(err, new(*fs.PathError)) { // a file here, whatever became of the request
+	if errors.As(err, new(*fs.PathError)) { // a local file, whatever became of the request
 		return exitOther
 	}
 	for _, e := range exits {
@@ -71,15 +72,15 @@ func exitFor(err error) int {
 	return exitOther
 }
 
-// violated lists what is wrong with a document, one in each line.
-func violated(e *client.Error) error {
+// listViolations lists the violations of a schema, one in each line.
+func listViolations(e *client.Error) error {
 	var b strings.Builder
-	b.WriteString("the settings would not be as the schema wants them")
+	b.WriteString("the settings would violate the schema")
 	if e.RequestID != "" {
 		b.WriteString(" (request " + e.RequestID + ")")
 	}
 	for _, v := range e.Violations {
-		b.WriteString("\n  " + place(v.Pointer) + ": " + visible(v.Reason))
+		b.WriteString("\n  " + location(v.Pointer) + ": " + visible(v.Reason))
 	}
 	if e.ViolationsOmitted {
 		b.WriteString("\n  and more")
@@ -87,8 +88,8 @@ func violated(e *client.Error) error {
 	return errors.New(b.String())
 }
 
-// place is a JSON pointer for people, whom "" would say nothing.
-func place(pointer string) string {
+// location returns a JSON pointer for people: "" is the whole document.
+func location(pointer string) string {
 	if pointer == "" {
 		return "the document"
 	}

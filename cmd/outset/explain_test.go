@@ -11,14 +11,15 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// TestExits: each error has the exit code that --help lists, and a write in doubt is told as such.
-func TestExits(t *testing.T) {
+// TestExitCodes: each error has the exit code that --help lists. If the outcome of a write is unknown
+// the message says so.
+func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	file := &fs.PathError{Op: "read", Path: "a", Err: errors.New("torn")}
 	for _, c := range []struct {
-		err   error
-		code  int
-		doubt bool
+		err     error
+		code    int
+		unknown bool
 	}{
 		{errors.New("any"), exitOther, false},
 		{client.ErrNotFound, exitNotFound, false},
@@ -32,7 +33,7 @@ func TestExits(t *testing.T) {
 		{fmt.Errorf("%w: %w", client.ErrOutcomeUnknown, context.Canceled), exitInterrupted, true},
 	} {
 		if code, text := exitFor(c.err), explain(c.err).Error(); code != c.code ||
-			strings.Contains(text, inDoubt) != c.doubt {
+			strings.Contains(text, outcomeUnknown) != c.unknown {
 			t.Errorf("%v: exit code %d, %q", c.err, code, text)
 		}
 	}

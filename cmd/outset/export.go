@@ -11,21 +11,25 @@ import (
 // export saves the settings of all users.
 type export struct {
 	remote
-	File string `arg:"" optional:"" default:"-" help:"the file, which is replaced only by one with all users; the standard output by default"`
+	File string `arg:"" optional:"" default:"-" help:"the file to write, which is only replaced once all users are there; standard output by default"`
 }
 
 // Help has examples.
 func (export) Help() string {
-	return `Each line is a JSON object with a user, the user's settings, their version and their time; import takes it. The last line is {"end":true,"users":N}: what doesn't end with it is not all.
+	return `Each line is a JSON object with a user, the user's settings, and their version and time.
+The last line is {"end":true,"users":N}; without it the export is incomplete. import reads such
+files.
 
-A new file can be read by its owner only (0600); one that is there keeps its mode. What is no regular file, a pipe for instance, is written to as the users come. The service gives each piece a minute to be taken: where what reads them pauses for longer, the export breaks off.
+A new file can be read by its owner only (mode 0600); an existing one keeps its mode. A pipe or a
+device is written while the users come. The service breaks the export off if nothing is read from it
+for a minute.
 
 	outset export all.ndjson
 	outset export | gzip > all.ndjson.gz
 `
 }
 
-// Run exports, and fails unless it is all of them.
+// Run exports all users. It fails if some are missing.
 func (e export) Run(ctx context.Context, stdout io.Writer) error {
 	return e.with(func(c *client.Client) error {
 		bar := newProgress("exporting", -1)

@@ -13,18 +13,19 @@ import (
 	"github.com/outset-settings/outset/internal/program"
 )
 
-// get prints settings. To a program it gives the bytes as they are.
+// get prints settings: indented on a terminal, else byte for byte.
 type get struct {
 	remote
 	User      string `arg:"" help:"the user's id"`
-	Path      string `arg:"" optional:"" help:"the value to print, like editor/font/size; all settings by default"`
-	Effective bool   `xor:"which" help:"with the defaults of the schema for what is not set"`
-	At        *int64 `xor:"which" placeholder:"N" help:"as they were at this version"`
+	Path      string `arg:"" optional:"" help:"the path of the value to print, such as editor/font/size; all settings by default"`
+	Effective bool   `xor:"which" help:"add the defaults of the schema for what is not set"`
+	At        *int64 `xor:"which" placeholder:"N" help:"print the settings as they were at this version"`
 }
 
 // Help has examples.
 func (get) Help() string {
-	return `A path is a JSON pointer whose first slash may be left out: keys and indexes with slashes between them. A slash inside a key is ~1, a tilde ~0.
+	return `A path is a JSON pointer, whose first slash may be left out: keys and indexes, separated
+by slashes. A slash inside a key is written ~1, a tilde ~0.
 
 	outset get 42
 	outset get 42 editor/font/size
@@ -40,7 +41,7 @@ func (g get) Run(ctx context.Context, stdout io.Writer) error {
 		return program.Usage(plain(err))
 	}
 	if g.At != nil && *g.At < 1 {
-		return program.Usage(errors.New("--at: versions begin with 1"))
+		return program.Usage(errors.New("--at: the first version is 1"))
 	}
 	return g.with(func(c *client.Client) error {
 		found, err := g.fetch(ctx, c, path)
@@ -51,9 +52,9 @@ func (g get) Run(ctx context.Context, stdout io.Writer) error {
 	})
 }
 
-func (g get) fetch(ctx context.Context, c *client.Client, path client.Path) (json.RawMessage,
-	error,
-) {
+func (g get) fetch(
+	ctx context.Context, c *client.Client, path client.Path,
+) (json.RawMessage, error) {
 	var s client.Settings
 	var err error
 	switch {
@@ -73,7 +74,7 @@ func (g get) fetch(ctx context.Context, c *client.Client, path client.Path) (jso
 	return lookup(s.Document, path)
 }
 
-// print writes JSON: for people with line breaks, for programs byte for byte.
+// print writes JSON: indented for people, byte for byte for programs.
 func (r remote) print(w io.Writer, document json.RawMessage) error {
 	if r.json(w) {
 		_, err := w.Write(document)
@@ -87,7 +88,7 @@ func (r remote) print(w io.Writer, document json.RawMessage) error {
 	return err
 }
 
-// lookup returns the value at a path of a document, as it is spelt there.
+// lookup returns the value at a path of a document, as it is written there.
 func lookup(document json.RawMessage, path client.Path) (json.RawMessage, error) {
 	for i, token := range path {
 		next, ok := child(document, token)

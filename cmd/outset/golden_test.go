@@ -18,12 +18,11 @@ import (
 )
 
 var update = flag.Bool(
-	"update", false, "write what the sessions in testdata print instead of comparing it",
+	"update", false, "write what the sessions in testdata print, instead of comparing it",
 )
 
-// TestSessions runs what the files in testdata show: commands in a shell, what each prints, and its
-// exit code if that isn't 0. Each session has a service of its own, and an empty directory to work
-// in.
+// TestSessions runs the sessions in testdata: commands in a shell, what each prints, and its exit
+// code if that isn't 0. Each session has a service of its own and an empty working directory.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.golden")
@@ -54,7 +53,7 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// compare shows the first difference, and the command that it belongs to.
+// compare reports the first difference, and its command.
 func compare(t *testing.T, want, got string) {
 	t.Helper()
 	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
@@ -68,7 +67,7 @@ func compare(t *testing.T, want, got string) {
 			b = g[i]
 		}
 		if a != b {
-			t.Fatalf("%s\nprinted %q\nand not %q (-update takes it)", command, b, a)
+			t.Fatalf("%s\nprinted %q\nwant    %q (-update accepts it)", command, b, a)
 		}
 		if strings.HasPrefix(a, "$ ") {
 			command = a
@@ -88,7 +87,7 @@ func newShell(t *testing.T, server string) shell {
 	if err := os.Symlink(os.Args[0], filepath.Join(bin, "outset")); err != nil {
 		t.Fatal(err)
 	}
-	// The last of two variables of a name counts.
+	// Of two variables of the same name the last counts.
 	return shell{
 		t.TempDir(), server, env("PATH="+bin+":"+os.Getenv("PATH"), "OUTSET_URL="+server, "TZ=UTC"),
 	}
@@ -134,7 +133,7 @@ func (s shell) run(t *testing.T, command string) string {
 	return s.masked(printed)
 }
 
-// masks are what differs from run to run.
+// masks replace what differs from run to run.
 var masks = []struct {
 	find *regexp.Regexp
 	put  string

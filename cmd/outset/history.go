@@ -12,19 +12,20 @@ import (
 type history struct {
 	remote
 	User  string `arg:"" help:"the user's id"`
-	Limit int    `default:"20" placeholder:"N" help:"at most so many, the newest; 0: all that are kept"`
+	Limit int    `default:"20" placeholder:"N" help:"list only the newest N versions; 0 lists all that are kept"`
 }
 
 // Help has examples.
 func (history) Help() string {
-	return `The newest version comes first. restore makes one current again, and get --at prints it.
+	return `The newest version comes first. "restore" makes a version current again, "get --at"
+prints it.
 
 	outset history 42
 	outset history 42 --limit 0 --json
 `
 }
 
-// Run prints the versions, the newest first: a table, or a line of JSON for each.
+// Run prints the versions, the newest first, as a table or as one line of JSON each.
 func (h history) Run(ctx context.Context, stdout io.Writer) error {
 	return h.with(func(c *client.Client) error {
 		t := newTable(stdout, "VERSION\tTIME\tCHANGE\tBYTES")
@@ -45,7 +46,7 @@ func (h history) Run(ctx context.Context, stdout io.Writer) error {
 	})
 }
 
-// first is the beginning of a sequence; limit 0 is all of it.
+// first yields the first elements of a sequence; limit 0 stands for all.
 func first[T any](limit int, all iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		n := 0
@@ -57,17 +58,17 @@ func first[T any](limit int, all iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
-// restore makes an old version current.
+// restore makes an old version current again.
 type restore struct {
 	remote
 	conditions
 	User    string `arg:"" help:"the user's id"`
-	Version int64  `arg:"" help:"the version, as history lists it"`
+	Version int64  `arg:"" help:"the version to restore; history lists them"`
 }
 
 // Help has an example.
 func (restore) Help() string {
-	return `It becomes a new version; the history stays as it is.
+	return `The old settings become a new version. The history keeps all others.
 
 	outset restore 42 7
 `

@@ -14,14 +14,17 @@ import (
 // importCommand sets the settings of many users.
 type importCommand struct {
 	remote
-	File string `arg:"" optional:"" default:"-" help:"the file; the standard input by default"`
+	File string `arg:"" optional:"" default:"-" help:"the file to read; standard input by default"`
 }
 
-// Help has the form of the file and examples.
+// Help describes the file and has examples.
 func (importCommand) Help() string {
-	return `Each line is a JSON object with a user and the user's settings, as export writes them. It replaces the settings that there are. A line that fails keeps no other from being taken; all that fail are listed, and the exit code is that of the first. Ctrl-C ends it, but lines that were sent are taken.
+	return `Each line is a JSON object with a user and the user's settings, as export writes them.
+It replaces the user's settings. A line that fails doesn't keep the others from being imported; all
+that fail are listed, and the exit code is that of the first. Ctrl-C ends the import, but lines that
+were already sent may still be imported.
 
-The service waits 10 s (READ_TIMEOUT) for the next line: what brings the lines must not pause for longer.
+The service breaks the import off if no line comes for 10 s (READ_TIMEOUT).
 
 	{"user":"42","settings":{"theme":"dark"}}
 
@@ -30,7 +33,7 @@ The service waits 10 s (READ_TIMEOUT) for the next line: what brings the lines m
 `
 }
 
-// Run imports, and says which lines were not taken.
+// Run imports the lines and lists those that fail.
 func (i importCommand) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	lines, size := stdin, int64(-1)
 	if i.File != "-" {
@@ -51,7 +54,7 @@ func (i importCommand) Run(ctx context.Context, stdin io.Reader, stdout io.Write
 	})
 }
 
-// report tells what became of the lines: people of those that failed, programs of all.
+// report prints the outcomes: to people those of lines that failed, to programs all.
 func (i importCommand) report(
 	stdout io.Writer, bar progress, outcomes iter.Seq2[client.Outcome, error],
 ) error {
@@ -62,12 +65,12 @@ func (i importCommand) report(
 			err = i.tell(stdout, bar, o)
 		}
 		if err != nil {
-			return fmt.Errorf("%w (until then %s)", err, done.text())
+			return fmt.Errorf("%w (before that, %s)", err, done.text())
 		}
 	}
 	bar.end()
 	if done.first != nil {
-		return notTakenError{done}
+		return failedLinesError{done}
 	}
 	if i.json(stdout) {
 		return nil
@@ -102,15 +105,15 @@ func (i importCommand) tell(stdout io.Writer, bar progress, o client.Outcome) er
 	return nil
 }
 
-// outcome is what became of all lines.
+// outcome counts the lines of an import.
 type outcome struct {
-	taken, failed int64
-	first         error // why the first that failed did
+	imported, failed int64
+	first            error // of the first line that failed
 }
 
 func (d *outcome) add(o client.Outcome) {
 	if o.Err == nil {
-		d.taken++
+		d.imported++
 		return
 	}
 	if d.failed++; d.first == nil {
@@ -119,12 +122,12 @@ func (d *outcome) add(o client.Outcome) {
 }
 
 func (d *outcome) text() string {
-	return fmt.Sprintf("%s imported, %d failed", count(d.taken, "line"), d.failed)
+	return fmt.Sprintf("%s imported, %d failed", count(d.imported, "line"), d.failed)
 }
 
-// notTakenError is the error of an import with lines that failed. It is of the kind of the first of
-// them.
-type notTakenError struct{ outcome }
+// failedLinesError is the error of an import with lines that failed. It has the kind of the first
+// of them.
+type failedLinesError struct{ outcome }
 
-func (n notTakenError) Error() string        { return n.text() }
-func (n notTakenError) Is(target error) bool { return errors.Is(n.first, target) }
+func (n failedLinesError) Error() string        { return n.text() }
+func (n failedLinesError) Is(target error) bool { return errors.Is(n.first, target) }

@@ -1,22 +1,23 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/outset-settings/outset/internal/testlog"
 )
 
-// TestInterruptedInput: whoever has begun to type settings may stop. Nothing is asked then.
+// TestInterruptedInput: Ctrl-C while a command reads its input ends it, and nothing is sent.
 func TestInterruptedInput(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{
@@ -52,8 +53,8 @@ func TestInterruptedInput(t *testing.T) {
 	}
 }
 
-// TestInterrupted: what was under way ends, with nothing left of it, and says what it means for a
-// write.
+// TestInterrupted: a signal ends a command and its request. No file is left, and of a write the
+// message says that the outcome is unknown.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	asked := make(chan struct{}, 10)
@@ -77,7 +78,7 @@ func TestInterrupted(t *testing.T) {
 	}{
 		{"get 42", syscall.SIGINT, exitInterrupted, "context canceled"},
 		{"export all.ndjson", syscall.SIGHUP, exitInterrupted, "outset: "},
-		{"set 42 a 1", syscall.SIGTERM, exitInterrupted, strings.TrimSpace(inDoubt)},
+		{"set 42 a 1", syscall.SIGTERM, exitInterrupted, strings.TrimSpace(outcomeUnknown)},
 		{"watch 42", syscall.SIGINT, 0, ""},
 	} {
 		p := startIn(t, s.dir, s.env, strings.Fields(c.args)...)
@@ -92,13 +93,13 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestNohup: who has it ignore that the terminal is gone is obeyed.
+// TestNohup: a command that was started with SIGHUP ignored, as by nohup, goes on ignoring it.
 func TestNohup(t *testing.T) {
 	t.Parallel()
-	asked, hung := make(chan struct{}), make(chan struct{})
+	asked, answer := make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(asked)
-		<-hung
+		<-answer
 		w.Header().Set("ETag", `"1"`)
 		_, _ = io.WriteString(w, "{}")
 	}))
@@ -110,10 +111,28 @@ func TestNohup(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-asked
+	if !ignores(t, c.Process.Pid, syscall.SIGHUP) {
+		t.Error("SIGHUP is not ignored any more")
+	}
 	_ = c.Process.Signal(syscall.SIGHUP)
-	// one that obeys the signal is faster
-	time.AfterFunc(100*time.Millisecond, func() { close(hung) })
+	close(answer)
 	if err := c.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+// ignores tells whether a process ignores a signal.
+func ignores(t *testing.T, pid int, signal syscall.Signal) bool {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mask, _ := strings.Cut(string(status), "\nSigIgn:\t")
+	mask, _, _ = strings.Cut(mask, "\n")
+	bits, err := strconv.ParseUint(mask, 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bits&(1<<(signal-1)) != 0
 }

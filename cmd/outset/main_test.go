@@ -17,8 +17,8 @@ import (
 	"github.com/outset-settings/outset/internal/testlog"
 )
 
-// asProgram makes this test binary the program itself: a process of its own that can be stopped and
-// killed, and has the race detector in it when the tests do.
+// asProgram is the environment variable that makes this test binary the program itself: a process
+// that can be stopped and killed, and has the race detector in it when the tests do.
 const asProgram = "RUN_AS_OUTSET"
 
 func TestMain(m *testing.M) {
@@ -33,12 +33,11 @@ func TestMain(m *testing.M) {
 type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr testlog.Buffer
-	started        time.Time
 	ended          chan struct{}
 	code           int // once ended is closed; -1: killed by a signal
 }
 
-// env is an environment with nothing of ours in it but what is given.
+// env returns an environment with no variables of outset but those given.
 func env(more ...string) []string {
 	var e []string
 	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
@@ -56,8 +55,8 @@ func start(t *testing.T, env []string, args ...string) *process {
 
 func startIn(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{ended: make(chan struct{}), started: time.Now()}
-	// Not CommandContext: when it ends is for the test to say.
+	p := &process{ended: make(chan struct{})}
+	// Not CommandContext, which would kill it: the cleanup stops it.
 	p.cmd = exec.Command(os.Args[0], args...)
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {
@@ -85,23 +84,23 @@ func startIn(t *testing.T, dir string, env []string, args ...string) *process {
 	return p
 }
 
-// signal does nothing when the process has ended.
+// signal does nothing once the process has ended.
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// wait returns the exit code. Half a minute is beyond everything that a stop may wait for.
+// wait returns the exit code. Only a process that hangs waits for the deadline.
 func (p *process) wait(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(5 * time.Minute):
 		p.signal(syscall.SIGQUIT) // shows where it hangs
 		<-p.ended
-		t.Fatal("it does not end")
+		t.Fatal("the process does not end")
 	}
 	return p.code
 }
 
-// run is for commands that end by themselves.
+// run runs a command that ends by itself.
 func run(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	p := start(t, env, args...)
@@ -109,13 +108,13 @@ func run(t *testing.T, env []string, args ...string) (code int, stdout, stderr s
 	return code, p.stdout.String(), p.stderr.String()
 }
 
-// addresses are where a started system says it is.
+// addresses are those that a started system prints.
 type addresses struct{ http, health, nats, postgres string }
 
 var banner = regexp.MustCompile(`(?s)Outset is ready after [0-9.]+ s, with \d+ workers?\. .*` +
 	`API +(http://\S+)\n.*health +(http://\S+)\n.*NATS +(\S+)\n.*Postgres +([^\n]+)\n.*Try:\n`)
 
-// ready waits until the system says that it is.
+// ready waits until the system prints that it is ready.
 func (p *process) ready(t *testing.T) addresses {
 	t.Helper()
 	var found []string
@@ -128,22 +127,15 @@ func (p *process) ready(t *testing.T) addresses {
 		}
 		return found != nil
 	})
-	t.Logf("ready after %v", time.Since(p.started).Round(time.Millisecond))
 	return addresses{http: found[1], health: found[2], nats: found[3], postgres: found[4]}
 }
 
-// stop is Ctrl-C, and what is expected of it.
+// stop presses Ctrl-C and expects an end without an error.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
-	began := time.Now()
 	p.signal(syscall.SIGINT)
 	if code := p.wait(t); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C: %s", code, &p.stderr)
-	}
-	took := time.Since(began)
-	t.Logf("stopped after %v", took.Round(time.Millisecond))
-	if took > 10*time.Second {
-		t.Errorf("it took %v to stop", took)
 	}
 	for _, bad := range []string{"panic", `"level":"ERROR"`, "outset: "} {
 		if strings.Contains(p.stderr.String(), bad) {
@@ -152,18 +144,18 @@ func (p *process) stop(t *testing.T) {
 	}
 }
 
-// eventually looks until the condition holds; a minute is for machines that are busy elsewhere.
+// eventually waits for a condition; only a failing test waits for the deadline.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("still not so: " + what)
 		}
 	}
 }
 
-// complaint is the error that a program ends with, which must be one line. There may be logs around
-// it.
+// complaint returns the error that a program ends with, which must be a single line. Lines of the log
+// may stand around it.
 func complaint(t *testing.T, stderr string) string {
 	t.Helper()
 	var lines []string

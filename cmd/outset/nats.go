@@ -11,16 +11,15 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// How the embedded server notices clients that are gone; its default is two pings
-// of two minutes.
+// The embedded server drops a client that answers no ping for 10 s; its default is 4 minutes.
 const (
 	natsPingInterval = 5 * time.Second
 	natsMaxPings     = 2
-	natsStart        = 5 * time.Second
+	natsStart        = 30 * time.Second
 )
 
-// startNATS returns an embedded NATS server that accepts connections at addr. It is
-// on TCP, so that `outset workers`, `nats` and further workers find it.
+// startNATS returns an embedded NATS server that accepts connections at addr. It listens on TCP, so
+// that `outset workers`, `nats` and other workers can connect.
 func startNATS(addr string) (*server.Server, error) {
 	host, portText, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -29,7 +28,8 @@ func startNATS(addr string) (*server.Server, error) {
 	// The server itself would only log that the address is taken.
 	probe, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("NATS_ADDR: %w; choose another with --nats, or use the server that is there by NATS_URL", err)
+		return nil, fmt.Errorf("NATS_ADDR: %w; choose another address with --nats, "+
+			"or use the server there with NATS_URL", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("NATS_ADDR: %w", err)

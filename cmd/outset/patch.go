@@ -13,13 +13,13 @@ type patch struct {
 	remote
 	conditions
 	User  string `arg:"" help:"the user's id"`
-	Patch string `arg:"" help:"the patch; - reads it from the standard input"`
+	Patch string `arg:"" help:"the patch; - reads it from standard input"`
 	Type  string `enum:"auto,merge,json" default:"auto" placeholder:"TYPE" help:"merge (RFC 7396), json (RFC 6902), or auto: json if the patch is a list"`
 }
 
 // Help has examples.
 func (patch) Help() string {
-	return `What a patch doesn't touch keeps its bytes.
+	return `A patch keeps the bytes of what it doesn't change.
 
 	outset patch 42 '{"theme":null,"font":{"size":12}}'
 	outset patch 42 '[{"op":"test","path":"/theme","value":"dark"},{"op":"remove","path":"/font"}]'
@@ -44,17 +44,18 @@ func (p patch) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error
 	})
 }
 
-// deleteCommand removes a document, or everything.
+// deleteCommand removes a document, or everything about a user.
 type deleteCommand struct {
 	remote
 	conditions
 	User string `arg:"" help:"the user's id"`
-	All  bool   `help:"erase the user: settings, history and keys. Nobody can bring them back"`
+	All  bool   `help:"erase settings, history and idempotency keys, for good"`
 }
 
 // Help has examples.
 func (deleteCommand) Help() string {
-	return `The history stays, and restore can bring the settings back; but not after --all.
+	return `The history stays, so that "restore" can bring the settings back. After --all nothing
+can.
 
 	outset delete 42
 	outset delete 42 --all

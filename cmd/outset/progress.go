@@ -8,11 +8,10 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress shows people how far a long stream has come. Where the standard error is no terminal it
-// shows nothing.
+// progress shows a progress bar on standard error if that is a terminal.
 type progress struct{ bar *progressbar.ProgressBar }
 
-// newProgress begins. A size of -1 isn't known.
+// newProgress shows the bar. A size of -1 means that it is unknown.
 func newProgress(what string, size int64) progress {
 	if !isTerminal(os.Stderr) {
 		return progress{}
@@ -26,7 +25,7 @@ func newProgress(what string, size int64) progress {
 		progressbar.OptionSpinnerType(14),
 		progressbar.OptionClearOnFinish(),
 	)
-	_ = bar.RenderBlank() // it is only for show, here and below
+	_ = bar.RenderBlank() // errors of the bar don't matter, here and below
 	return progress{bar}
 }
 
@@ -46,20 +45,20 @@ func (p progress) writer(w io.Writer) io.Writer {
 	return io.MultiWriter(w, p)
 }
 
-// Write counts bytes. Nothing that a bar says may end the work, as that a file has grown meanwhile.
+// Write counts bytes. It ignores the bar's errors, for instance that a file has grown meanwhile.
 func (p progress) Write(b []byte) (int, error) {
 	_ = p.bar.Add(len(b))
 	return len(b), nil
 }
 
-// clear makes room for a line.
+// clear removes the bar, so that a line can be printed.
 func (p progress) clear() {
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}
 }
 
-// end takes it away for good.
+// end removes the bar for good.
 func (p progress) end() {
 	if p.bar != nil && !p.bar.IsFinished() {
 		_ = p.bar.Finish()

@@ -17,13 +17,13 @@ import (
 	"github.com/outset-settings/outset/internal/program"
 )
 
-// remote is what all commands have that ask a service.
+// remote has the flags of all commands that send requests to a service.
 type remote struct {
-	Server string `env:"OUTSET_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"where the API is"`
-	JSON   *bool  `negatable:"" help:"print JSON for programs, or text for people; by default JSON where the output is no terminal"`
+	Server string `env:"OUTSET_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"URL of the API"`
+	JSON   *bool  `negatable:"" help:"print JSON instead of text; the default if the output is not a terminal"`
 }
 
-// with calls f with a client, and makes its error one for people.
+// with calls f with a client and explains its error.
 func (r remote) with(f func(c *client.Client) error) error {
 	c, err := client.New(r.Server, client.WithHeader("User-Agent", "outset/"+program.Version()))
 	if err != nil {
@@ -46,10 +46,10 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// conditions are what all commands have that write.
+// conditions has the flags of all commands that write.
 type conditions struct {
-	IfVersion *int64 `placeholder:"N" help:"only if this is the current version; 0: only if there is nothing yet"`
-	Key       string `name:"idempotency-key" placeholder:"KEY" help:"a name for this change: repeated with the same one it is made once"`
+	IfVersion *int64 `placeholder:"N" help:"write only if this is the current version; 0: only if there are no settings"`
+	Key       string `name:"idempotency-key" placeholder:"KEY" help:"a name for this change; the service makes a change of the same name once"`
 }
 
 func (c conditions) options() (options []client.WriteOption) {
@@ -62,8 +62,8 @@ func (c conditions) options() (options []client.WriteOption) {
 	return options
 }
 
-// write has f change the user's settings, or without a user the schema, and prints the version that
-// this led to.
+// write calls f, which changes the user's settings or, without a user, the schema, and prints the
+// new version.
 func (r remote) write(
 	w io.Writer, user string, f func(c *client.Client) (version int64, err error),
 ) error {
@@ -90,7 +90,7 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// count is a number of things for people.
+// count returns "1 thing" or "2 things".
 func count(n int64, thing string) string {
 	if n != 1 {
 		thing += "s"
@@ -98,11 +98,11 @@ func count(n int64, thing string) string {
 	return fmt.Sprintf("%d %s", n, thing)
 }
 
-// clock is a time for people: by their own clock.
+// clock returns a time in the local time zone.
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-// argument returns the text of an argument, which is "-" where it is in the standard input. It
-// doesn't wait for a person who would rather stop.
+// argument returns the text of an argument, or the standard input if it is "-". Ctrl-C ends the
+// wait for input.
 func argument(ctx context.Context, text string, stdin io.Reader) ([]byte, error) {
 	if text != "-" {
 		return []byte(text), nil
@@ -117,17 +117,16 @@ func argument(ctx context.Context, text string, stdin io.Reader) ([]byte, error)
 	select {
 	case err := <-read:
 		if err != nil {
-			return nil, fmt.Errorf("reading the standard input: %w", err)
+			return nil, fmt.Errorf("reading standard input: %w", err)
 		}
 		return all, nil
 	case <-ctx.Done():
 		return nil, program.WithCode(exitInterrupted,
-			errors.New("interrupted, and nothing was sent"))
+			errors.New("interrupted; nothing was sent"))
 	}
 }
 
-// plain is an error of the client's without the name that the program prints itself.
+// plain returns an error of the client without "outset: ", which the program prints itself.
 func plain(err error) error {
-	return errors.New(visible(strings.TrimPrefix(err.Error(),
-		"outset: ")))
+	return errors.New(visible(strings.TrimPrefix(err.Error(), "outset: ")))
 }

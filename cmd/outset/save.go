@@ -9,19 +9,19 @@ import (
 	"path/filepath"
 )
 
-// newFile is the mode of a file that was not there: settings are nobody else's business.
-const newFile fs.FileMode = 0o600
+// newFileMode lets only the owner read a new file: settings are personal data.
+const newFileMode fs.FileMode = 0o600
 
-// saveTo has write write a file. A regular one is put in the place of the old when all of it has
-// been written, and the old stays as it is otherwise; a device or a pipe is written to.
+// saveTo calls write to write a file. A regular file is replaced once all is written, and stays as
+// it is if write fails. A device or a pipe is written directly.
 func saveTo(path string, write func(io.Writer) error) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Lstat(path); err == nil {
-			return fmt.Errorf("writing %s: it is a symbolic link to nothing", path)
+			return fmt.Errorf("writing %s: it is a dangling symbolic link", path)
 		}
-		return replaceFile(path, newFile, write)
+		return replaceFile(path, newFileMode, write)
 	case err != nil:
 		return err
 	case info.IsDir():
@@ -29,7 +29,7 @@ func saveTo(path string, write func(io.Writer) error) error {
 	case !info.Mode().IsRegular():
 		return writeThrough(path, write)
 	}
-	target, err := filepath.EvalSymlinks(path) // the link stays one
+	target, err := filepath.EvalSymlinks(path) // keeps the link
 	if err != nil {
 		return err
 	}
@@ -37,20 +37,19 @@ func saveTo(path string, write func(io.Writer) error) error {
 }
 
 func writeThrough(path string, write func(io.Writer) error) error {
-	file, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the person who runs it has chosen it
+	file, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the user has chosen it
 	if err != nil {
 		return err
 	}
 	return errors.Join(write(file), file.Close())
 }
 
-// replaceFile puts a file at a path when write has written all of it, and leaves what is there as
-// it is otherwise.
+// replaceFile replaces the file at a path once write has written all of the new one.
 func replaceFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	var why *fs.PathError
 	if errors.As(err, &why) {
-		return fmt.Errorf("writing %s: %w", path, why.Err) // not its name of the moment
+		return fmt.Errorf("writing %s: %w", path, why.Err) // without the temporary name
 	}
 	if err != nil {
 		return err

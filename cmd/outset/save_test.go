@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// saves has saveTo write a text, or fail after it.
+// saves writes a text by saveTo, which then fails with failure if that isn't nil.
 func saves(path, text string, failure error) error {
 	return saveTo(path, func(w io.Writer) error {
 		_, err := io.WriteString(w, text)
@@ -22,8 +22,7 @@ func saves(path, text string, failure error) error {
 	})
 }
 
-// TestSave: only a whole file takes the place of another, and it takes its mode and its place
-// behind a link.
+// TestSave: a file is replaced only by a complete one, which keeps its mode and the links to it.
 func TestSave(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -65,8 +64,7 @@ func TestSave(t *testing.T) {
 	}
 	for _, name := range []string{"dir", "dangling", "nowhere/new"} {
 		if err := saveTo(in(name), func(io.Writer) error {
-			t.Errorf("asked for %s",
-				name)
+			t.Errorf("write was called for %s", name)
 			return nil
 		}); err == nil {
 			t.Errorf("%s was written", name)
@@ -77,8 +75,8 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// TestSaveThrough: what is no regular file stays what it is.
-func TestSaveThrough(t *testing.T) {
+// TestSaveToPipe: a pipe is written and stays a pipe.
+func TestSaveToPipe(t *testing.T) {
 	t.Parallel()
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {

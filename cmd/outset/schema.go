@@ -11,17 +11,17 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// schema has what is done with the schema.
+// schema has the commands about the schema.
 type schema struct {
 	Get    schemaGet    `cmd:"" help:"print the schema"`
-	Set    schemaSet    `cmd:"" help:"set the schema: from now on settings that it refuses can't be saved"`
-	Delete schemaDelete `cmd:"" help:"remove the schema: any settings can be saved"`
-	Check  schemaCheck  `cmd:"" help:"tell which of the settings that there are a schema would refuse"`
+	Set    schemaSet    `cmd:"" help:"set the schema; settings that violate it can no longer be saved"`
+	Delete schemaDelete `cmd:"" help:"remove the schema, so that any settings can be saved"`
+	Check  schemaCheck  `cmd:"" help:"list saved settings that violate a schema"`
 }
 
 // Help has examples.
 func (schema) Help() string {
-	return `A schema is a JSON Schema (2020-12) with all that it refers to inside.
+	return `A schema is a JSON Schema (draft 2020-12). It can't refer to other documents.
 
 	outset schema get > schema.json
 	outset schema check schema.json && outset schema set schema.json
@@ -31,7 +31,7 @@ func (schema) Help() string {
 
 type schemaGet struct{ remote }
 
-// Run prints the schema: to programs byte for byte.
+// Run prints the schema: indented for people, byte for byte for programs.
 func (s schemaGet) Run(ctx context.Context, stdout io.Writer) error {
 	return s.with(func(c *client.Client) error {
 		got, err := c.Schema(ctx)
@@ -45,7 +45,7 @@ func (s schemaGet) Run(ctx context.Context, stdout io.Writer) error {
 type schemaSet struct {
 	remote
 	conditions
-	File string `arg:"" help:"the file with the schema; - is the standard input"`
+	File string `arg:"" help:"the file with the schema; - is standard input"`
 }
 
 // Run sets the schema and prints its version.
@@ -75,21 +75,20 @@ func (s schemaDelete) Run(ctx context.Context, stdout io.Writer) error {
 
 type schemaCheck struct {
 	remote
-	File string `arg:"" help:"the file with the schema; - is the standard input"`
+	File string `arg:"" help:"the file with the schema; - is standard input"`
 }
 
-// brokenError is the error of a check that has found something, which is of the kind of a
-// violation.
+// brokenError is the error of a check that has found violations.
 type brokenError struct{ client.Check }
 
 func (b brokenError) Error() string {
-	return fmt.Sprintf("the schema would refuse the settings of %d of %s", b.Broken,
+	return fmt.Sprintf("the settings of %d of %s violate the schema", b.Broken,
 		count(b.Checked, "user"))
 }
+
 func (b brokenError) Is(target error) bool { return target == client.ErrViolation }
 
-// Run prints how many settings the schema would refuse and some of them; if there are any, that is
-// an error.
+// Run prints how many settings violate the schema, with examples. If there are any it fails.
 func (s schemaCheck) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	content, err := fileOr(ctx, s.File, stdin)
 	if err != nil {
@@ -121,14 +120,14 @@ func tellCheck(w io.Writer, check client.Check) error {
 	for _, user := range check.Examples {
 		say("%s, version %d", user.User, user.Version)
 		for _, v := range user.Violations {
-			say("  %s: %s", place(v.Pointer), v.Reason)
+			say("  %s: %s", location(v.Pointer), v.Reason)
 		}
 	}
 	if more := check.Broken - int64(len(check.Examples)); more > 0 {
 		say("and %d more", more)
 	}
 	if check.Broken == 0 {
-		say("the schema would refuse nothing in the settings of %s", count(check.Checked, "user"))
+		say("no violations in the settings of %s", count(check.Checked, "user"))
 	}
 	return err
 }
@@ -138,5 +137,5 @@ func fileOr(ctx context.Context, name string, stdin io.Reader) (json.RawMessage,
 	if name == "-" {
 		return argument(ctx, name, stdin)
 	}
-	return os.ReadFile(name) //nolint:gosec // the person who runs it has chosen it
+	return os.ReadFile(name) //nolint:gosec // the user has chosen it
 }

@@ -12,19 +12,21 @@ import (
 	"github.com/outset-settings/outset/internal/program"
 )
 
-// set changes one value, or replaces all.
+// set sets one value, or all settings.
 type set struct {
 	remote
 	conditions
 	User   string  `arg:"" help:"the user's id"`
-	First  string  `arg:"" name:"path" help:"the value to set, like editor/font/size; leave it out to set all settings"`
-	Second *string `arg:"" optional:"" name:"value" help:"JSON, or any other text as it is; - reads it from the standard input"`
-	Text   bool    `help:"the value is text, even if it looks like JSON"`
+	First  string  `arg:"" name:"path" help:"the path of the value to set, such as editor/font/size; left out, all settings are set"`
+	Second *string `arg:"" optional:"" name:"value" help:"JSON or other text; - reads it from standard input"`
+	Text   bool    `help:"take the value as text, even if it is JSON"`
 }
 
 // Help has examples.
 func (set) Help() string {
-	return `A value that is JSON is taken as JSON, any other as text. What is missing on the path is made; a path that ends with - appends to a list. Put -- before a value that begins with a minus sign.
+	return `A value that is JSON is saved as JSON, any other as text. Objects that are missing on
+the path are made. A path that ends with - appends to an array. Put -- before a value that begins
+with a minus sign.
 
 	outset set 42 theme dark
 	outset set 42 editor/font/size 12
@@ -59,7 +61,7 @@ func (s set) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	})
 }
 
-// all replaces the whole document, whose bytes are kept.
+// all replaces the whole document. The service keeps its bytes.
 func (s set) all(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	document, err := argument(ctx, s.First, stdin)
 	switch {
@@ -67,8 +69,7 @@ func (s set) all(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 		return err
 	case s.First != "-" && !json.Valid(document):
 		return program.Usage(
-			errors.New("settings are a JSON object; to set one value give its path and the value"),
-		)
+			errors.New("settings are a JSON object; to set one value, give its path and the value"))
 	}
 	return s.write(stdout, s.User, func(c *client.Client) (int64, error) {
 		put, err := c.Put(ctx, s.User, document, s.options()...)
@@ -76,7 +77,7 @@ func (s set) all(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	})
 }
 
-// valueOf makes JSON of what a person has typed.
+// valueOf returns the text if it is JSON, else a JSON string of it.
 func valueOf(text []byte, asText bool) (json.RawMessage, error) {
 	if !asText && json.Valid(text) {
 		return text, nil
@@ -89,7 +90,7 @@ func valueOf(text []byte, asText bool) (json.RawMessage, error) {
 	return bytes.TrimSpace(b.Bytes()), err
 }
 
-// valuePath reads the path to a value, which is not the whole document.
+// valuePath reads the path of a value. An empty path, which is that of the document, is an error.
 func valuePath(text string) (client.Path, error) {
 	path, err := client.ParsePath(text)
 	switch {
@@ -106,12 +107,12 @@ type unset struct {
 	remote
 	conditions
 	User string `arg:"" help:"the user's id"`
-	Path string `arg:"" help:"the value to remove, like editor/font/size"`
+	Path string `arg:"" help:"the path of the value to remove, such as editor/font/size"`
 }
 
 // Help has an example.
 func (unset) Help() string {
-	return `All that is inside the value goes with it.
+	return `An object or an array is removed with all that is inside.
 
 	outset unset 42 editor/font
 `

@@ -7,8 +7,8 @@ import (
 	"text/tabwriter"
 )
 
-// rowsAtOnce are rows whose columns are as wide as the widest of them: a long table is not kept
-// until its end.
+// rowsAtOnce is how many rows are aligned with each other and then printed, so that a long table
+// doesn't wait in memory.
 const rowsAtOnce = 100
 
 // table prints rows in columns.
@@ -35,7 +35,7 @@ func (t *table) row(format string, columns ...any) error {
 	return nil
 }
 
-// end prints what is left. If there was no row it says so, beside the output.
+// end prints the rows that are left. If there were none it prints a note on standard error.
 func (t *table) end(none string) error {
 	if t.rows == 0 {
 		fmt.Fprintln(os.Stderr, none)

@@ -15,8 +15,7 @@ import (
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 )
 
-// terminal returns both ends of a new terminal: ours, and the one that a program takes for a
-// person's.
+// terminal returns both ends of a new terminal: ours, and the one for a program.
 func terminal(t *testing.T) (ours, theirs *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -44,7 +43,7 @@ func (s shell) onTerminal(t *testing.T, args ...string) string {
 	ours, theirs := terminal(t)
 	var shown strings.Builder
 	var reading sync.WaitGroup
-	// ends with an error when the last of the other end is closed
+	// It ends with an error when the other end is closed.
 	reading.Go(func() { _, _ = io.Copy(&shown, ours) })
 	c := exec.CommandContext(t.Context(), os.Args[0], args...)
 	c.Dir, c.Env, c.Stdin, c.Stdout, c.Stderr = s.dir, s.env, theirs, theirs, theirs
@@ -57,7 +56,7 @@ func (s shell) onTerminal(t *testing.T, args ...string) string {
 	return strings.ReplaceAll(shown.String(), "\r\n", "\n")
 }
 
-// TestTerminal: a person gets text without asking for it, and sees that something goes on.
+// TestTerminal: on a terminal commands print text by default, and long ones show their progress.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
 	p := start(t, env("DATABASE_URL="+pgtest.ForTest(t)), upArgs("--workers=1")...)

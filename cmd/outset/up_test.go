@@ -18,12 +18,12 @@ import (
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 )
 
-// anyPorts lets many systems run beside each other.
+// anyPorts lets several systems run at once.
 var anyPorts = []string{"--http=127.0.0.1:0", "--admin=127.0.0.1:0", "--nats=127.0.0.1:0"}
 
 func upArgs(more ...string) []string { return append(append([]string{"up"}, anyPorts...), more...) }
 
-// answer is an HTTP answer, as far as the tests look.
+// answer is what the tests look at in an HTTP answer.
 type answer struct {
 	status int
 	etag   string
@@ -64,14 +64,14 @@ func expect(t *testing.T, got, want answer) {
 	}
 }
 
-// TestUp is the life of a system on one data directory, from the first start to the end by force.
+// TestUp starts a system several times on one data directory, and ends it in every way.
 func TestUp(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(pgtest.TempDir(t), "data")
 	p := start(t, env(), upArgs("--data", data)...)
 	at := p.ready(t)
 	t.Run("session", func(t *testing.T) { session(t, at) })
-	t.Run("second on the same data", func(t *testing.T) {
+	t.Run("second system on the same data", func(t *testing.T) {
 		code, _, stderr := run(t, env(), upArgs("--data", data)...)
 		line := complaint(t, stderr)
 		if code != 1 || !strings.Contains(line, data+" is in use") ||
@@ -80,7 +80,7 @@ func TestUp(t *testing.T) {
 				line)
 		}
 		if got := call(t, at.health, ""); got.status != http.StatusOK {
-			t.Errorf("the first one after it: %+v", got)
+			t.Errorf("the first one is %+v after that", got)
 		}
 	})
 	t.Run("Ctrl-C", func(t *testing.T) {
@@ -110,20 +110,27 @@ func TestUp(t *testing.T) {
 		for i := range 20 {
 			expect(t, call(t, at.http+user, fmt.Sprintf(`{"n":%d}`, i)).etagOnly(), answer{200, fmt.Sprintf("%q", strconv.Itoa(3+i)), ""})
 		}
-		p.signal(syscall.SIGKILL) // between an answer and whatever might come after it
+		p.signal(syscall.SIGKILL) // right after an answer
 		p.wait(t)
 
 		p = start(t, env(), upArgs("--data", data)...)
-		defer p.stop(t)
 		at = p.ready(t)
 		expect(t, call(t, at.http+user, ""), answer{200, `"22"`, `{"n":19}`})
 		expect(t, call(t, at.http+user, `{"n":20}`).etagOnly(), answer{200, `"23"`, ""})
+	})
+	t.Run("Postgres dies", func(t *testing.T) {
+		if err := syscall.Kill(postgresPID(t, data), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if code := p.wait(t); code != 1 || !strings.Contains(p.stderr.String(), "ended by itself") {
+			t.Errorf("exit code %d: %s", code, &p.stderr)
+		}
 	})
 }
 
 func (a answer) etagOnly() answer { return answer{status: a.status, etag: a.etag} }
 
-// session is what the README shows, with a little more.
+// session makes the requests of the README and a few more.
 func session(t *testing.T, at addresses) {
 	const document = `{"theme":"dark","language":"fr"}`
 	user := at.http + "/user/42/settings"
@@ -159,7 +166,7 @@ func postgresPID(t *testing.T, data string) int {
 	return pid
 }
 
-// TestTakenAddress: it is known before anything is made.
+// TestTakenAddress: an address in use is reported before anything is written.
 func TestTakenAddress(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -182,7 +189,7 @@ func TestTakenAddress(t *testing.T) {
 				t.Errorf("exit code %d, %q; want %s to be named", code, line, variable)
 			}
 			if stdout != "" {
-				t.Errorf("and yet: %s", stdout)
+				t.Errorf("printed: %s", stdout)
 			}
 			if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("the data directory was touched: %v", err)

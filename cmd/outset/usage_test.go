@@ -18,7 +18,7 @@ import (
 	"github.com/outset-settings/outset/internal/program"
 )
 
-// TestUsage: what a person gets wrong at the terminal.
+// TestUsage: mistakes in flags and variables are reported in one line, before anything is written.
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -65,7 +65,7 @@ func TestUsage(t *testing.T) {
 				t.Errorf("printed: %s", stdout)
 			}
 			if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("the data directory was made before the fault was found: %v", err)
+				t.Errorf("the data directory was made first: %v", err)
 			}
 		})
 	}
@@ -89,8 +89,8 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestEverythingIsExplained: commands and flags have help texts.
-func TestEverythingIsExplained(t *testing.T) {
+// TestHelpTexts: all commands and flags have help texts.
+func TestHelpTexts(t *testing.T) {
 	t.Parallel()
 	parser, err := program.Parser("outset", "", &cli{})
 	if err != nil {
@@ -116,8 +116,8 @@ func TestEverythingIsExplained(t *testing.T) {
 	}
 }
 
-// TestEveryVariableIsExplained looks at the source, so that it sees all three programs.
-func TestEveryVariableIsExplained(t *testing.T) {
+// TestVariableHelpTexts reads the source, so that it finds the variables of all programs.
+func TestVariableHelpTexts(t *testing.T) {
 	t.Parallel()
 	tags := regexp.MustCompile("`[^`\n]*\\benv:\"[^`\n]*`")
 	meaning := make(map[string]string)
@@ -145,7 +145,7 @@ func TestEveryVariableIsExplained(t *testing.T) {
 	}
 	for _, known := range []string{"HTTP_ADDR", "ADMIN_ADDR", "NATS_URL", "DATABASE_URL", "LOG_LEVEL", "LOG_FORMAT"} {
 		if meaning[known] == "" {
-			t.Errorf("%s was not found: has this test lost its sight?", known)
+			t.Errorf("%s was not found: does this test still find variables?", known)
 		}
 	}
 }

@@ -14,14 +14,14 @@ import (
 // users lists users.
 type users struct {
 	remote
-	Include bool   `help:"print the settings, too"`
+	Include bool   `help:"print the settings as well"`
 	Since   moment `name:"updated-since" placeholder:"TIME" help:"only users whose settings have changed since then: 2026-11-24T18:00:00Z, 2026-11-24, or 24h for a day ago"`
-	Limit   int    `placeholder:"N" help:"at most so many; 0: all"`
+	Limit   int    `placeholder:"N" help:"list only the first N users; 0 lists all"`
 }
 
 // Help has examples.
 func (users) Help() string {
-	return `They come in the order of their ids.
+	return `Users are listed in the order of their ids.
 
 	outset users
 	outset users --updated-since 24h --include --json
@@ -36,7 +36,7 @@ type userRow struct {
 	Settings json.RawMessage `json:"settings,omitempty"`
 }
 
-// Run prints the users in the order of their ids: a table, or a line of JSON for each.
+// Run prints the users in the order of their ids, as a table or as one line of JSON each.
 func (u users) Run(ctx context.Context, stdout io.Writer) error {
 	heading, row := "USER\tVERSION\tTIME", "%s\t%d\t%s%.0s"
 	if u.Include {
@@ -62,7 +62,7 @@ func (u users) Run(ctx context.Context, stdout io.Writer) error {
 	})
 }
 
-// oneLine is a document without the line breaks and spaces between its values.
+// oneLine returns a document without white space between its values.
 func oneLine(document json.RawMessage) string {
 	var b bytes.Buffer
 	if json.Compact(&b, document) != nil { // none is there
@@ -71,10 +71,10 @@ func oneLine(document json.RawMessage) string {
 	return b.String()
 }
 
-// moment is a time as people say it.
+// moment is a time as people write it.
 type moment struct{ time.Time }
 
-// UnmarshalText reads a time, a day by the clock of this machine, or how long ago it was.
+// UnmarshalText reads a time, a day in the local time zone, or how long ago it was.
 func (m *moment) UnmarshalText(text []byte) error {
 	var err error
 	if m.Time, err = time.Parse(time.RFC3339, string(text)); err == nil {
@@ -85,7 +85,7 @@ func (m *moment) UnmarshalText(text []byte) error {
 	}
 	ago, err := time.ParseDuration(string(text))
 	if err != nil || ago < 0 {
-		return fmt.Errorf("%q is no time like 2026-11-24T18:00:00Z, 2026-11-24 or 24h", text)
+		return fmt.Errorf("%q is not a time like 2026-11-24T18:00:00Z, 2026-11-24 or 24h", text)
 	}
 	m.Time = time.Now().Add(-ago)
 	return nil

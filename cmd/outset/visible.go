@@ -7,8 +7,8 @@ import (
 	"unicode/utf16"
 )
 
-// visible is a text for people: characters that a terminal would obey, and those that turn the
-// direction of others or can't be seen at all, are spelt as JSON has them.
+// visible returns a text that is safe to print on a terminal. Control characters, and characters
+// that are invisible or change the direction of the text, are escaped as in JSON.
 func visible(text string) string {
 	var b strings.Builder
 	for _, r := range text {

@@ -12,18 +12,18 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// watch prints changes.
+// watch prints the changes of a user's settings.
 type watch struct {
 	remote
 	User      string        `arg:"" help:"the user's id"`
-	Include   bool          `help:"print the settings, too"`
-	After     int64         `placeholder:"N" help:"a version that is known: begin with a later one"`
-	Heartbeat time.Duration `default:"15s" placeholder:"DURATION" help:"how often the service gives a sign of life (EVENTS_HEARTBEAT); a connection that has none for three times as long is made again"`
+	Include   bool          `help:"print the settings as well"`
+	After     int64         `placeholder:"N" help:"begin with a version later than N"`
+	Heartbeat time.Duration `default:"15s" placeholder:"DURATION" help:"how often the service sends something (EVENTS_HEARTBEAT); after three times as long in silence the connection is made again"`
 }
 
 // Help has examples.
 func (watch) Help() string {
-	return `It begins with the version that there is, and ends with Ctrl-C.
+	return `The current version is printed first, and then each new one. Ctrl-C ends it.
 
 	outset watch 42
 	outset watch 42 --include --json
@@ -44,7 +44,7 @@ func (w watch) Run(ctx context.Context, stdout io.Writer) error {
 				err = w.tell(stdout, change)
 			}
 			if errors.Is(err, context.Canceled) {
-				return nil // Ctrl-C is how it ends
+				return nil // Ctrl-C is the way to end it
 			}
 			if err != nil {
 				return err
@@ -71,7 +71,7 @@ func (w watch) tell(stdout io.Writer, change client.Change) error {
 	return w.print(stdout, change.Settings)
 }
 
-// changeRow is a change as JSON. A document is one line there, whatever it was.
+// changeRow is a change as JSON. json.Marshal puts the document on one line.
 type changeRow struct {
 	Version  int64           `json:"version"`
 	Time     time.Time       `json:"time,omitzero"`

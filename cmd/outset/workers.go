@@ -19,14 +19,15 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// workers asks all live workers for their figures, over NATS.
+// workers lists the live workers with their statistics, which it asks for over NATS.
 type workers struct {
 	program.NATS
-	JSON bool          `name:"json" help:"print JSON"`
-	Wait time.Duration `default:"500ms" placeholder:"DURATION" help:"how long workers have to answer"`
+	JSON  bool          `name:"json" help:"print JSON"`
+	Wait  time.Duration `default:"500ms" placeholder:"DURATION" help:"how long to wait for answers"`
+	Count int           `placeholder:"N" help:"don't wait longer once N workers have answered"`
 }
 
-// workerRow is one live worker. Times are of its own clock.
+// workerRow is one live worker. Started is by its own clock.
 type workerRow struct {
 	ID       string    `json:"id"`
 	Host     string    `json:"host"`
@@ -34,19 +35,19 @@ type workerRow struct {
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started"`
 	Uptime   int64     `json:"uptime_seconds"`
-	Requests int       `json:"requests"`  // operations answered
-	Errors   int       `json:"errors"`    // of them, those that failed for a reason of the service
-	InFlight int64     `json:"in_flight"` // taken and not yet answered
+	Requests int       `json:"requests"`  // answered operations
+	Errors   int       `json:"errors"`    // those of them that failed through no fault of the client
+	InFlight int64     `json:"in_flight"` // operations not yet answered
 }
 
-// Run prints a line for each worker. None at all is an error.
+// Run prints a line for each worker. It fails if there is none.
 func (w workers) Run(ctx context.Context, stdout io.Writer) error {
 	nc, err := nats.Connect(w.URL, nats.Name("outset workers"))
 	if err != nil {
 		return fmt.Errorf("NATS at %s: %w", w.NATS, err)
 	}
 	defer nc.Close()
-	rows, err := askWorkers(ctx, nc, w.Wait)
+	rows, err := w.ask(ctx, nc)
 	if err != nil {
 		return err
 	}
@@ -63,8 +64,8 @@ func (w workers) Run(ctx context.Context, stdout io.Writer) error {
 	return err
 }
 
-// askWorkers collects the figures of those who answer within wait, oldest first.
-func askWorkers(ctx context.Context, nc *nats.Conn, wait time.Duration) ([]workerRow, error) {
+// ask returns the workers that answer in time, the oldest first.
+func (w workers) ask(ctx context.Context, nc *nats.Conn) ([]workerRow, error) {
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
@@ -73,10 +74,10 @@ func askWorkers(ctx context.Context, nc *nats.Conn, wait time.Duration) ([]worke
 	if err := nc.PublishRequest("$SRV.STATS."+messages.ServiceName, inbox, nil); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	ctx, cancel := context.WithTimeout(ctx, w.Wait)
 	defer cancel()
-	rows := []workerRow{} // none is [] in JSON
-	for {
+	rows := []workerRow{} // in JSON [] and not null
+	for w.Count <= 0 || len(rows) < w.Count {
 		m, err := sub.NextMsgWithContext(ctx)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
 			break
@@ -86,7 +87,7 @@ func askWorkers(ctx context.Context, nc *nats.Conn, wait time.Duration) ([]worke
 		}
 		var stats micro.Stats
 		if err := json.Unmarshal(m.Data, &stats); err != nil {
-			return nil, fmt.Errorf("an answer that is no service's: %w", err)
+			return nil, fmt.Errorf("an answer that can't be understood: %w", err)
 		}
 		rows = append(rows, rowOf(stats))
 	}

@@ -27,10 +27,11 @@ func TestWorkers(t *testing.T) {
 	for i := range writes {
 		expect(t, call(t, at.http+"/user/42/settings", `{}`).etagOnly(), answer{200, fmt.Sprintf("%q", strconv.Itoa(i+1)), ""})
 	}
-	call(t, at.http+"/user/42/settings", `[]`) // refused, but not by a fault of ours
+	call(t, at.http+"/user/42/settings", `[]`) // refused, which is not an error of the worker
 
+	asked := []string{"workers", "--wait=5m", "--count=3"}
 	t.Run("json", func(t *testing.T) {
-		code, stdout, stderr := run(t, env("NATS_URL="+at.nats), "workers", "--json", "--wait=3s")
+		code, stdout, stderr := run(t, env("NATS_URL="+at.nats), append(asked, "--json")...)
 		var rows []workerRow
 		if err := json.Unmarshal([]byte(stdout), &rows); code != 0 || err != nil ||
 			len(rows) != 3 || stderr != "" {
@@ -60,7 +61,7 @@ func TestWorkers(t *testing.T) {
 		}
 	})
 	t.Run("table", func(t *testing.T) {
-		code, stdout, stderr := run(t, env(), "workers", "--wait=3s", "--nats-url", at.nats)
+		code, stdout, stderr := run(t, env(), append(asked, "--nats-url", at.nats)...)
 		lines := strings.Split(strings.TrimSpace(stdout), "\n")
 		if code != 0 || stderr != "" || len(lines) != 1+3 {
 			t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
@@ -90,7 +91,7 @@ func TestWorkers(t *testing.T) {
 
 func TestNoWorker(t *testing.T) {
 	t.Parallel()
-	_, url := startServer(t)
+	_, url := startNATSServer(t)
 	code, stdout, stderr := run(t, env("NATS_URL="+url), "workers")
 	if line := complaint(t, stderr); code != 1 || line != "outset: no worker answers" ||
 		stdout != "" {
@@ -105,7 +106,7 @@ func TestNoWorker(t *testing.T) {
 
 func TestWorkersWithoutNATS(t *testing.T) {
 	t.Parallel()
-	_, url := startServer(t)
+	_, url := startNATSServer(t)
 	for name, c := range map[string]struct{ url, want string }{
 		"nobody there": {"nats://127.0.0.1:1", "nats://127.0.0.1:1"},
 		"no address":   {"nats://a b", "a b"},

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,8 +19,8 @@ import (
 
 const password = "hush-hush"
 
-// startServer returns an embedded NATS server that wants the user and the password of its URL.
-func startServer(t *testing.T) (*server.Server, string) {
+// startNATSServer returns a NATS server and its URL, with the user and the password that it asks for.
+func startNATSServer(t *testing.T) (*server.Server, string) {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
@@ -46,10 +45,10 @@ func startServer(t *testing.T) (*server.Server, string) {
 	return s, u.String()
 }
 
-// TestElsewhere: what is there already takes the place of what `up` would start.
-func TestElsewhere(t *testing.T) {
+// TestUpWithGivenServers: `up` uses the NATS server and the database that it is given, and starts none.
+func TestUpWithGivenServers(t *testing.T) {
 	t.Parallel()
-	queue, natsURL := startServer(t)
+	queue, natsURL := startNATSServer(t)
 	databaseURL := pgtest.ForTest(t)
 	data := filepath.Join(pgtest.TempDir(t), "data")
 	p := start(t, env("NATS_URL="+natsURL, "DATABASE_URL="+databaseURL, "OUTSET_DATA="+data,
@@ -81,7 +80,7 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// TestCtrlCBeforeReady: a person who thinks better of it has done nothing wrong.
+// TestCtrlCBeforeReady: Ctrl-C while `up` starts is no error, and leaves nothing behind.
 func TestCtrlCBeforeReady(t *testing.T) {
 	t.Parallel()
 	t.Run("the database does not come", func(t *testing.T) {
@@ -117,18 +116,4 @@ func TestCtrlCBeforeReady(t *testing.T) {
 			t.Errorf("not ready, and yet: %s", printed)
 		}
 	})
-}
-
-// TestLostPostgres: when a part dies for good, so does the whole, and says why.
-func TestLostPostgres(t *testing.T) {
-	t.Parallel()
-	data := pgtest.TempDir(t)
-	p := start(t, env(), upArgs("--data", data)...)
-	p.ready(t)
-	if err := syscall.Kill(postgresPID(t, data), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	if code := p.wait(t); code != 1 || !strings.Contains(p.stderr.String(), "ended by itself") {
-		t.Errorf("exit code %d: %s", code, &p.stderr)
-	}
 }
