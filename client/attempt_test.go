@@ -119,9 +119,10 @@ func TestNotSent(t *testing.T) {
 // TestCustomTransport: a transport that doesn't report its connections may have sent the request.
 func TestCustomTransport(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, "http://a", quick, client.WithHTTPClient(&http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+	transport := roundTripper(func(*http.Request) (*http.Response, error) {
 		return nil, errors.New("lost")
-	})}))
+	})
+	c := newClient(t, "http://a", quick, client.WithHTTPClient(&http.Client{Transport: transport}))
 	_, err := c.Put(t.Context(), "1", raw(`{}`))
 	wantKind(t, err, client.ErrOutcomeUnknown)
 }
@@ -134,11 +135,11 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func TestUnsendableHeaders(t *testing.T) {
 	t.Parallel()
 	base, requests := startProxy(t, 0, nil)
-	c := newClient(t, base)
+	c, ctx := newClient(t, base), t.Context()
 	for name, err := range map[string]error{
-		"a key":           failed(c.Put(t.Context(), "1", raw(`{}`), client.IdempotencyKey("a\nb"))),
-		"a tag":           failed(c.Put(t.Context(), "1", raw(`{}`), client.IfMatch("\x00"))),
-		"a tag to read":   failed(c.Get(t.Context(), "1", client.IfNoneMatch("a\rb"))),
+		"a key":           failed(c.Put(ctx, "1", raw(`{}`), client.IdempotencyKey("a\nb"))),
+		"a tag":           failed(c.Put(ctx, "1", raw(`{}`), client.IfMatch("\x00"))),
+		"a tag to read":   failed(c.Get(ctx, "1", client.IfNoneMatch("a\rb"))),
 		"a header":        failed(client.New(base, client.WithHeader("X-Y", "a\nb"))),
 		"a header's name": failed(client.New(base, client.WithHeader("X Y", "a"))),
 	} {

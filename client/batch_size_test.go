@@ -22,12 +22,12 @@ func TestBatchOfMalformed(t *testing.T) {
 		"no ASCII":        client.OpPut(user, raw(`{}`), client.IdempotencyKey("é")),
 		"no ASCII tag":    client.OpGet(user, client.IfNoneMatch(`"é"`)),
 		"no JSON":         client.OpPut(user, raw(`{} {}`)),
-		"far too deep":    client.OpPut(user, raw(strings.Repeat(`[`, 9999)+strings.Repeat(`]`, 9999))),
-		"too deep":        client.OpPut(user, raw(strings.Repeat(`[`, 9900)+strings.Repeat(`]`, 9900))),
+		"far too deep":    client.OpPut(user, nested(9999)),
+		"too deep":        client.OpPut(user, nested(9900)),
 		"no UTF-8":        client.OpPut(user, raw("{\"a\":\"\xff\"}")),
 		"a control in id": client.OpPut("a\nb", raw(`{}`)),
-		"too large":       client.OpPut(user, raw(`{"a":"`+strings.Repeat("x", 1<<20)+`"}`)),
-		"far too large":   client.OpPut(user, raw(`{"a":"`+strings.Repeat("x", 8<<20)+`"}`)),
+		"too large":       client.OpPut(user, sized(1<<20)),
+		"far too large":   client.OpPut(user, sized(8<<20)),
 	} {
 		results, err := c.Batch(t.Context(), client.OpGet(user), bad, client.OpGet(user))
 		if err != nil || results[0].Err != nil || results[2].Err != nil {
@@ -39,6 +39,14 @@ func TestBatchOfMalformed(t *testing.T) {
 			t.Errorf("%s: %.200v", name, err)
 		}
 	}
+}
+
+// sized returns a document with a value of so many bytes.
+func sized(bytes int) json.RawMessage { return raw(`{"a":"` + strings.Repeat("x", bytes) + `"}`) }
+
+// nested returns an array in an array, so many levels deep.
+func nested(depth int) json.RawMessage {
+	return raw(strings.Repeat("[", depth) + strings.Repeat("]", depth))
 }
 
 func isStatus(err error, status int) bool {
@@ -53,9 +61,9 @@ func TestBatchOfLarge(t *testing.T) {
 	c, user := newClient(t, base), newUser(t)
 	var operations []client.Operation
 	for range 100 {
-		operations = append(operations, client.OpPut(user, raw(`{"a":"`+strings.Repeat("x", 65_000)+`"}`)))
+		operations = append(operations, client.OpPut(user, sized(65_000)))
 	}
-	operations[1] = client.OpPut(user, raw(`{"a":"`+strings.Repeat("x", 700_000)+`"}`))
+	operations[1] = client.OpPut(user, sized(700_000))
 	results, err := c.Batch(t.Context(), operations...)
 	if err != nil || requests.Load() != 2 {
 		t.Fatal(err, requests.Load())
@@ -81,13 +89,14 @@ func TestBatchHalved(t *testing.T) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"results":[%s]}`, strings.TrimSuffix(strings.Repeat(`{"status":200},`, len(batch.Operations)), ","))
+		results := strings.Repeat(`,{"status":200}`, len(batch.Operations))
+		fmt.Fprintf(w, `{"results":[%s]}`, strings.TrimPrefix(results, ","))
 	}))
 	operations := make([]client.Operation, 250)
 	for i := range operations {
 		operations[i] = client.OpPut("1", raw(`{}`))
 	}
-	operations[42] = client.OpPut("1", raw(`{"a":"`+strings.Repeat("x", 20_000)+`"}`))
+	operations[42] = client.OpPut("1", sized(20_000))
 	results, err := newClient(t, base).Batch(t.Context(), operations...)
 	if err != nil {
 		t.Fatal(err)

@@ -76,7 +76,8 @@ func TestBatch(t *testing.T) {
 		}
 	}
 	var e *client.Error
-	if !errors.As(results[7].Err, &e) || e.Status != http.StatusPreconditionFailed || e.Version != 2 || string(e.Settings) != `{"a" : 1.0,"b" : "<>&"}` || e.RequestID == "" {
+	if !errors.As(results[7].Err, &e) || e.Status != http.StatusPreconditionFailed ||
+		e.Version != 2 || string(e.Settings) != `{"a" : 1.0,"b" : "<>&"}` || e.RequestID == "" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -95,7 +96,8 @@ func TestLargeBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, r := range results {
-		if r.Err != nil || r.User != user[i%3] || r.Version != int64(i/3+1) || string(r.Document) != fmt.Sprintf(`{"n":%d}`, i) {
+		if r.Err != nil || r.User != user[i%3] || r.Version != int64(i/3+1) ||
+			string(r.Document) != fmt.Sprintf(`{"n":%d}`, i) {
 			t.Errorf("%d: %+v", i, r)
 		}
 	}
@@ -113,7 +115,8 @@ func TestBatchRetry(t *testing.T) {
 	t.Parallel()
 	base, requests := startProxy(t, 2, loseAnswer)
 	c, user := newClient(t, base, quick), newUser(t)
-	results, err := c.Batch(t.Context(), client.OpPut(user, raw(`{}`)), client.OpSetValue(user, client.Path{"a"}, raw(`1`)))
+	results, err := c.Batch(t.Context(),
+		client.OpPut(user, raw(`{}`)), client.OpSetValue(user, client.Path{"a"}, raw(`1`)))
 	if err != nil || requests.Load() != 3 || results[0].Version != 1 || !results[0].Replayed ||
 		results[1].Version != 2 || !results[1].Replayed {
 		t.Errorf("%+v, %v after %d requests", results, err, requests.Load())

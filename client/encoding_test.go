@@ -12,7 +12,8 @@ import (
 
 // tokens are keys and ids, often with characters that are special in URLs and JSON pointers.
 func tokens() *rapid.Generator[string] {
-	return rapid.OneOf(rapid.String(), rapid.StringOfN(rapid.RuneFrom([]rune(`./~01%?#+&; "\é`)), 0, 6, -1))
+	special := rapid.RuneFrom([]rune(`./~01%?#+&; "\é`))
+	return rapid.OneOf(rapid.String(), rapid.StringOfN(special, 0, 6, -1))
 }
 
 // TestPathProperty: a path survives as a JSON pointer, with and without its first slash, and as a
@@ -51,8 +52,11 @@ func TestSubrequestProperty(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := rapid.StringMatching(`[ \n\t]{0,2}`).Draw(t, "before") + `{"a" :` + string(quoted) + `, "n": 1.0}` + rapid.StringMatching(`[ \n]?`).Draw(t, "after")
-		o := OpPut(user, json.RawMessage(body), IdempotencyKey(rapid.StringMatching(`[ -~]+`).Draw(t, "key")))
+		body := rapid.StringMatching(`[ \n\t]{0,2}`).Draw(t, "before") +
+			`{"a" :` + string(quoted) + `, "n": 1.0}` +
+			rapid.StringMatching(`[ \n]?`).Draw(t, "after")
+		key := rapid.StringMatching(`[ -~]+`).Draw(t, "key")
+		o := OpPut(user, json.RawMessage(body), IdempotencyKey(key))
 		var got struct {
 			Method, Path string
 			Headers      map[string]string

@@ -28,7 +28,8 @@ func Example() {
 	}
 	fmt.Println(s.Version)
 
-	s, err = c.Patch(ctx, "ann", json.RawMessage(`{"theme":null,"font":{"size":12}}`), client.IfVersion(s.Version))
+	patch := json.RawMessage(`{"theme":null,"font":{"size":12}}`)
+	s, err = c.Patch(ctx, "ann", patch, client.IfVersion(s.Version))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -63,7 +63,7 @@ func TestImportFailures(t *testing.T) {
 		{`{"user":"\u0000","settings":{}}`, client.ErrMalformed},
 		{`{"user":"1"}`, client.ErrMalformed},
 		{`{"user":"1","settings":[]}`, client.ErrInvalid},
-		{fmt.Sprintf(`{"user":%q,"settings":{"a":%q}}`, user, strings.Repeat("x", 64<<10)), client.ErrTooLarge},
+		{fmt.Sprintf(`{"user":%q,"settings":%s}`, user, sized(64<<10)), client.ErrTooLarge},
 		{fmt.Sprintf(`{"user":%q,"text":" {\n} "}`, user), nil},
 	}
 	var all []string

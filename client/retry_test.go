@@ -43,7 +43,8 @@ func TestRetry(t *testing.T) {
 				t.Errorf("%+v, %v after %d requests", s, err, requests.Load())
 			}
 			requests.Store(1) // two more are disturbed
-			if s, err = c.Get(t.Context(), user); err != nil || s.Version != 1 || string(s.Document) != `{"a":1}` {
+			s, err = c.Get(t.Context(), user)
+			if err != nil || s.Version != 1 || string(s.Document) != `{"a":1}` {
 				t.Errorf("%+v, %v", s, err)
 			}
 		})
@@ -162,7 +163,8 @@ func TestNoWorker(t *testing.T) {
 	config := apiConfig
 	config.WorkerGrace = 0 // the API answers at once
 	base, _ := s.startAPI(config)
-	_, err := newClient(t, base, client.WithRetry(client.Retry{Attempts: 1})).Put(t.Context(), "1", raw(`{}`))
+	once := newClient(t, base, client.WithRetry(client.Retry{Attempts: 1}))
+	_, err := once.Put(t.Context(), "1", raw(`{}`))
 	wantKind(t, err, client.ErrUnavailable)
 	var e *client.Error
 	if !errors.As(err, &e) || e.Status != 503 || e.RetryAfter != time.Second || e.RequestID == "" {
@@ -171,7 +173,8 @@ func TestNoWorker(t *testing.T) {
 	var started sync.WaitGroup
 	started.Go(func() { s.startWorker() })
 	defer started.Wait()
-	if got, err := newClient(t, base, client.WithRetry(client.Retry{Attempts: 30})).Put(t.Context(), "1", raw(`{}`)); err != nil || got.Version != 1 {
+	patient := newClient(t, base, client.WithRetry(client.Retry{Attempts: 1000}))
+	if got, err := patient.Put(t.Context(), "1", raw(`{}`)); err != nil || got.Version != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

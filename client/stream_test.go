@@ -38,21 +38,25 @@ func answerWith(t *testing.T, text string, thenCut bool) *client.Client {
 // TestExportCutOff: an export that ends early has an error.
 func TestExportCutOff(t *testing.T) {
 	t.Parallel()
-	const one, two = `{"user":"1","version":1,"settings":{}}` + "\n", `{"user":"2","version":1,"text":" {}"}` + "\n"
+	const one = `{"user":"1","version":1,"settings":{}}` + "\n"
+	const two = `{"user":"2","version":1,"text":" {}"}` + "\n"
+	const problem = `{"error":{"type":"/problems/unavailable","status":503,"detail":"D"}}` + "\n"
 	for name, c := range map[string]struct {
 		text  string
 		cut   bool
 		users int64
 		want  error
 	}{
-		"whole":              {one + two + `{"end":true,"users":2}` + "\n", false, 2, nil},
-		"whole, and then":    {one + `{"end":true,"users":1}` + "\n" + two, true, 1, nil},
-		"no end":             {one + two, false, 2, client.ErrIncomplete},
-		"cut":                {one + two, true, 2, client.ErrIncomplete},
-		"cut in a line":      {one + two[:20], true, 1, client.ErrIncomplete},
-		"the end is cut":     {one + `{"end":true,"users":1}`, true, 1, client.ErrIncomplete},
-		"too few":            {one + `{"end":true,"users":2}` + "\n", false, 1, client.ErrIncomplete},
-		"a problem":          {one + `{"error":{"type":"/problems/unavailable","status":503,"detail":"D"}}` + "\n", true, 1, client.ErrUnavailable},
+		"whole":           {one + two + `{"end":true,"users":2}` + "\n", false, 2, nil},
+		"whole, and then": {one + `{"end":true,"users":1}` + "\n" + two, true, 1, nil},
+		"no end":          {one + two, false, 2, client.ErrIncomplete},
+		"cut":             {one + two, true, 2, client.ErrIncomplete},
+		"cut in a line":   {one + two[:20], true, 1, client.ErrIncomplete},
+		"the end is cut":  {one + `{"end":true,"users":1}`, true, 1, client.ErrIncomplete},
+		"too few": {
+			one + `{"end":true,"users":2}` + "\n", false, 1, client.ErrIncomplete,
+		},
+		"a problem":          {one + problem, true, 1, client.ErrUnavailable},
 		"nothing":            {"", false, 0, client.ErrIncomplete},
 		"nothing, and it is": {`{"end":true,"users":0}` + "\n", false, 0, nil},
 	} {
@@ -107,18 +111,21 @@ func (b brokenWriter) Write([]byte) (int, error) { return 0, b.error }
 // TestImportCutOff: an import that ends early has an error, after the outcomes that came.
 func TestImportCutOff(t *testing.T) {
 	t.Parallel()
-	const one, two = `{"line":1,"user":"1","status":200,"version":4}` + "\n", `{"line":2,"status":400,"error":{"type":"/problems/malformed","status":400,"detail":"D"}}` + "\n"
+	const one = `{"line":1,"user":"1","status":200,"version":4}` + "\n"
+	const two = `{"line":2,"status":400,"error":{"type":"/problems/malformed","status":400}}` + "\n"
+	const end = `{"end":true,"lines":2,"applied":1,"failed":1}` + "\n"
+	const problem = `{"error":{"type":"/problems/request-timeout","status":408}}` + "\n"
 	for name, c := range map[string]struct {
 		text     string
 		cut      bool
 		outcomes int
 		want     error
 	}{
-		"whole":          {one + two + `{"end":true,"lines":2,"applied":1,"failed":1}` + "\n", false, 2, nil},
+		"whole":          {one + two + end, false, 2, nil},
 		"no end":         {one + two, false, 2, client.ErrIncomplete},
 		"cut":            {one + two[:9], true, 1, client.ErrIncomplete},
 		"too few":        {one + `{"end":true,"lines":2}` + "\n", false, 1, client.ErrIncomplete},
-		"a problem":      {one + `{"error":{"type":"/problems/request-timeout","status":408}}` + "\n", true, 1, client.ErrIncomplete},
+		"a problem":      {one + problem, true, 1, client.ErrIncomplete},
 		"no JSON at all": {one + "<h1>\n", false, 1, client.ErrIncomplete},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +191,8 @@ func TestImportSourceFails(t *testing.T) {
 		t.Error(err)
 	}
 	settings := func(yield func(client.Settings, error) bool) {
-		_ = yield(client.Settings{User: "1", Document: raw(`{}`)}, nil) && yield(client.Settings{}, torn)
+		_ = yield(client.Settings{User: "1", Document: raw(`{}`)}, nil) &&
+			yield(client.Settings{}, torn)
 	}
 	if err := lastError(c.Import(t.Context(), client.Lines(settings))); !errors.Is(err, torn) {
 		t.Error(err)

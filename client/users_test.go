@@ -55,7 +55,8 @@ func check(t *testing.T, want map[string]string, f form, got client.Settings, er
 	case trimmed:
 		document = strings.TrimSpace(document)
 	}
-	if err != nil || string(got.Document) != document || got.Version != 1 || got.ETag != `"1"` || time.Since(got.Modified) > time.Minute {
+	if err != nil || string(got.Document) != document || got.Version != 1 || got.ETag != `"1"` ||
+		time.Since(got.Modified) > time.Hour {
 		t.Fatalf("%+v (%s), %v; want %q", got, got.Document, err, document)
 	}
 }
@@ -142,7 +143,8 @@ func testExport(t *testing.T, c *client.Client, want map[string]string) {
 	}
 	var b bytes.Buffer
 	users, err := c.ExportTo(t.Context(), &b)
-	if users != int64(len(want)) || err != nil || !strings.HasSuffix(b.String(), "\n"+`{"end":true,"users":40}`+"\n") {
+	if users != int64(len(want)) || err != nil ||
+		!strings.HasSuffix(b.String(), "\n"+`{"end":true,"users":40}`+"\n") {
 		t.Errorf("%d users, %v: %s", users, err, &b)
 	}
 }

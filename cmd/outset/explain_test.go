@@ -11,8 +11,8 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// TestExitCodes: each error has the exit code that --help lists. If the outcome of a write is unknown
-// the message says so.
+// TestExitCodes: each error has the exit code that --help lists. If the outcome of a write is
+// unknown the message says so.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	file := &fs.PathError{Op: "read", Path: "a", Err: errors.New("torn")}

@@ -154,8 +154,8 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// complaint returns the error that a program ends with, which must be a single line. Lines of the log
-// may stand around it.
+// complaint returns the error that a program ends with, which must be a single line. Lines of the
+// log may stand around it.
 func complaint(t *testing.T, stderr string) string {
 	t.Helper()
 	var lines []string

@@ -18,31 +18,30 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// up runs the whole system in one process. What is there already, by NATS_URL or
-// DATABASE_URL, takes the place of what it would start.
+// up runs the whole system in one process. It starts no NATS server if it is given one by NATS_URL,
+// and no Postgres if it is given one by DATABASE_URL.
 type up struct {
-	Data    string `env:"OUTSET_DATA" placeholder:"DIR" help:"where Postgres keeps its data (default: /var/lib/outset for root, else outset in the user's data directory)"`
-	Workers int    `default:"2" placeholder:"N" help:"workers in this process"`
+	Data    string `env:"OUTSET_DATA" placeholder:"DIR" help:"data directory of Postgres (default: /var/lib/outset for root, else outset in the user's data directory)"`
+	Workers int    `default:"2" placeholder:"N" help:"number of workers in this process"`
 
-	NATSAddr    string `name:"nats" env:"NATS_ADDR" default:"127.0.0.1:4222" placeholder:"ADDR" help:"where the embedded NATS server listens"`
-	NATSURL     string `name:"nats-url" env:"NATS_URL" placeholder:"URL" help:"use this NATS server, and embed none"`
-	DatabaseURL string `env:"DATABASE_URL" placeholder:"URL" help:"use this Postgres database, and start none"`
+	NATSAddr    string `name:"nats" env:"NATS_ADDR" default:"127.0.0.1:4222" placeholder:"ADDR" help:"address of the embedded NATS server"`
+	NATSURL     string `name:"nats-url" env:"NATS_URL" placeholder:"URL" help:"use this NATS server instead of an embedded one"`
+	DatabaseURL string `env:"DATABASE_URL" placeholder:"URL" help:"use this Postgres database instead of starting one"`
 
 	API    api.Config    `embed:""`
 	Limits worker.Config `embed:""`
-	Admin  string        `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
+	Admin  string        `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"address of the health checks; port 0 takes a free port"`
 
 	program.Log
 }
 
-// How long Postgres may take to start, which may mean recovering, and to stop.
 const (
-	databaseStart = time.Minute
+	databaseStart = time.Minute // how long Postgres may take to start, recovery included
 	databaseStop  = 30 * time.Second
 )
 
-// Run starts everything, says so, and at the end of ctx stops it in the reverse
-// order, so that nothing that was taken is dropped. When a part fails the rest stops, too.
+// Run starts everything and prints the addresses. When ctx ends it stops everything in the reverse
+// order, so that no accepted request is dropped. When a part fails the rest is stopped, too.
 func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	start := time.Now()
 	log := u.Logger()
@@ -69,7 +68,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	}
 	defer nc.Close()
 	u.API.MaxDocument = u.Limits.MaxDocument
-	// The addresses before the database: one that is taken is known at once.
+	// Listen before the database starts, so that an address in use is reported at once.
 	server, err := api.Listen(nc, u.API, log)
 	if err != nil {
 		return err
@@ -128,10 +127,10 @@ func (u up) startPostgres(ctx context.Context, log *slog.Logger) (*localpg.Serve
 	return postgres, nil
 }
 
-// dataDir is where data are kept that nobody chose a place for.
+// dataDir returns the default of --data.
 func dataDir() (string, error) {
 	if os.Geteuid() == 0 {
-		// Postgres won't run as root, and nobody else can enter root's home
+		// Postgres refuses to run as root, and other users can't enter root's home directory.
 		return "/var/lib/outset", nil
 	}
 	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
@@ -152,12 +151,12 @@ func stopPostgres(postgres *localpg.Server, log *slog.Logger) {
 	}
 }
 
-// startWorkers starts the workers, each with connections of its own as if it were a
-// process, and returns what stops them and waits for their end.
+// startWorkers starts the workers, each with connections of its own as if it were a process of its
+// own. The function that it returns stops them and waits until they have ended.
 func (u up) startWorkers(
 	ctx context.Context, queue program.NATS, database string, log *slog.Logger, fail func(error),
 ) (stop func()) {
-	// They outlive ctx: the API may still have requests for them.
+	// They outlive ctx, because the API may still have requests for them.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	for range u.Workers {
@@ -199,7 +198,7 @@ func (u up) runWorker(
 	return errors.Join(w.Run(ctx), program.WhyClosed(ctx))
 }
 
-// waitReady returns true once requests can be served, false when ctx ends before.
+// waitReady returns true once requests can be served, or false if ctx ends before.
 func waitReady(ctx context.Context, server *api.Server) bool {
 	for server.Ready(ctx) != nil {
 		select {
@@ -213,7 +212,7 @@ func waitReady(ctx context.Context, server *api.Server) bool {
 
 func (u up) announce(w io.Writer, http, admin, nats, database string, took time.Duration) {
 	if u.DatabaseURL != "" {
-		database = "as DATABASE_URL says" // it may have a password
+		database = "see DATABASE_URL" // which may have a password
 	}
 	_, _ = fmt.Fprintf(w, `
 Outset is ready after %.1f s, with %d workers. Stop it with Ctrl-C.

@@ -19,7 +19,8 @@ import (
 
 const password = "hush-hush"
 
-// startNATSServer returns a NATS server and its URL, with the user and the password that it asks for.
+// startNATSServer returns a NATS server and its URL, with the user and the password that it asks
+// for.
 func startNATSServer(t *testing.T) (*server.Server, string) {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{
@@ -45,7 +46,8 @@ func startNATSServer(t *testing.T) (*server.Server, string) {
 	return s, u.String()
 }
 
-// TestUpWithGivenServers: `up` uses the NATS server and the database that it is given, and starts none.
+// TestUpWithGivenServers: `up` uses the NATS server and the database that it is given, and starts
+// none.
 func TestUpWithGivenServers(t *testing.T) {
 	t.Parallel()
 	queue, natsURL := startNATSServer(t)
@@ -87,7 +89,7 @@ func TestCtrlCBeforeReady(t *testing.T) {
 		t.Parallel()
 		p := start(t, env("DATABASE_URL=postgres://127.0.0.1:1/nowhere"), upArgs()...)
 		eventually(t, "it waits", func() bool {
-			return strings.Contains(p.stderr.String(), "trying on")
+			return strings.Contains(p.stderr.String(), `"level":"WARN"`)
 		})
 		p.stop(t)
 	})

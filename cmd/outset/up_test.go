@@ -108,17 +108,21 @@ func TestUp(t *testing.T) {
 		p = start(t, env(), upArgs("--data", data)...)
 		at = p.ready(t)
 		for i := range 20 {
-			expect(t, call(t, at.http+user, fmt.Sprintf(`{"n":%d}`, i)).etagOnly(), answer{200, fmt.Sprintf("%q", strconv.Itoa(3+i)), ""})
+			document, etag := fmt.Sprintf(`{"n":%d}`, i), fmt.Sprintf("%q", strconv.Itoa(3+i))
+			expect(t, call(t, at.http+user, document).etagOnly(), answer{200, etag, ""})
 		}
 		p.signal(syscall.SIGKILL) // right after an answer
 		p.wait(t)
 
 		p = start(t, env(), upArgs("--data", data)...)
+		defer p.stop(t)
 		at = p.ready(t)
 		expect(t, call(t, at.http+user, ""), answer{200, `"22"`, `{"n":19}`})
 		expect(t, call(t, at.http+user, `{"n":20}`).etagOnly(), answer{200, `"23"`, ""})
 	})
 	t.Run("Postgres dies", func(t *testing.T) {
+		p = start(t, env(), upArgs("--data", data)...)
+		p.ready(t)
 		if err := syscall.Kill(postgresPID(t, data), syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
@@ -135,13 +139,17 @@ func session(t *testing.T, at addresses) {
 	const document = `{"theme":"dark","language":"fr"}`
 	user := at.http + "/user/42/settings"
 	expect(t, call(t, user, ""), answer{200, `"0"`, `{}`})
-	expect(t, call(t, user, document), answer{200, `"1"`, `{"status":"settings updated","userId":"42","settings":` + document + `}`})
+	expect(t, call(t, user, document), answer{
+		200, `"1"`, `{"status":"settings updated","userId":"42","settings":` + document + `}`,
+	})
 	expect(t, call(t, user, ""), answer{200, `"1"`, document})
 	expect(t, call(t, user, `{"theme":"light"}`).etagOnly(), answer{200, `"2"`, ""})
 	expect(t, call(t, user, ""), answer{200, `"2"`, `{"theme":"light"}`})
 	expect(t, call(t, at.http+"/user/%E6%97%A5%E6%9C%AC/settings", `{"a": 1.10}`),
 		answer{200, `"1"`, `{"status":"settings updated","userId":"日本","settings":{"a": 1.10}}`})
-	for body, status := range map[string]int{"{": 400, "[]": 422, `{"a":"` + strings.Repeat("x", 64<<10) + `"}`: 413} {
+	for body, status := range map[string]int{
+		"{": 400, "[]": 422, `{"a":"` + strings.Repeat("x", 64<<10) + `"}`: 413,
+	} {
 		if got := call(t, user, body); got.status != status {
 			t.Errorf("%.20q: %+v, want %d", body, got, status)
 		}

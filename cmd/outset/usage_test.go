@@ -103,7 +103,7 @@ func TestHelpTexts(t *testing.T) {
 				t.Errorf("outset %s has no help text", v.Name)
 			}
 			if strings.TrimSpace(v.Detail) != "" && strings.ContainsAny(v.Detail[:1], "\n\t") {
-				t.Errorf("the help text of outset %s begins with examples, which lose their indentation", v.Name)
+				t.Errorf("outset %s: examples at the beginning lose their indentation", v.Name)
 			}
 		case *kong.Flag:
 			if v.Help == "" {
@@ -143,7 +143,9 @@ func TestVariableHelpTexts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, known := range []string{"HTTP_ADDR", "ADMIN_ADDR", "NATS_URL", "DATABASE_URL", "LOG_LEVEL", "LOG_FORMAT"} {
+	for _, known := range []string{
+		"HTTP_ADDR", "ADMIN_ADDR", "NATS_URL", "DATABASE_URL", "LOG_LEVEL", "LOG_FORMAT",
+	} {
 		if meaning[known] == "" {
 			t.Errorf("%s was not found: does this test still find variables?", known)
 		}

@@ -22,10 +22,12 @@ func TestWorkers(t *testing.T) {
 	p := start(t, env("DATABASE_URL="+pgtest.ForTest(t)), upArgs("--workers=3")...)
 	at := p.ready(t)
 	for i := range reads {
-		expect(t, call(t, fmt.Sprintf("%s/user/%d/settings", at.http, i), ""), answer{200, `"0"`, "{}"})
+		user := fmt.Sprintf("%s/user/%d/settings", at.http, i)
+		expect(t, call(t, user, ""), answer{200, `"0"`, "{}"})
 	}
 	for i := range writes {
-		expect(t, call(t, at.http+"/user/42/settings", `{}`).etagOnly(), answer{200, fmt.Sprintf("%q", strconv.Itoa(i+1)), ""})
+		etag := fmt.Sprintf("%q", strconv.Itoa(i+1))
+		expect(t, call(t, at.http+"/user/42/settings", `{}`).etagOnly(), answer{200, etag, ""})
 	}
 	call(t, at.http+"/user/42/settings", `[]`) // refused, which is not an error of the worker
 
