@@ -74,7 +74,6 @@ type system struct {
 }
 
 var workerConfig = worker.Config{
-	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20,
 	DrainTimeout: 10 * time.Second,
 	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 1000,
 	HistoryAge: 24 * time.Hour,
@@ -135,7 +134,7 @@ func (s *system) startAPI(config api.Config) (base string, stop func()) {
 // startWorker runs a worker until the test ends or stop is called.
 func (s *system) startWorker() (stop func()) {
 	s.t.Helper()
-	db, err := store.Open(s.t.Context(), s.database, workerConfig.Connections())
+	db, err := store.Open(s.t.Context(), s.database, worker.Connections)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -11,11 +11,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/outset-settings/outset/internal/api"
 	"github.com/outset-settings/outset/internal/localpg"
 	"github.com/outset-settings/outset/internal/program"
 	"github.com/outset-settings/outset/internal/worker"
-	"github.com/outset-settings/outset/pkg/store"
 )
 
 // up runs the whole system in one process. It starts no NATS server if it is given one by NATS_URL,
@@ -91,10 +92,6 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 		}()
 		database = postgres.URL()
 	}
-	if err := store.MigrateWhenReachable(ctx, database, log); err != nil {
-		return err
-	}
-
 	stopWorkers := u.startWorkers(ctx, queue, database, log, fail)
 	defer stopWorkers()
 	go func() {
@@ -175,26 +172,15 @@ func (u up) startWorkers(
 func (u up) runWorker(
 	ctx context.Context, queue program.NATS, database string, log *slog.Logger,
 ) error {
-	s, err := store.Open(ctx, database, u.Limits.Connections())
-	if err != nil {
-		return err
-	}
-	defer s.Close()
 	ctx, whenClosed := program.UntilClosed(ctx)
-	nc, err := queue.Connect("outset worker", log, whenClosed)
+	connect := func(name string, options ...nats.Option) (*nats.Conn, error) {
+		return queue.Connect(name, log, append(options, whenClosed)...)
+	}
+	w, err := worker.Open(ctx, database, connect, u.Limits, program.Version(), log)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	changes, err := queue.Connect("outset worker, changes", log, whenClosed, worker.ChangesBuffer)
-	if err != nil {
-		return err
-	}
-	defer changes.Close()
-	w, err := worker.New(nc, changes, s, u.Limits, program.Version(), log)
-	if err != nil {
-		return err
-	}
+	defer w.Close()
 	return errors.Join(w.Run(ctx), program.WhyClosed(ctx))
 }
 

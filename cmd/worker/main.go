@@ -7,9 +7,10 @@ import (
 	"errors"
 	"os"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/outset-settings/outset/internal/program"
 	"github.com/outset-settings/outset/internal/worker"
-	"github.com/outset-settings/outset/pkg/store"
 )
 
 func main() {
@@ -34,36 +35,20 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	program.LazyGC(400)
 	program.OneProcessor()
 	log := c.Logger()
-	s, err := store.Open(ctx, c.DatabaseURL, c.Connections())
-	if err != nil {
-		return err
-	}
-	defer s.Close()
 	ctx, whenClosed := program.UntilClosed(ctx)
-	nc, err := c.Connect("outset worker", log, whenClosed)
+	connect := func(name string, options ...nats.Option) (*nats.Conn, error) {
+		return c.Connect(name, log, append(options, whenClosed)...)
+	}
+	w, err := worker.Open(ctx, c.DatabaseURL, connect, c.Config, program.Version(), log)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	changes, err := c.Connect("outset worker, changes", log, whenClosed, worker.ChangesBuffer)
-	if err != nil {
-		return err
-	}
-	defer changes.Close()
-	w, err := worker.New(nc, changes, s, c.Config, program.Version(), log)
-	if err != nil {
-		return err
-	}
+	defer w.Close()
 	admin, err := program.ListenAdmin(c.Admin, w.Ready, log)
 	if err != nil {
 		return err
 	}
-	err = admin.Around(ctx, func(ctx context.Context) error {
-		if err := store.MigrateWhenReachable(ctx, c.DatabaseURL, log); err != nil {
-			return err
-		}
-		return w.Run(ctx)
-	})
+	err = admin.Around(ctx, w.Run)
 	return errors.Join(err, program.WhyClosed(ctx))
 }
 

@@ -70,7 +70,6 @@ var timing = api.Timing{
 }
 
 var workerConfig = worker.Config{
-	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20,
 	DrainTimeout: 10 * time.Second,
 	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100,
 	HistoryAge: 24 * time.Hour,
@@ -137,7 +136,7 @@ func (s *system) startWorker() (stop func()) {
 			s.t.Fatal(err)
 		}
 	}
-	db, err := store.Open(s.t.Context(), s.database, workerConfig.Connections())
+	db, err := store.Open(s.t.Context(), s.database, worker.Connections)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -12,18 +12,7 @@ import (
 // limits is the answer of getLimits. What workers hold documents and histories to comes from
 // one of them.
 type limits struct {
-	Document struct {
-		Bytes        int `json:"bytes"`
-		Depth        int `json:"depth"`
-		Keys         int `json:"keys"`
-		KeyBytes     int `json:"keyBytes"`
-		NumberDigits int `json:"numberDigits"`
-	} `json:"document"`
-	History struct {
-		Versions int `json:"versions"`
-		Hours    int `json:"hours"`
-		Page     int `json:"page"`
-	} `json:"history"`
+	messages.Limits
 	Batch struct {
 		Operations int `json:"operations"`
 		Bytes      int `json:"bytes"`

@@ -2,23 +2,14 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/internal/failpoint"
 	"github.com/outset-settings/outset/pkg/messages"
 )
-
-// settle gives the same result to every operation that is still open.
-func (e *endpoint) settle(t *task, r messages.Result) {
-	for _, i := range t.open {
-		t.results[i] = r
-	}
-}
 
 // answer sends the reply, with as many results as one message can hold.
 func (e *endpoint) answer(t *task) {
@@ -40,17 +31,9 @@ func (e *endpoint) answer(t *task) {
 // refuse answers a request of n operations as a whole.
 func (e *endpoint) refuse(m *nats.Msg, n int, kind messages.Kind, detail string) {
 	e.count(int64(n), []messages.Result{{Kind: kind, Detail: detail}})
-	e.worker.log.Debug("refused", "endpoint", e.name, "operations", n, "kind", kind, "detail",
-		detail)
+	e.worker.log.Debug("refused", "endpoint", e.name, "operations", n, "kind", kind,
+		"detail", detail)
 	e.respond(m, messages.Reply{Kind: kind, Detail: detail})
-}
-
-// refusal says why the batcher did not take a request.
-func refusal(err error) string {
-	if errors.Is(err, batch.ErrClosed) {
-		return "the worker is stopping"
-	}
-	return "the worker's queue is full"
 }
 
 func (e *endpoint) respond(m *nats.Msg, r messages.Reply) {
@@ -59,21 +42,22 @@ func (e *endpoint) respond(m *nats.Msg, r messages.Reply) {
 	if err == nil {
 		err = m.Respond(data)
 	}
-	if err != nil { // the asker will ask again
+	if err != nil { // the sender will retry
 		e.worker.log.Warn("reply not sent", "endpoint", e.name, "error", err)
 	}
 }
 
+// count adds n operations to the figures. Their results are one for each, or one for all.
 func (e *endpoint) count(n int64, results []messages.Result) {
 	e.requests.Add(n)
 	for i := range results {
-		if r := &results[i]; ours(r.Kind) {
+		if r := &results[i]; r.Kind.ServiceFault() {
 			last := string(r.Kind)
 			if r.Detail != "" {
 				last += ": " + r.Detail
 			}
 			e.lastError.Store(&last)
-			e.errors.Add(n / int64(len(results))) // one each, or all for a refusal as a whole
+			e.errors.Add(n / int64(len(results)))
 		}
 	}
 }
@@ -82,7 +66,7 @@ func (e *endpoint) logResult(t *task, i int) {
 	if log := e.worker.log; log.Enabled(context.Background(), slog.LevelDebug) {
 		o, r := &t.operations[i], &t.results[i]
 		log.Debug("answered", "endpoint", e.name, "request_id", o.RequestID, "action", o.Action,
-			"kind", r.Kind,
-			"version", r.Version, "replayed", r.Replayed, "took", time.Since(t.arrived))
+			"kind", r.Kind, "version", r.Version, "replayed", r.Replayed,
+			"took", time.Since(t.arrived))
 	}
 }

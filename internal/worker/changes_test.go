@@ -11,45 +11,45 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// TestChanges: each version of a user is told on the subject of that user, once it is committed,
+// TestChanges: each version of a user is published on that user's subject, once it is committed,
 // and nothing else is.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	start(t, nc, open(t), config)
-	told, err := nc.SubscribeSync("settings.v1.changed.>")
+	changes, err := nc.SubscribeSync("settings.v1.changed.>")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var want []string
-	tell := func(o messages.Operation) {
+	publish := func(o messages.Operation) {
 		r := do(t, nc, o)
 		if r.Kind == "" && o.User != "" {
 			want = append(want, fmt.Sprintln(messages.ChangedSubject(o.User),
 				messages.Changed{Version: r.Version, Modified: r.Modified, Absent: r.Absent}))
 		}
 	}
-	tell(replace("ann", "1", `{"a":1}`))
-	tell(replace("ann", "1", `{"a":1}`)) // again: who applied it may have died before it told
-	tell(messages.Operation{Action: messages.ActionMergePatch, User: "ann", ID: "2", Document: []byte(`{}`)})
-	tell(replace("a > b.*", "1", `{}`))
-	tell(messages.Operation{Action: messages.ActionPutSchema, ID: "1", Document: []byte(`{}`)})
-	tell(replace("ann", "3", `{"a":`))
-	tell(messages.Operation{Action: messages.ActionJSONPatch, User: "ann", ID: "4", Document: []byte(`[{"op":"remove","path":"/b"}]`)})
-	tell(messages.Operation{Action: messages.ActionDelete, User: "ann", ID: "5"})
-	tell(messages.Operation{Action: messages.ActionErase, User: "ann", ID: "6"})
+	publish(replace("ann", "1", `{"a":1}`))
+	publish(replace("ann", "1", `{"a":1}`)) // again: the worker that applied it may have died before
+	publish(messages.Operation{Action: messages.ActionMergePatch, User: "ann", ID: "2", Document: []byte(`{}`)})
+	publish(replace("a > b.*", "1", `{}`))
+	publish(messages.Operation{Action: messages.ActionPutSchema, ID: "1", Document: []byte(`{}`)})
+	publish(replace("ann", "3", `{"a":`))
+	publish(messages.Operation{Action: messages.ActionJSONPatch, User: "ann", ID: "4", Document: []byte(`[{"op":"remove","path":"/b"}]`)})
+	publish(messages.Operation{Action: messages.ActionDelete, User: "ann", ID: "5"})
+	publish(messages.Operation{Action: messages.ActionErase, User: "ann", ID: "6"})
 	var got []string
 	for range want {
-		m, err := told.NextMsg(10 * time.Second)
+		m, err := changes.NextMsg(deadline)
 		if err != nil {
-			t.Fatalf("%v; told were %q", err, got)
+			t.Fatalf("%v; published were %q", err, got)
 		}
 		got = append(got, shown(t, m))
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("told were\n%q, want\n%q", got, want)
+		t.Errorf("published were\n%q, want\n%q", got, want)
 	}
-	if n, _, _ := told.Pending(); n > 0 {
+	if n, _, _ := changes.Pending(); n > 0 {
 		t.Errorf("%d changes too many", n)
 	}
 }
@@ -85,7 +85,7 @@ func TestListings(t *testing.T) {
 		t.Errorf("after the last: %s", show(got))
 	}
 	if got := list(messages.Listing{Limit: 500, Documents: true}); len(got.Users) != 2 || string(got.Users[0].Document) != ` {"a":1}` || got.Next != "" {
-		t.Errorf("whole: %s", show(got))
+		t.Errorf("with documents: %s", show(got))
 	}
 	if got := list(messages.Listing{
 		Limit: 500,

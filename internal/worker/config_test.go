@@ -18,14 +18,6 @@ func TestConfig(t *testing.T) {
 		set         func(c *worker.Config, n int)
 		least, most int
 	}{
-		"READ_LANES":  {func(c *worker.Config, n int) { c.ReadLanes = n }, 1, 1000},
-		"WRITE_LANES": {func(c *worker.Config, n int) { c.WriteLanes = n }, 1, 1000},
-		"BATCH_SIZE":  {func(c *worker.Config, n int) { c.BatchSize = n }, 1, math.MaxInt32},
-		"QUEUE_SIZE":  {func(c *worker.Config, n int) { c.QueueSize = n }, 1, math.MaxInt32},
-		"QUEUE_BYTES": {
-			func(c *worker.Config, n int) { c.QueueBytes = n }, 1,
-			math.MaxInt32,
-		},
 		"MAX_DOCUMENT_BYTES": {
 			func(c *worker.Config, n int) { c.MaxDocument = n }, 1024,
 			messages.MaxDocument,
@@ -59,10 +51,5 @@ func TestConfig(t *testing.T) {
 			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-	wide := config
-	wide.ReadLanes, wide.WriteLanes = 3, 7
-	if got := wide.Connections(); got != 7+2 {
-		t.Errorf("%d connections", got)
 	}
 }

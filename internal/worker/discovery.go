@@ -23,13 +23,13 @@ type EndpointData struct {
 // figures hold only for handlers that answer before they return, and which
 // stops a service for good at the first slow consumer.
 func (w *Worker) answerDiscovery() ([]*nats.Subscription, error) {
-	var subs []*nats.Subscription
+	var subscriptions []*nats.Subscription
 	for verb, answer := range map[micro.Verb]func() any{
 		micro.PingVerb:  w.ping,
 		micro.InfoVerb:  w.info,
 		micro.StatsVerb: w.stats,
 	} {
-		// Asked of all services, of all workers, and of this one.
+		// for all services, for all workers, and for this one
 		for _, scope := range [][2]string{
 			{"", ""},
 			{messages.ServiceName, ""},
@@ -39,17 +39,17 @@ func (w *Worker) answerDiscovery() ([]*nats.Subscription, error) {
 			if err != nil {
 				return nil, err
 			}
-			sub, err := w.nc.Subscribe(subject, func(m *nats.Msg) { w.introduce(m, answer()) })
+			s, err := w.nc.Subscribe(subject, func(m *nats.Msg) { w.respondJSON(m, answer()) })
 			if err != nil {
 				return nil, err
 			}
-			subs = append(subs, sub)
+			subscriptions = append(subscriptions, s)
 		}
 	}
-	return subs, nil
+	return subscriptions, nil
 }
 
-func (w *Worker) introduce(m *nats.Msg, answer any) {
+func (w *Worker) respondJSON(m *nats.Msg, answer any) {
 	data, err := json.Marshal(answer)
 	if err == nil {
 		err = m.Respond(data)
@@ -64,7 +64,7 @@ func (w *Worker) identity() micro.ServiceIdentity {
 		Name: messages.ServiceName, ID: w.id, Version: w.version,
 		Metadata: map[string]string{
 			"host": w.host, "pid": strconv.Itoa(os.Getpid()),
-			messages.ActionsKey: strconv.Itoa(int(messages.LastAction)),
+			messages.ActionsKey: strconv.Itoa(int(w.config.lastAction())),
 		},
 	}
 }

@@ -29,7 +29,7 @@ type figures struct {
 // stats asks the service discovery, as `nats micro stats` does.
 func stats(t *testing.T, nc *nats.Conn) []figures {
 	t.Helper()
-	m, err := nc.Request("$SRV.STATS.outset", nil, 5*time.Second)
+	m, err := nc.Request("$SRV.STATS.outset", nil, deadline)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return nil
 	}
@@ -64,7 +64,7 @@ func TestDiscovery(t *testing.T) {
 			"PING": "ping", "INFO": "info",
 			"STATS": "stats",
 		} {
-			m, err := nc.Request("$SRV."+verb+subject, nil, 5*time.Second)
+			m, err := nc.Request("$SRV."+verb+subject, nil, deadline)
 			if err != nil {
 				t.Fatal(verb, subject, err)
 			}

@@ -7,22 +7,22 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// drain leaves the queue group and waits for every answer. The order matters: only
-// when a subscription is closed has its last message come, and only when the
-// batcher is closed has the last message been answered. Without a connection no
-// message can come any more and no reply can leave: then only the store is waited for.
+// drain leaves the queue group and waits until everything is answered. The order matters: the last
+// message of a subscription has come only when that is closed, and the last message is answered
+// only when the batcher is closed. Without a connection no message can come any more and no reply
+// can leave: then it waits for the store only.
 func (w *Worker) drain(ctx context.Context, discovery []*nats.Subscription) error {
 	connected, stop := whileConnected(ctx, w.nc)
 	defer stop()
 	var err error
 	for _, e := range w.endpoints() {
 		if connected.Err() == nil {
-			err = errors.Join(err, e.leave())
+			err = errors.Join(err, e.unsubscribe())
 		}
 	}
 	for _, e := range w.endpoints() {
 		select {
-		case <-e.left:
+		case <-e.closed:
 		case <-connected.Done():
 		}
 		err = errors.Join(err, e.batcher.Close(ctx))

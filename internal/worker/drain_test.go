@@ -3,10 +3,10 @@ package worker_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -16,11 +16,10 @@ func TestOverloaded(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	fake := &fakeStore{gate: make(chan struct{})}
-	c := config
-	c.ReadLanes, c.QueueSize = 1, 3
-	start(t, nc, fake, c)
+	const sent, queue = 20, 3
+	start(t, nc, fake, config, func(w *worker.Worker) { w.SetMaxQueue(queue) })
 
-	replies := make(chan messages.Reply, 10)
+	replies := make(chan messages.Reply, sent)
 	sub, err := nc.Subscribe("replies", func(m *nats.Msg) {
 		r, err := messages.DecodeReply(m.Data, 1)
 		if err != nil {
@@ -33,14 +32,15 @@ func TestOverloaded(t *testing.T) {
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	data := encode(t, read("ann"))
-	for range 10 {
+	for range sent {
 		if err := nc.PublishRequest(messages.ReadSubject, "replies", data); err != nil {
 			t.Fatal(err)
 		}
 	}
 	refused := 0
-	// up to three are under way, if they came before the first had left, and three wait
-	for range 4 {
+	// Each lane has a batch of at most as many as could wait, and as many still wait.
+	const least = sent - (worker.Lanes+1)*queue
+	for range least {
 		r := <-replies
 		if r.Kind != messages.KindOverloaded {
 			t.Fatalf("before the store answers: %+v", r)
@@ -48,18 +48,19 @@ func TestOverloaded(t *testing.T) {
 		refused++
 	}
 	close(fake.gate)
-	for range 6 {
+	for range sent - least {
 		if r := <-replies; r.Kind == messages.KindOverloaded {
 			refused++
 		}
 	}
-	if refused > 7 {
-		t.Errorf("%d of 10 were refused; a queue of 3 had room for more", refused)
+	if most := sent - queue; refused > most {
+		t.Errorf("%d of %d were refused, want at most %d with a queue of %d", refused, sent, most,
+			queue)
 	}
 }
 
-// TestDrain: a worker that is stopped answers what it has taken, whoever comes after goes
-// elsewhere, and then it's gone from the service discovery.
+// TestDrain: a worker that is stopped answers what it has taken, gets no further requests, and then
+// is gone from the service discovery.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -71,7 +72,7 @@ func TestDrain(t *testing.T) {
 	data := encode(t, read("ann"))
 	for range asked {
 		go func() {
-			_, err := nc.Request(messages.ReadSubject, data, 10*time.Second)
+			_, err := nc.Request(messages.ReadSubject, data, deadline)
 			answers <- err
 		}()
 	}
@@ -86,7 +87,7 @@ func TestDrain(t *testing.T) {
 		close(stopped)
 	}()
 	eventually(t, "the worker has left the queue group", func() bool {
-		_, err := nc.Request(messages.WriteSubject, data, time.Second)
+		_, err := nc.Request(messages.WriteSubject, data, deadline)
 		return errors.Is(err, nats.ErrNoResponders)
 	})
 	if err := w.Ready(t.Context()); err == nil {

@@ -3,23 +3,20 @@
 package worker_test
 
 import (
-	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
-	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/failpoint"
-	"github.com/outset-settings/outset/pkg/messages"
+	"github.com/outset-settings/outset/internal/testlog"
 )
 
-// TestReplyLost: a write whose answer is lost was applied, and asking again tells so. It runs
+// TestReplyLost: a write whose reply is lost was applied, and sending it again tells so. It runs
 // itself once more, since the variable is read when a program starts.
 func TestReplyLost(t *testing.T) { // alone: others would get the fault
 	if os.Getenv(failpoint.Variable) == "" {
-		c := exec.Command(os.Args[0], "-test.run=^TestReplyLost$", "-test.timeout=1m")
+		c := exec.Command(os.Args[0], "-test.run=^TestReplyLost$", "-test.timeout=5m")
 		c.Env = append(os.Environ(), failpoint.Variable+"=worker/reply-lost=1")
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
@@ -27,17 +24,20 @@ func TestReplyLost(t *testing.T) { // alone: others would get the fault
 		return
 	}
 	nc := connect(t)
-	start(t, nc, open(t), config)
+	var log testlog.Buffer
+	startLogging(t, nc, open(t), config, log.Logger())
 	if r := do(t, nc, read("ann")); r.Version != 0 { // a read is answered
 		t.Fatalf("%+v", r)
 	}
 	o := replace("ann", "1", `{"n":1}`)
-	data := encode(t, o)
-	if _, err := nc.Request(messages.WriteSubject, data, 500*time.Millisecond); !errors.Is(err,
-		nats.ErrTimeout) {
-		t.Fatalf("the answer was to be lost: %v", err)
-	}
+	reply := send(t, nc, o)
+	eventually(t, "the reply is lost", func() bool {
+		return strings.Contains(log.String(), "lost on purpose")
+	})
 	if r := do(t, nc, o); r.Version != 1 || !r.Replayed {
-		t.Errorf("asked again: %+v", r)
+		t.Errorf("sent again: %+v", r)
+	}
+	if n, _, err := reply.Pending(); n > 0 || err != nil {
+		t.Errorf("%d replies came for the first, %v", n, err)
 	}
 }

@@ -18,13 +18,12 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 var config = worker.Config{
-	ReadLanes: 3, WriteLanes: 3, BatchSize: 512, QueueSize: 4096, QueueBytes: 32 << 20,
-	DrainTimeout: 10 * time.Second,
+	DrainTimeout: deadline,
 	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100,
 	HistoryAge: 24 * time.Hour,
 }
 
-// connect returns a connection to a NATS server of the test's own.
+// connect returns a connection to a new NATS server.
 func connect(t *testing.T) *nats.Conn {
 	t.Helper()
 	options := natstest.DefaultTestOptions
@@ -59,29 +58,38 @@ func openAt(t *testing.T) (s *store.Store, url string) {
 	if err := store.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), url, config.Connections())
+	return openBy(t, url), url
+}
+
+// openBy returns a store on the database at this address.
+func openBy(t *testing.T, url string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), url, worker.Connections)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return s, url
+	return s
 }
 
 // start runs a worker beside nc until the test ends or stop is called.
-func start(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config) (w *worker.Worker,
-	stop func(),
-) {
+func start(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config,
+	change ...func(*worker.Worker),
+) (w *worker.Worker, stop func()) {
 	t.Helper()
-	return startLogging(t, nc, s, c, slog.New(slog.DiscardHandler))
+	return startLogging(t, nc, s, c, slog.New(slog.DiscardHandler), change...)
 }
 
 func startLogging(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config,
-	log *slog.Logger,
+	log *slog.Logger, change ...func(*worker.Worker),
 ) (w *worker.Worker, stop func()) {
 	t.Helper()
 	w, err := worker.New(dial(t, nc.ConnectedUrl()), dial(t, nc.ConnectedUrl()), s, c, "1.2.3", log)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(w)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -102,11 +110,14 @@ func startLogging(t *testing.T, nc *nats.Conn, s worker.Store, c worker.Config,
 	return w, stop
 }
 
-// eventually waits for a condition, and fails the test if it takes absurdly long.
+// deadline is for what comes at once on an idle machine. Only a failure waits for it.
+const deadline = 2 * time.Minute
+
+// eventually waits for a condition.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
+	for end := time.Now().Add(deadline); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
 			t.Fatal("in vain waited until", what)
 		}
 	}
@@ -123,7 +134,7 @@ func ask(t *testing.T, nc *nats.Conn, subject string,
 	operations ...messages.Operation,
 ) messages.Reply {
 	t.Helper()
-	m, err := nc.Request(subject, encode(t, operations...), 10*time.Second)
+	m, err := nc.Request(subject, encode(t, operations...), deadline)
 	if err != nil {
 		t.Fatal(err)
 	}

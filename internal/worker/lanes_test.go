@@ -1,80 +1,52 @@
 package worker_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
-	"maps"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/nats-io/nats.go"
 
-	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// All lanes of writes wait for rows that somebody else holds. A read has a connection all the same.
-// Not parallel to others: three writes and the read must come while the first of them waits, which
-// it does for 300 ms.
+// TestReadsGoOnWhileWritesWait: while all lanes of writes have a connection each and wait for
+// Postgres, a read has one all the same.
 func TestReadsGoOnWhileWritesWait(t *testing.T) {
-	s, url := openAt(t)
+	t.Parallel()
+	_, direct := openAt(t)
+	proxy := newHoldingProxy(t, direct, "held user")
 	nc := connect(t)
-	start(t, nc, s, config)
-	held := make([]string, config.WriteLanes)
-	for i := range held {
-		held[i] = fmt.Sprint("held", i)
-		if r := do(t, nc, replace(held[i], "first", `{}`)); r.Kind != "" {
-			t.Fatalf("the first write: %q, %s", r.Kind, r.Detail)
-		}
-	}
-	holder, observer := pgtest.Connect(t, url), pgtest.Connect(t, url)
-
-	attempt := 0
-	eventually(t, "a read is answered while all lanes wait, and go on waiting", func() bool {
-		attempt++
-		release := hold(t, holder, held)
-		replies := make([]*nats.Subscription, len(held))
-		var before map[int32]time.Time
-		for i, user := range held { // one after the other, so that each has a lane of its own
-			replies[i] = send(t, nc, replace(user, fmt.Sprint("waits", attempt), `{}`))
-			for late := time.Now().Add(time.Second); len(before) <= i &&
-				time.Now().Before(late); time.Sleep(time.Millisecond) {
-				before = waits(t, observer)
-			}
-		}
-		if r := do(t, nc, read("another")); r.Kind != "" {
-			t.Fatalf("the read: %q, %s", r.Kind, r.Detail)
-		}
-		after := waits(t, observer)
-		release()
-		waited := len(before) == len(held) && maps.EqualFunc(before, after, time.Time.Equal)
-		for _, reply := range replies { // the lanes are free again
-			m, err := reply.NextMsg(10 * time.Second)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r := decode(t, m, 1); waited && (r.Kind != "" || r.Results[0].Kind != "") {
-				t.Errorf("a write that waited: %+v", r)
-			}
-		}
-		return waited
+	start(t, nc, openBy(t, proxy.url), config, func(w *worker.Worker) {
+		w.SetStoreTimeout(deadline)
 	})
-}
-
-// hold locks the users' rows until release is called.
-func hold(t *testing.T, conn *pgx.Conn, users []string) (release func()) {
-	t.Helper()
-	tx, err := conn.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	replies := make([]*nats.Subscription, worker.Lanes)
+	for i := range replies { // one after the other, so that each has a lane of its own
+		replies[i] = send(t, nc, replace(fmt.Sprint("held user ", i), "1", `{}`))
+		eventually(t, fmt.Sprint(i+1, " writes are held"), func() bool {
+			return proxy.held.Load() == int32(i+1) //nolint:gosec // a small number
+		})
 	}
-	tag, err := tx.Exec(t.Context(), `select from settings where user_id = any($1) for update`, users)
-	if err != nil || tag.RowsAffected() != int64(len(users)) {
-		t.Fatalf("%d rows of %d are held: %v", tag.RowsAffected(), len(users), err)
+	if r := do(t, nc, read("another")); r.Kind != "" {
+		t.Errorf("the read: %q, %s", r.Kind, r.Detail)
 	}
-	return func() {
-		if err := tx.Rollback(t.Context()); err != nil {
+	proxy.release()
+	for i, reply := range replies {
+		m, err := reply.NextMsg(deadline)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if r := decode(t, m, 1); r.Kind != "" || r.Results[0].Kind != "" {
+			t.Errorf("write %d: %+v", i, r)
 		}
 	}
 }
@@ -93,25 +65,75 @@ func send(t *testing.T, nc *nats.Conn, o messages.Operation) *nats.Subscription 
 	return sub
 }
 
-// waits tells which of the database's processes wait for a row, and since when they are at it.
-func waits(t *testing.T, conn *pgx.Conn) map[int32]time.Time {
+// holdingProxy stands between a store and Postgres. It holds back what has the mark in it, so that a
+// batch waits for as long as a test wants: locks and statements have timeouts.
+type holdingProxy struct {
+	url      string
+	held     atomic.Int32 // connections
+	released chan struct{}
+	once     sync.Once
+}
+
+func newHoldingProxy(t *testing.T, database, mark string) *holdingProxy {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), `
-		select pid, query_start from pg_stat_activity
-		where wait_event_type = 'Lock' and datname = current_database()`)
+	config, err := pgx.ParseConfig(database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var (
-		pid   int32
-		since time.Time
-		found = make(map[int32]time.Time)
-	)
-	if _, err := pgx.ForEachRow(rows, []any{&pid, &since}, func() error {
-		found[pid] = since
-		return nil
-	}); err != nil {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return found
+	at, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at.Host = listener.Addr().String()
+	at.RawQuery = "sslmode=disable"
+	p := &holdingProxy{url: at.String(), released: make(chan struct{})}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return // the test is over
+			}
+			running.Go(func() { p.serve(t.Context(), client, &config.Config, []byte(mark)) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.release()
+		running.Wait()
+	})
+	return p
+}
+
+// release lets pass what was held, and what comes from now on.
+func (p *holdingProxy) release() { p.once.Do(func() { close(p.released) }) }
+
+// serve copies bytes to and fro until either side closes.
+func (p *holdingProxy) serve(ctx context.Context, client net.Conn, c *pgconn.Config, mark []byte) {
+	defer client.Close()
+	network, address := pgconn.NetworkAddress(c.Host, c.Port)
+	server, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		defer client.Close()
+		_, _ = io.Copy(client, server)
+	}()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buffer)
+		if bytes.Contains(buffer[:n], mark) {
+			p.held.Add(1)
+			<-p.released
+		}
+		if _, writeErr := server.Write(buffer[:n]); err != nil || writeErr != nil {
+			return
+		}
+	}
 }

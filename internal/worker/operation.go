@@ -2,7 +2,6 @@ package worker
 
 import (
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/outset-settings/outset/internal/schema"
@@ -11,9 +10,17 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// readOf turns an operation that reads into what the store does.
+// userOf is whose document in the store an operation is about.
+func userOf(o *messages.Operation) string {
+	if o.Action.Scope() == messages.ScopeSchema {
+		return store.SchemaUser
+	}
+	return o.User
+}
+
+// readOf returns what the store is to do for an operation that reads.
 func readOf(o *messages.Operation) store.Read {
-	r := store.Read{User: o.User}
+	r := store.Read{User: userOf(o)}
 	switch o.Action {
 	case messages.ActionReadVersion:
 		r.Version = o.Version
@@ -23,8 +30,6 @@ func readOf(o *messages.Operation) store.Read {
 		r.Number = true
 	case messages.ActionReadEffective:
 		r.Schema = true
-	case messages.ActionReadSchema:
-		r.User = store.SchemaUser
 	case messages.ActionListUsers:
 		r.List = listOf(o.List, o.List.Documents)
 	case messages.ActionTrySchema:
@@ -41,12 +46,13 @@ func listOf(l *messages.Listing, whole bool) *store.List {
 	return list
 }
 
-// writeOf turns an operation that writes into what the store does. Its error is the fault
+// writeOf returns what the store is to do for an operation that writes. Its error is the fault
 // of what was asked, whatever the current document is.
 func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	s := store.Write{
-		User: o.User, ID: o.ID, Keyed: o.Keyed, Fingerprint: o.Fingerprint, Operation: o.Action.String(),
-		Deadline: timeOf(o.Deadline), If: conditionOf(o.If),
+		User: userOf(o), ID: o.ID, Keyed: o.Keyed, Fingerprint: o.Fingerprint,
+		Operation: o.Action.String(),
+		Deadline:  timeOf(o.Deadline), If: conditionOf(o.If),
 	}
 	if o.Issued != 0 {
 		s.Issued = time.UnixMicro(o.Issued)
@@ -64,10 +70,9 @@ func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	case messages.ActionErase:
 		s.Erase = true
 	case messages.ActionPutSchema:
-		s.User = store.SchemaUser
 		s.Change, err = w.putSchema(o.Document)
 	case messages.ActionDeleteSchema:
-		s.User, s.Change = store.SchemaUser, settings.Delete
+		s.Change = settings.Delete
 	case messages.ActionReplace:
 		s.Replace, err = o.Document, w.check(o.Document)
 	default:
@@ -76,30 +81,23 @@ func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	return s, err
 }
 
-// changeOf returns what an operation does to a document. Neither it nor the change panics: asked
-// again, one request would end one worker after the other.
+// changeOf returns what an operation does to a document. Neither it nor the change panics: its
+// sender would retry, and so one request would end one worker after the other.
 func (w *Worker) changeOf(o *messages.Operation) (change settings.Change, err error) {
-	defer survive(&err)
+	defer settings.Survive(&err)
 	unguarded, err := w.unguardedChange(o)
 	if err != nil {
 		return nil, err
 	}
 	return func(current []byte) (next settings.Next, err error) {
-		defer survive(&err)
+		defer settings.Survive(&err)
 		return unguarded(current)
 	}, nil
 }
 
-// survive, deferred, makes an error of a panic.
-func survive(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-	}
-}
-
-// check tells what is wrong with a document that is to replace another. It doesn't panic either.
+// check returns what is wrong with a document that is to replace another. It doesn't panic either.
 func (w *Worker) check(document []byte) (err error) {
-	defer survive(&err)
+	defer settings.Survive(&err)
 	return w.limits.Check(document)
 }
 
@@ -123,7 +121,7 @@ func (w *Worker) unguardedChange(o *messages.Operation) (settings.Change, error)
 	case messages.ActionDeleteValue:
 		return settings.DeleteValue(o.Path), nil
 	default:
-		return nil, fmt.Errorf("action %d is known and not done", o.Action) // a fault of ours
+		return nil, fmt.Errorf("action %s is known and not implemented", o.Action)
 	}
 }
 
@@ -145,7 +143,7 @@ func versionsOf(v *messages.Versions) *settings.Versions {
 	return &settings.Versions{Any: v.Any, Listed: v.Listed}
 }
 
-// timeOf and millis are how times are told on the wire: in milliseconds since 1970, 0 for none.
+// timeOf and millis convert times of the wire, which are in milliseconds since 1970, 0 for none.
 func timeOf(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}

@@ -10,24 +10,24 @@ import (
 // The history is pruned in the background, a short step at a time.
 const (
 	pruneTimeout = 10 * time.Second // for one step
-	// between two, whatever the store says: the lanes come first
-	leastPause     = 10 * time.Millisecond
-	mostPause      = time.Hour        // the oldest version then stays an hour too long
-	pauseOnFailure = 15 * time.Second // nothing suffers yet from a history that is too long
-	sameFailure    = 10 * time.Minute // that goes on is logged again
+	// minPause leaves the database to the lanes between two steps, whatever the store says.
+	minPause       = 10 * time.Millisecond
+	maxPause       = time.Hour        // the oldest version then stays an hour too long
+	pauseOnFailure = 15 * time.Second // a history that is too long does no harm yet
+	failureLogged  = 10 * time.Minute // how often a failure that goes on is logged
 )
 
 // startPruning removes from the history what it need not keep, until ctx ends. The channel is
-// closed when that has come to rest.
+// closed when the last step has ended.
 func (w *Worker) startPruning(ctx context.Context) <-chan struct{} {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		failures := rate.Sometimes{First: 1, Interval: sameFailure}
+		failures := rate.Sometimes{First: 1, Interval: failureLogged}
 		for ctx.Err() == nil {
 			pause, err := w.pruneStep(ctx)
 			if err != nil && ctx.Err() == nil {
-				failures.Do(func() { w.log.Warn("history not pruned; trying on", "error", err) })
+				failures.Do(func() { w.log.Warn("history not pruned; retrying", "error", err) })
 			}
 			select {
 			case <-time.After(pause):
@@ -38,7 +38,7 @@ func (w *Worker) startPruning(ctx context.Context) <-chan struct{} {
 	return stopped
 }
 
-// pruneStep returns how long to pause before the next one.
+// pruneStep takes one step and returns how long to pause before the next.
 func (w *Worker) pruneStep(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, pruneTimeout)
 	defer cancel()
@@ -49,5 +49,5 @@ func (w *Worker) pruneStep(ctx context.Context) (time.Duration, error) {
 	if removed > 0 {
 		w.log.Debug("history pruned", "removed", removed, "pause", next)
 	}
-	return min(max(next, leastPause), mostPause), nil
+	return min(max(next, minPause), maxPause), nil
 }

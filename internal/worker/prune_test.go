@@ -5,11 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/outset-settings/outset/internal/testlog"
+	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -22,9 +23,9 @@ func TestPrune(t *testing.T) {
 		bounded bool
 	}
 	steps := make(chan step)
-	fake := &fakeStore{prune: func(ctx context.Context, keep store.Retention) (int64, time.Duration,
-		error,
-	) {
+	fake := &fakeStore{prune: func(
+		ctx context.Context, keep store.Retention,
+	) (int64, time.Duration, error) {
 		_, bounded := ctx.Deadline()
 		select {
 		case steps <- step{keep, bounded}:
@@ -36,10 +37,8 @@ func TestPrune(t *testing.T) {
 	c.HistoryVersions, c.HistoryAge = 3, 48*time.Hour
 	start(t, connect(t), fake, c)
 	for range 3 {
-		if got, want := <-steps, (step{
-			store.Retention{Versions: 3, Age: 48 * time.Hour},
-			true,
-		}); got != want {
+		want := step{store.Retention{Versions: 3, Age: 48 * time.Hour}, true}
+		if got := <-steps; got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
@@ -59,7 +58,7 @@ func TestPruneStops(t *testing.T) {
 		return 0, 0, ctx.Err()
 	}
 	var log testlog.Buffer
-	_, stop := startLogging(t, nc, fake, config, slog.New(slog.NewTextHandler(&log, nil)))
+	_, stop := startLogging(t, nc, fake, config, log.Logger())
 	<-begun
 	answered := make(chan messages.Reply)
 	go func() { answered <- ask(t, nc, messages.ReadSubject, read("ann")) }()
@@ -84,29 +83,38 @@ func TestPruneStops(t *testing.T) {
 	}
 }
 
-// TestPruneFails: a history that isn't pruned is told once and hurts nobody.
+// TestPruneFails: a failure is logged once, retried after a pause and hurts nobody.
 func TestPruneFails(t *testing.T) {
 	t.Parallel()
-	nc := connect(t)
-	var steps atomic.Int32
-	fake := &fakeStore{prune: func(context.Context, store.Retention) (int64, time.Duration, error) {
-		steps.Add(1)
-		return 0, 0, errors.New("relation settings_log is on holiday")
-	}}
 	var log testlog.Buffer
-	_, stop := startLogging(t, nc, fake, config, slog.New(slog.NewTextHandler(&log, nil)))
-	eventually(t, "the failure is logged", func() bool {
-		return strings.Contains(log.String(), "on holiday")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute-time.Second)
+		defer cancel()
+		steps := 0
+		fake := &fakeStore{prune: func(context.Context, store.Retention) (int64, time.Duration, error) {
+			steps++
+			return 0, 0, errors.New("relation settings_log is on holiday")
+		}}
+		worker.PruneUntil(ctx, fake, config, log.Logger())
+		if steps != 4 {
+			t.Errorf("%d attempts in a minute, want one every 15 seconds", steps)
+		}
 	})
-	if r := do(t, nc, replace("ann", "1", `{}`)); r.Kind != "" {
-		t.Errorf("%+v", r)
+	if n := strings.Count(log.String(), "on holiday"); n != 1 {
+		t.Errorf("logged %d times: %s", n, &log)
 	}
-	before := time.Now()
-	stop()
-	if took := time.Since(before); took > config.DrainTimeout/2 {
-		t.Errorf("it paused, and stopping took %v", took)
-	}
-	if n := steps.Load(); n != 1 {
-		t.Errorf("%d attempts without a pause", n)
-	}
+}
+
+// TestPrunePauseEnds: a worker that is stopped between two steps doesn't wait for the next.
+func TestPrunePauseEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		worker.PruneUntil(ctx, &fakeStore{}, config, slog.New(slog.DiscardHandler))
+		if took := time.Since(began); took != time.Minute { // of the bubble's clock
+			t.Errorf("stopped after a minute, it ended after %v", took)
+		}
+	})
 }

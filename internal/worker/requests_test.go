@@ -81,7 +81,7 @@ func TestBadNeighbours(t *testing.T) {
 			t.Errorf("%s: neighbours %+v and %+v", c.name, a, b)
 		}
 	}
-	m, err := nc.Request(messages.ReadSubject, []byte("GET / HTTP/1.1"), 10*time.Second)
+	m, err := nc.Request(messages.ReadSubject, []byte("GET / HTTP/1.1"), deadline)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// found is the result of an operation that reads.
-func (w *Worker) found(o *messages.Operation, f *store.Found) messages.Result {
+// readResult is the result of an operation that reads.
+func (w *Worker) readResult(o *messages.Operation, f *store.Found) messages.Result {
 	if f.Err != nil {
 		return w.failure(o, f.Err)
 	}
@@ -20,7 +20,7 @@ func (w *Worker) found(o *messages.Operation, f *store.Found) messages.Result {
 		return messages.Result{Entries: entriesOf(f.Entries)}
 	case messages.ActionListUsers:
 		return messages.Result{Users: usersOf(f.Listed.Users), Next: f.Listed.Next}
-	case messages.ActionReadNumber: // that is all
+	case messages.ActionReadNumber: // the state is all
 	case messages.ActionReadEffective:
 		return w.effective(o, f)
 	case messages.ActionReadSchema:
@@ -42,9 +42,9 @@ func (w *Worker) found(o *messages.Operation, f *store.Found) messages.Result {
 	return r
 }
 
-// valueOf is [settings.Value], and doesn't panic.
+// valueOf is [settings.Value] that doesn't panic.
 func valueOf(document []byte, path []string) (value []byte, err error) {
-	defer survive(&err)
+	defer settings.Survive(&err)
 	return settings.Value(document, path)
 }
 
@@ -68,9 +68,9 @@ func entriesOf(found []store.Entry) []messages.Entry {
 	return entries
 }
 
-// written is the result of an operation that writes. It has the document where the asker can't know
-// it.
-func (w *Worker) written(o *messages.Operation, s *store.Written) messages.Result {
+// writeResult is the result of an operation that writes. It has the document where the sender can't
+// know it.
+func (w *Worker) writeResult(o *messages.Operation, s *store.Written) messages.Result {
 	if errors.Is(s.Err, settings.ErrPrecondition) {
 		r := stateOf(&s.Document)
 		r.Kind, r.Detail = messages.KindPrecondition, messages.Detail(s.Err.Error())
@@ -97,12 +97,12 @@ func (w *Worker) written(o *messages.Operation, s *store.Written) messages.Resul
 	return r
 }
 
-// stateOf is what a result says of a document beside its bytes.
+// stateOf is a result with all that it says of a document but the bytes.
 func stateOf(d *store.Document) messages.Result {
 	return messages.Result{Version: d.Version, Modified: millis(d.Modified), Absent: d.Absent}
 }
 
-// kindOf is the one place where the errors of domain and store become kinds.
+// kindOf is the one place where errors of the domain and the store become kinds.
 func kindOf(err error) messages.Kind {
 	switch {
 	case errors.Is(err, settings.ErrMalformed):
@@ -134,30 +134,20 @@ func kindOf(err error) messages.Kind {
 	}
 }
 
-// ours tells whether a failure is due to the service and not to what was asked.
-func ours(k messages.Kind) bool {
-	switch k {
-	case messages.KindOverloaded, messages.KindUnavailable, messages.KindOutcomeUnknown,
-		messages.KindInternal:
-		return true
-	default:
-		return false
-	}
-}
-
-// failure words an error for the asker. What is ours to know stays in our log.
+// failure is the result of an operation that failed. The text of a fault of the service stays in
+// the log: it may have what the sender must not know.
 func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
 	r := messages.Result{Kind: kindOf(err)}
-	if !ours(r.Kind) {
+	if !r.Kind.ServiceFault() {
 		r.Detail = messages.Detail(err.Error())
 		r.Violations, r.MoreViolations = violationsOf(err)
 		return r
 	}
 	if r.Kind == messages.KindUnavailable && errors.Is(err, store.ErrBusy) {
-		r.Busy = true // the asker waits and asks again: nothing to worry about
+		r.Busy = true // the sender waits and retries; nothing for the log
 		return r
 	}
-	w.sometimes.Do(func() {
+	w.failures.Do(func() {
 		w.log.Error("operation failed", "request_id", o.RequestID, "kind", r.Kind, "error", err)
 	})
 	return r

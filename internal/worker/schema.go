@@ -10,35 +10,36 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// What the answer to a schema on trial tells of those who break it: enough to see what is wrong.
+// The answer to a schema on trial has so many examples of documents that break it, each with so
+// many violations.
 const (
 	maxExamples          = 10
 	violationsPerExample = 3
 )
 
-// maxTrial is how long documents are held to a schema on trial in one go: half a page of 500 small
-// ones takes 5 ms.
+// maxTrial is how long one operation may check documents against a schema on trial: a half of a page
+// of 500 small ones takes 5 ms.
 const maxTrial = 50 * time.Millisecond
 
-// trial is a schema on trial.
+// trial is a schema on trial: compiled, but not in use.
 type trial struct {
 	text     []byte
 	compiled *schema.Schema
 }
 
-// trialOf compiles a schema on trial, or finds the one that was tried last: a trial has many parts.
-func (w *Worker) trialOf(text []byte) (*schema.Schema, error) {
-	if last := w.tried.Load(); last != nil && bytes.Equal(last.text, text) {
+// compileTrial returns a compiled schema. It keeps the last one, since a trial has many parts.
+func (w *Worker) compileTrial(text []byte) (*schema.Schema, error) {
+	if last := w.lastTrial.Load(); last != nil && bytes.Equal(last.text, text) {
 		return last.compiled, nil
 	}
 	compiled, err := schema.Compile(text, w.limits)
 	if err == nil {
-		w.tried.Store(&trial{text, compiled})
+		w.lastTrial.Store(&trial{text, compiled})
 	}
 	return compiled, err
 }
 
-// effective is the document laid over the schema's defaults.
+// effective is the result of [messages.ActionReadEffective].
 func (w *Worker) effective(o *messages.Operation, f *store.Found) messages.Result {
 	document, err := f.Schema.Effective(f.Bytes, messages.MaxDocument)
 	if err != nil {
@@ -50,12 +51,11 @@ func (w *Worker) effective(o *messages.Operation, f *store.Found) messages.Resul
 	return r
 }
 
-// try tells how many of the documents break a schema that isn't in use, with examples. It takes no
-// longer than maxTrial and the document at hand: other reads wait for it. The rest is for the next
-// part.
-func try(compiled *schema.Schema, l *store.Listed) messages.Result {
+// try counts the documents that break a schema on trial, with examples. It begins no further
+// document after maxTrial, since other reads wait for it, and leaves the rest to the next part.
+func (w *Worker) try(compiled *schema.Schema, l *store.Listed) messages.Result {
 	r := messages.Result{Next: l.Next}
-	enough := time.Now().Add(maxTrial)
+	enough := time.Now().Add(w.maxTrial)
 	for _, u := range l.Users {
 		if r.Checked > 0 && time.Now().After(enough) {
 			break
@@ -75,8 +75,8 @@ func try(compiled *schema.Schema, l *store.Listed) messages.Result {
 	return r
 }
 
-// exampleOf shows a document that breaks the schema, or can't be held to any: SQL may have put what
-// we wouldn't take.
+// exampleOf is a user whose document breaks the schema, or can't be checked at all: somebody may
+// have put it there by SQL.
 func exampleOf(u store.User, err error) messages.User {
 	violations, _ := violationsOf(err)
 	if len(violations) == 0 {
@@ -88,7 +88,7 @@ func exampleOf(u store.User, err error) messages.User {
 	}
 }
 
-// violationsOf returns what an error has of them, if it is about any.
+// violationsOf returns the violations that an error has, if any, and whether there are more.
 func violationsOf(err error) (violations []messages.Violation, more bool) {
 	var e *schema.ViolationError
 	if !errors.As(err, &e) {

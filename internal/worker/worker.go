@@ -1,11 +1,10 @@
-// Package worker is what stands between the queue and the store: it takes
-// requests from NATS, puts their operations together in batches, hands
+// Package worker takes requests from NATS, puts their operations together in batches, hands
 // those to the store and answers. It keeps no state: any number of workers share the
 // work, and each may come and go at any time.
 //
-// The way of a request: receive (decode, check, queue) → read or write (a batch of requests, one
-// trip to the store) → answer. On it an operation of the contract becomes one of the store
-// (operation.go) and what the store says becomes a result (result.go).
+// A request is received and checked (endpoint.go, task.go), done in a batch with others in one trip
+// to the store (batch.go), and answered (answer.go). An operation of the contract becomes one of
+// the store in operation.go, and what the store returns becomes a result in result.go.
 package worker
 
 import (
@@ -37,61 +36,68 @@ type Store interface {
 
 // Worker takes requests from the queue group and answers them.
 type Worker struct {
-	id        string
-	version   string
-	host      string
-	started   time.Time
-	config    Config
-	limits    settings.Limits
-	described []byte // the limits, for those who ask
-	nc        *nats.Conn
-	changes   *nats.Conn
-	untold    chan changes
-	tried     atomic.Pointer[trial] // last
-	store     Store
-	log       *slog.Logger
+	id         string
+	version    string
+	host       string
+	started    time.Time
+	config     Config
+	limits     settings.Limits
+	limitsJSON []byte
+	nc         *nats.Conn
+	store      Store
+	log        *slog.Logger
 
 	reads  *endpoint
 	writes *endpoint
-	state  atomic.Pointer[string] // why it isn't ready; nil: it is
-	// An outage fails thousands of operations a second, and each would say the same.
-	sometimes rate.Sometimes
+
+	// Constants, but in tests.
+	maxQueue     int // operations that may wait, reads and writes each
+	storeTimeout time.Duration
+	maxTrial     time.Duration
+
+	changesConn    *nats.Conn
+	pendingChanges chan []change // of one batch each
+	lastTrial      atomic.Pointer[trial]
+	notReadyReason atomic.Pointer[string] // nil: it is ready
+	// failures limits the log: an outage fails thousands of operations a second, all with the same
+	// error.
+	failures rate.Sometimes
 }
 
-// New returns a worker that will answer on nc from what is in the store, and tell on the other
-// connection, which has a [ChangesBuffer], what it has changed. Its methods may be called once Run
-// has been.
-func New(nc, told *nats.Conn, s Store, config Config, version string, log *slog.Logger) (*Worker,
-	error,
-) {
+// New returns a worker that answers requests on nc, once it runs, and publishes changes on the other
+// connection, which has a [ChangesBuffer]. The connections and the store remain the caller's to
+// close. Fails if the configuration is invalid.
+func New(nc, changes *nats.Conn, s Store, config Config, version string, log *slog.Logger,
+) (*Worker, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	described, err := config.described()
+	limits, err := config.limitsJSON()
 	if err != nil {
 		return nil, err
 	}
 	w := &Worker{
 		id: nuid.Next(), version: version, started: time.Now().UTC(),
-		config: config, limits: config.limits(), described: described, nc: nc, changes: told,
-		untold: make(chan changes, maxUntold), store: s,
-		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
+		config: config, limits: config.limits(), limitsJSON: limits, nc: nc, store: s,
+		maxQueue: queueOperations, storeTimeout: storeTimeout, maxTrial: maxTrial,
+		changesConn: changes, pendingChanges: make(chan []change, maxPendingChanges),
+		failures: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 	}
 	w.host, _ = os.Hostname() // for people only
 	w.log = log.With("worker", w.id)
-	w.notReady("starting")
+	w.setNotReady("starting")
 	return w, nil
 }
 
 // ID names this worker among all others, in its replies and in the service discovery.
 func (w *Worker) ID() string { return w.id }
 
-func (w *Worker) notReady(why string) { w.state.Store(&why) }
+func (w *Worker) setNotReady(reason string) { w.notReadyReason.Store(&reason) }
 
 // Ready returns nil if the worker is subscribed and both NATS and the database answer.
 func (w *Worker) Ready(ctx context.Context) error {
-	if why := w.state.Load(); why != nil {
-		return errors.New(*why)
+	if reason := w.notReadyReason.Load(); reason != nil {
+		return errors.New(*reason)
 	}
 	if !w.nc.IsConnected() {
 		return errors.New("NATS is not connected")
@@ -106,15 +112,15 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return nil
 }
 
-// flushTimeout bounds the wait for the NATS server to know what the worker subscribes to.
+// flushTimeout bounds the wait for the NATS server to confirm that it has read all that was sent.
 const flushTimeout = 2 * time.Second
 
 // Run answers requests until ctx ends. Then it leaves the queue group, answers
-// all that it has taken, and returns.
+// all that it has taken, and returns. It may be called once, and before it only ID and Ready.
 func (w *Worker) Run(ctx context.Context) error {
-	w.reads = w.newEndpoint(ctx, "read", messages.ReadSubject, w.config.ReadLanes, w.read)
-	w.writes = w.newEndpoint(ctx, "write", messages.WriteSubject, w.config.WriteLanes, w.write)
-	// Service discovery first and last: who is asked for work can be found.
+	w.reads = w.newEndpoint(ctx, "read", messages.ReadSubject, w.read)
+	w.writes = w.newEndpoint(ctx, "write", messages.WriteSubject, w.write)
+	// Discovery is subscribed to first and left last: whoever gets requests can be discovered.
 	discovery, err := w.answerDiscovery()
 	if err != nil {
 		return fmt.Errorf("subscribing: %w", err)
@@ -124,36 +130,35 @@ func (w *Worker) Run(ctx context.Context) error {
 			return fmt.Errorf("subscribing: %w", err)
 		}
 	}
-	// Ready is who the server sends requests to. Not connected yet: then the
-	// subscriptions are the first that it hears.
-	flushing, flushed := context.WithTimeout(ctx, flushTimeout)
-	err = w.nc.FlushWithContext(flushing)
-	flushed()
+	// The worker is ready when the server knows its subscriptions. While it isn't connected they
+	// can't be flushed; they will be the first that it sends.
+	flushCtx, cancelFlush := context.WithTimeout(ctx, flushTimeout)
+	err = w.nc.FlushWithContext(flushCtx)
+	cancelFlush()
 	if err != nil && w.nc.IsConnected() && ctx.Err() == nil {
 		return fmt.Errorf("subscribing: %w", err)
 	}
-	w.state.Store(nil)
+	w.notReadyReason.Store(nil)
 	if err := w.Ready(ctx); err != nil {
 		w.log.Warn("worker started, but not ready", "reason", err)
 	} else {
-		w.log.Info("worker ready", "read_lanes", w.config.ReadLanes, "write_lanes",
-			w.config.WriteLanes)
+		w.log.Info("worker ready")
 	}
 	pruned := w.startPruning(ctx)
-	stopTelling := w.startTelling()
+	stopPublishing := w.startPublishing()
 
 	<-ctx.Done()
-	w.notReady("stopping")
+	w.setNotReady("stopping")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.config.DrainTimeout)
 	defer cancel()
 	err = w.drain(ctx, discovery)
-	stopTelling(ctx) // nothing is written any more
+	stopPublishing(ctx) // nothing is written any more
 	select {
-	case <-pruned: // long since: it stopped when the drain began
+	case <-pruned: // it stopped when the drain began
 	case <-ctx.Done():
 	}
-	w.log.Info("worker stopped", "read", w.reads.requests.Load(), "written",
-		w.writes.requests.Load())
+	w.log.Info("worker stopped", "read", w.reads.requests.Load(),
+		"written", w.writes.requests.Load())
 	return err
 }
 

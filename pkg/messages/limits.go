@@ -163,7 +163,7 @@ func Detail(text string) string {
 // on the given subject, or an empty kind. It does not look into the document.
 func (o *Operation) Check(subject string) (Kind, string) {
 	if !o.Action.known() {
-		return KindUnknownAction, fmt.Sprintf("action %d is unknown to this worker", o.Action)
+		return KindUnknownAction, UnknownAction(o.Action)
 	}
 	switch err := o.checkFields(); {
 	case o.Action.Subject() != subject:
@@ -174,6 +174,11 @@ func (o *Operation) Check(subject string) (Kind, string) {
 		return KindTooLarge, fmt.Sprintf("the document is over %d bytes", MaxDocument)
 	}
 	return "", ""
+}
+
+// UnknownAction is the detail of [KindUnknownAction].
+func UnknownAction(a Action) string {
+	return fmt.Sprintf("action %d is unknown to this worker", uint8(a))
 }
 
 func (o *Operation) checkFields() error {

@@ -12,9 +12,9 @@ import (
 // pgx closes a connection whose context ends, and a batch has many askers.
 const storeTimeout = 4 * time.Second
 
-// read answers a batch of requests with one query.
+// read does a batch of tasks that read, in one trip to the store.
 func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, w.storeTimeout)
 	defer cancel()
 	var reads []store.Read
 	for _, t := range tasks {
@@ -32,9 +32,9 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 			}
 			if o := &t.operations[i]; o.Action == messages.ActionTrySchema &&
 				outcomes[0].Err == nil {
-				t.results[i] = try(t.schemas[i], outcomes[0].Listed)
+				t.results[i] = w.try(t.schemas[i], outcomes[0].Listed)
 			} else {
-				t.results[i] = w.found(o, &outcomes[0])
+				t.results[i] = w.readResult(o, &outcomes[0])
 			}
 			outcomes = outcomes[1:]
 		}
@@ -42,38 +42,21 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 	return make([]struct{}, len(tasks))
 }
 
-// write answers a batch of requests with one transaction.
+// write does a batch of tasks that write, in one transaction.
 func (w *Worker) write(ctx context.Context, tasks []*task) []struct{} {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, w.storeTimeout)
 	defer cancel()
 	var writes []store.Write
 	for _, t := range tasks {
 		writes = append(writes, t.writes...)
 	}
 	outcomes := w.store.Write(ctx, writes)
-	w.changed(writes, outcomes)
+	w.queueChanges(writes, outcomes)
 	for _, t := range tasks {
 		for _, i := range t.open {
-			t.results[i] = w.written(&t.operations[i], &outcomes[0])
+			t.results[i] = w.writeResult(&t.operations[i], &outcomes[0])
 			outcomes = outcomes[1:]
 		}
 	}
 	return make([]struct{}, len(tasks))
-}
-
-// dropExpired settles the reads that nobody waits for any more. Writes have their
-// deadlines judged by the database, after the log was asked.
-func (t *task) dropExpired() {
-	now := time.Now()
-	open := t.open[:0]
-	for _, i := range t.open {
-		if t.operations[i].Expired(now) {
-			t.results[i] = messages.Result{
-				Kind: messages.KindExpired, Detail: "the deadline passed in the worker's queue",
-			}
-		} else {
-			open = append(open, i)
-		}
-	}
-	t.open = open
 }

@@ -1,0 +1,71 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/outset-settings/outset/pkg/store"
+)
+
+// Connect returns a connection to NATS with this name and these options.
+type Connect func(name string, options ...nats.Option) (*nats.Conn, error)
+
+// Service is a worker with connections of its own.
+type Service struct {
+	*Worker
+	database string
+	close    []func()
+}
+
+// Open returns a worker that is connected to NATS and to the database. The caller closes it. Neither
+// server needs to be there yet.
+func Open(ctx context.Context, database string, connect Connect, config Config, version string,
+	log *slog.Logger,
+) (*Service, error) {
+	s := &Service{database: database}
+	if err := s.open(ctx, connect, config, version, log); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Service) open(ctx context.Context, connect Connect, config Config, version string,
+	log *slog.Logger,
+) error {
+	db, err := store.Open(ctx, s.database, Connections)
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, db.Close)
+	nc, err := connect("outset worker")
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, nc.Close)
+	changes, err := connect("outset worker, changes", ChangesBuffer)
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, changes.Close)
+	s.Worker, err = New(nc, changes, db, config, version, log)
+	return err
+}
+
+// Run migrates the database, once it is reachable, and answers requests until ctx ends, see
+// [Worker.Run].
+func (s *Service) Run(ctx context.Context) error {
+	if err := store.MigrateWhenReachable(ctx, s.database, s.log); err != nil {
+		return err
+	}
+	return s.Worker.Run(ctx)
+}
+
+// Close closes the connections.
+func (s *Service) Close() {
+	for _, c := range s.close {
+		defer c() // the last first
+	}
+}
