@@ -74,7 +74,7 @@ func (w Workload) answer(ctx context.Context, client *fasthttp.HostClient, host 
 	var response fasthttp.Response
 	for since := range due {
 		if ctx.Err() != nil {
-			return nil
+			return ctx.Err()
 		}
 		body, mediaType := w.Body(draw.IntN(1e8))
 		request.Header.SetMethod(w.Method)

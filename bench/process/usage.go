@@ -37,9 +37,8 @@ func Measure(parts []Part) (map[string]Usage, error) {
 	for _, part := range parts {
 		u := usages[part.Name]
 		for _, s := range tree(all, part.PID) {
-			ticks := time.Duration(s.UTime) + time.Duration(s.STime) +
-				time.Duration(s.CUTime) + time.Duration(s.CSTime)
-			u.CPU += ticks * tick
+			ticks := int(s.UTime) + int(s.STime) + s.CUTime + s.CSTime
+			u.CPU += time.Duration(ticks) * tick
 			u.RSS += int64(s.ResidentMemory())
 		}
 		usages[part.Name] = u

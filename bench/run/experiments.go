@@ -127,7 +127,7 @@ func (l *lab) compare(ctx context.Context, jobs []job) (err error) {
 			continue
 		}
 		if missing := l.honoMissing(); what.kind == "hono" && missing != "" {
-			l.log.Info("hono is left out: " + missing)
+			l.log.Info("hono is left out", "why", missing)
 			continue
 		}
 		s, err := l.start(ctx, what)

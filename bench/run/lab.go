@@ -81,7 +81,8 @@ func newLab(ctx context.Context, o options, log *slog.Logger) (l *lab, err error
 	if err := l.fillWAL(ctx); err != nil {
 		return l, err
 	}
-	return l, l.open(ctx)
+	err = l.open(ctx)
+	return l, err
 }
 
 // fillWAL has Postgres create the files of its write-ahead log. A server that has run for a while

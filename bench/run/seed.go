@@ -22,12 +22,6 @@ var schemas = map[string][]string{
 	},
 }
 
-// repeatFirstUser gives every user what the first has, so that it holds for any schema: the rows of
-// a table, with another id and document.
-const repeatFirstUser = `insert into %[1]s select r.* from %[1]s as t, seeds as s,
-	json_populate_record(t, json_build_object('user_id', s.user_id, 'document', s.document)) as r
-	where t.user_id = '%[2]s' and s.user_id <> '%[2]s'`
-
 // database returns the URL of a side's database, which it creates empty if there is none yet. Sides
 // of one build share a database.
 func (l *lab) database(ctx context.Context, what spec) (url string, created bool, err error) {
@@ -57,7 +51,8 @@ func (l *lab) dropDatabases(ctx context.Context) {
 }
 
 // seedOutset fills a database of Outset while a side runs on it. The first user is saved over HTTP,
-// so that the rows are what this build writes.
+// so that the rows are what this build writes. They are repeated for the other users, with another
+// id and document.
 func (l *lab) seedOutset(ctx context.Context, s *side) error {
 	w := load.Workload{Method: http.MethodPut, Users: l.Users}
 	if _, err := ask(ctx, s, w, 0); err != nil {
@@ -65,7 +60,12 @@ func (l *lab) seedOutset(ctx context.Context, s *side) error {
 	}
 	var fill []string
 	for _, table := range []string{"settings", "settings_log"} {
-		fill = append(fill, fmt.Sprintf(repeatFirstUser, table, load.User(0)))
+		fill = append(fill, fmt.Sprintf(`do $$ begin execute (
+			select format('insert into %[1]s select %%s from %[1]s as t, seeds as s
+				where t.user_id = %%L and s.user_id <> t.user_id', string_agg(
+				case when column_name in ('user_id', 'document') then 's.' else 't.' end || column_name,
+				', ' order by ordinal_position), '%[2]s')
+			from information_schema.columns where table_name = '%[1]s'); end $$`, table, load.User(0)))
 	}
 	return l.seed(ctx, s.database, fill)
 }
