@@ -48,7 +48,8 @@ type Options[C any] struct {
 	// to the end.
 	MaxReleased int
 	// Until is when a call that waits is given up, with [ErrExpired]. A call under way is given up
-	// with [ErrLost] after a grace period of ReleaseAfter, so that run can report first. Nil: never.
+	// with [ErrLost] after a grace period of ReleaseAfter, so that run can report first. Nil:
+	// never.
 	Until func(C) time.Time
 }
 

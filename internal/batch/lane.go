@@ -71,8 +71,9 @@ func (b *Batcher[C, R]) worthLane() bool {
 }
 
 // lane carries one batch after the other, until what waits is not worth it, there are fewer lanes
-// than there were, or the lane was released. When own is not nil the goroutine is that of the call's
-// own caller: it stops once the call has been taken, and leaves the lane to another goroutine.
+// than there were, or the lane was released. When own is not nil the goroutine is that of the
+// call's own caller: it stops once the call has been taken, and leaves the lane to another
+// goroutine.
 func (b *Batcher[C, R]) lane(own *call[C, R]) {
 	for {
 		b.mu.Lock()

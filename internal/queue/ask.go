@@ -14,9 +14,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// How often and how long a batch is asked for. A worker answers in milliseconds, so one that has
-// not in a second has died with the batch or is frozen. Three attempts and their pauses fit into
-// the default request timeout.
+// How often and how long a batch is asked for. Three attempts and their pauses fit into the default
+// request timeout.
 const (
 	maxAttempts    = 3           // without an answer
 	attemptTimeout = time.Second // the last attempt has what is left of the deadline
@@ -37,11 +36,13 @@ type asker struct {
 	workers   *workers
 	subject   string
 	log       *slog.Logger
+
+	attemptTimeout time.Duration
 }
 
 // retry is how to ask for what has no result yet.
 type retry struct {
-	subject string // ""; the queue group's
+	subject string // "": the queue group's
 	pause   time.Duration
 }
 
@@ -81,7 +82,8 @@ func (a asker) request(ctx context.Context, subject string, p *pending) (message
 	if err != nil {
 		return messages.Reply{}, err
 	}
-	m, err := a.requester.request(ctx, subject, data, p.attemptDeadline(time.Now()))
+	m, err := a.requester.request(ctx, subject, data,
+		p.attemptDeadline(time.Now(), a.attemptTimeout))
 	if err != nil {
 		return messages.Reply{}, err
 	}

@@ -21,10 +21,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Only a failure waits for these.
 const (
-	failAfter = 2 * time.Minute
-	timeout   = 2 * time.Minute // of an operation that gets an answer
+	timeout = 2 * time.Minute // only a failure waits for it
+	// The timeout of an attempt where a worker is silent. If a worker that answers takes longer, it
+	// is asked again.
+	impatient = 200 * time.Millisecond
 )
 
 // system is a NATS server and a queue; workers are up to the test.
@@ -35,14 +36,16 @@ type system struct {
 	nats *server.Server
 }
 
-func newSystem(t testing.TB) *system {
+func newSystem(t testing.TB, attempt time.Duration) *system {
 	t.Helper()
 	options := natstest.DefaultTestOptions
 	options.Port = -1
 	s := &system{t: t, nats: natstest.RunServer(&options)}
 	t.Cleanup(s.nats.WaitForShutdown)
 	t.Cleanup(s.nats.Shutdown)
-	s.Queue = queue.New(s.dial(), queue.Config{WorkerGrace: time.Hour}, slog.New(slog.DiscardHandler))
+	s.Queue = queue.New(s.dial(), queue.Config{
+		WorkerGrace: time.Hour, AttemptTimeout: attempt,
+	}, slog.New(slog.DiscardHandler))
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +123,12 @@ func (s *system) startWorker(subject string, w worker) (stop func()) {
 	return nc.Close
 }
 
+// answer runs a worker that knows all actions and answers so.
+func (s *system) answer(subject string, answer func(messages.Request) *messages.Reply) {
+	s.t.Helper()
+	s.startWorker(subject, worker{id: "w", answer: answer})
+}
+
 func (w worker) highest() messages.Action {
 	if w.knows != 0 {
 		return w.knows
@@ -172,7 +181,7 @@ func want(t testing.TB, r messages.Result, kind messages.Kind) {
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(failAfter); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(timeout); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("in vain waited until", what)
 		}

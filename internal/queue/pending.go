@@ -67,16 +67,16 @@ func (p *pending) next(capacity int) []messages.Operation {
 }
 
 // attemptDeadline is until when the next attempt may take: the last one has all that is left.
-func (p *pending) attemptDeadline(now time.Time) time.Time {
+func (p *pending) attemptDeadline(now time.Time, timeout time.Duration) time.Time {
 	last := int64(0)
 	for _, o := range p.open {
 		last = max(last, o.Deadline)
 	}
-	timeout, deadline := now.Add(attemptTimeout), time.UnixMilli(last)
-	if deadline.Before(timeout) || p.unanswered == maxAttempts-1 {
+	until, deadline := now.Add(timeout), time.UnixMilli(last)
+	if deadline.Before(until) || p.unanswered == maxAttempts-1 {
 		return deadline
 	}
-	return timeout
+	return until
 }
 
 // silence notes that the last request had no answer.

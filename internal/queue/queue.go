@@ -8,6 +8,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -30,12 +31,11 @@ const (
 	minLanes        = 3
 	maxLanes        = 64
 	batchOperations = 256
-	// what fits into NATS's default max_payload; ask splits what is more
-	batchBytes = 1<<20 - 4<<10
-	// what waits for a batch: reads, writes and parts each. What exceeds it is refused.
+	batchBytes      = 1<<20 - 4<<10 // fits in NATS's default max_payload; larger ones are split
+	// What waits for a batch: reads, writes and parts each. More is refused.
 	queueOperations = 4096
 	queueBytes      = 64 << 20
-	slowAfter       = 50 * time.Millisecond
+	slowAfter       = 50 * time.Millisecond // a batch takes milliseconds
 	// A batch that takes longer than this gives its lane to the next: its worker may be dead, and
 	// those behind it need not wait until that is certain.
 	releaseAfter = 200 * time.Millisecond
@@ -47,6 +47,10 @@ type Config struct {
 	// WorkerGrace is how long after the last sign of a worker operations wait for another; past it
 	// they are refused at once.
 	WorkerGrace time.Duration
+	// AttemptTimeout is how long a worker has to answer before the request is sent again; 0: a
+	// second. Workers answer in milliseconds, so one that has not in a second has died with the
+	// batch or is frozen.
+	AttemptTimeout time.Duration
 }
 
 // Queue is where operations wait for a batch. Its methods are safe for concurrent use.
@@ -57,15 +61,21 @@ type Queue struct {
 
 type batcher = batch.Batcher[*messages.Operation, messages.Result]
 
-// New returns a queue that knows of no worker yet: see Start. It is to be closed.
+// New returns a queue that knows of no worker until Start. The caller must close it.
 func New(nc *nats.Conn, config Config, log *slog.Logger) *Queue {
 	w := newWorkers(nc, config.WorkerGrace)
 	r := &requester{nc: nc}
+	batches := func(subject string, operations int) *batcher {
+		return newBatcher(operations, asker{
+			requester: r, workers: w, subject: subject, log: log,
+			attemptTimeout: cmp.Or(config.AttemptTimeout, attemptTimeout),
+		})
+	}
 	return &Queue{
 		workers: w,
-		reads:   newBatcher(batchOperations, asker{r, w, messages.ReadSubject, log}),
-		writes:  newBatcher(batchOperations, asker{r, w, messages.WriteSubject, log}),
-		parts:   newBatcher(1, asker{r, w, messages.ReadSubject, log}),
+		reads:   batches(messages.ReadSubject, batchOperations),
+		writes:  batches(messages.WriteSubject, batchOperations),
+		parts:   batches(messages.ReadSubject, 1),
 	}
 }
 

@@ -32,7 +32,9 @@ func BenchmarkRequest(b *testing.B) {
 	responder, nc := connect(), connect()
 	defer responder.Close()
 	defer nc.Close()
-	_, err := responder.QueueSubscribe("echo", "workers", func(m *nats.Msg) { _ = m.Respond(m.Data) })
+	_, err := responder.QueueSubscribe("echo", "workers", func(m *nats.Msg) {
+		_ = m.Respond(m.Data)
+	})
 	if err != nil || responder.Flush() != nil {
 		b.Fatal(err)
 	}
@@ -56,7 +58,8 @@ func BenchmarkRequest(b *testing.B) {
 				b.ReportAllocs()
 				before := processorTime(b)
 				requestAll(b, concurrent, ways[name])
-				b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
+				b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/float64(b.N),
+					"cpu-ns/op")
 			})
 		}
 	}
