@@ -13,16 +13,16 @@ import (
 	"github.com/outset-settings/outset/internal/program"
 )
 
-// TestReadmeTable: the README's table of configuration has every variable with its
+// TestConfigurationTable: the table of docs/configuration.md has every variable with its
 // default, and none that isn't there. `up` takes all that the other programs do.
-func TestReadmeTable(t *testing.T) {
+func TestConfigurationTable(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// other tables have rows for GET and PUT
-	_, table, _ := strings.Cut(string(readme), "\n| variable |")
+	
+	_, table, _ := strings.Cut(string(page), "\n| variable |")
 	rows := make(map[string]string)
 	for _, row := range regexp.MustCompile("(?m)^\\| (`[A-Z_`, ]+) \\|(.*)$").FindAllStringSubmatch(table, -1) {
 		for _, name := range regexp.MustCompile("[A-Z_]+").FindAllString(row[1], -1) {
@@ -39,7 +39,7 @@ func TestReadmeTable(t *testing.T) {
 			for _, name := range flag.Envs {
 				known[name] = true
 				if row, ok := rows[name]; !ok || !strings.Contains(row, flag.Default) {
-					t.Errorf("%s with the default %q is not in the README: %q", name, flag.Default,
+					t.Errorf("%s with the default %q is not in docs/configuration.md: %q", name, flag.Default,
 						row)
 				}
 			}
@@ -51,7 +51,7 @@ func TestReadmeTable(t *testing.T) {
 	}
 	for name := range rows {
 		if !known[name] {
-			t.Errorf("the README has %s, which no program reads", name)
+			t.Errorf("docs/configuration.md has %s, which no program reads", name)
 		}
 	}
 }
