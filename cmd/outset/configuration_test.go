@@ -21,7 +21,7 @@ func TestConfigurationTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	
+
 	_, table, _ := strings.Cut(string(page), "\n| variable |")
 	rows := make(map[string]string)
 	for _, row := range regexp.MustCompile("(?m)^\\| (`[A-Z_`, ]+) \\|(.*)$").FindAllStringSubmatch(table, -1) {
