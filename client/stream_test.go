@@ -104,9 +104,9 @@ func TestExportEndsEarly(t *testing.T) {
 }
 
 // brokenWriter fails at once.
-type brokenWriter struct{ error }
+type brokenWriter struct{ err error }
 
-func (b brokenWriter) Write([]byte) (int, error) { return 0, b.error }
+func (b brokenWriter) Write([]byte) (int, error) { return 0, b.err }
 
 // TestImportCutOff: an import that ends early has an error, after the outcomes that came.
 func TestImportCutOff(t *testing.T) {
