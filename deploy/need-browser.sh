@@ -1,14 +1,15 @@
 #!/bin/sh
-# need-browser.sh: makes sure that a browser can be found which chromedp can drive: Chromium or Chrome.
-# need-tool.sh installs what is missing, or says how.
-#
-# chromedp (execLocations in its allocate.go) looks in the same places.
+# need-browser.sh: makes sure that there is a browser that chromedp can drive, Chromium or Chrome.
+# need-tool.sh installs what is missing, or says how. chromedp (execLocations in its allocate.go)
+# looks in the same places.
 set -eu
 
 find_browser() {
-	for program in headless_shell headless-shell chromium chromium-browser google-chrome google-chrome-stable \
-		google-chrome-beta google-chrome-unstable /usr/bin/google-chrome /usr/local/bin/chrome /snap/bin/chromium chrome \
-		/Applications/Chromium.app/Contents/MacOS/Chromium "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+	for program in headless_shell headless-shell chromium chromium-browser \
+		google-chrome google-chrome-stable google-chrome-beta google-chrome-unstable \
+		/usr/bin/google-chrome /usr/local/bin/chrome /snap/bin/chromium chrome \
+		/Applications/Chromium.app/Contents/MacOS/Chromium \
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
 		if command -v "$program" >/dev/null 2>&1; then return 0; fi
 	done
 	return 1

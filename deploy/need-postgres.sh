@@ -1,14 +1,13 @@
 #!/bin/sh
-# need-postgres.sh [race]: makes sure that a PostgreSQL server (initdb and postgres, 15 or newer) can
-# be found, and with `race` also the C compiler that `go test -race` needs on Linux. What is missing is
-# installed when this is root on a Debian-like system; otherwise one line names the package.
-#
+# need-postgres.sh [race]: makes sure that there is a PostgreSQL server (initdb and postgres, 15 or
+# newer), and with `race` also the C compiler that `go test -race` needs on Linux. As root on a
+# Debian-like system it installs what is missing; otherwise one line names the package.
 # internal/localpg/binaries.go looks in the same places.
 set -eu
 
 min_major=15
 
-# has_server DIR: DIR holds both programs, and they are new enough.
+# has_server DIR: both programs are in DIR, and new enough.
 has_server() {
 	[ -f "$1/initdb" ] && [ -x "$1/initdb" ] && [ -f "$1/postgres" ] && [ -x "$1/postgres" ] || return 1
 	major=$("$1/postgres" --version 2>/dev/null | sed -n 's/^.*(PostgreSQL) \([0-9]*\).*$/\1/p')
@@ -63,7 +62,7 @@ fi
 echo "need-postgres: installing $debian" >&2
 case $debian in
 postgresql*)
-	# Outset runs a server of its own: Debian's need not be made and started as well.
+	# Outset runs a server of its own, so Debian's is not created and started as well.
 	if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
 		mkdir -p /etc/postgresql-common
 		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
@@ -71,8 +70,8 @@ postgresql*)
 	;;
 esac
 export DEBIAN_FRONTEND=noninteractive
-# The lists may be stale without harm when what is needed can still be fetched with them.
-apt-get update -qq >&2 || echo "need-postgres: apt-get update failed, trying with the lists at hand" >&2
+# Stale lists do no harm while the packages in them can still be fetched.
+apt-get update -qq >&2 || echo "need-postgres: apt-get update failed, using the old lists" >&2
 # shellcheck disable=SC2086 # the packages are words
 apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends $debian >&2
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# need-tool.sh TOOL [HOW]: makes sure that a program can be found whose package has its name: wrk, the load generator of
-# `make bench`, or shellcheck. It is installed when this is root on a Debian-like system; otherwise one line says how to, and
+# need-tool.sh TOOL [HOW]: makes sure that there is a program whose package has its name, such as wrk
+# or shellcheck. As root on a Debian-like system it installs it; otherwise one line says how to, and
 # the exit status is 3.
 set -eu
 tool=$1
@@ -16,8 +16,8 @@ fi
 
 echo "need-tool: installing $tool" >&2
 export DEBIAN_FRONTEND=noninteractive
-# The lists may be stale without harm when what is needed can still be fetched with them.
-apt-get update -qq >&2 || echo "need-tool: apt-get update failed, trying with the lists at hand" >&2
+# Stale lists do no harm while the packages in them can still be fetched.
+apt-get update -qq >&2 || echo "need-tool: apt-get update failed, using the old lists" >&2
 apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "$tool" >&2
 
 if ! command -v "$tool" >/dev/null 2>&1; then
