@@ -1,7 +1,7 @@
 #!/bin/sh
 # need-browser.sh: makes sure that there is a browser that chromedp can drive, Chromium or Chrome.
 # need-tool.sh installs what is missing, or says how. chromedp (execLocations in its allocate.go)
-# looks in the same places.
+# searches the same names.
 set -eu
 
 find_browser() {

@@ -2,7 +2,7 @@
 # need-postgres.sh [race]: makes sure that there is a PostgreSQL server (initdb and postgres, 15 or
 # newer), and with `race` also the C compiler that `go test -race` needs on Linux. As root on a
 # Debian-like system it installs what is missing; otherwise one line names the package.
-# internal/localpg/binaries.go looks in the same places.
+# internal/localpg/binaries.go searches the same folders.
 set -eu
 
 min_major=15

@@ -64,8 +64,8 @@ func TestCompareAndSetLosesNoIncrement(t *testing.T) {
 		refused.Load(), time.Since(start).Round(time.Millisecond))
 }
 
-// countUp adds one to the user's number, and returns how often somebody else was faster. What it
-// starts from is what a read says or what the refusal does.
+// countUp adds one to the user's number, and returns how often somebody else was faster. It starts
+// from what a read returns, or from what the refusal tells.
 func (s *system) countUp(bases []string, user, key string) (refused int64, err error) {
 	base := func() string { return bases[rand.N(len(bases))] }
 	a, err := s.want(base(), call{method: http.MethodGet, path: settingsOf(user)}, http.StatusOK,
@@ -104,7 +104,7 @@ func (s *system) countUp(bases []string, user, key string) (refused int64, err e
 		if a.status != http.StatusOK || a.header.Get("ETag") != tag(counter.N+1) {
 			return refused, fmt.Errorf("%s: %v after %s", user, a, tag(counter.N))
 		}
-		if rand.N(2) == 0 { // by now others may have counted on
+		if rand.N(2) == 0 { // others may have counted on by now
 			again, err := s.want(base(), c, http.StatusOK, counter.N+1)
 			if err == nil && (again.body != a.body ||
 				again.header.Get("Idempotency-Replayed") != "true") {

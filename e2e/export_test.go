@@ -23,13 +23,13 @@ import (
 const (
 	usersVariable = "E2E_USERS" // how many, if not fewUsers
 	fewUsers      = 2000
-	// flat is the memory that no program may exceed, whatever the number of users.
+	// flat is the memory that no program may exceed, whatever the number of users is.
 	flat = 160 << 20
 )
 
-// TestExportImport takes all users out of one system and into another, while workers are killed in
-// the middle: the documents are the same, byte for byte, and nobody's memory grows with their
-// number. It tells what that took.
+// TestExportImport moves all users from one system to another while workers are killed: the
+// documents are the same, byte for byte, and no program's memory grows with their number. It logs
+// what that took.
 func TestExportImport(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context() // no deadline: E2E_USERS may ask for hours
@@ -70,7 +70,7 @@ func TestExportImport(t *testing.T) {
 	to.flat()
 }
 
-// makeUp writes users with documents of all kinds of spelling.
+// makeUp writes users whose documents are spelt in all kinds of ways.
 func makeUp(w io.Writer, n int) error {
 	random := rand.New(rand.NewPCG(1, 2))
 	out := bufio.NewWriter(w)
@@ -97,7 +97,7 @@ func makeUp(w io.Writer, n int) error {
 	return out.Flush()
 }
 
-// exporting is a system with two workers, one of which is killed in the middle of whatever it does.
+// exporting is a system with two workers, one of which is killed in the middle of each transfer.
 type exporting struct {
 	*system
 
@@ -135,7 +135,7 @@ func (s *exporting) killer() (line func()) {
 	}
 }
 
-// sample notes the memory of all programs until it is stopped.
+// sample records the memory of all programs until it is stopped.
 func (s *exporting) sample() (stop func()) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	var sampling sync.WaitGroup
@@ -170,7 +170,7 @@ func (s *exporting) flat() {
 	}
 }
 
-// imports sends what write writes, and expects that each user is taken.
+// imports sends what write writes, and expects that each user is imported.
 func (s *exporting) imports(what string, write func(io.Writer) error) error {
 	defer s.sample()()
 	began := time.Now()

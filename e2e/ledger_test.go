@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// ledger is what the clients know of one user: what was acknowledged, what may have happened and
-// what can't have. One goroutine at a time writes for a user; anyone reads.
+// ledger is what the clients know of one user: which writes were acknowledged, which may have been
+// applied, and which cannot have been. One goroutine at a time writes for a user; any may read.
 //
-// Documents are told apart by a number in them, which the ledger hands out: each is sent once.
+// The ledger numbers the documents, and each number is sent once.
 type ledger struct {
 	user string
 
 	mu       sync.Mutex
 	next     int           // the number of the next document
-	newest   int64         // the highest version that any answer has told
-	versions map[int64]int // version → the document that it holds, as answers have told
-	// documents sent whose version is not known: under way, or the answer was lost
+	newest   int64         // the highest version in any answer
+	versions map[int64]int // version → number of its document, as answered
+	// sent, version not known: the request is under way, or its answer was lost
 	open  map[int]bool
 	acked int
 }
@@ -63,22 +63,21 @@ func (l *ledger) acknowledge(number int, before, version int64) error {
 	defer l.mu.Unlock()
 	l.acked++
 	delete(l.open, number)
-	// Each write whose answer was lost may have taken a version meanwhile. Without such, it is one
-	// up.
+	// The version is one up, and one more for each write whose answer was lost.
 	if most := before + 1 + int64(len(l.open)); version <= before || version > most {
 		return fmt.Errorf("user %s: a write after version %d was acknowledged as %d, at most %d is possible", l.user, before, version, most)
 	}
 	return l.enter(version, number)
 }
 
-// refuse enters a write that is known not to be applied.
+// refuse enters a write that was certainly not applied.
 func (l *ledger) refuse(number int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, number)
 }
 
-// seen is the newest version so far: what a read that starts now must see at least.
+// seen is the newest version so far: a read that starts now must see it or a later one.
 func (l *ledger) seen() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,7 +129,7 @@ type row struct {
 	Document  string
 }
 
-// What rows are read with, a JSON array each, so that psql and pgx give the same.
+// The rows are selected as JSON arrays, which psql and pgx print alike.
 const (
 	selectLog      = `select json_build_array(user_id, version, operation_id, document::text)::text from settings_log order by user_id, version`
 	selectSettings = `select json_build_array(user_id, version, '', document::text)::text from settings where version > 0`

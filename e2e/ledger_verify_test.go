@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestVerify tests the judge: it must accept what is right and see each way of being wrong.
+// TestVerify: verify accepts what is right and finds each way of being wrong.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	const user = "ann"
@@ -38,7 +38,7 @@ func TestVerify(t *testing.T) {
 				Document: document(user, 3),
 			})},
 		"other bytes": {log: append(slices.Clone(good), row{User: user, Version: 4, Operation: "x", Document: `{"number":3}`})},
-		"stranger": {log: append(slices.Clone(good),
+		"unknown user": {log: append(slices.Clone(good),
 			row{User: "bob", Version: 1, Document: document("bob", 0)})},
 		"settings behind":  {log: good, settings: good[1:2]},
 		"settings missing": {log: good, settings: []row{}},
@@ -73,7 +73,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestLedger tests what single answers are judged by.
+// TestLedger: the ledger refuses single answers that cannot be right.
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	l := newLedger("ann")

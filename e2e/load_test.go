@@ -42,11 +42,11 @@ type load struct {
 	bases  []string // of the APIs, any of which is asked
 }
 
-// phase is a stretch of the load during which something is done to the system.
+// phase is the part of a load during which one thing is done to the system.
 type phase struct {
 	name string
-	// In a lenient phase a connection may fail, because the API is away. What it was asked then
-	// is unknown. Answers must be right at all times.
+	// In a lenient phase a connection may fail, because the API is away. The outcome of its request
+	// is then unknown. Answers must always be right.
 	lenient  bool
 	started  time.Time
 	took     time.Duration
@@ -258,13 +258,13 @@ func (l *load) write(g *ledger) (bool, error) {
 	if err != nil {
 		var dial *net.OpError
 		if errors.As(err, &dial) && dial.Op == "dial" {
-			g.refuse(number) // nobody was there to hear it; after any other error it stays open
+			g.refuse(number) // never sent; after any other error it stays open
 		}
 		return true, err
 	}
 	switch status {
 	case http.StatusOK:
-	case http.StatusServiceUnavailable: // a promise: surely not applied
+	case http.StatusServiceUnavailable: // promises: not applied
 		g.refuse(number)
 		fallthrough
 	default: // open: applied or not
@@ -326,7 +326,7 @@ func (l *load) send(method, user, doc string) (status int, version int64, body [
 	return answer.StatusCode, version, body, nil
 }
 
-// waitFor asks until the condition holds, and fails with its last reason when ctx ends.
+// waitFor checks the condition until it holds. When ctx ends, the error has the last reason.
 func waitFor(ctx context.Context, what string, condition func(context.Context) error) error {
 	for {
 		err := condition(ctx)

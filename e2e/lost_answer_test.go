@@ -13,13 +13,13 @@ import (
 // seed is what most of the users have at version 1.
 const seed = `{"theme":"light",  "list":[1, 2]}`
 
-// lost is a write of which every answer is lost, and what its repetition must be answered.
+// lost is a write whose every answer is lost, and the answer that its repetition must get.
 type lost struct {
 	call   call   // without a user, precondition and key; the path is below the user's
 	status int    // of the first answer
 	body   string // of the first answer; %s: the user
-	header string // that it has, a line
-	// What the history calls it, and the document that it makes; empty and {}: there is none.
+	header string // a line that it must have
+	// What the history calls it, and the document that it makes. An erasure has no action.
 	action, document string
 }
 
@@ -41,7 +41,7 @@ var lostWrites = map[string]lost{
 		call:   call{method: http.MethodPatch, path: "/settings", body: `{"theme":"dark"}`, header: []string{isMerge}},
 		status: 200, body: `{"theme":"dark",  "list":[1, 2]}`, action: "merge-patch", document: `{"theme":"dark",  "list":[1, 2]}`,
 	},
-	"json-patch": { // which can't be applied twice
+	"json-patch": { // cannot be applied twice
 		call: call{
 			method: http.MethodPatch, path: "/settings", header: []string{isJSONPatch},
 			body: `[{"op":"test","path":"/theme","value":"light"},{"op":"replace","path":"/theme","value":"dark"}]`,
@@ -53,7 +53,7 @@ var lostWrites = map[string]lost{
 		call:   call{method: http.MethodPut, path: "/settings/theme", body: `"dark"`, header: []string{isJSON}},
 		status: 200, body: `"dark"`, action: "set-value", document: `{"theme":"dark",  "list":[1, 2]}`,
 	},
-	"set-value-created": { // and stays created: 201, though the value is there by now
+	"set-value-created": { // its repetition is 201 too, though the value exists by then
 		call:   call{method: http.MethodPut, path: "/settings/theme", body: `"dark"`, header: []string{isJSON}},
 		status: 201, body: `"dark"`, action: "set-value", document: `{"list":[1],"theme":"dark"}`,
 	},
@@ -69,7 +69,7 @@ var lostWrites = map[string]lost{
 	"erase": {call: call{method: http.MethodDelete, path: ""}, status: 204, document: `{}`},
 }
 
-// of is the write as a client sends it for the user: as a compare-and-set, with a key.
+// of is the write as a client sends it for the user: a compare-and-set with a key.
 func (l lost) of(user string) call {
 	c := l.call
 	c.path = userOf(user) + c.path
@@ -77,7 +77,7 @@ func (l lost) of(user string) call {
 	return c
 }
 
-// is returns an error unless the answer is the first one to the write, whoever gives it.
+// is returns an error unless the answer is the first one to the write, marked as a repetition.
 func (l lost) is(user string, a answer) error {
 	named := func(text string) string { return strings.ReplaceAll(text, "%s", user) }
 	name, value, _ := strings.Cut(named(l.header), ": ")
@@ -92,9 +92,9 @@ func (l lost) is(user string, a answer) error {
 	return nil
 }
 
-// TestLostAnswerIsReplayed: a worker commits and its answer never arrives. Whoever repeats the write
-// with the same key, the API or its client, gets the first answer from any worker, and the write
-// counts once.
+// TestLostAnswerIsReplayed: a worker commits and its answer never arrives. Whoever repeats the
+// write with the same key, the API or its client, gets the first answer from any worker, and the
+// write counts once.
 func TestLostAnswerIsReplayed(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -218,7 +218,7 @@ func repliesLost(workers []*program) (n int) {
 	return n
 }
 
-// eachLost does something for all kinds of write at once.
+// eachLost calls do for all kinds of write at once.
 func (s *system) eachLost(do func(user string, l lost) error) error {
 	errs := make(chan error, len(lostWrites))
 	for user, l := range lostWrites {

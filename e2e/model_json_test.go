@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// What the model does with JSON is written for being right at a glance. It decodes everything, each
+// The model's own JSON operations are written to be right at a glance: they decode everything, each
 // time.
 
 func encoded(v any) []byte {
@@ -121,7 +121,7 @@ func merge(target, patch any) any {
 	return merged
 }
 
-// put puts a value at a path below in, which is there or not, and returns what in becomes.
+// put puts a value at a path below in, which may not exist yet, and returns what in becomes.
 func put(in any, there bool, path []string, value any) (
 	out any, placed []string, created, ok bool,
 ) {
@@ -157,7 +157,7 @@ func put(in any, there bool, path []string, value any) (
 	return nil, nil, false, false
 }
 
-// edit has f change the object or array in which the last token of the path is.
+// edit calls f with the object or array that holds the last token of the path.
 func edit(in any, path []string, f func(parent any, token string) (any, bool)) (any, bool) {
 	if len(path) == 1 {
 		return f(in, path[0])
@@ -242,7 +242,7 @@ func patched(document any, patch string, touched map[string]bool) (any, bool) {
 			return nil, false
 		case o.Op == "remove":
 			document, ok = remove(document, path)
-		case o.Op == "replace": // which keeps an element's place, and so does this
+		case o.Op == "replace": // at the same index
 			if document, ok = remove(document, path); ok {
 				document, ok = add(document, path, value)
 			}

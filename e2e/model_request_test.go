@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// request is what a client asks, before it is spelt in HTTP.
+// request is what a client asks, apart from HTTP. The zero value of a field means that it is
+// absent.
 type request struct {
 	op            string
 	user          string
@@ -33,7 +34,7 @@ type tags struct {
 }
 
 type oneTag struct {
-	version int64 // negative: a tag that isn't ours
+	version int64 // negative: a tag that no version has
 	weak    bool
 }
 
@@ -55,9 +56,9 @@ func (t *tags) String() string {
 	return strings.Join(list, ", ")
 }
 
-// has tells whether the current version is among the tags. For a writer zero is that of every
-// document that isn't there. missing: a value inside the document, which the request is about,
-// isn't there.
+// has reports whether the current version is among the tags. For a write, the tag of version zero
+// stands for every document that is absent. missing says that the request is about a value that is
+// not in the document.
 func (t *tags) has(version int64, absent, weakToo, writes, missing bool) bool {
 	if t.any {
 		return !absent && !missing
@@ -68,8 +69,8 @@ func (t *tags) has(version int64, absent, weakToo, writes, missing bool) bool {
 	})
 }
 
-// operations of the model. What names a writing one is also what the history calls it, where one
-// word is enough.
+// The requests of the model, the first and the last ones of a list being drawn most. The history
+// calls a write by the same name, but for those in historical.
 var (
 	reads = []string{
 		"get-value", "get-version", "history", "head", "get", "head-value", "get-value",
@@ -79,21 +80,21 @@ var (
 		"restore", "delete",
 		"set-value", "put", "merge-patch", "json-patch", "delete-value", "set-value", "erase",
 		"restore", "put",
-	} // the first and the last are drawn most
+	}
 	historical = map[string]string{"put": "replace", "post": "replace"}
 )
 
 func (r *request) writes() bool { return slices.Contains(writes, r.op) }
 
-// same tells whether it is the same request to the programs, who don't mind what its answer shall
-// look like.
+// same reports whether the programs take it for the same request. How the answer is to look
+// (return=minimal) makes no difference.
 func (r *request) same(as *request) bool {
 	one, other := *r, *as
 	one.minimal, other.minimal = false, false
 	return reflect.DeepEqual(one.call(), other.call())
 }
 
-// call spells the request.
+// call is the request in HTTP.
 func (r *request) call() call {
 	c := call{path: settingsOf(r.user), body: r.body}
 	switch r.op {

@@ -27,9 +27,9 @@ func setChecks(t *testing.T, n int) {
 	}
 }
 
-// TestAnswersMatchModel sends random requests of several clients through two APIs and two workers, and compares
-// each answer with a model in memory that is as plain as can be and shares no code with the
-// programs.
+// TestAnswersMatchModel sends random requests of several clients through two APIs and two workers,
+// and compares each answer with a model in memory that is as plain as can be and shares no code
+// with the programs.
 func TestAnswersMatchModel(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t.Context(), t) // no deadline: -rapid.checks may ask for hours
@@ -43,7 +43,7 @@ func TestAnswersMatchModel(t *testing.T) {
 		cases++
 		g := &game{T: rt, system: s, bases: bases, users: make(map[string]*userModel), came: &came}
 		for _, name := range []string{"ann", "日本/bob"} {
-			g.names = append(g.names, fmt.Sprintf("%s %d", name, cases)) // nobody has written them
+			g.names = append(g.names, fmt.Sprintf("%s %d", name, cases)) // new users
 			g.users[g.names[len(g.names)-1]] = newUserModel()
 		}
 		for range clientsOfGame {
@@ -71,7 +71,7 @@ type tally struct {
 	by                 map[string]int
 }
 
-// game is one case: players who send requests, and the model of the users whom they share.
+// game is one case: players send requests, and the model knows the users that they share.
 type game struct {
 	*rapid.T
 
@@ -85,7 +85,7 @@ type game struct {
 
 const clientsOfGame = 3
 
-// player is a client: it knows the versions that it was told, and what it has sent.
+// player is a client. It remembers the versions that it was told, and what it has sent.
 type player struct {
 	seen map[string]int64
 	sent []*request // with keys
@@ -102,7 +102,7 @@ func (g *game) step() {
 		r = g.request(p)
 		if n == 1 && r.writes() && len(p.sent) > 0 {
 			r.key = rapid.SampledFrom(p.sent).Draw(g.T, "the same key").key
-			for _, earlier := range p.sent { // how the answer shall look makes no other request
+			for _, earlier := range p.sent { // with the same effect: return=minimal does not count
 				if earlier.same(r) {
 					r = earlier
 				}
@@ -167,12 +167,12 @@ func (g *game) request(p *player) *request {
 		r.unmodified = g.date(u)
 	case 9:
 		r.modified = g.date(u)
-	case 10: // of which only the tags count
+	case 10: // only the tags count then
 		r.match, r.none = g.tags(u), g.tags(u)
 		r.unmodified, r.modified = g.date(u), g.date(u)
 	}
 	if r.writes() {
-		r.modified = time.Time{} // means nothing to them
+		r.modified = time.Time{} // writes ignore it
 		r.minimal = rapid.IntRange(0, 4).Draw(g.T, "minimal") == 0
 	}
 	return r
@@ -254,7 +254,7 @@ func (g *game) object(depth int, patch bool) string {
 	return "{" + strings.Join(members, ", ") + "}"
 }
 
-// path draws the way to a value: there, nearly there, or nowhere.
+// path draws the path of a value that exists, nearly exists or does not.
 func (g *game) path(u *userModel, label string) (path []string) {
 	at := decoded(u.now.text)
 	for len(path) < 5 {
@@ -286,7 +286,7 @@ func (g *game) path(u *userModel, label string) (path []string) {
 			if rapid.Bool().Draw(g.T, label+" ends") {
 				return path
 			}
-		default: // beyond, there is nothing yet
+		default: // nothing is below it yet
 			if rapid.IntRange(0, 5).Draw(g.T, label+" goes beyond") != 4 {
 				return path
 			}
@@ -320,7 +320,7 @@ func (g *game) jsonPatch(u *userModel) string {
 		case "move", "copy":
 			from := g.path(u, "from")
 			if strings.HasPrefix(text, fmt.Sprintf(`{"op":"move","path":%s`, strings.TrimSuffix(string(encoded(pointer(from))), `"`))) {
-				from = []string{"nowhere"} // nothing may be moved into itself
+				from = []string{"nowhere"} // a value must not be moved into itself
 			}
 			text += at("from", from)
 		}
@@ -329,7 +329,7 @@ func (g *game) jsonPatch(u *userModel) string {
 	patch := "[" + strings.Join(operations, ",") + "]"
 	if after, ok := patched(decoded(u.now.text), patch, make(map[string]bool)); ok &&
 		depth(after) > 10 {
-		return "[]" // copies in copies come to every limit some time
+		return "[]" // copies of copies would reach the limit of depth
 	}
 	return patch
 }
@@ -358,7 +358,7 @@ func pointer(path []string) (p string) {
 	return p
 }
 
-// play sends the request, and compares the answer with what the model says.
+// play sends the request and compares the answer with the model.
 func (g *game) play(r *request) answer {
 	base := rapid.SampledFrom(g.bases).Draw(g.T, "API")
 	a, err := g.system.send(base, r.call())
@@ -377,7 +377,7 @@ func (g *game) play(r *request) answer {
 	return a
 }
 
-// look reads the user's document, so that the model learns how the last change was spelt.
+// look reads the user's document, from which the model learns how the last change is spelt.
 func (g *game) look(user string) {
 	g.play(&request{op: "get", user: user})
 }

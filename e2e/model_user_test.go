@@ -27,7 +27,7 @@ type userModel struct {
 type revision struct {
 	absent    bool
 	text      string  // byte for byte
-	from      *change // set: the text is not known yet, only what it must be like
+	from      *change // not nil: the text is not known yet, only this about it
 	operation string
 	modified  time.Time // to the second, as the answer to the write has it
 }
@@ -45,7 +45,7 @@ func newUserModel() *userModel {
 	}
 }
 
-// check compares the answer with what has to come, and then is what the user has become.
+// check compares the answer with the expected one, and applies the request to the model.
 func (u *userModel) check(r request, a answer) error {
 	if first, used := u.first[r.key]; used && r.key != "" { // also if the body is wrong
 		if !first.request.same(&r) {
@@ -55,7 +55,7 @@ func (u *userModel) check(r request, a answer) error {
 	}
 	switch {
 	case a.header.Get("Idempotency-Replayed") != "":
-		return errors.New("said to be a repetition")
+		return errors.New("answered as a repetition")
 	case r.op == "history":
 		return u.checkHistory(r, a)
 	case r.writes():
@@ -95,7 +95,7 @@ func (rev revision) state(version int64, a answer) error {
 	case a.header.Get("ETag") != tag(version):
 		return fmt.Errorf("want ETag %s", tag(version))
 	case version == 0 && err == nil:
-		return errors.New("never saved, and has a Last-Modified")
+		return errors.New("Last-Modified of what was never saved")
 	case version > 0 && (err != nil || !rev.modified.IsZero() && !rev.modified.Equal(modified)):
 		return fmt.Errorf("want Last-Modified %v", rev.modified)
 	}
@@ -148,7 +148,7 @@ func (u *userModel) checkRead(r request, a answer) error {
 	return err
 }
 
-// learn takes over how the programs spell what a change made, if that is right.
+// learn takes the programs' spelling of a change into the model, if it is right.
 func (u *userModel) learn(text string) error {
 	err := u.now.from.spelt(text)
 	u.now.text, u.now.from = text, nil
@@ -172,7 +172,7 @@ func wantBody(a answer, body string) error {
 	return nil
 }
 
-// unreadable is the kind of failure of a request that no document could be right for.
+// unreadable is the kind of failure of a request that is wrong for every document.
 func unreadable(r request) string {
 	document := r.op == "put" || r.op == "post"
 	switch {
@@ -282,7 +282,7 @@ func (u *userModel) written(r request, c *change, a answer) error {
 	return errors.Join(err, wantStatus(a, status), wantBody(a, body))
 }
 
-// location is where a value came to be, if its path didn't say.
+// location is the Location of a new value whose path has a "-".
 func location(r request, c *change) string {
 	if !slices.Contains(r.path, "-") {
 		return ""
@@ -290,7 +290,7 @@ func location(r request, c *change) string {
 	where := settingsOf(r.user)
 	for _, token := range c.path {
 		segment := url.PathEscape(token)
-		if token == "." || token == ".." { // which clients would take for the path's own
+		if token == "." || token == ".." { // clients would resolve these
 			segment = strings.ReplaceAll(token, ".", "%2E")
 		}
 		where += "/" + segment
@@ -350,8 +350,8 @@ type change struct {
 	value   string
 }
 
-// spelt returns an error unless the text says what it must, and keeps the spelling, the order and
-// the white space of what the change didn't touch.
+// spelt returns an error unless the text has the expected value, and keeps the spelling, the order
+// and the white space of what the change did not touch.
 func (c *change) spelt(text string) error {
 	if got := decoded(text); !reflect.DeepEqual(got, c.after) {
 		return fmt.Errorf("want a document like %s", encoded(c.after))
@@ -378,7 +378,8 @@ var (
 	notApplicable = &failure{http.StatusUnprocessableEntity, "patch-not-applicable"}
 )
 
-// apply computes what the write makes of the document. Where the bytes aren't known it is a change.
+// apply computes what the write makes of the document: a revision, whose bytes may be known only as
+// a change.
 func (u *userModel) apply(r request) (next revision, c *change, f *failure) {
 	document := decoded(u.now.text)
 	c = &change{before: u.now.text, touched: make(map[string]bool)}

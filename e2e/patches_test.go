@@ -86,8 +86,8 @@ func TestConcurrentPatchesAllApply(t *testing.T) {
 
 func keyOf(i int) string { return "key-" + strconv.Itoa(i) }
 
-// patch adds the i-th key and returns the version that it made. If it may, it repeats a request that
-// was not done or whose outcome is unknown.
+// patch adds the i-th key and returns the version that it made. If it may, it repeats a request
+// that was not done or whose outcome is unknown.
 func (s *system) patch(
 	ctx context.Context, base, user string, i int, mayRepeat bool,
 ) (version, repeated int64, err error) {
@@ -127,8 +127,8 @@ func (s *system) patch(
 	}
 }
 
-// patched checks what the patches left: each has a version of its own, and version v of the document
-// has the v keys of those up to v.
+// patched checks what the patches left: each has a version of its own, and version v of the
+// document has the v keys of those up to v.
 func (s *system) patched(bases []string, user string, versions []int64) error {
 	patches := int64(len(versions))
 	patchOf := make([]int, patches+1) // version → patch

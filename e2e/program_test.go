@@ -43,7 +43,7 @@ func startNATS(t *testing.T) string {
 	return s.ClientURL()
 }
 
-// program is a process of ours, with the log that it writes.
+// program is a process, with the log that it writes.
 type program struct {
 	name string
 	cmd  *exec.Cmd
@@ -111,7 +111,7 @@ func (p *program) log() []string {
 	return slices.Clone(p.said)
 }
 
-// listens waits for the line of the log that tells the address that a port 0 became.
+// listens waits for the log line with the address that a port 0 became.
 func (p *program) listens(ctx context.Context, message string) error {
 	ctx, cancel := p.whileItRuns(ctx)
 	defer cancel()
@@ -158,7 +158,7 @@ func (p *program) kill() {
 	<-p.quit
 }
 
-// terminate asks the program to stop, which has to be an orderly one.
+// terminate asks the program to stop, which must exit with 0.
 func (p *program) terminate(ctx context.Context) error {
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)

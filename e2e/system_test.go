@@ -130,7 +130,7 @@ const (
 	minimal     = "Prefer: return=minimal"
 )
 
-// answer is what a call came to.
+// answer is the answer to a call.
 type answer struct {
 	status int
 	header http.Header
@@ -144,7 +144,7 @@ func (a answer) String() string {
 // tag is the entity tag of a version.
 func tag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-// problem is the kind of a failure, "" if the answer isn't problem details.
+// problem is the kind of a failure, "" if the answer has no problem details.
 func (a answer) problem() string {
 	var p struct{ Type string }
 	if a.header.Get("Content-Type") != "application/problem+json" ||
@@ -199,7 +199,7 @@ func (s *system) has(base, user string, version int64, document string) error {
 	return err
 }
 
-// userOf is where everything of a user is, settingsOf the document, or a value in it.
+// userOf is the path of all that a user has, settingsOf that of the document or of a value in it.
 func userOf(user string) string { return "/user/" + url.PathEscape(user) }
 
 func settingsOf(user string, path ...string) string {
@@ -212,7 +212,7 @@ func settingsOf(user string, path ...string) string {
 
 func historyOf(user string) string { return userOf(user) + "/history" }
 
-// versionOf is where one version of the past is.
+// versionOf is the path of one version in the history.
 func versionOf(user string, version int64) string {
 	return historyOf(user) + "/" + strconv.FormatInt(version, 10)
 }

@@ -89,7 +89,7 @@ func memoryOf(t *testing.T, p *program) int64 {
 	return kilobytes << 10
 }
 
-// watching is all watchers of a test, and who is watched.
+// watching is all watchers of a test and the users whom they follow.
 type watching struct {
 	*system
 
@@ -98,7 +98,7 @@ type watching struct {
 	versions []int64 // of the users, as acknowledged
 }
 
-// watcher is one connection that hears of one user's changes.
+// watcher is one connection that follows one user's changes.
 type watcher struct {
 	user int
 	conn net.Conn
@@ -106,11 +106,11 @@ type watcher struct {
 	mu      sync.Mutex
 	version int64
 	beats   int
-	delays  []time.Duration // from the commit, as the database's clock tells, to here
+	delays  []time.Duration // from the commit, by the database's clock, to here
 	err     error
 }
 
-// open connects all of them and waits until each has been told where its user is.
+// open connects all of them and waits until each has been told its user's version.
 func (w *watching) open() error {
 	const atOnce = 32
 	var dialing sync.WaitGroup

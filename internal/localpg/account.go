@@ -28,7 +28,7 @@ func chooseAccount(data string) (*account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
-	// Existing data keep their owner: `sudo outset up`, once, must not take them away from him.
+	// Existing data keep their owner, so that he can use them after one `sudo outset up`.
 	if info, err := os.Stat(data); err == nil {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
 			return &account{name: userName(st.Uid), uid: st.Uid, gid: st.Gid}, nil

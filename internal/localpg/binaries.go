@@ -24,18 +24,17 @@ const minMajor = 15
 // ErrNoBinaries says that the machine has no PostgreSQL server that can be used.
 var ErrNoBinaries = errors.New("no usable PostgreSQL server found")
 
-// Binaries returns the folder of the newest usable pair of initdb and postgres: that of PATH if it
-// has one, then that of pg_config, then the newest in the folders of the distributions and of
-// Homebrew. The error says which package to install. deploy/need-postgres.sh looks in the same
-// places.
-func Binaries() (string, error) { return places{path: os.Getenv("PATH"), root: "/"}.find(0) }
+// Binaries returns the folder of a usable pair of initdb and postgres: that of PATH if it has one,
+// else that of pg_config, else the newest in the folders of the distributions and of Homebrew. The
+// error says which package to install. deploy/need-postgres.sh searches the same folders.
+func Binaries() (string, error) { return finder{path: os.Getenv("PATH"), root: "/"}.find(0) }
 
-// places is where to look; the tests have a root of their own.
-type places struct{ path, root string }
+// finder searches for binaries. The tests give it a root of their own.
+type finder struct{ path, root string }
 
-// patterns are the folders where packages put their servers outside of PATH, because several
-// majors may be installed side by side: Debian, PGDG on Fedora and RHEL, Alpine, SUSE, Homebrew
-// on both kinds of Mac, Postgres.app, FreeBSD.
+// patterns are the folders outside of PATH in which packages put their servers, because several
+// majors may be installed side by side: Debian, PGDG on Fedora and RHEL, Alpine, SUSE, Homebrew on
+// both kinds of Mac, Postgres.app, FreeBSD.
 var patterns = []string{
 	"usr/lib/postgresql/*/bin",
 	"usr/pgsql-*/bin",
@@ -47,10 +46,10 @@ var patterns = []string{
 	"usr/local/pgsql/bin",
 }
 
-// find returns the first folder with a server of that major, 0 standing for any that is new enough.
-func (p places) find(major int) (string, error) {
+// find returns the first folder with a server of that major; 0 is any that is new enough.
+func (f finder) find(major int) (string, error) {
 	var seen []string
-	for dir := range p.candidates {
+	for dir := range f.candidates {
 		found, err := majorOf(dir)
 		if err != nil {
 			seen = append(seen, fmt.Sprintf("%s: %v", dir, err))
@@ -88,7 +87,7 @@ func installHint(goos string, major int) string {
 }
 
 // candidates yields the folders that hold both programs, best first, each once.
-func (p places) candidates(yield func(string) bool) {
+func (f finder) candidates(yield func(string) bool) {
 	done := map[string]bool{}
 	offer := func(dir string) bool {
 		// Links in PATH lead to the folder with the whole installation.
@@ -103,15 +102,15 @@ func (p places) candidates(yield func(string) bool) {
 		done[dir] = true
 		return yield(dir)
 	}
-	for _, dir := range filepath.SplitList(p.path) {
+	for _, dir := range filepath.SplitList(f.path) {
 		if filepath.IsAbs(dir) && !offer(dir) {
 			return
 		}
 	}
-	if dir := p.pgConfig(); dir != "" && !offer(dir) {
+	if dir := f.pgConfig(); dir != "" && !offer(dir) {
 		return
 	}
-	for _, dir := range p.installed() {
+	for _, dir := range f.installed() {
 		if !offer(dir) {
 			return
 		}
@@ -119,10 +118,10 @@ func (p places) candidates(yield func(string) bool) {
 }
 
 // installed lists the folders of patterns, the newest version first.
-func (p places) installed() []string {
+func (f finder) installed() []string {
 	var dirs []string
 	for _, pattern := range patterns {
-		found, _ := filepath.Glob(filepath.Join(p.root, pattern)) // the patterns are well-formed
+		found, _ := filepath.Glob(filepath.Join(f.root, pattern)) // the patterns are well-formed
 		dirs = append(dirs, found...)
 	}
 	slices.SortStableFunc(dirs, func(a, b string) int {
@@ -133,8 +132,8 @@ func (p places) installed() []string {
 
 var number = regexp.MustCompile(`\d+`)
 
-// versionInPath reads 17 from .../postgresql@17/bin; "latest" and other names without one count
-// least.
+// versionInPath reads 17 from .../postgresql@17/bin; it is 0 for names without a number, such as
+// "latest".
 func versionInPath(dir string) int {
 	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
 		if n, err := strconv.Atoi(number.FindString(filepath.Base(dir))); err == nil {
@@ -144,8 +143,8 @@ func versionInPath(dir string) int {
 	return 0
 }
 
-func (p places) pgConfig() string {
-	for _, dir := range filepath.SplitList(p.path) {
+func (f finder) pgConfig() string {
+	for _, dir := range filepath.SplitList(f.path) {
 		if name := filepath.Join(dir, "pg_config"); filepath.IsAbs(dir) && isProgram(name) {
 			out, _ := output(name, "--bindir")
 			return strings.TrimSpace(out)
@@ -159,7 +158,7 @@ func isProgram(name string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// majorOf asks the program, since a folder's name promises nothing.
+// majorOf asks the program, since a folder's name may be wrong.
 func majorOf(dir string) (int, error) {
 	out, err := output(filepath.Join(dir, "postgres"), "--version")
 	if err != nil {
@@ -174,7 +173,7 @@ func majorOf(dir string) (int, error) {
 }
 
 func output(name, arg string) (string, error) {
-	// A program that says its version takes milliseconds; one that hangs must not hang us.
+	// A program says its version within milliseconds, unless it hangs.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, arg) //nolint:gosec // a PostgreSQL program found on this machine

@@ -34,7 +34,7 @@ func install(t *testing.T, root, dir, version string) string {
 func TestNoBinaries(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	_, err := places{root: root}.find(0)
+	_, err := finder{root: root}.find(0)
 	if !errors.Is(err, ErrNoBinaries) {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestNoBinaries(t *testing.T) {
 		}
 	}
 	install(t, root, "usr/lib/postgresql/14/bin", "14.9 (Debian 14.9-1)")
-	_, err = places{root: root}.find(0)
+	_, err = finder{root: root}.find(0)
 	if err == nil || !strings.Contains(err.Error(), "found only: PostgreSQL 14 in "+root) {
 		t.Errorf("the error does not tell that there is one too old: %v", err)
 	}
@@ -110,7 +110,7 @@ func TestChoiceOfBinaries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := places{path: c.path, root: root}.find(c.major)
+			got, err := finder{path: c.path, root: root}.find(c.major)
 			if got != c.want || err != nil {
 				t.Errorf("got %q, %v; want %q", got, err, c.want)
 			}

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// cluster is a data directory with what is needed to run it. ("Cluster" is PostgreSQL's word for
+// cluster is a data directory with what is needed to run it. (A cluster is PostgreSQL's word for
 // the databases of one server.)
 type cluster struct {
 	dir, data string
@@ -28,7 +28,7 @@ type cluster struct {
 	log       *slog.Logger
 }
 
-// openCluster finds the user and the binaries for a directory whose lock the caller holds.
+// openCluster finds the user and the binaries for a directory that the caller has locked.
 func openCluster(ctx context.Context, dir string, o Options) (*cluster, error) {
 	c := &cluster{
 		dir: dir, data: filepath.Join(dir, "data"),
@@ -41,7 +41,7 @@ func openCluster(ctx context.Context, dir string, o Options) (*cluster, error) {
 	if c.account, err = chooseAccount(c.data); err != nil {
 		return nil, err
 	}
-	if c.bin, err = (places{path: os.Getenv("PATH"), root: "/"}).find(major); err != nil {
+	if c.bin, err = (finder{path: os.Getenv("PATH"), root: "/"}).find(major); err != nil {
 		return nil, err
 	}
 	return c, c.account.reach(ctx, c.bin, dir)
@@ -64,7 +64,7 @@ func dataMajor(data string) (int, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return 0, err
 	}
-	// An empty directory may be a mount point or a mistake; both are fine to replace.
+	// An empty directory may be replaced, be it a mount point or a mistake.
 	if entries, err := os.ReadDir(data); err == nil && len(entries) > 0 {
 		return 0, fmt.Errorf(
 			"%s is not empty and not a PostgreSQL data directory: choose another directory", data,
@@ -81,8 +81,8 @@ func (c *cluster) initialize(ctx context.Context) error {
 	leftovers, _ := filepath.Glob(filepath.Join(escapeGlob(c.dir), initPrefix+"*"))
 	for _, left := range leftovers {
 		c.log.Info("removing what a killed first start left", "dir", left)
-		// An initdb may still be dying in there. Its name is never used again, so that the
-		// next start has another go at it.
+		// This may fail while an initdb still ends in it. The name is never used again, and the
+		// next start removes it.
 		_ = os.RemoveAll(left)
 	}
 	if _, err := os.Stat(filepath.Join(c.data, "PG_VERSION")); err == nil {
@@ -160,7 +160,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// escapeGlob makes a path mean itself in a pattern.
+// escapeGlob returns the pattern that matches the path alone.
 func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }

@@ -27,7 +27,7 @@ type dirLock struct {
 
 func lockDir(dir string) (*dirLock, error) {
 	name := filepath.Join(dir, "lock")
-	// No link is followed: root may look into a directory that somebody else made.
+	// No link is followed: for root, the directory may be one that somebody else made.
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600) //nolint:gosec // the caller's directory is the point
 	if errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf(
@@ -44,7 +44,7 @@ func lockDir(dir string) (*dirLock, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	// The process id is for people; that it may be missing or old changes nothing.
+	// The process id is for people; it may be missing or old.
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return &dirLock{file: f}, nil

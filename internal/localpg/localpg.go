@@ -38,8 +38,8 @@ type Options struct {
 	Dir string
 	// Throwaway trades the safety of the data for speed: for tests only.
 	Throwaway bool
-	// Log gets the few lines about what was done besides starting, such as an orphan stopped.
-	// What PostgreSQL itself says goes to DIR/postgres.log. Nil: no lines.
+	// Log gets a few lines about what was done besides starting, such as stopping an orphan.
+	// PostgreSQL's own log is DIR/postgres.log. Nil: no lines.
 	Log *slog.Logger
 	// Settings are server settings that win over the package's own.
 	Settings map[string]string
@@ -126,8 +126,8 @@ func (s *Server) Stop(ctx context.Context) error {
 // Done is closed when the server has ended, by Stop or by itself.
 func (s *Server) Done() <-chan struct{} { return s.process.done }
 
-// Err is nil while the server runs and after it was stopped; else it tells how the server ended by
-// itself, with the last lines of its log.
+// Err is nil while the server runs and after Stop. If the server ended by itself, it says how, with
+// the last lines of its log.
 func (s *Server) Err() error { return s.process.Err() }
 
 // PID is the process id of the server.
@@ -138,6 +138,6 @@ func (s *Server) release() {
 	s.lock.unlock()
 }
 
-// stopGrace is how long a server is given to stop when no caller's context says it: its shutdown
-// checkpoint writes at most shared_buffers, which is below a second on any disk worth the name.
+// stopGrace is how long a server may take to stop where no caller's context bounds it. Its shutdown
+// checkpoint writes at most shared_buffers, which takes a disk less than a second.
 const stopGrace = 10 * time.Second

@@ -18,7 +18,7 @@ const (
 	tailBytes = 4 << 10
 )
 
-// serverLog is the log file from where one program began to write to it.
+// serverLog is the log file from the point at which one program began to write to it.
 type serverLog struct {
 	file  *os.File
 	begin int64
@@ -31,7 +31,7 @@ func openLog(dir string) (*serverLog, error) {
 			return nil, err
 		}
 	}
-	// Given to the programs as their standard output: as root, they need no right to open it.
+	// The programs inherit it as their standard output, so they need no right to open it.
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_RDWR|syscall.O_NOFOLLOW, 0o600) //nolint:gosec // the caller's directory
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		// Half written by a machine that lost power; PostgreSQL explains it better than we can.
+		// Half written when the machine lost power. PostgreSQL's own error will explain it.
 		c.log.Warn("cannot tell whether an old server still runs", "err", err)
 		return nil
 	}
@@ -70,7 +70,7 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 	return fmt.Errorf("a server that outlived its owner (process %d) does not stop", f.pid)
 }
 
-// awaitEnd looks at the process instead of waiting for it, for it is not our child.
+// awaitEnd polls, since the process is not a child that could be waited for.
 func awaitEnd(ctx context.Context, pid int, data string) (gone bool, err error) {
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()

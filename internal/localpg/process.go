@@ -17,15 +17,15 @@ import (
 	"time"
 )
 
-// PostgreSQL's three ways to shut down. The smart one, SIGTERM, waits for every client to leave,
-// which is nothing for an owner who wants to end.
+// Two of PostgreSQL's three ways to shut down. The smart one, SIGTERM, waits until every client has
+// left, which would keep its owner from ending.
 const (
 	fastShutdown      = syscall.SIGINT
 	immediateShutdown = syscall.SIGQUIT
 )
 
-// poll is how often the state of a starting or stopping server is looked at: reading a small
-// file, far below the time either takes (pg_ctl waits 100 ms).
+// poll is how often the state of a starting or stopping server is checked. That reads a small file
+// (pg_ctl waits 100 ms between two checks).
 const poll = 5 * time.Millisecond
 
 // process is a running postmaster.
@@ -41,8 +41,8 @@ type process struct {
 
 // run starts the server and returns when it accepts connections.
 func (c *cluster) run(ctx context.Context, socket string) (*process, error) {
-	// A server that was killed outright leaves children for a moment, who hold its shared memory.
-	// The new one refuses to start beside them, and they leave by themselves.
+	// A server that was killed leaves children for a moment, which hold its shared memory. The new
+	// one refuses to start beside them, and they end by themselves.
 	const stragglers = 5 * time.Second
 	for began := time.Now(); ; {
 		p, err := c.tryRun(ctx, socket)
@@ -91,7 +91,7 @@ func (c *cluster) flags(socket string) []string {
 		"cluster_name":            role,
 		"timezone":                "UTC",
 		"log_timezone":            "UTC",
-		"log_checkpoints":         "off", // a line every few minutes that nobody reads on a laptop
+		"log_checkpoints":         "off", // a line every few minutes
 		"max_connections":         "100",
 	}
 	if c.throwaway {
@@ -181,7 +181,7 @@ func (p *process) stop(ctx context.Context) error {
 		context.Cause(ctx))
 }
 
-// signal does nothing when the process has ended: os.Process knows that it was waited for.
+// signal does nothing once the process has ended.
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
 func (p *process) Err() error {

@@ -42,7 +42,7 @@ func (c *cluster) newSocketDir(ctx context.Context) (*socketDir, error) {
 		}
 		errs = append(errs, err)
 	}
-	return nil, fmt.Errorf("no place for a Unix socket: %w", errors.Join(errs...))
+	return nil, fmt.Errorf("no directory for a Unix socket: %w", errors.Join(errs...))
 }
 
 func (c *cluster) temporarySocketDir(ctx context.Context, parent string) (*socketDir, error) {
@@ -80,8 +80,8 @@ func (s *socketDir) remove() {
 
 func socketParents() []string { return []string{os.TempDir(), "/tmp"} }
 
-// removeStaleSocketDir removes the temporary directory of a server that has ended without us. Its
-// path was read from a file of the server's user, hence the caution about what root removes.
+// removeStaleSocketDir removes the temporary directory of a server whose owner was killed. The path
+// comes from a file that the server's user may write, so root removes only what looks like one.
 func removeStaleSocketDir(path string) {
 	if slices.Contains(socketParents(), filepath.Dir(path)) &&
 		strings.HasPrefix(filepath.Base(path), socketPrefix) {

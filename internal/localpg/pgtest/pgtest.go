@@ -58,7 +58,7 @@ func run(tests func() int, options []goleak.Option) int {
 		code = max(code, 1)
 	}
 	if code != 0 {
-		return code // a failed test may leave anything; its own message is what matters
+		return code // a failed test may leave goroutines; its own message matters
 	}
 	if err := goleak.Find(options...); err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest: goroutines left by the tests:", err)
@@ -67,7 +67,7 @@ func run(tests func() int, options []goleak.Option) int {
 	return 0
 }
 
-// IgnoreServer is for goleak in a single test, where the server is rightly still running.
+// IgnoreServer lets goleak in a single test ignore the server, which runs until the last test.
 func IgnoreServer() goleak.Option {
 	return goleak.IgnoreAnyFunction(
 		"github.com/outset-settings/outset/internal/localpg.(*process).live",
@@ -144,7 +144,7 @@ func makeDir(parent, prefix string) (string, error) {
 func start() {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	// TMPDIR may be one that only root can enter; /tmp is everybody's.
+	// Only root may be able to enter TMPDIR; anybody can enter /tmp.
 	for _, parent := range append(memory(), os.TempDir(), "/tmp") {
 		sweep(ctx, parent)
 		if shared.dir, shared.err = makeDir(parent, serverPrefix); shared.err != nil {
@@ -163,7 +163,6 @@ func start() {
 func stop() error {
 	var err error
 	if shared.server != nil {
-		// At once: nobody will read the data again.
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		err = shared.server.Stop(ctx)
@@ -200,7 +199,7 @@ func sweep(ctx context.Context, parent string) {
 		if err != nil || time.Since(info.ModTime()) < older {
 			continue
 		}
-		// Anybody may make such a directory in /tmp; only our own are ours to remove.
+		// Anybody may make such a directory in /tmp. Only our own are removed.
 		if st, ok := info.Sys().(*syscall.Stat_t); ok && int64(st.Uid) == int64(os.Geteuid()) {
 			_ = localpg.Remove(ctx, dir)
 		}
