@@ -1,6 +1,6 @@
 // Command nats changes one setting of a user and prints what has become of them, with nothing
 // between it and the workers but a NATS server. Any NATS client in any language can do the same:
-// package messages tells the protocol.
+// package messages describes the protocol.
 //
 //	go run ./examples/nats nats://127.0.0.1:4222 42 '{"theme":"dark"}'
 package main
@@ -33,7 +33,7 @@ func run(args []string) error {
 		return err
 	}
 	defer nc.Close()
-	// The same id with each attempt: however often it is asked for, the patch is applied once.
+	// A retry must have the same id: however often it is sent, the patch is applied once.
 	operation := messages.Operation{
 		Action: messages.ActionMergePatch, User: args[1],
 		ID: nuid.Next(), Document: []byte(args[2]),
@@ -52,10 +52,13 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if r := reply.Results[0]; r.Kind == "" {
-		fmt.Printf("version %d: %s\n", r.Version, r.Document)
-	} else {
+	if reply.Kind != "" {
+		return fmt.Errorf("%s: %s", reply.Kind, reply.Detail)
+	}
+	r := reply.Results[0]
+	if r.Kind != "" {
 		return fmt.Errorf("%s: %s", r.Kind, r.Detail)
 	}
+	fmt.Printf("version %d: %s\n", r.Version, r.Document)
 	return nil
 }

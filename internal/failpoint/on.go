@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 )
 
-// Variable is where a program that is built with the tag is told what to do wrong:
-// names and how often, such as "worker/reply-lost=2,worker/change-lost=30%".
+// Variable has the faults to inject: names and how often, such as
+// "worker/reply-lost=2,worker/change-lost=30%".
 const Variable = "OUTSET_FAILPOINTS"
 
 // point is a fault, which happens the first times or at random.
@@ -24,9 +24,9 @@ type point struct {
 
 var points = must(parse(os.Getenv(Variable)))
 
-// Hit reports whether the fault with this name is to happen now, and writes a line to standard error
-// if so. It does the first times, as many as the variable says, or in so many per cent of all
-// cases. Safe for concurrent use.
+// Hit reports whether the fault with this name is to happen now, and writes a line to standard
+// error if so. It happens the first times, as many as the variable says, or in so many per cent of
+// all calls. Safe for concurrent use.
 func Hit(name string) bool {
 	p := points[name]
 	if p == nil || !p.hit() {
@@ -60,7 +60,7 @@ func parse(variable string) (map[string]*point, error) {
 	return points, nil
 }
 
-// parseOften reads a number, or one with % behind it.
+// parseOften reads a number of times, or a percentage with % behind it.
 func parseOften(text string) (*point, error) {
 	number, percent := strings.CutSuffix(text, "%")
 	n, err := strconv.ParseInt(number, 10, 32)

@@ -65,8 +65,8 @@ func send(t *testing.T, nc *nats.Conn, o messages.Operation) *nats.Subscription 
 	return sub
 }
 
-// holdingProxy stands between a store and Postgres. It holds back what has the mark in it, so that a
-// batch waits for as long as a test wants: locks and statements have timeouts.
+// holdingProxy stands between a store and Postgres. It holds back what has the mark in it, so that
+// a batch waits for as long as a test wants: locks and statements have timeouts.
 type holdingProxy struct {
 	url      string
 	held     atomic.Int32 // connections

@@ -19,8 +19,8 @@ type Service struct {
 	close    []func()
 }
 
-// Open returns a worker that is connected to NATS and to the database. The caller closes it. Neither
-// server needs to be there yet.
+// Open returns a worker that is connected to NATS and to the database. The caller closes it.
+// Neither server needs to be there yet.
 func Open(ctx context.Context, database string, connect Connect, config Config, version string,
 	log *slog.Logger,
 ) (*Service, error) {

@@ -17,8 +17,8 @@ const (
 	violationsPerExample = 3
 )
 
-// maxTrial is how long one operation may check documents against a schema on trial: a half of a page
-// of 500 small ones takes 5 ms.
+// maxTrial is how long one operation may check documents against a schema on trial: a half of a
+// page of 500 small ones takes 5 ms.
 const maxTrial = 50 * time.Millisecond
 
 // trial is a schema on trial: compiled, but not in use.

@@ -64,9 +64,9 @@ type Worker struct {
 	failures rate.Sometimes
 }
 
-// New returns a worker that answers requests on nc, once it runs, and publishes changes on the other
-// connection, which has a [ChangesBuffer]. The connections and the store remain the caller's to
-// close. Fails if the configuration is invalid.
+// New returns a worker that answers requests on nc, once it runs, and publishes changes on the
+// other connection, which has a [ChangesBuffer]. The connections and the store remain the caller's
+// to close. Fails if the configuration is invalid.
 func New(nc, changes *nats.Conn, s Store, config Config, version string, log *slog.Logger,
 ) (*Worker, error) {
 	if err := config.Validate(); err != nil {
@@ -120,22 +120,8 @@ const flushTimeout = 2 * time.Second
 func (w *Worker) Run(ctx context.Context) error {
 	w.reads = w.newEndpoint(ctx, "read", messages.ReadSubject, w.read)
 	w.writes = w.newEndpoint(ctx, "write", messages.WriteSubject, w.write)
-	// Discovery is subscribed to first and left last: whoever gets requests can be discovered.
-	discovery, err := w.answerDiscovery()
+	discovery, err := w.subscribe(ctx)
 	if err != nil {
-		return fmt.Errorf("subscribing: %w", err)
-	}
-	for _, e := range w.endpoints() {
-		if err := e.subscribe(); err != nil {
-			return fmt.Errorf("subscribing: %w", err)
-		}
-	}
-	// The worker is ready when the server knows its subscriptions. While it isn't connected they
-	// can't be flushed; they will be the first that it sends.
-	flushCtx, cancelFlush := context.WithTimeout(ctx, flushTimeout)
-	err = w.nc.FlushWithContext(flushCtx)
-	cancelFlush()
-	if err != nil && w.nc.IsConnected() && ctx.Err() == nil {
 		return fmt.Errorf("subscribing: %w", err)
 	}
 	w.notReadyReason.Store(nil)
@@ -160,6 +146,28 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.log.Info("worker stopped", "read", w.reads.requests.Load(),
 		"written", w.writes.requests.Load())
 	return err
+}
+
+// subscribe returns once the NATS server sends requests to the worker. It returns the subscriptions
+// of the service discovery, which come first and are left last: whoever gets requests can be
+// discovered.
+func (w *Worker) subscribe(ctx context.Context) (discovery []*nats.Subscription, err error) {
+	if discovery, err = w.answerDiscovery(); err != nil {
+		return nil, err
+	}
+	for _, e := range w.endpoints() {
+		if err := e.subscribe(); err != nil {
+			return nil, err
+		}
+	}
+	flushCtx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	// While the connection is lost the subscriptions wait to be the first that it sends.
+	if err := w.nc.FlushWithContext(flushCtx); err != nil && w.nc.IsConnected() &&
+		ctx.Err() == nil {
+		return nil, err
+	}
+	return discovery, nil
 }
 
 func (w *Worker) endpoints() []*endpoint { return []*endpoint{w.reads, w.writes} }

@@ -29,7 +29,7 @@ const (
 	ActionReadSchema   Action = 16 // the schema
 	ActionPutSchema    Action = 17 // the schema becomes Operation.Document
 	ActionDeleteSchema Action = 18 // the schema is removed; its version goes on counting
-	ActionTrySchema    Action = 19 // which documents of Operation.List the schema in Operation.Document forbids
+	ActionTrySchema    Action = 19 // which of Operation.List break the schema in Operation.Document
 
 	ActionLimits Action = 20 // the worker's Limits, as JSON
 

@@ -5,18 +5,18 @@ import (
 	"fmt"
 )
 
-// Changed tells that a user has a new version. Workers publish it on [ChangedSubject] after the
-// commit, for whoever listens. NATS keeps nothing, so it may be lost, come twice or out of order:
-// who must not miss a change asks for the version now and then ([ActionReadNumber]). Versions only
-// grow.
+// Changed says that a user's document has a new version. Workers publish it on [ChangedSubject]
+// after the commit, for whoever subscribes. NATS keeps nothing, so it may be lost, come twice or
+// out of order: whoever must not miss a change also reads the version now and then
+// ([ActionReadNumber]). Versions only grow.
 type Changed struct {
 	Version  int64 `cbor:"1,keyasint"`
-	Modified int64 `cbor:"2,keyasint,omitempty"` // when it came to be, in milliseconds since 1970 (UTC)
+	Modified int64 `cbor:"2,keyasint,omitempty"` // when it was made, in milliseconds since 1970 (UTC)
 	Absent   bool  `cbor:"3,keyasint,omitempty"` // the document was deleted, or the user erased
 }
 
-// ChangedSubject is where the changes of a user are told. The id is in base64url (RFC 4648 section
-// 5) without padding, since ids may have dots, spaces and wildcards in them.
+// ChangedSubject is where the changes of a user are published. The id is in base64url (RFC 4648
+// section 5) without padding, since ids may have dots, spaces and wildcards in them.
 func ChangedSubject(user string) string {
 	return "settings.v1.changed." + base64.RawURLEncoding.EncodeToString([]byte(user))
 }

@@ -26,7 +26,7 @@ var (
 		TagsMd:           cbor.TagsForbidden,
 		UTF8:             cbor.UTF8RejectInvalid,
 		MaxArrayElements: MaxOperations,
-		MaxMapPairs:      64, // room for fields that later versions append
+		MaxMapPairs:      64, // fields that later versions append included
 		MaxNestedLevels:  8,
 	}.DecMode())
 )

@@ -25,9 +25,9 @@ func encode(t testing.TB, v any) []byte {
 // fields is a message of any shape.
 type fields map[any]any
 
-// TestFieldsOfTheFuture: today's programs read what a later version, which has appended fields at
+// TestUnknownFieldsAreIgnored: today's programs read what a later version, which has appended fields at
 // every level, sends.
-func TestFieldsOfTheFuture(t *testing.T) {
+func TestUnknownFieldsAreIgnored(t *testing.T) {
 	t.Parallel()
 	type operation struct {
 		messages.Operation
@@ -68,13 +68,16 @@ func TestFieldsOfTheFuture(t *testing.T) {
 	}
 }
 
-// TestFieldsOfTheFutureInside: the same for what is inside an operation and a result.
-func TestFieldsOfTheFutureInside(t *testing.T) {
+// TestUnknownFieldsInsideAreIgnored: the same for what is inside an operation and a result.
+func TestUnknownFieldsInsideAreIgnored(t *testing.T) {
 	t.Parallel()
 	later := map[string]any{"a": []int{1}}
 	versions := fields{1: true, 2: []int{3}, 20: later}
 	request := fields{
-		1: []fields{{1: messages.ActionDelete, 2: "42", 9: fields{1: versions, 2: versions, 3: 7, 20: later}}},
+		1: []fields{{
+			1: messages.ActionDelete, 2: "42",
+			9: fields{1: versions, 2: versions, 3: 7, 20: later},
+		}},
 	}
 	want := &messages.Versions{Any: true, Listed: []int64{3}}
 	if got, err := messages.DecodeRequest(encode(t, request)); err != nil ||
@@ -95,7 +98,7 @@ func TestFieldsOfTheFutureInside(t *testing.T) {
 	}
 }
 
-func TestKindsOfTheFuture(t *testing.T) {
+func TestUnknownKindsAreKept(t *testing.T) {
 	t.Parallel()
 	const later messages.Kind = "unheard-of"
 	for name, reply := range map[string]fields{

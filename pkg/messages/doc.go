@@ -1,67 +1,66 @@
-// Package messages is the contract on the wire between those who ask (the API,
-// or any other NATS client) and the workers that answer.
+// Package messages is the contract on the wire between the senders of requests (the API,
+// or any other NATS client) and the workers that answer them.
 //
-// # Asking
+// # Requests
 //
 // A request is one NATS message that carries one or more operations, encoded
 // as CBOR ([RFC 8949]). It goes to [ReadSubject] or [WriteSubject], by what its
 // operations do, with a reply subject of the sender's. The workers subscribe to
 // both subjects in the queue group [QueueGroup], so the NATS server hands each
 // message to one worker, drawn at random. If nobody subscribes, the server says
-// "no responders" at once: then nothing was applied and asking again is safe.
+// "no responders" at once: then nothing was applied and a retry is safe.
 //
-// # Answering
+// # Replies
 //
 // The worker answers each request with one [Reply], after Postgres has committed
 // what the request wrote. A reply has either one [Result] for each operation, in
 // the order of the operations, or a kind of its own that holds for the request
-// as a whole (it could not be decoded, or the worker is full). Operations that
+// as a whole (it could not be decoded, or the worker's queue is full). Operations that
 // share a message share nothing else: each one succeeds or fails alone.
 //
 // A message is at most the server's max_payload long, in both directions. The
-// sender keeps its requests below that with [Operation.Size]. A worker whose
-// results don't fit answers the ones that do, and the others with
-// [KindAskAgain]: ask those again in a request of their own. The first
-// result always fits, so asking again comes to an end.
+// sender keeps its requests below that with [Operation.Size] and [Capacity]. A worker whose
+// results don't fit sends those that do, and [KindAskAgain] for the others:
+// send these in a request of their own. The first result always fits, so this comes to an end.
 //
-// # Writing
+// # Writes
 //
-// An operation that writes has an [Operation.ID] of its own. A worker judges it in this
+// An operation that writes has an [Operation.ID] of its own. A worker checks it in this
 // order, all in the transaction that applies it:
 //
-//  1. The id, of a document that can't be one only if [Operation.Keyed] says so. When the user's
-//     log already holds it, this is a repetition: nothing is applied again, and the result is the
-//     first one with Replayed set, whatever has become of the document since. Ids are kept for 24
-//     hours at least.
+//  1. The id. When the user's log already holds it, this is a repetition: nothing is applied
+//     again, and the result is the first one with Replayed set, whatever has become of the document
+//     since. Ids are kept for 24 hours at least. An operation that no document could satisfy is
+//     refused without searching the log for its id, unless it is [Operation.Keyed].
 //  2. The deadline ([Operation.Deadline]), and whether the user was erased since
 //     [Operation.Issued].
-//  3. The condition ([Operation.If]) against the document as it is then. If it does not
+//  3. The condition ([Operation.If]) against the current document. If it does not
 //     hold, the result is [KindPrecondition] with the current version and document.
-//     A value or a version that isn't there is missed whether or not the condition holds.
-//  4. What the action makes of the document. A patch that does not fit it changes nothing.
+//     A value or a version that isn't there is [KindNotFound] whether or not it holds.
+//  4. The document that the action makes. A patch that does not fit it changes nothing.
 //
 // Only what was applied is in the log. What failed may be sent again with the same id, and is
-// judged afresh.
+// checked anew.
 //
-// The result has the version that the write made. It has the document only where the asker
+// The result has the version that the write made. It has the document only where the sender
 // can't know it: after a patch and after a restoration, and with [KindPrecondition]; for a
 // repetition it is what the first attempt made. [Operation.Quiet] leaves it out. A value that
 // was appended to an array, to a path with "-", comes with the [Result.Path] at which it now is.
 //
-// # Hearing of changes
+// # Changes
 //
 // After a commit a worker publishes a [Changed] for each new version on the user's own subject, see
 // [ChangedSubject].
 //
 // # The schema
 //
-// Documents are held to a JSON Schema, once there is one ([ActionPutSchema]): a write that would
-// make a document that breaks it fails with [KindViolation]. The schema has a version of its own,
-// conditions, ids and repetitions, like a document, and no user. Whoever is answered that it was
-// put can be sure that every later write is held to it, by whichever worker, but those of a
-// generation that knows no schema: don't put one while they run.
+// Once there is a JSON Schema ([ActionPutSchema]), a write fails with [KindViolation] if the
+// document that it would make breaks the schema. The schema has versions, conditions, ids and
+// repetitions like a document, and belongs to no user. After the reply to ActionPutSchema every
+// write is checked against it, by whichever worker, except by those that don't know that action:
+// don't put a schema while they run.
 //
-// # Failing
+// # Failures
 //
 // A failure has a [Kind], the same word from where it arises to the HTTP problem that it becomes.
 // After one that is [Kind.Temporary] nothing was applied and a retry may succeed. When no reply
@@ -70,7 +69,7 @@
 // id. The queue group may draw the same frozen worker once more, so each worker also listens on
 // subjects of its own, see [WorkerSubject]: send it there, if one is known to live.
 //
-// # Changing
+// # Versions of the protocol
 //
 // From the first release on actions, fields and kinds are only ever appended, and decoders ignore
 // map keys that they do not know. A change that cannot keep this gets new subjects

@@ -41,8 +41,8 @@ type Operation struct {
 	// Keyed: the ID was chosen by the sender's client, who may have sent the same write long ago.
 	// Then the log is searched for it even if the document is refused today.
 	Keyed bool `cbor:"7,keyasint,omitempty"`
-	// Fingerprint is a hash (SHA-256) of what was asked, at most [MaxFingerprint] bytes. The same ID
-	// with another fingerprint is refused with [KindIDReused].
+	// Fingerprint is a hash (SHA-256) of what was asked, at most [MaxFingerprint] bytes. The same
+	// ID with another fingerprint is refused with [KindIDReused].
 	Fingerprint []byte `cbor:"8,keyasint,omitempty"`
 	// If must hold of the document before a write is applied, else it fails with
 	// [KindPrecondition].
@@ -71,8 +71,8 @@ type Listing struct {
 	// Limit is how many users are wanted, from 1 to [MaxUsers]. Fewer come where they would fill
 	// more than [MaxListing] bytes, or where few of many users are wanted.
 	Limit int `cbor:"2,keyasint"`
-	// Since leaves out users whose documents were last changed before it, in microseconds since 1970
-	// (UTC); zero: none.
+	// Since leaves out users whose documents were last changed before it, in microseconds since
+	// 1970 (UTC); zero: none.
 	Since int64 `cbor:"3,keyasint,omitempty"`
 	// Documents: the answer has the documents, too.
 	Documents bool `cbor:"4,keyasint,omitempty"`
@@ -91,7 +91,8 @@ type Condition struct {
 // Versions is a set of versions of a document. Zero stands for "there is no
 // document": none was ever saved, or the last was deleted.
 type Versions struct {
-	Any    bool    `cbor:"1,keyasint,omitempty"` // every version that has a document, and a value at Operation.Path
+	// Any stands for every version that has a document, and a value at Operation.Path.
+	Any    bool    `cbor:"1,keyasint,omitempty"`
 	Listed []int64 `cbor:"2,keyasint,omitempty"` // at most MaxVersions
 }
 

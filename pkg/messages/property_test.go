@@ -208,7 +208,7 @@ func TestReplyRoundTrip(t *testing.T) {
 	})
 }
 
-// TestSizeIsAnUpperBound holds the overheads in limits.go true, and useful: a bound that were far
+// TestSizeIsAnUpperBound holds the overheads in size.go true, and useful: a bound that were far
 // too high would halve the batches.
 func TestSizeIsAnUpperBound(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,118 @@
+package messages
+
+// What encoding adds to the variable parts of an operation, a result, a request or
+// a reply at most: keys, lengths and numbers. A property test holds these true.
+const (
+	operationOverhead = 48
+	resultOverhead    = 48
+	entryOverhead     = 34
+	listOverhead      = 40
+	userOverhead      = 40
+	violationOverhead = 12
+	envelopeOverhead  = MaxDetail + 64
+)
+
+// Size is an upper bound of the bytes that the operation takes in a request.
+func (o *Operation) Size() int {
+	return operationOverhead + len(o.User) + len(o.RequestID) + len(o.ID) + len(o.Fingerprint) +
+		len(o.Document) +
+		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) +
+		sizeOfNumber(o.Issued) + 4 + o.List.size()
+}
+
+func (l *Listing) size() int {
+	if l == nil {
+		return 0
+	}
+	return listOverhead + len(l.After)
+}
+
+// Size is an upper bound of the bytes that the result takes in a reply.
+func (r *Result) Size() int {
+	size := resultOverhead + len(r.Kind) + len(r.Detail) + len(r.Document) +
+		sizeOfNumber(r.Modified) + sizeOfPath(r.Path)
+	for i := range r.Entries {
+		size += entryOverhead + len(r.Entries[i].Action)
+	}
+	for i := range r.Users {
+		size += r.Users[i].Size()
+	}
+	return size + sizeOfViolations(r.Violations) + sizeOfText(r.Next) + sizeOfNumber(r.Schema) +
+		sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken)
+}
+
+// Size is an upper bound of the bytes that the user takes in a result.
+func (u *User) Size() int {
+	return userOverhead + len(u.ID) + len(u.Document) + sizeOfViolations(u.Violations)
+}
+
+func sizeOfViolations(violations []Violation) int {
+	size := 0
+	if len(violations) > 0 {
+		size = 8
+	}
+	for _, v := range violations {
+		size += violationOverhead + len(v.Pointer) + len(v.Reason)
+	}
+	return size
+}
+
+func sizeOfText(text string) int {
+	if text == "" {
+		return 0
+	}
+	return 4 + len(text)
+}
+
+func (c *Condition) size() int {
+	if c == nil {
+		return 0
+	}
+	return 2 + c.Match.size() + c.NoneMatch.size() + sizeOfNumber(c.UnmodifiedSince)
+}
+
+func (v *Versions) size() int {
+	if v == nil {
+		return 0
+	}
+	return 8 + 9*len(v.Listed)
+}
+
+// sizeOfNumber is what a field with a number takes, if it's there.
+func sizeOfNumber(n int64) int {
+	if n == 0 {
+		return 0
+	}
+	return 10
+}
+
+func sizeOfPath(path []string) int {
+	size := 0
+	if len(path) > 0 {
+		size = 4
+	}
+	for _, token := range path {
+		size += 3 + len(token)
+	}
+	return size
+}
+
+// Capacity is how many bytes of operations or results, as their Size counts
+// them, fit in one message of a NATS server with this max_payload.
+func Capacity(maxPayload int64) int { return int(maxPayload) - envelopeOverhead }
+
+// Fit replaces results by [KindAskAgain] until the rest fits in a reply of this capacity.
+// The first result always stays. Replayed stays, too: when a write is sent again its
+// result is a repetition in any case.
+func Fit(results []Result, capacity int) {
+	again := Result{Kind: KindAskAgain}
+	capacity -= len(results) * again.Size()
+	for i := range results {
+		if more := results[i].Size() - again.Size(); i == 0 || more <= capacity {
+			capacity -= more
+		} else {
+			again.Replayed = results[i].Replayed
+			results[i] = again
+		}
+	}
+}
