@@ -107,7 +107,7 @@ func (n *Node) Find(path []string) *Node {
 	return n
 }
 
-// Insert does what "add" does in a JSON patch: it sets a member of an object, or makes room in an
+// Insert does what "add" does in a JSON patch: it sets a member of an object, or inserts into an
 // array.
 func (n *Node) Insert(token string, value Node) error {
 	switch {

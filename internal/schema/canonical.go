@@ -14,8 +14,8 @@ import (
 
 // The library compares a value with each one of an "enum", making fractions of both whenever they
 // are numbers, and its hash of what should be unique is easily made to collide: 64 KiB of arrays
-// take it minutes. What is here takes as long as reading the value, however many there are to compare
-// it with.
+// take it minutes. What is here takes as long as reading the value, however many there are to
+// compare it with.
 
 // replaceSlow takes the keywords over from the library that it is too slow for.
 func replaceSlow(s *jsonschema.Schema, w *work) {

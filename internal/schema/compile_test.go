@@ -14,19 +14,13 @@ import (
 var largest = settings.Limits{Bytes: 512 << 10, Depth: 128, Keys: 50_000}
 
 var slowTexts = map[string]string{
-	"Form":          form(10, 290),
-	"EqualKeys":     `{"properties":{"` + strings.Repeat("k", 80) + `":{"properties":{` + numbered(`"%04d":{}`, 2990) + `}}}}`,
-	"References":    `{"properties":{"` + strings.Repeat("k", 80) + `":{"properties":{` + numbered(`"%04d":{"$ref":"#"}`, 2990) + `}}}}`,
 	"EscapedPlaces": `{"properties":{"` + spaces(20) + `":{"properties":{` + numbered(`"%04d":{"type":"string"}`, 2990) + `}}}}`,
 	"DeepPlaces":    nest(`{"not":`, `{"allOf":[`+numbered(`{"title":"%d"}`, 900)+`]}`, `}`, 120),
-	"DeepKeys":      nest(`{"properties":{"`+strings.Repeat("k", 200)+`":`, `{"properties":{`+numbered(`"%d":{}`, 4000)+`}}`, `}}`, 40),
 	"LongKey":       `{"properties":{"` + spaces(30_000) + `":{"properties":{` + numbered(`"%d":{}`, 1000) + `}}}}`,
 	"Chain":         chainOf(2990, `{"default":1}`),
 	"Wrong":         `{"properties":{` + numbered(`"k%d":{"type":"q","minLength":"x","maxLength":"a","title":1,"required":1,"not":1}`, 1490) + `}}`,
-	"WrongInAnyOf":  `{"anyOf":[` + numbered(`%d`, 2990) + `]}`,
 	"Enum":          `{"enum":[` + numbered(`%d`, 75_000) + `]}`,
 	"EnumOfZeros":   `{"enum":[0` + strings.Repeat(`,0`, 250_000) + `]}`,
-	"Default":       `{"default":[0` + strings.Repeat(`,0`, 90_000) + `]}`,
 	"Required":      `{"required":[` + numbered(`"k%d"`, 50_000) + `]}`,
 	"Colliding":     `{"required":[` + colliding() + `]}`,
 	"Dependent":     `{"dependentRequired":{` + numbered(`"k%d":1`, 40_000) + `}}`,
@@ -65,8 +59,8 @@ func TestCompileHostile(t *testing.T) {
 	}
 }
 
-// TestCostIsCountedOnce: what a schema costs is found by following each reference once, however many
-// ways lead through it.
+// TestCostIsCountedOnce: what a schema costs is found by following each reference once, however
+// many ways lead through it.
 func TestCostIsCountedOnce(t *testing.T) {
 	t.Parallel()
 	for _, keyword := range []string{"allOf", "anyOf", "oneOf"} {
@@ -86,13 +80,11 @@ func TestCostIsCountedOnce(t *testing.T) {
 // TestLargeForm: what people may come to write is taken.
 func TestLargeForm(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{form(10, 50), form(10, 290), form(1, 2900)} {
-		s, err := schema.Compile([]byte(text), largest)
-		checkError(t, err, nil)
-		got, err := s.Effective([]byte(`{}`), largest.Bytes)
-		checkError(t, err, nil)
-		checkError(t, s.Check(got), nil)
-	}
+	s, err := schema.Compile([]byte(form(10, 290)), largest)
+	checkError(t, err, nil)
+	got, err := s.Effective([]byte(`{}`), largest.Bytes)
+	checkError(t, err, nil)
+	checkError(t, s.Check(got), nil)
 }
 
 func BenchmarkCompileHostile(b *testing.B) {

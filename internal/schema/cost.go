@@ -68,7 +68,8 @@ func (c *costs) check() error {
 func (c *costs) add(one *jsonschema.Schema) (cost, error) {
 	if known, ok := c.known[one]; ok {
 		if known.open {
-			return cost{}, refused(location(one), "leads back to itself without going into the document")
+			return cost{}, refused(location(one),
+				"leads back to itself without going into the document")
 		}
 		return known, nil
 	}

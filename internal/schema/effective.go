@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxSteps is what may be looked for while a document is laid over defaults, some 100 ns each.
-	// What is found adds bytes, and so is bounded anyway; but it need not be found.
+	// maxSteps is how many defaults may be looked at for one document, some 100 ns each. Those that
+	// are added are bounded by their bytes; but most may have nothing to add.
 	maxSteps = 300_000
 	// maxLevels is how deep a document may come to be: twice as deep as documents may be.
 	maxLevels = 256
@@ -18,12 +18,13 @@ const (
 	maxGap = 100
 )
 
-// Effective returns the document laid over the schema's defaults: what it lacks is added after what
-// it has, in the order of the schema's text and spelt as there; what it has stays as it is, null
-// included. Defaults are those that "default" says of a property, of one inside it, and of the
-// whole, where "$ref" and "allOf" are followed; the first counts. What would be a part of itself,
-// as in a tree, is not made. If nothing is added, what is returned is document itself. It fails
-// with ErrTooLarge if that would have more than most bytes, and doesn't panic.
+// Effective returns the document with the schema's defaults: what it lacks is added after what it
+// has, in the order of the schema's text and spelt as there. What it has stays as it is, null
+// included. Defaults are what "default" gives for a property, for one inside it, and for the whole;
+// "$ref" and "allOf" are followed, "$dynamicRef" isn't, and the first default counts. A value that
+// would be a part of itself, as in a tree, is not added. If there is nothing to add, the result is
+// document itself. Effective fails with ErrTooLarge if the result would have more than most bytes,
+// or is too much work. It doesn't panic.
 func (s *Schema) Effective(document []byte, most int) ([]byte, error) {
 	laid, _, err := s.lay(document, most)
 	return laid, err
@@ -44,13 +45,13 @@ func (s *Schema) lay(document []byte, most int) (laid []byte, steps int, err err
 }
 
 // lay lays a document over the defaults of the whole schema.
-func (one *layer) lay(document []byte, most int) (laid []byte, steps int, err error) {
+func (one *declaration) lay(document []byte, most int) (laid []byte, steps int, err error) {
 	d, err := jsontree.Parse(document)
 	if err != nil || d.Root.Object == nil {
 		return document, 0, err
 	}
-	l := laying{most: most, left: most - len(document), steps: maxSteps}
-	err = l.whole(&d.Root, layers(nil).follow(one, &l.steps))
+	l := overlay{most: most, left: most - len(document), steps: maxSteps}
+	err = l.whole(&d.Root, declarations(nil).follow(one, &l.steps))
 	if err == nil && l.added > 0 {
 		document = d.Bytes()
 	}
@@ -62,17 +63,17 @@ func tooLarge(most int) error {
 		settings.ErrTooLarge, most)
 }
 
-// laying is a document that is being laid over defaults.
-type laying struct {
+// overlay is a document that is being laid over defaults.
+type overlay struct {
 	most  int // bytes
 	left  int // of these
 	steps int
-	added int      // members
-	path  []layers // of the values that the one in hand is in
+	added int            // members
+	path  []declarations // of the values that the one in hand is in
 }
 
 // whole lays the document over the default of the whole as well, which no property has.
-func (l *laying) whole(document *jsontree.Node, all layers) error {
+func (l *overlay) whole(document *jsontree.Node, all declarations) error {
 	if value := all.value(); value != nil && value.Object != nil {
 		if err := l.over(document.Object, value.Object); err != nil {
 			return err
@@ -82,7 +83,7 @@ func (l *laying) whole(document *jsontree.Node, all layers) error {
 }
 
 // over lays an object over a default.
-func (l *laying) over(object, value *jsontree.Object) error {
+func (l *overlay) over(object, value *jsontree.Object) error {
 	for m := range value.Members() {
 		child := object.Get(m.Key)
 		switch {
@@ -101,7 +102,7 @@ func (l *laying) over(object, value *jsontree.Object) error {
 }
 
 // lay adds what the object lacks.
-func (l *laying) lay(object *jsontree.Object, all layers) error {
+func (l *overlay) lay(object *jsontree.Object, all declarations) error {
 	l.path = append(l.path, all)
 	defer func() { l.path = l.path[:len(l.path)-1] }()
 	if len(l.path) > maxLevels {
@@ -120,25 +121,25 @@ func (l *laying) lay(object *jsontree.Object, all layers) error {
 	return nil
 }
 
-func (l *laying) member(object *jsontree.Object, m *layeredMember) error {
+func (l *overlay) member(object *jsontree.Object, m *declaredMember) error {
 	if child := object.Get(m.key); child != nil {
-		if child.Object == nil || m.layers.bare() {
+		if child.Object == nil || m.from.bare() {
 			return nil
 		}
-		return l.lay(child.Object, m.layers)
+		return l.lay(child.Object, m.from)
 	}
-	if !m.layers.bare() && l.inside(m.layers) {
+	if !m.from.bare() && l.inside(m.from) {
 		return nil // it would be a part of itself
 	}
-	value, bytes, err := l.make(m.layers)
+	value, bytes, err := l.make(m.from)
 	if err != nil || value == nil {
 		return err
 	}
 	return l.add(object, m.name, m.key, *value, bytes)
 }
 
-// inside tells whether the value in hand, or one that it is in, has the same layers.
-func (l *laying) inside(all layers) bool {
+// inside tells whether the value in hand, or one that it is in, has the same declarations.
+func (l *overlay) inside(all declarations) bool {
 	for _, outer := range l.path {
 		if l.steps -= 1 + min(len(all), len(outer))/comparedOfOne; slices.Equal(outer, all) {
 			return true
@@ -149,7 +150,7 @@ func (l *laying) inside(all layers) bool {
 
 // make returns what there is by default, nil if that is nothing, and how many of its bytes are not
 // counted yet.
-func (l *laying) make(all layers) (made *jsontree.Node, bytes int, err error) {
+func (l *overlay) make(all declarations) (made *jsontree.Node, bytes int, err error) {
 	value := all.value()
 	switch {
 	case value == nil:
@@ -171,7 +172,9 @@ func (l *laying) make(all layers) (made *jsontree.Node, bytes int, err error) {
 }
 
 // add puts a member at the end of the object. So many bytes of the value are not counted yet.
-func (l *laying) add(object *jsontree.Object, name, key string, value jsontree.Node, bytes int) error {
+func (l *overlay) add(
+	object *jsontree.Object, name, key string, value jsontree.Node, bytes int,
+) error {
 	l.left -= bytes + object.AddCompact(name, key, value, maxGap)
 	if l.left < 0 {
 		return tooLarge(l.most)

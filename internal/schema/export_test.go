@@ -7,9 +7,10 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// CompileWithin is Compile for tests that can't wait for a slow match.
-func CompileWithin(text []byte, l settings.Limits, match time.Duration) (*Schema, error) {
-	return compile(text, l, match)
+// CompileWithin is Compile for tests that can't wait for slow matches: one may take so long, and
+// all for a document.
+func CompileWithin(text []byte, l settings.Limits, one, all time.Duration) (*Schema, error) {
+	return compile(text, l, matchLimits{one, all})
 }
 
 // The bounds, for tests that count work.
@@ -31,7 +32,7 @@ func CostVisits(text string) (visits, schemas int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	v, err := newValidator([]byte(text), s.dynamic, maxMatch)
+	v, err := newValidator([]byte(text), s.dynamic, matchLimits{maxMatch, maxMatches})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -50,7 +51,7 @@ func Schemas(text string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return len(s.layers), nil
+	return len(s.schemas), nil
 }
 
 // Steps is Effective, and returns how many steps it took.
@@ -74,7 +75,7 @@ func (s *Schema) Work(document []byte) (int, error) {
 
 // Broken is a schema that nothing can be done with.
 func Broken() *Schema {
-	s := &Schema{defaults: &layer{properties: make([]property, 1)}, validators: make(chan *validator, 1)}
+	s := &Schema{defaults: &declaration{properties: make([]property, 1)}, validators: make(chan *validator, 1)}
 	s.validators <- &validator{}
 	return s
 }

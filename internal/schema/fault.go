@@ -17,8 +17,8 @@ type fault struct {
 }
 
 // faults are what is wrong with a value, and with those in it. The library's errors are a tree that
-// follows the schema; this is one that follows the document, so that the first faults in that can be
-// told. No paths are kept: with each of 30,000 faults thirty levels deep they took 400 MB.
+// follows the schema; this is one that follows the document, so that the first faults in that can
+// be told. No paths are kept: with each of 30,000 faults thirty levels deep they took 400 MB.
 type faults struct {
 	own    []fault
 	inside map[string]*faults // by key, or index

@@ -59,26 +59,26 @@ func checkError(t *testing.T, err, want error) {
 
 func tokens(pointer string) []string { return slices.Collect(jsontext.Pointer(pointer).Tokens()) }
 
-// fill repeats the part as often as a document may have it.
+// fill repeats the part until the document has half as many bytes as it may have.
 func fill(before, part, after string) string {
-	n := (limits.Bytes - len(before) - len(after)) / len(part)
+	n := (limits.Bytes/2 - len(before) - len(after)) / len(part)
 	return before + strings.Repeat(part, n) + after
 }
 
-// wide is a document with as many values as it may have.
+// wide is a document with many values.
 func wide() string { return fill(`{"a":[1`, `,1`, `]}`) }
 
-// deepest is a document with as many values as it may have, as deep as they may be.
+// deepest is a document with many values, as deep as they may be.
 func deepest() string {
 	const levels = 31
 	head, tail := strings.Repeat(`{"a":`, levels-1), strings.Repeat(`}`, levels-1)
 	return fill(head+`[1`, `,1`, `]`+tail)
 }
 
-// keys is a document with as many keys as it may have.
+// keys is a document with many keys.
 func keys(value string) string {
 	var b strings.Builder
-	for i := 0; b.Len() < limits.Bytes-40; i++ {
+	for i := 0; b.Len() < limits.Bytes/2-40; i++ {
 		fmt.Fprintf(&b, `,"%x":%s`, i, value)
 	}
 	return `{` + b.String()[1:] + `}`

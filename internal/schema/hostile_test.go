@@ -49,19 +49,16 @@ const wideItems = `{"properties":{"a":{"items":%s}}}`
 var trials = map[string]trial{
 	"TinyBounds":      {fmt.Sprintf(wideItems, `{"minimum":1e-308,"maximum":1e308,"multipleOf":1.7e-307}`), fill(`{"a":[1`, `,12e-300`, `]}`)},
 	"Tiniest":         {fmt.Sprintf(wideItems, `{"minimum":1e-999999,"multipleOf":1e-300,"type":"integer"}`), fill(`{"a":[1`, `,1e-999999`, `]}`)},
-	"TinyFractions":   {fmt.Sprintf(wideItems, `{"minimum":1e-308,"maximum":1e308,"multipleOf":1.7e-307,"type":"integer"}`), fill(`{"a":[1`, `,12345678901234567890123456789012345e-330`, `]}`)},
 	"TinyEnum":        {fmt.Sprintf(wideItems, `{"enum":[`+repeated("", "1e-300", "", 4000)+`]}`), fill(`{"a":[1`, `,1e-299`, `]}`)},
 	"LargeEnum":       {fmt.Sprintf(wideItems, `{"enum":[`+numbered("%d", 9000)+`]}`), fill(`{"a":[1`, `,9999`, `]}`)},
 	"EnumOfObjects":   {fmt.Sprintf(wideItems, `{"enum":[`+numbered(`{"x":[1,2,3],"y":%d}`, 2000)+`]}`), fill(`{"a":[1`, `,{"x":[1,2,3],"y":"z"}`, `]}`)},
 	"UniqueNumbers":   {`{"properties":{"a":{"uniqueItems":true}}}`, `{"a":[` + numbered(`%d.5`, 8000) + `]}`},
-	"UniqueTiny":      {`{"properties":{"a":{"uniqueItems":true}}}`, `{"a":[` + numbered(`1e-%d`, 300) + `,` + numbered(`1.%de-300`, 5000) + `]}`},
 	"UniqueObjects":   {`{"properties":{"a":{"uniqueItems":true}}}`, `{"a":[` + numbered(`{"x":%d}`, 5000) + `]}`},
 	"UniqueColliding": {`{"properties":{"a":{"uniqueItems":true}}}`, `{"a":[` + colliding() + `]}`},
 	"UniqueNested":    {`{"$ref":"#/$defs/u","$defs":{"u":{"uniqueItems":true,"items":{"$ref":"#/$defs/u"},"additionalProperties":{"$ref":"#/$defs/u"}}}}`, `{"a":` + nest(`[`, numbered(`%d`, 10000), `]`, 17) + `}`},
 	"ChildTwice":      {`{"allOf":[{"properties":{"a":{"$ref":"#"}}},{"properties":{"a":{"$ref":"#"}}}]}`, nest(`{"a":`, `1`, `}`, 32)},
 	"PatternTwice":    {`{"properties":{"a":{"$ref":"#"}},"patternProperties":{"a":{"$ref":"#"}}}`, nest(`{"a":`, `1`, `}`, 32)},
 	"ContainsTwice":   {`{"additionalProperties":{"$ref":"#"},"items":{"$ref":"#"},"contains":{"$ref":"#"}}`, `{"a":` + nest(`[`, `1`, `]`, 31) + `}`},
-	"NotTwice":        {`{"if":{"properties":{"a":{"$ref":"#"}}},"then":{"properties":{"a":{"$ref":"#"}}}}`, nest(`{"a":`, `1`, `}`, 32)},
 	"UnevaluatedAgain": {
 		`{"$ref":"#/$defs/x","$defs":{"x":{"unevaluatedProperties":{"$ref":"#/$defs/x"},"allOf":[{"patternProperties":{"a":{"$ref":"#/$defs/x"}}}],"type":["object"]}}}`,
 		nest(`{"a":`, `1`, `}`, 32),
@@ -69,10 +66,8 @@ var trials = map[string]trial{
 	"LongChain":        {chainOf(50, `{"additionalProperties":{"items":{"$ref":"#"}}}`), wide()},
 	"LongChainDeep":    {chainOf(50, `{"additionalProperties":{"$ref":"#"}}`), nest(`{"a":`, `1`, `}`, 32)},
 	"ManyFaults":       {fmt.Sprintf(wideItems, `{"type":"string"}`), wide()},
-	"ManyFaultsEach":   {fmt.Sprintf(wideItems, `{"allOf":[`+repeated("", `{"type":"string"}`, "", 1)+`]}`), wide()},
 	"DeepFaults":       {`{"additionalProperties":{"$ref":"#"},"items":{"allOf":[{"type":"string"},{"minimum":5}]}}`, deepest()},
 	"LongKeysInEnums":  {`{"properties":{"a":{"$ref":"#/$defs/a09"}},"$defs":{` + doublings("allOf", 9, `{"enum":[1]}`) + `}}`, `{"a":{` + numbered(`"`+strings.Repeat("k", 250)+`%d":1`, 250) + `}}`},
-	"LongPaths":        {longPaths, longKeys(30, 28_000)},
 	"ManyMissing":      {fmt.Sprintf(wideItems, `{"required":[`+numbered(`"%d"`, 7000)+`]}`), fill(`{"a":[{}`, `,{}`, `]}`)},
 	"AnyOfMany":        {fmt.Sprintf(wideItems, `{"anyOf":[`+numbered(`{"const":%d}`, 6)+`]}`), fill(`{"a":[1`, `,99`, `]}`)},
 	"OneOfMany":        {`{"additionalProperties":{"oneOf":[` + numbered(`{"required":["x%d"],"properties":{"k":{"const":%[1]d}}}`, 6) + `]}}`, keys(`{"k":1}`)},
@@ -156,10 +151,11 @@ func TestCheckHostile(t *testing.T) {
 // be.
 func TestLongPaths(t *testing.T) {
 	s := compiled(t, longPaths)
-	for levels, n := range map[int]int{1: 32_000, 10: 31_000, 31: 28_000, 120: 4_000} {
+	for levels, n := range map[int]int{31: 28_000, 120: 4_000} {
 		document := []byte(longKeys(levels, n))
-		got := allocated(func() { _ = s.Check(document) })
-		_ = bounded(t, s, string(document))
+		var err error
+		got := allocated(func() { err = s.Check(document) })
+		checkError(t, err, settings.ErrViolation)
 		t.Logf("%d levels, %d bytes: %d KiB", levels, len(document), got>>10)
 		if got > 64<<20 {
 			t.Errorf("%d levels take %d MiB", levels, got>>20)

@@ -11,7 +11,8 @@ import (
 
 // Keywords that the library can't be trusted with.
 var (
-	keywordsOf2019  = []string{"$recursiveAnchor", "$recursiveRef"} // it follows them in 2020-12, too
+	// it follows them in 2020-12, too
+	keywordsOf2019  = []string{"$recursiveAnchor", "$recursiveRef"}
 	keywordsOfCount = []string{
 		"maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties",
 		"maxContains", "minContains",
@@ -20,7 +21,7 @@ var (
 )
 
 // keyword looks at what a keyword says, as far as that isn't a schema.
-func (s *source) keyword(one *layer, at string, m *jsontree.Member, in *resource) error {
+func (s *source) keyword(one *declaration, at string, m *jsontree.Member, in *resource) error {
 	here := under(at, m.Key)
 	switch {
 	case slices.Contains(keywordsOf2019, m.Key):

@@ -16,16 +16,21 @@ import (
 const (
 	maxPattern = 4_000 // bytes of a regular expression
 	// maxMatch is how long one match may take. The engine backtracks: "(a+)+$" takes twice as long
-	// for each letter more. Its clock ticks every 0.1 s, so this may become 0.2 s.
-	maxMatch = 100 * time.Millisecond
-	// maxMatches is how many times as long all matches of a document may take together.
-	maxMatches = 10
+	// for each letter more. Its clock ticks every 0.1 s.
+	maxMatch   = 250 * time.Millisecond
+	maxMatches = time.Second // all matches for a document together
 	// maxBacktracks is 8 MB of places to go back to. "^(a|b)*$" needs two for each letter.
 	maxBacktracks = 1 << 20
 )
 
-// pattern is a regular expression of ECMA-262 with the flag "u", as JSON Schema wants it. The engine
-// also takes some of .NET's syntax that ECMA-262 refuses, like "(?>a)" and "(?#comment)".
+// matchLimits are how long matches may take.
+type matchLimits struct {
+	one time.Duration
+	all time.Duration // for one document
+}
+
+// pattern is a regular expression of ECMA-262 with the flag "u", as JSON Schema wants it. The
+// engine also takes some of .NET's syntax that ECMA-262 refuses, like "(?>a)" and "(?#comment)".
 type pattern struct {
 	says   string
 	engine *regexp2.Regexp
@@ -43,7 +48,7 @@ func newPattern(says string, w *work) (*pattern, error) {
 		return nil, errors.New(jsontree.Short(strings.TrimSuffix(why, " in `"+says+"`")))
 	}
 	if w != nil {
-		engine.MatchTimeout = w.match
+		engine.MatchTimeout = w.limits.one
 	}
 	return &pattern{says, engine, w}, nil
 }

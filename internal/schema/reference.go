@@ -14,12 +14,12 @@ type resource struct {
 	url     *url.URL // without a fragment
 	pointer string   // to where it is in the text
 	draft7  bool
-	anchors map[string]*layer
+	anchors map[string]*declaration
 }
 
 // reference is a "$ref" or "$dynamicRef". It may lead to what comes later in the text.
 type reference struct {
-	from    *layer
+	from    *declaration
 	at      string // JSON pointer
 	says    string
 	url     string // without a fragment
@@ -29,7 +29,9 @@ type reference struct {
 
 // identify reads what identifies a schema: "$schema", "$id" and anchors. It returns the resource
 // that the schema is in.
-func (s *source) identify(one *layer, at string, n *jsontree.Node, in *resource) (*resource, error) {
+func (s *source) identify(
+	one *declaration, at string, n *jsontree.Node, in *resource,
+) (*resource, error) {
 	draft7 := in.draft7
 	if named := n.Object.Get("$schema"); named != nil {
 		var err error
@@ -51,7 +53,9 @@ func (s *source) identify(one *layer, at string, n *jsontree.Node, in *resource)
 		}
 		fragment := address.Fragment
 		if own := withoutFragment(address); own.String() != in.url.String() {
-			in = &resource{url: own, pointer: at, draft7: draft7, anchors: map[string]*layer{}}
+			in = &resource{
+				url: own, pointer: at, draft7: draft7, anchors: map[string]*declaration{},
+			}
 			s.resources[own.String()] = in
 		}
 		if draft7 && fragment != "" {
@@ -85,7 +89,9 @@ func withoutFragment(address *url.URL) *url.URL {
 }
 
 // refer notes a reference. It is resolved when all of the text has been read.
-func (s *source) refer(one *layer, at string, n *jsontree.Node, in *resource, dynamic bool) error {
+func (s *source) refer(
+	one *declaration, at string, n *jsontree.Node, in *resource, dynamic bool,
+) error {
 	says, ok := n.Says()
 	if !ok {
 		return refused(at, "must be a string")
@@ -113,7 +119,7 @@ func (s *source) resolve() error {
 		}
 		to := in.anchors[r.to]
 		if r.to == "" || r.to[0] == '/' {
-			to = s.layers[in.pointer+r.to]
+			to = s.schemas[in.pointer+r.to]
 		}
 		if to == nil {
 			return refused(r.at, fmt.Sprintf("leads to no schema: %q", jsontree.Short(r.says)))
@@ -131,5 +137,6 @@ func metaschema(address string) bool {
 }
 
 func anotherDocument(says string) string {
-	return fmt.Sprintf("leads to another document, and nothing is fetched: %q", jsontree.Short(says))
+	return fmt.Sprintf("leads to another document, and nothing is fetched: %q",
+		jsontree.Short(says))
 }

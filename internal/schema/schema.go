@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -30,7 +29,7 @@ const maxSchemaDepth = 128
 // Schema is a compiled JSON Schema. It never changes and may be used by several goroutines at once.
 // A nil one allows every document and has no defaults.
 type Schema struct {
-	defaults *layer // nil: there are none
+	defaults *declaration // nil: there are none
 
 	// validators are taken to check a document and put back: each serves one goroutine at a time. A
 	// nil one has yet to be compiled.
@@ -38,21 +37,20 @@ type Schema struct {
 	compile    func() (*validator, error)
 }
 
-// Compile compiles a schema. Its text is held to what holds for every document, [settings.Limits]
-// included, with ErrMalformed and ErrTooLarge as for documents. All else that is wrong with it wraps
-// ErrSchema: it isn't an object, isn't valid, needs another document, or could make too much work.
-// It says where in the schema that is.
+// Compile compiles a schema. Its text must keep to what holds for every document, [settings.Limits]
+// included, with ErrMalformed and ErrTooLarge as for documents. All else that is wrong with it
+// wraps ErrSchema: it isn't an object, isn't valid, needs another document, or could make too much
+// work. It says where in the schema that is.
 //
 // "$ref" and "$dynamicRef" lead to a schema in the text, by "$id", anchor or JSON pointer, or to a
 // metaschema of json-schema.org: nothing is fetched. "format" is an annotation in 2020-12, and is
 // checked in draft 7. Regular expressions are ECMA-262. Nobody may write to text from then on.
 // Compile doesn't panic.
 func Compile(text []byte, l settings.Limits) (*Schema, error) {
-	return compile(text, l, maxMatch)
+	return compile(text, l, matchLimits{maxMatch, maxMatches})
 }
 
-// compile lets a match of a regular expression take so long.
-func compile(text []byte, l settings.Limits, match time.Duration) (made *Schema, err error) {
+func compile(text []byte, l settings.Limits, m matchLimits) (made *Schema, err error) {
 	defer settings.Survive(&err)
 	if err := checkText(text, l); err != nil {
 		return nil, err
@@ -68,7 +66,7 @@ func compile(text []byte, l settings.Limits, match time.Duration) (made *Schema,
 	s := &Schema{
 		defaults:   source.defaults(),
 		validators: make(chan *validator, runtime.GOMAXPROCS(0)),
-		compile:    func() (*validator, error) { return newValidator(text, source.dynamic, match) },
+		compile:    func() (*validator, error) { return newValidator(text, source.dynamic, m) },
 	}
 	first, err := s.compile()
 	if err != nil {
@@ -81,7 +79,8 @@ func compile(text []byte, l settings.Limits, match time.Duration) (made *Schema,
 	for len(s.validators) < cap(s.validators) {
 		s.validators <- nil
 	}
-	if _, err := s.Effective([]byte(settings.Empty), l.Bytes); errors.Is(err, settings.ErrTooLarge) {
+	if _, err := s.Effective([]byte(settings.Empty), l.Bytes); errors.Is(err,
+		settings.ErrTooLarge) {
 		return nil, refused("", trimmed(err, settings.ErrTooLarge))
 	} else if err != nil {
 		return nil, err
@@ -114,8 +113,8 @@ var errValidator = errors.New("the validator of schemas failed")
 
 // Check returns nil if the document is valid, else a *[ViolationError], or an error that wraps
 // ErrMalformed if it isn't even JSON. A document that takes over maxWork to check is refused, too,
-// as one whose match of a regular expression takes too long. Check doesn't panic: what goes wrong in
-// here is another error.
+// as one whose match of a regular expression takes too long. Check doesn't panic: what goes wrong
+// in here is another error.
 func (s *Schema) Check(document []byte) (err error) {
 	defer settings.Survive(&err)
 	if s == nil {

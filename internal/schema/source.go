@@ -38,8 +38,8 @@ var (
 // source is what there is in the text of a schema. It is read before the library is, and refuses
 // what that can't be trusted with.
 type source struct {
-	layers       map[string]*layer    // of all schemas in the text, by JSON pointer
-	resources    map[string]*resource // by their addresses
+	schemas      map[string]*declaration // of all schemas in the text, by JSON pointer
+	resources    map[string]*resource    // by their addresses
 	references   []reference
 	dynamic      []string // JSON pointers of the schemas with a "$dynamicAnchor"
 	pointerBytes int
@@ -47,11 +47,13 @@ type source struct {
 
 // readSource reads the text of a schema.
 func readSource(root *jsontree.Node) (*source, error) {
-	s := &source{layers: map[string]*layer{}, resources: map[string]*resource{}}
+	s := &source{schemas: map[string]*declaration{}, resources: map[string]*resource{}}
 	if values(root) > maxValues {
 		return nil, fmt.Errorf("%w: it has more than %d values", settings.ErrSchema, maxValues)
 	}
-	whole := &resource{url: &url.URL{Scheme: "outset", Path: "/schema"}, anchors: map[string]*layer{}}
+	whole := &resource{
+		url: &url.URL{Scheme: "outset", Path: "/schema"}, anchors: map[string]*declaration{},
+	}
 	s.resources[home] = whole
 	if _, err := s.read("", root, whole); err != nil {
 		return nil, err
@@ -80,13 +82,13 @@ func values(n *jsontree.Node) int {
 func under(pointer, token string) string { return pointer + jsontree.Pointer(token) }
 
 // read reads a schema and those in it.
-func (s *source) read(at string, n *jsontree.Node, in *resource) (*layer, error) {
+func (s *source) read(at string, n *jsontree.Node, in *resource) (*declaration, error) {
 	s.pointerBytes += len((&url.URL{Fragment: at}).EscapedFragment())
-	if len(s.layers) == maxSchemas || s.pointerBytes > maxPointerBytes {
+	if len(s.schemas) == maxSchemas || s.pointerBytes > maxPointerBytes {
 		return nil, refused(at, fmt.Sprintf("is one too many: at most %d schemas are allowed, and %d bytes of JSON pointers to them", maxSchemas, maxPointerBytes))
 	}
-	one := &layer{}
-	s.layers[at] = one
+	one := &declaration{}
+	s.schemas[at] = one
 	if n.Object == nil {
 		return one, nil // true or false, or else the metaschema will say so
 	}
@@ -109,7 +111,7 @@ func (s *source) read(at string, n *jsontree.Node, in *resource) (*layer, error)
 }
 
 // inside reads the schemas that are inside a keyword.
-func (s *source) inside(one *layer, at string, m *jsontree.Member, in *resource) error {
+func (s *source) inside(one *declaration, at string, m *jsontree.Member, in *resource) error {
 	switch {
 	case slices.Contains(keywordsOfList, m.Key) && m.Value.Array != nil:
 		return s.list(one, at, m, in)
@@ -122,7 +124,7 @@ func (s *source) inside(one *layer, at string, m *jsontree.Member, in *resource)
 	return nil
 }
 
-func (s *source) list(one *layer, at string, m *jsontree.Member, in *resource) error {
+func (s *source) list(one *declaration, at string, m *jsontree.Member, in *resource) error {
 	for i, element := range m.Value.Array.Nodes() {
 		part, err := s.read(at+"/"+strconv.Itoa(i), element, in)
 		if err != nil {
@@ -135,7 +137,7 @@ func (s *source) list(one *layer, at string, m *jsontree.Member, in *resource) e
 	return nil
 }
 
-func (s *source) named(one *layer, at string, m *jsontree.Member, in *resource) error {
+func (s *source) named(one *declaration, at string, m *jsontree.Member, in *resource) error {
 	for p := range m.Value.Object.Members() {
 		if m.Key == "dependencies" && p.Value.Array != nil {
 			continue // names

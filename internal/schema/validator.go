@@ -15,8 +15,8 @@ import (
 
 // maxWork is what one document may cost, in evaluations: a value checked against a schema. The
 // library keeps all that it finds wrong, at 0.7 KB and 1.5 µs each, so this is 150 MB and 0.3 s at
-// worst. Common documents take 20 to 200; one of 64 KiB that is nothing but digits has 32,768 values
-// and may have each checked against four schemas.
+// worst. Common documents take 20 to 200; one of 64 KiB that is nothing but digits has 32,768
+// values and may have each checked against four schemas.
 const maxWork = 200_000
 
 // home is the address that the library gives the schema. It stands for no place: see refuseLoad.
@@ -38,12 +38,12 @@ type validator struct {
 	work    *work
 }
 
-func newValidator(text []byte, dynamic []string, match time.Duration) (*validator, error) {
+func newValidator(text []byte, dynamic []string, m matchLimits) (*validator, error) {
 	value, err := decode(text)
 	if err != nil {
 		return nil, err
 	}
-	v := &validator{work: &work{match: match}}
+	v := &validator{work: &work{limits: m}}
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(refuseLoad{})
@@ -96,12 +96,12 @@ func (v *validator) check(document []byte, value any) (err error) {
 type work struct {
 	left     int           // evaluations
 	matching time.Duration // that matches may take yet
-	match    time.Duration // that one match may take
+	limits   matchLimits
 }
 
 type tooMuchWork struct{}
 
-func (w *work) start() { w.left, w.matching = maxWork, maxMatches*w.match }
+func (w *work) start() { w.left, w.matching = maxWork, w.limits.all }
 
 func (w *work) spend(evaluations int) {
 	if w.left -= evaluations; w.left < 0 {
@@ -113,8 +113,9 @@ func (w *work) spend(evaluations int) {
 const bytesOfOne = 128
 
 // meter counts what it costs to check one value against one schema. It is the last thing that the
-// library does with that. Since the library gives up early on a value of the wrong type, this counts
-// all that the value, and each value in it, is checked against next, and not just the schema itself.
+// library does with that. Since the library gives up early on a value of the wrong type, this
+// counts all that the value, and each value in it, is checked against next, and not just the schema
+// itself.
 type meter struct {
 	work *work
 	own  int // whatever the value

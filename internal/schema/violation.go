@@ -38,7 +38,8 @@ func (e *ViolationError) Error() string {
 		return settings.ErrViolation.Error()
 	}
 	first := e.Violations[0]
-	return fmt.Sprintf("%v: %q %s", settings.ErrViolation, jsontree.Short(first.Pointer), first.Reason)
+	return fmt.Sprintf("%v: %q %s", settings.ErrViolation, jsontree.Short(first.Pointer),
+		first.Reason)
 }
 
 // Unwrap returns ErrViolation.

@@ -20,9 +20,11 @@ func (f fault) say() string {
 	case *kind.Required:
 		return "is missing the property " + quoted(f.missing)
 	case *kind.DependentRequired:
-		return "is missing the property " + quoted(f.missing) + ", which " + quoted(k.Prop) + " requires"
+		return "is missing the property " + quoted(f.missing) + ", which " + quoted(k.Prop) +
+			" requires"
 	case *kind.Dependency:
-		return "is missing the property " + quoted(f.missing) + ", which " + quoted(k.Prop) + " requires"
+		return "is missing the property " + quoted(f.missing) + ", which " + quoted(k.Prop) +
+			" requires"
 	case *kind.AdditionalProperties:
 		return "is not an allowed property"
 	case *kind.PropertyNames:
@@ -64,8 +66,8 @@ func (f *faults) say() []string {
 	return slices.Compact(reasons)
 }
 
-// sayKind words what the library found. Its own words are about the keyword, not about the document:
-// "minLength: got 1,000".
+// sayKind words what the library found. Its own words are about the keyword, not about the
+// document: "minLength: got 1,000".
 func sayKind(of jsonschema.ErrorKind) string {
 	switch k := of.(type) {
 	case nil:
@@ -106,6 +108,8 @@ func ofSize(of jsonschema.ErrorKind) string {
 		return "must match the pattern " + quoted(k.Want)
 	case *kind.MinItems:
 		return fmt.Sprintf("must have at least %s, not %d", count(k.Want, "item"), k.Got)
+	case *kind.AdditionalItems:
+		return fmt.Sprintf("has %s more than is allowed", count(k.Count, "item"))
 	case *kind.MaxItems:
 		return fmt.Sprintf("must have at most %s, not %d", count(k.Want, "item"), k.Got)
 	case *kind.UniqueItems:

@@ -81,14 +81,14 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// In 64 KiB there is no room for as many keys as the default allows, so these limits have more.
-var roomy = settings.Limits{Bytes: 1 << 20, Depth: 32, Keys: 10_000}
+// In 64 KiB fewer keys fit than the default allows, so these limits allow more bytes.
+var wideLimits = settings.Limits{Bytes: 1 << 20, Depth: 32, Keys: 10_000}
 
 func TestCheckCountsKeys(t *testing.T) {
 	t.Parallel()
-	checkError(t, roomy.Check([]byte(manyKeys(roomy.Keys))), nil)
-	checkError(t, roomy.Check([]byte(manyKeys(roomy.Keys+1))), settings.ErrInvalid)
-	checkError(t, roomy.Check([]byte(`{"a":[`+manyKeys(5000)+`,`+manyKeys(5000)+`]}`)), settings.ErrInvalid)
+	checkError(t, wideLimits.Check([]byte(manyKeys(wideLimits.Keys))), nil)
+	checkError(t, wideLimits.Check([]byte(manyKeys(wideLimits.Keys+1))), settings.ErrInvalid)
+	checkError(t, wideLimits.Check([]byte(`{"a":[`+manyKeys(5000)+`,`+manyKeys(5000)+`]}`)), settings.ErrInvalid)
 }
 
 func TestCheckSaysHowLargeItIs(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/outset-settings/outset/internal/jsontree"
 )
 
-// operation is one of a JSON patch.
-type operation struct {
+// patchOperation is an operation of a JSON patch (RFC 6902).
+type patchOperation struct {
 	name       string // "add" …
 	at, fromAt string // JSON pointers, for error messages
 	path, from []string
@@ -42,14 +42,15 @@ func (l Limits) JSONPatch(patch []byte) (Change, error) {
 		for i := range operations {
 			if err := p.apply(&operations[i]); err != nil {
 				o := &operations[i]
-				return Next{}, fmt.Errorf("operation %d (%s %q): %w", i, o.name, jsontree.Short(o.at), err)
+				return Next{}, fmt.Errorf("operation %d (%s %q): %w", i, o.name,
+					jsontree.Short(o.at), err)
 			}
 		}
 		return l.within(&d, false)
 	}, nil
 }
 
-func readOperations(patch []byte) ([]operation, error) {
+func readOperations(patch []byte) ([]patchOperation, error) {
 	parsed, err := jsontree.Parse(patch)
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func readOperations(patch []byte) ([]operation, error) {
 	if parsed.Root.Array == nil {
 		return nil, fmt.Errorf("%w: a JSON patch is an array", ErrMalformed)
 	}
-	operations := make([]operation, 0, parsed.Root.Array.Len())
+	operations := make([]patchOperation, 0, parsed.Root.Array.Len())
 	for i, n := range parsed.Root.Array.Nodes() {
 		o, err := readOperation(n)
 		if err != nil {
@@ -70,7 +71,7 @@ func readOperations(patch []byte) ([]operation, error) {
 
 // readOperation ignores members that RFC 6902 doesn't define for the operation, as its section 4
 // demands.
-func readOperation(n *jsontree.Node) (o operation, err error) {
+func readOperation(n *jsontree.Node) (o patchOperation, err error) {
 	if n.Object == nil {
 		return o, errors.New("is not an object")
 	}

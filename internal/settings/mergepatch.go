@@ -10,8 +10,8 @@ func (l Limits) MergePatch(patch []byte) (Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Any other patch would replace the whole document by what no document may be. How many
-	// keys it has and how long they are is judged in the result: it may be there to remove them.
+	// Any other patch would replace the whole document by what no document may be. How many keys it
+	// has and how long they are is checked in the result: the patch may be there to remove them.
 	if err := found.object(); err != nil {
 		return nil, err
 	}

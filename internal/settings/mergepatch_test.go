@@ -99,13 +99,13 @@ func TestMergePatchFails(t *testing.T) {
 
 func TestMergePatchCountsKeys(t *testing.T) {
 	t.Parallel()
-	half := manyKeys(roomy.Keys / 2)
-	_, err := outcome(roomy.MergePatch, half, `{"a":`+half+`}`)
+	half := manyKeys(wideLimits.Keys / 2)
+	_, err := outcome(wideLimits.MergePatch, half, `{"a":`+half+`}`)
 	checkError(t, err, settings.ErrInvalid)
-	_, err = outcome(roomy.MergePatch, half, half)
+	_, err = outcome(wideLimits.MergePatch, half, half)
 	checkError(t, err, nil)
 	// Keys that go don't count.
-	_, err = outcome(roomy.MergePatch, half, strings.ReplaceAll(manyKeys(roomy.Keys+1), ":1",
+	_, err = outcome(wideLimits.MergePatch, half, strings.ReplaceAll(manyKeys(wideLimits.Keys+1), ":1",
 		":null"))
 	checkError(t, err, nil)
 }

@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The model is as naive as can be: Go's own maps and slices, of which only the meaning is compared.
+// The model is as simple as can be: Go's own maps and slices. Only the meaning is compared.
 // Numbers are json.Number, so that one that is spelt anew is a difference.
 
 func decode(text []byte) any {
@@ -321,8 +321,8 @@ func position(array []any, token string) int {
 	return -1
 }
 
-// changed calls f with what the last token of the pointer is to change, and puts in its place what
-// f returns.
+// changed calls f with what the last token of the pointer is to change, and puts
+// what f returns in its place.
 func changed(document any, path []string, f func(parent any, token string) (any, bool)) (any,
 	bool,
 ) {
@@ -457,7 +457,7 @@ func TestManyMembersModel(t *testing.T) {
 		}
 		want := spelt()
 		patch = append(patch, `{"op":"test","path":"","value":`+want+`}`)
-		next, err := outcome(roomy.JSONPatch, document, "["+strings.Join(patch, ",")+"]")
+		next, err := outcome(wideLimits.JSONPatch, document, "["+strings.Join(patch, ",")+"]")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -75,7 +75,8 @@ func wrap(path []string, value string) string {
 		if token == "-" {
 			head, tail = append(head, '['), append(tail, ']')
 		} else {
-			head, tail = append(append(append(head, '{'), jsontree.Quote(token)...), ':'), append(tail, '}')
+			head, tail = append(append(append(head, '{'), jsontree.Quote(token)...), ':'),
+				append(tail, '}')
 		}
 	}
 	slices.Reverse(tail)
@@ -140,5 +141,6 @@ func Placed(document []byte, path []string) []string {
 }
 
 func notFound(path []string) error {
-	return fmt.Errorf("%w: there is no value at %q", ErrNotFound, jsontree.Short(jsontree.Pointer(path...)))
+	return fmt.Errorf("%w: there is no value at %q", ErrNotFound,
+		jsontree.Short(jsontree.Pointer(path...)))
 }

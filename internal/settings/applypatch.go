@@ -20,7 +20,7 @@ type patching struct {
 }
 
 // apply takes the operation's value for the document.
-func (p *patching) apply(o *operation) error {
+func (p *patching) apply(o *patchOperation) error {
 	switch o.name {
 	case "add":
 		return p.add(o.path, *o.value)
@@ -74,7 +74,8 @@ func insert(parent *jsontree.Node, token string, value jsontree.Node) error {
 
 func (p *patching) remove(path []string) (jsontree.Node, error) {
 	if len(path) == 0 {
-		return jsontree.Node{}, fmt.Errorf("%w: the whole document can't be removed", ErrNotApplicable)
+		return jsontree.Node{}, fmt.Errorf("%w: the whole document can't be removed",
+			ErrNotApplicable)
 	}
 	parent, err := p.find(path[:len(path)-1])
 	if err != nil {
@@ -96,13 +97,14 @@ func (p *patching) replace(path []string, value jsontree.Node) error {
 	return nil
 }
 
-func (p *patching) move(o *operation) error {
+func (p *patching) move(o *patchOperation) error {
 	if slices.Equal(o.from, o.path) {
 		_, err := p.find(o.from) // it stays where it is, also in its object's order
 		return err
 	}
 	if len(o.from) < len(o.path) && slices.Equal(o.from, o.path[:len(o.from)]) {
-		return fmt.Errorf("%w: %q can't be moved into itself", ErrNotApplicable, jsontree.Short(o.fromAt))
+		return fmt.Errorf("%w: %q can't be moved into itself", ErrNotApplicable,
+			jsontree.Short(o.fromAt))
 	}
 	value, err := p.remove(o.from)
 	if err != nil {
@@ -111,7 +113,7 @@ func (p *patching) move(o *operation) error {
 	return p.add(o.path, value)
 }
 
-func (p *patching) copy(o *operation) error {
+func (p *patching) copy(o *patchOperation) error {
 	n, err := p.find(o.from)
 	if err != nil {
 		return err
@@ -135,5 +137,6 @@ func (p *patching) test(path []string, value *jsontree.Node) error {
 }
 
 func missing(path []string) error {
-	return fmt.Errorf("%w: there is no value at %q", ErrNotApplicable, jsontree.Short(jsontree.Pointer(path...)))
+	return fmt.Errorf("%w: there is no value at %q", ErrNotApplicable,
+		jsontree.Short(jsontree.Pointer(path...)))
 }
