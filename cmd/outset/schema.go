@@ -21,7 +21,8 @@ type schema struct {
 
 // Help has examples.
 func (schema) Help() string {
-	return `A schema is a JSON Schema (draft 2020-12). It can't refer to other documents.
+	return `A schema is a JSON Schema: draft 2020-12, or draft 7 if $schema names it. It must not refer to
+other documents.
 
 	outset schema get > schema.json
 	outset schema check schema.json && outset schema set schema.json
