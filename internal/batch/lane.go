@@ -77,7 +77,7 @@ func (b *Batcher[C, R]) worthLane() bool {
 func (b *Batcher[C, R]) lane(own *call[C, R]) {
 	for {
 		b.mu.Lock()
-		if b.goesOn(own) && b.lastBatch > 1 {
+		if b.lastBatch > 1 && b.goesOn(own) {
 			// Others are about to call: they run first, and this batch is larger for it.
 			b.mu.Unlock()
 			runtime.Gosched()
@@ -88,12 +88,12 @@ func (b *Batcher[C, R]) lane(own *call[C, R]) {
 			b.mu.Unlock()
 			return
 		}
-		f := b.takeOff()
+		f := b.startBatch()
 		b.mu.Unlock()
 
 		b.carry(f)
 
-		if holdsLane := b.land(f); !holdsLane {
+		if holdsLane := b.endBatch(f); !holdsLane {
 			return
 		}
 	}
@@ -117,8 +117,8 @@ func (b *Batcher[C, R]) stop() {
 	b.finishIfIdle()
 }
 
-// takeOff makes the next batch.
-func (b *Batcher[C, R]) takeOff() *flight[C, R] {
+// startBatch makes a flight of the next batch.
+func (b *Batcher[C, R]) startBatch() *flight[C, R] {
 	f := &flight[C, R]{began: time.Now(), calls: b.waiting.take(b.options.Batch)}
 	for _, c := range f.calls {
 		f.count += c.size.Count
@@ -151,8 +151,8 @@ func (b *Batcher[C, R]) carry(f *flight[C, R]) {
 	}
 }
 
-// land ends a flight, and tells whether it still held its lane.
-func (b *Batcher[C, R]) land(f *flight[C, R]) bool {
+// endBatch ends a flight, and tells whether it still held its lane.
+func (b *Batcher[C, R]) endBatch(f *flight[C, R]) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := slices.Index(b.flights, f)

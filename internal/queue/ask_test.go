@@ -54,7 +54,7 @@ func TestRetries(t *testing.T) {
 			t.Parallel()
 			attempt, silent := timeout, slices.Contains(c.replies, silence)
 			if silent {
-				attempt = impatient
+				attempt = shortTimeout
 			}
 			s := newSystem(t, attempt)
 			var asked atomic.Int32
@@ -93,7 +93,7 @@ func TestDeadlineAfterSilence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSystem(t, impatient)
+			s := newSystem(t, shortTimeout)
 			var asked atomic.Int32
 			s.answer(messages.WriteSubject, answers(&asked, replies...))
 			for timeout := time.Second; ; timeout *= 2 { // until it was long enough
@@ -108,7 +108,7 @@ func TestDeadlineAfterSilence(t *testing.T) {
 	}
 	t.Run("read", func(t *testing.T) {
 		t.Parallel()
-		s := newSystem(t, impatient)
+		s := newSystem(t, shortTimeout)
 		var asked atomic.Int32
 		s.answer(messages.ReadSubject, answers(&asked, silence))
 		for timeout := time.Second; asked.Load() == 0; timeout *= 2 {
@@ -140,7 +140,7 @@ func TestBusyToTheEnd(t *testing.T) {
 // nothing else, however long they stay in the queue group.
 func TestSilentWorker(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, impatient)
+	s := newSystem(t, shortTimeout)
 	var asked, swallowed atomic.Int32
 	s.answer(messages.WriteSubject, func(r messages.Request) *messages.Reply {
 		asked.Add(1)

@@ -25,7 +25,7 @@ const (
 	timeout = 2 * time.Minute // only a failure waits for it
 	// The timeout of an attempt where a worker is silent. If a worker that answers takes longer, it
 	// is asked again.
-	impatient = 200 * time.Millisecond
+	shortTimeout = 200 * time.Millisecond
 )
 
 // system is a NATS server and a queue; workers are up to the test.
