@@ -3,6 +3,7 @@ package queue_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,8 @@ var (
 	silence     *messages.Reply
 	applied     = one(messages.Result{Version: 1})
 	replayed    = one(messages.Result{Version: 1, Replayed: true})
+	refused     = one(messages.Result{Kind: messages.KindPrecondition, Version: 7})
+	unreadable  = &messages.Reply{Kind: messages.KindMalformed}
 	busy        = one(messages.Result{Kind: messages.KindUnavailable, Busy: true})
 	unavailable = one(messages.Result{Kind: messages.KindUnavailable})
 	overloaded  = &messages.Reply{Kind: messages.KindOverloaded}
@@ -28,24 +31,21 @@ func TestRetries(t *testing.T) {
 		kind    messages.Kind
 		asked   int32
 	}{
-		"applied": {[]*messages.Reply{applied}, "", 1},
-		"refused": {[]*messages.Reply{one(messages.Result{Kind: messages.KindPrecondition})},
-			messages.KindPrecondition, 1},
-		"unavailable":   {[]*messages.Reply{unavailable}, messages.KindUnavailable, 1},
-		"full once":     {[]*messages.Reply{overloaded, applied}, "", 2},
-		"full":          {[]*messages.Reply{overloaded}, messages.KindOverloaded, 2},
-		"busy document": {[]*messages.Reply{busy, busy, busy, busy, applied}, "", 5},
-		"unreadable": {[]*messages.Reply{{Kind: messages.KindMalformed}}, messages.KindInternal,
-			1},
+		"applied":        {[]*messages.Reply{applied}, "", 1},
+		"refused":        {[]*messages.Reply{refused}, messages.KindPrecondition, 1},
+		"unavailable":    {[]*messages.Reply{unavailable}, messages.KindUnavailable, 1},
+		"full once":      {[]*messages.Reply{overloaded, applied}, "", 2},
+		"full":           {[]*messages.Reply{overloaded}, messages.KindOverloaded, 2},
+		"busy document":  {[]*messages.Reply{busy, busy, busy, busy, applied}, "", 5},
+		"unreadable":     {[]*messages.Reply{unreadable}, messages.KindInternal, 1},
 		"silence, twice": {[]*messages.Reply{silence, silence, replayed}, "", 3},
 		// The first attempt may still be under way and hold the rows.
-		"silence, then not now": {[]*messages.Reply{silence, unavailable, overloaded, overloaded,
-			replayed}, "", 5},
-		"silence, then busy": {[]*messages.Reply{silence, busy, replayed}, "", 3},
-		"busy, then silence": {[]*messages.Reply{busy, silence, replayed}, "", 3},
-		"silence, then refused": {[]*messages.Reply{
-			silence, one(messages.Result{Kind: messages.KindPrecondition, Version: 7}), replayed,
-		}, "", 3},
+		"silence, then not now": {[]*messages.Reply{
+			silence, unavailable, overloaded, overloaded, replayed,
+		}, "", 5},
+		"silence, then busy":    {[]*messages.Reply{silence, busy, replayed}, "", 3},
+		"busy, then silence":    {[]*messages.Reply{busy, silence, replayed}, "", 3},
+		"silence, then refused": {[]*messages.Reply{silence, refused, replayed}, "", 3},
 		"silence, then the id is another's": {[]*messages.Reply{
 			silence, one(messages.Result{Kind: messages.KindIDReused}),
 		}, messages.KindIDReused, 2},
@@ -86,7 +86,7 @@ func TestDeadlineAfterSilence(t *testing.T) {
 	t.Parallel()
 	for name, replies := range map[string][]*messages.Reply{
 		"silence":               {silence},
-		"silence, then refused": {silence, one(messages.Result{Kind: messages.KindPrecondition})},
+		"silence, then refused": {silence, refused},
 		"silence, then not now": {silence, unavailable},
 		"silence, then busy":    {silence, busy},
 		"busy, then silence":    {busy, silence},
@@ -165,7 +165,7 @@ func TestSilentWorker(t *testing.T) {
 	if swallowed.Load() == 0 {
 		t.Error("the silent workers were never drawn")
 	}
-	// After one silence each batch was sent to the worker that lives.
+	// After one silence each batch was sent to the worker that gives signs of life.
 	if swallowed.Load() > writers*writes {
 		t.Errorf("%d requests met silence, %d were answered", swallowed.Load(), asked.Load())
 	}
@@ -204,14 +204,13 @@ func TestOlderWorkers(t *testing.T) {
 	if !s.AllKnow(knows) {
 		t.Error("the workers are taken for older than they are")
 	}
-	if err := s.Ready(); err == nil || err.Error() != "the workers are older than the API; upgrade them first" {
+	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "upgrade them first") {
 		t.Errorf("ready with older workers: %v", err)
 	}
 
-	s.startWorker(messages.WriteSubject, worker{id: "new",
-		answer: func(r messages.Request) *messages.Reply {
-			return &messages.Reply{Results: make([]messages.Result, len(r.Operations))}
-		}})
+	s.answer(messages.WriteSubject, func(r messages.Request) *messages.Reply {
+		return &messages.Reply{Results: make([]messages.Result, len(r.Operations))}
+	})
 	var all sync.WaitGroup
 	for range 30 {
 		all.Go(func() { want(t, s.Write(patch()), "") })

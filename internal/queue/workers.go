@@ -129,15 +129,15 @@ func (w *workers) comingBack() bool {
 	return !w.last.IsZero() && time.Since(w.last) < w.grace
 }
 
-// heardSince returns a worker that has given a sign of life after t. For want of one it waits for a
-// whole count, and returns "" if that finds none or ctx ends.
+// heardSince returns a worker that has given a sign of life after t. If there is none it waits for
+// the next counts, and returns "" if they find none or ctx ends.
 func (w *workers) heardSince(ctx context.Context, t time.Time) string {
 	began, _ := w.counts()
 	for {
 		if id := w.seenAfter(t); id != "" {
 			return id
 		}
-		if _, finished := w.counts(); finished > began || ctx.Err() != nil {
+		if _, finished := w.counts(); finished >= began+maxMissed || ctx.Err() != nil {
 			return ""
 		}
 		wait(ctx, pollEvery)
