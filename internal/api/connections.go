@@ -200,6 +200,9 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// NetConn returns the connection below.
+func (c *connection) NetConn() net.Conn { return c.Conn }
+
 // trackState tells a connection what fasthttp does with it.
 func trackState(conn net.Conn, s fasthttp.ConnState) {
 	if c, ok := conn.(*connection); ok {

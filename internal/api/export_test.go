@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"net"
 	"slices"
 	"time"
 
@@ -30,9 +29,6 @@ func ListenWith(nc *nats.Conn, c Config, t Timing, multiBytes int64, log *slog.L
 
 // Begun is how many connections have a request that is not answered yet.
 func (s *Server) Begun() int { return s.listener.begun() }
-
-// GiveUpAfter is giveUpAfter, of a connection as the API accepts it.
-func GiveUpAfter(conn net.Conn, d time.Duration) { giveUpAfter(&connection{Conn: conn}, d) }
 
 // ProblemRow is a row of statuses.
 type ProblemRow struct {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"time"
 
 	"github.com/outset-settings/outset/pkg/messages"
@@ -42,13 +41,5 @@ func (s *Server) eachPart(o messages.Operation, use func(*messages.Result) error
 		list := *o.List // what was sent stays as it was
 		list.After = r.Next
 		o.List = &list
-	}
-}
-
-// wait waits for d, or until ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
 	}
 }

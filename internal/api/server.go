@@ -27,6 +27,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/internal/queue"
+	"github.com/outset-settings/outset/internal/watch"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -120,7 +121,7 @@ type Server struct {
 	app      *fiber.App
 	handle   fasthttp.RequestHandler // the app's
 	queue    *queue.Queue
-	hub      *hub
+	hub      *watch.Hub
 	streams  streams
 	exports  slots
 	imports  slots
@@ -246,14 +247,15 @@ func (s *Server) routes() *fiber.App {
 // the connection end without an answer, or can't connect; the request was not carried out, and can
 // be sent again elsewhere.
 func (s *Server) Run(ctx context.Context) error {
-	watch, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWatching()
 	if err := s.queue.Start(ctx); err != nil {
 		_ = s.listener.Close()
 		return fmt.Errorf("subscribing: %w", err)
 	}
-	s.hub = newHub(watch, s.nc, s.queue, s.config, s.log)
-	defer s.hub.close()
+	s.hub = watch.New(s.nc, s.queue, watch.Config{
+		MaxWatchers: s.config.MaxWatchers, Heartbeat: s.config.EventsHeartbeat,
+		ReadTimeout: s.config.RequestTimeout, WriteTimeout: s.timing.write,
+	}, s.log)
+	defer s.hub.Close()
 
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(s.listener) }()
@@ -270,7 +272,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	s.stopping.Store(true)
 	time.Sleep(s.timing.farewell)
-	s.hub.close() // or their clients would come back only when all else is done
+	s.hub.Close() // or their clients would come back only when all else is done
 	s.streams.stop()
 	err := errors.Join(s.stopServing(served), s.closeQueue(context.WithoutCancel(ctx)))
 	s.log.Info("api stopped")

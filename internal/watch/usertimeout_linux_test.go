@@ -1,4 +1,4 @@
-package api_test
+package watch
 
 import (
 	"net"
@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/outset-settings/outset/internal/api"
 )
 
-// TestGiveUpAfter: the kernel is told how long to try.
-func TestGiveUpAfter(t *testing.T) {
+// wrapper is a connection as the API accepts it.
+type wrapper struct{ net.Conn }
+
+func (w wrapper) NetConn() net.Conn { return w.Conn }
+
+// TestCloseAfterSilence: the kernel is told how long to try.
+func TestCloseAfterSilence(t *testing.T) {
 	t.Parallel()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -23,7 +26,7 @@ func TestGiveUpAfter(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	api.GiveUpAfter(conn, 30*time.Second)
+	closeAfterSilence(wrapper{conn}, 30*time.Second)
 	raw, err := conn.(*net.TCPConn).SyscallConn() //nolint:errcheck // a panic tells as much
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,65 @@
+package watch
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// heartbeat is a comment, which clients ignore.
+var heartbeat = []byte(": heartbeat\n\n")
+
+// Clients are told to wait so many milliseconds before they connect again. Each is told another
+// time, so that they don't all come back at once when an API has stopped.
+const (
+	minRetry = 1000
+	maxRetry = 3000
+)
+
+func appendRetry(b []byte) []byte {
+	return fmt.Appendf(b, "retry: %d\n\n", minRetry+rand.IntN(maxRetry-minRetry+1)) //nolint:gosec // no secret
+}
+
+// eventID is the id of the event that tells of a version.
+func eventID(version int64) string { return strconv.FormatInt(version, 10) }
+
+// appendEvent appends an event that tells of a change, with the document unless that is nil.
+func appendEvent(b []byte, c messages.Changed, document []byte) []byte {
+	b = append(b, "event: changed\nid: "...)
+	b = strconv.AppendInt(b, c.Version, 10)
+	b = append(b, "\ndata: {\"version\":"...)
+	b = strconv.AppendInt(b, c.Version, 10)
+	if c.Modified != 0 {
+		b = append(b, `,"time":"`...)
+		b = time.UnixMilli(c.Modified).UTC().AppendFormat(b, time.RFC3339Nano)
+		b = append(b, '"')
+	}
+	if c.Absent && c.Version > 0 {
+		b = append(b, `,"deleted":true`...)
+	}
+	if document != nil {
+		b = append(b, `,"settings":`...)
+		b = appendData(b, document)
+	}
+	return append(b, "}\n\n"...)
+}
+
+// appendData appends JSON to a data line. A line break in JSON is white space between its tokens; it
+// begins another data line, and the client puts a line break in between again.
+func appendData(b, document []byte) []byte {
+	for {
+		i := bytes.IndexAny(document, "\r\n")
+		if i < 0 {
+			return append(b, document...)
+		}
+		b = append(append(b, document[:i]...), "\ndata: "...)
+		if bytes.HasPrefix(document[i:], []byte("\r\n")) {
+			i++
+		}
+		document = document[i+1:]
+	}
+}

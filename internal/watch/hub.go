@@ -1,0 +1,171 @@
+// Package watch tells clients of their users' changes as they happen, as server-sent events (HTML,
+// section 9.2) on connections that it takes over.
+//
+// The way of a change: a notification from NATS, or a check that finds a higher version (news.go) →
+// the user that is watched (user.go) → each of that user's watchers → its connection (watcher.go).
+// It never goes back.
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// Why a client can't watch.
+var (
+	ErrClosed      = errors.New("the API is stopping")
+	ErrTooMany     = errors.New("too many are watching already")
+	ErrUnreachable = errors.New("the queue can't be reached")
+)
+
+const (
+	// phases divide a heartbeat. Each user has a phase at random, so that checks are spread evenly
+	// and still come in batches.
+	phases = 20
+	// maxNotifications is how many notifications may wait for the hub. NATS drops what exceeds it,
+	// and a check finds it.
+	maxNotifications = 8192
+)
+
+// Reader has operations done that read. When Go returns nil, done is called exactly once, on another
+// goroutine.
+type Reader interface {
+	Go(o *messages.Operation, done func(messages.Result, error)) error
+}
+
+// Config has the limits of a hub.
+type Config struct {
+	MaxWatchers int
+	// Heartbeat is how often a watcher gets a comment that shows that the stream is alive, and how
+	// often a user's version is checked.
+	Heartbeat time.Duration
+	// ReadTimeout is how long a read may take.
+	ReadTimeout time.Duration
+	// WriteTimeout is how long a client may take for what is written at once.
+	WriteTimeout time.Duration
+}
+
+// Hub has all watchers, by user. Workers publish each change, and the hub subscribes to those of
+// the users who are watched. NATS keeps nothing, so a notification may be lost: the hub asks for
+// each user's version once in a heartbeat, and soon after NATS was away, and takes a higher one as a
+// notification.
+//
+// An idle watcher costs a few hundred bytes and its connection: all subscriptions share one channel
+// and one goroutine, and a watcher has a goroutine only while there is something to write.
+type Hub struct {
+	nc     *nats.Conn
+	reader Reader
+	config Config
+	log    *slog.Logger
+
+	notifications chan *nats.Msg
+	cancel        context.CancelFunc
+	tasks         sync.WaitGroup
+
+	mu       sync.Mutex // for all below, the users and their watchers
+	closed   bool
+	users    map[string]*user // by the subject of their changes
+	byPhase  [phases][]*user
+	failed   []*user // whose reads failed; checked again in the next phase
+	watchers int
+}
+
+// New returns a hub that works until its Close.
+func New(nc *nats.Conn, reader Reader, config Config, log *slog.Logger) *Hub {
+	ctx, cancel := context.WithCancel(context.Background())
+	h := &Hub{
+		nc: nc, reader: reader, config: config, log: log,
+		notifications: make(chan *nats.Msg, maxNotifications), cancel: cancel,
+		users: make(map[string]*user),
+	}
+	h.tasks.Go(func() { h.listen(ctx) })
+	h.tasks.Go(func() { h.keepTime(ctx) })
+	return h
+}
+
+// Close ends the connections of all watchers, and returns when nothing of the hub is running. It
+// may be called more than once.
+func (h *Hub) Close() {
+	h.cancel()
+	h.mu.Lock()
+	h.closed = true
+	for _, u := range h.users {
+		for _, w := range slices.Clone(u.watchers) {
+			if h.remove(w); w.started {
+				_ = w.conn.Close()
+			}
+		}
+	}
+	h.mu.Unlock()
+	h.tasks.Wait()
+}
+
+// Join makes a watcher of a user's changes, with the documents or without. From now on no change is
+// missed; the watcher gets them after its Start. If Start isn't called, Leave must be. The error is
+// ErrClosed, ErrTooMany or ErrUnreachable.
+func (h *Hub) Join(conn net.Conn, id string, documents bool) (*Watcher, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.closed:
+		return nil, ErrClosed
+	case h.watchers >= h.config.MaxWatchers:
+		return nil, ErrTooMany
+	}
+	u, err := h.userOf(id)
+	if err != nil {
+		return nil, ErrUnreachable
+	}
+	w := &Watcher{hub: h, conn: conn, user: u, documents: documents, joined: time.Now()}
+	u.watchers = append(u.watchers, w)
+	h.watchers++
+	return w, nil
+}
+
+// userOf returns a user, whom it subscribes to if nobody watches yet. The subscription leaves on the
+// connection before any request that is made afterwards.
+func (h *Hub) userOf(id string) (*user, error) {
+	subject := messages.ChangedSubject(id)
+	if u, ok := h.users[subject]; ok {
+		return u, nil
+	}
+	sub, err := h.nc.ChanSubscribe(subject, h.notifications)
+	if err != nil {
+		return nil, err
+	}
+	u := &user{id: id, subscription: sub, phase: rand.IntN(phases)} //nolint:gosec // no secret
+	h.byPhase[u.phase] = append(h.byPhase[u.phase], u)
+	h.users[subject] = u
+	return u, nil
+}
+
+// remove forgets a watcher, and its user if it was the last one.
+func (h *Hub) remove(w *Watcher) {
+	u := w.user
+	i := slices.Index(u.watchers, w)
+	if i < 0 {
+		return
+	}
+	w.gone = true
+	u.watchers = slices.Delete(u.watchers, i, i+1)
+	h.watchers--
+	if len(u.watchers) > 0 {
+		return
+	}
+	_ = u.subscription.Unsubscribe() // fails where the connection is closed for good
+	delete(h.users, u.subscription.Subject)
+	phase := h.byPhase[u.phase]
+	phase[slices.Index(phase, u)] = phase[len(phase)-1]
+	phase[len(phase)-1] = nil
+	h.byPhase[u.phase] = phase[:len(phase)-1]
+}
