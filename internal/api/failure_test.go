@@ -39,22 +39,16 @@ func TestNoWorker(t *testing.T) {
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
+	ready := func() bool { return s.do("GET", "/readyz", "").status == http.StatusOK }
 	failed(t, s.do("GET", "/readyz", ""), http.StatusServiceUnavailable, "unavailable")
 	stop := s.startWorker()
-	eventually(t, "the worker is counted", func() bool {
-		return s.do("GET", "/readyz", "").status == http.StatusOK
-	})
+	eventually(t, "it is ready with a worker", ready)
 	stop()
-	eventually(t, "the worker is missed", func() bool {
-		return s.do("GET", "/readyz", "").status != http.StatusOK
-	})
-	failed(t, s.do("GET", "/readyz", ""), http.StatusServiceUnavailable, "unavailable")
+	eventually(t, "it is not ready without one", func() bool { return !ready() })
 	s.startWorker()
-	eventually(t, "another is counted", func() bool {
-		return s.do("GET", "/readyz", "").status == http.StatusOK
-	})
+	eventually(t, "it is ready with another one", ready)
 	s.nats.Shutdown()
-	failed(t, s.do("GET", "/readyz", ""), http.StatusServiceUnavailable, "unavailable")
+	eventually(t, "it is not ready without NATS", func() bool { return !ready() })
 	if a := s.do("GET", "/healthz", ""); a.status != http.StatusOK {
 		t.Errorf("healthz: %+v", a)
 	}
