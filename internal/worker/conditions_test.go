@@ -40,8 +40,8 @@ func TestConditions(t *testing.T) {
 		"both":              {messages.Condition{Match: listed(1), NoneMatch: anything}, false},
 	} {
 		n++
-		// A patch that doesn't apply tells that the condition held, and leaves the version as it
-		// is.
+		// The patch is reached only if the condition holds, and as it doesn't apply the version
+		// stays as it is.
 		o := write(n, messages.ActionJSONPatch, both(document(`[{"op":"test","path":"/n","value":2}]`), when(c.condition)))
 		want := messages.Result{Kind: messages.KindNotApplicable}
 		if !c.holds {
@@ -78,8 +78,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestConditionsOfRepetitions: the id is asked before the condition, so a repetition is told
-// what the first attempt did and not that it can't be done any more.
+// TestConditionsOfRepetitions: the id is checked before the condition, so a repetition gets the
+// first result and not that its condition no longer holds.
 func TestConditionsOfRepetitions(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

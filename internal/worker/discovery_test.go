@@ -89,14 +89,14 @@ func TestDiscovery(t *testing.T) {
 	// The figures are taken before the reply is sent.
 	got := stats(t, nc)
 	if r := got[0]; r.requests != 3 || r.errs != 0 || r.inFlight != 0 || r.average <= 0 {
-		t.Errorf("read: %+v", r) // the asker's own mistake is no error of the worker
+		t.Errorf("read: %+v", r) // a mistake of the sender is no error of the worker
 	}
 	if r := got[1]; r.requests != 1 || r.errs != 0 {
 		t.Errorf("write: %+v", r)
 	}
 }
 
-// TestFailuresAreCounted, and logged with the request's id, and not shown to the asker.
+// TestFailuresAreCounted, and logged with the request's id, and not shown to the sender.
 func TestFailuresAreCounted(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -119,6 +119,6 @@ func TestFailuresAreCounted(t *testing.T) {
 	}
 	if lines := log.String(); !strings.Contains(lines, "request_id=request-7") ||
 		!strings.Contains(lines, "password is secret") {
-		t.Errorf("the log does not tell: %s", lines)
+		t.Errorf("the log does not say so: %s", lines)
 	}
 }

@@ -67,10 +67,10 @@ func TestDrain(t *testing.T) {
 	fake := &fakeStore{gate: make(chan struct{})}
 	w, stop := start(t, nc, fake, config)
 
-	const asked = 20
-	answers := make(chan error, asked)
+	const requests = 20
+	answers := make(chan error, requests)
 	data := encode(t, read("ann"))
-	for range asked {
+	for range requests {
 		go func() {
 			_, err := nc.Request(messages.ReadSubject, data, deadline)
 			answers <- err
@@ -78,7 +78,7 @@ func TestDrain(t *testing.T) {
 	}
 	eventually(t, "all requests are taken", func() bool {
 		s := stats(t, nc)
-		return len(s) > 0 && s[0].inFlight == asked
+		return len(s) > 0 && s[0].inFlight == requests
 	})
 
 	stopped := make(chan struct{})
@@ -94,7 +94,7 @@ func TestDrain(t *testing.T) {
 		t.Error("a stopping worker says that it is ready")
 	}
 	close(fake.gate)
-	for range asked {
+	for range requests {
 		if err := <-answers; err != nil {
 			t.Errorf("a request that was taken: %v", err)
 		}

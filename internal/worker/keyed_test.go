@@ -6,8 +6,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// TestKeyed: a write that was applied under other limits gets its first answer when it's asked for
-// again. One that wasn't is refused, and an id that the asker has just made isn't looked up.
+// TestKeyed: a write that was applied under other limits gets its first result when it is sent
+// again. One that wasn't applied is refused, and so is one whose id isn't a client's key.
 func TestKeyed(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -32,7 +32,7 @@ func TestKeyed(t *testing.T) {
 	}
 	deep.Keyed = false
 	if got := do(t, nc, deep); got.Kind != messages.KindMalformed {
-		t.Errorf("with an id of the asker's own: %s", show(got))
+		t.Errorf("with an id that is no key: %s", show(got))
 	}
 	if got := do(t, nc, read("ann")); got.Version != 1 {
 		t.Errorf("%s", show(got))

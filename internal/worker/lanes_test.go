@@ -33,7 +33,7 @@ func TestReadsGoOnWhileWritesWait(t *testing.T) {
 	for i := range replies { // one after the other, so that each has a lane of its own
 		replies[i] = send(t, nc, replace(fmt.Sprint("held user ", i), "1", `{}`))
 		eventually(t, fmt.Sprint(i+1, " writes are held"), func() bool {
-			return proxy.held.Load() == int32(i+1) //nolint:gosec // a small number
+			return proxy.held.Load() == int32(i+1)
 		})
 	}
 	if r := do(t, nc, read("another")); r.Kind != "" {

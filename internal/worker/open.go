@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 
@@ -65,7 +66,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Close closes the connections.
 func (s *Service) Close() {
-	for _, c := range s.close {
-		defer c() // the last first
+	for _, c := range slices.Backward(s.close) {
+		c()
 	}
 }

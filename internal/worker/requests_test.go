@@ -32,7 +32,7 @@ func TestReadAndWrite(t *testing.T) {
 	}
 	r = ask(t, nc, messages.WorkerSubject(messages.ReadSubject, w.ID()), read("ann"))
 	if got := r.Results[0]; got.Version != 2 {
-		t.Errorf("asked by name: %+v", got)
+		t.Errorf("on its own subject: %+v", got)
 	}
 	// The same message again, as a network may deliver it.
 	r = ask(t, nc, messages.WriteSubject, replace("ann", "1", `{"n":1}`))

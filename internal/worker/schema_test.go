@@ -17,8 +17,7 @@ func putSchema(id, schema string) messages.Operation {
 	return messages.Operation{Action: messages.ActionPutSchema, ID: id, Document: []byte(schema)}
 }
 
-// TestSchema: what breaks it is refused with every way in which it does, by a worker that nobody
-// told.
+// TestSchema: a write that breaks the schema is refused with all its violations.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

@@ -71,8 +71,8 @@ func life() []event {
 	}
 }
 
-// TestWrites: every action that writes, in one life; the same life asked for again; and what
-// the reads tell of it.
+// TestWrites: every action that writes, one after the other; the same once more, as repetitions;
+// and what can be read of them.
 func TestWrites(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

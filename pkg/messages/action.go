@@ -82,7 +82,7 @@ var actions = [LastAction + 1]struct {
 	ActionLimits: {name: "limits", scope: ScopeService},
 }
 
-// known tells whether this program knows the action.
+// known reports whether this program knows the action.
 func (a Action) known() bool { return a >= 1 && a <= LastAction }
 
 // String is the action's name, in the history and in logs.
@@ -101,10 +101,10 @@ func (a Action) Subject() string {
 	return ReadSubject
 }
 
-// Writes tells whether the action makes a version.
+// Writes reports whether the action makes a version.
 func (a Action) Writes() bool { return a.known() && actions[a].writes }
 
-// Scope tells whom the action is about.
+// Scope is whom the action is about.
 func (a Action) Scope() Scope {
 	if !a.known() {
 		return ScopeUser

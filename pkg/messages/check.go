@@ -74,7 +74,7 @@ func (o *Operation) checkFields() error {
 	return CheckUser(o.User)
 }
 
-// CheckPath tells what is wrong with the path to a value: it has 1 to [MaxTokens] tokens
+// CheckPath returns what is wrong with the path to a value: it has 1 to [MaxTokens] tokens
 // of at most [MaxPath] bytes altogether, in valid UTF-8 without control characters.
 func CheckPath(path []string) error {
 	size := 0
@@ -98,7 +98,7 @@ func CheckPath(path []string) error {
 	return nil
 }
 
-// CheckUser tells what is wrong with a user id: it is 1 to [MaxUser] bytes of
+// CheckUser returns what is wrong with a user id: it is 1 to [MaxUser] bytes of
 // valid UTF-8 without control characters and line separators.
 func CheckUser(id string) error {
 	switch {

@@ -135,7 +135,7 @@ func TestOperationCheck(t *testing.T) {
 		"a request id too long": {change(func(o *messages.Operation) {
 			o.RequestID = strings.Repeat("r", messages.MaxRequestID+1)
 		}), messages.WriteSubject, messages.KindMalformed, "too long"},
-		// Expired tells
+		// Expired is for that
 		"a deadline long ago": {
 			change(func(o *messages.Operation) { o.Deadline = 1 }),
 			messages.WriteSubject, none, "",

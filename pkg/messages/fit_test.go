@@ -12,7 +12,7 @@ import (
 )
 
 // fit returns what Fit makes of results, and fails unless that is allowed: the first stays, the
-// others stay unchanged in their places or are to be asked for again, and all fit in one message.
+// others stay unchanged or are replaced by KindAskAgain, and all fit in one message.
 // What was a repetition stays one.
 func fit(t rapid.TB, results []messages.Result, maxPayload int64) []messages.Result {
 	t.Helper()
@@ -36,12 +36,13 @@ func fit(t rapid.TB, results []messages.Result, maxPayload int64) []messages.Res
 	return fitted
 }
 
-// rounds asks again as the API does, until every result has come, and returns how often it asked.
-func rounds(t rapid.TB, results []messages.Result, maxPayload int64) (asked int) {
+// rounds sends again what did not fit, as the API does, until every result has come, and returns how
+// many requests it took.
+func rounds(t rapid.TB, results []messages.Result, maxPayload int64) (requests int) {
 	t.Helper()
-	for open := results; len(open) > 0; asked++ {
-		if asked > len(results) {
-			t.Fatal("asking again has no end")
+	for open := results; len(open) > 0; requests++ {
+		if requests > len(results) {
+			t.Fatal("it has no end")
 		}
 		var again []messages.Result
 		for i, r := range fit(t, open, maxPayload) {
@@ -51,7 +52,7 @@ func rounds(t rapid.TB, results []messages.Result, maxPayload int64) (asked int)
 		}
 		open = again
 	}
-	return asked
+	return requests
 }
 
 func TestFit(t *testing.T) {

@@ -171,7 +171,7 @@ func TestGoldenActions(t *testing.T) {
 		t.Errorf("%d actions, and %d are in the table above", messages.LastAction, len(golden)-1)
 	}
 	for i, want := range golden[1:] {
-		a := messages.Action(i + 1) //nolint:gosec // a small number
+		a := messages.Action(i + 1)
 		if a.String() != want.name || a.Subject() != want.subject || a.Scope() != want.scope ||
 			a.Writes() != (want.subject == messages.WriteSubject) {
 			t.Errorf("action %d: %s on %s, scope %d, writes: %v; want %+v", i+1, a, a.Subject(),

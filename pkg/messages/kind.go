@@ -21,7 +21,7 @@ const (
 	// KindExpired: the deadline passed before the operation was applied.
 	KindExpired Kind = "deadline-exceeded"
 	// KindOutcomeUnknown: the write may have been applied or may yet be. Sending it again with the
-	// same operation id is safe and tells.
+	// same operation id is safe, and finds out.
 	KindOutcomeUnknown Kind = "outcome-unknown"
 	// KindAskAgain: done, but the result did not fit beside the others. Send a new request for it.
 	KindAskAgain Kind = "ask-again"
@@ -42,8 +42,8 @@ const (
 	KindInvalidSchema Kind = "invalid-schema"
 )
 
-// kinds tells apart the failures that are not the fault of what was asked. All others, and those
-// that this program does not know, have no row.
+// kinds has the failures that are not the fault of what was asked. All others, and those that this
+// program does not know, have no row: they are neither temporary nor the service's fault.
 var kinds = map[Kind]struct {
 	temporary bool // surely not applied, and a retry may succeed
 	service   bool // a fault of the service, which its operators want to see
@@ -55,13 +55,13 @@ var kinds = map[Kind]struct {
 	KindInternal:       {service: true},
 }
 
-// Temporary tells whether the operation was surely not applied and a retry may succeed.
+// Temporary reports whether the operation was surely not applied and a retry may succeed.
 func (k Kind) Temporary() bool { return kinds[k].temporary }
 
-// ServiceFault tells whether the failure is due to the service and not to what was asked.
+// ServiceFault reports whether the failure is due to the service and not to what was asked.
 func (k Kind) ServiceFault() bool { return kinds[k].service }
 
-// Retryable tells whether sending the same operation again, with the same id, may succeed: it is
+// Retryable reports whether sending the same operation again, with the same id, may succeed: it is
 // [Kind.Temporary], or nobody knows what became of it.
 func (k Kind) Retryable() bool { return k.Temporary() || k == KindOutcomeUnknown }
 
@@ -70,8 +70,8 @@ func (k Kind) Retryable() bool { return k.Temporary() || k == KindOutcomeUnknown
 // yet be: the outcome is unknown. Success is certain, and so is that the id belongs to another
 // write.
 //
-// The rule stands twice more, where this package can't be imported: for the outcomes of SQL in
-// pkg/store, and for HTTP in the client, which is a module of its own.
+// The rule stands twice more, where this package can't be imported: for what Postgres answers in
+// pkg/store/failure.go, and for what HTTP does in client/retry.go, which is a module of its own.
 func (k Kind) AfterUnknown() Kind {
 	if k == "" || k == KindIDReused {
 		return k

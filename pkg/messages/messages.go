@@ -35,7 +35,7 @@ type Operation struct {
 	// Deadline is when the sender stops waiting, in milliseconds since 1970 (UTC).
 	// From then on the operation isn't applied any more. Zero: none.
 	Deadline int64 `cbor:"5,keyasint,omitempty"`
-	// ID tells one write from all the user's others, so that sending it again can't
+	// ID is unique among the user's writes, so that sending one again can't
 	// apply it twice. Required for writes, at most [MaxID] bytes.
 	ID string `cbor:"6,keyasint,omitempty"`
 	// Keyed: the ID was chosen by the sender's client, who may have sent the same write long ago.
@@ -96,7 +96,7 @@ type Versions struct {
 	Listed []int64 `cbor:"2,keyasint,omitempty"` // at most MaxVersions
 }
 
-// Expired tells whether the operation's deadline has passed at now.
+// Expired reports whether the operation's deadline has passed at now.
 func (o *Operation) Expired(now time.Time) bool {
 	return o.Deadline != 0 && now.UnixMilli() >= o.Deadline
 }
