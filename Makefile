@@ -51,11 +51,12 @@ build: ## Build bin/api, bin/worker and bin/outset
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 # Four packages at a time, because most of them wait for servers most of the time. Without
-# atexit_sleep_ms the race detector waits a second at the end of each package.
+# atexit_sleep_ms the race detector waits a second at the end of each package, and without -w linking
+# a package's tests takes half as long again (internal/program: 3.0 s of processor time, not 1.9).
 test: export GORACE := atexit_sleep_ms=10
 test: ## Run the tests, with the race detector and a real Postgres (SHORT= adds what takes minutes, ARGS="-run Name")
 	@deploy/need-postgres.sh race
-	CGO_ENABLED=1 go test $(SHORT) -race -p 4 -shuffle=on -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) $(PACKAGES)
+	CGO_ENABLED=1 go test $(SHORT) -race -ldflags=-w -p 4 -shuffle=on -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) $(PACKAGES)
 	CGO_ENABLED=1 go test -race -tags failpoint -count=1 ./internal/failpoint
 
 browser: ## Test the pages in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/folder keeps pictures)

@@ -82,7 +82,7 @@ func build(dir string, options ...string) (string, error) {
 	built.Lock()
 	built.dirs = append(built.dirs, to)
 	built.Unlock()
-	args := append([]string{"build", "-trimpath", "-tags", "failpoint", "-o", to}, options...)
+	args := append([]string{"build", "-trimpath", "-ldflags=-w", "-tags", "failpoint", "-o", to}, options...)
 	cmd := exec.Command("go", append(args, "./cmd/api", "./cmd/worker", "./examples/nats")...)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
