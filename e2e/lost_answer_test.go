@@ -108,7 +108,7 @@ func TestLostAnswerIsReplayed(t *testing.T) {
 	}
 
 	sound := s.newWorker()
-	base := s.newAPI("REQUEST_TIMEOUT=1m")
+	base := s.newAPI()
 	hasty := s.newAPI("REQUEST_TIMEOUT=2500ms") // time for three attempts of a second, the last cut
 	users := []string{"api", "client"}
 	for name := range lostWrites {

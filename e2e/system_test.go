@@ -53,11 +53,13 @@ func (s *system) worker(bin string, env ...string) *program {
 	return w
 }
 
-// api starts the API program in the folder bin, and waits until it can serve.
+// api starts the API program in the folder bin, and waits until it can serve. A request may take a
+// minute, so that no deadline decides on a busy machine.
 func (s *system) api(bin string, env ...string) (a *program, base string) {
 	s.t.Helper()
 	a = startProgram(s.t, filepath.Join(bin, "api"), append([]string{
 		"NATS_URL=" + s.queue, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0",
+		"REQUEST_TIMEOUT=1m",
 	}, env...)...)
 	s.do(a.listens(s.ctx, "api listening"))
 	base = "http://" + a.addr
