@@ -106,7 +106,9 @@ func (l *overlay) lay(object *jsontree.Object, all declarations) error {
 	l.path = append(l.path, all)
 	defer func() { l.path = l.path[:len(l.path)-1] }()
 	if len(l.path) > maxLevels {
-		return fmt.Errorf("%w: with the schema's defaults the document would be nested deeper than %d levels", settings.ErrTooLarge, maxLevels)
+		return fmt.Errorf(
+			"%w: with the schema's defaults the document would be nested deeper than %d levels",
+			settings.ErrTooLarge, maxLevels)
 	}
 	members := all.members(&l.steps)
 	for i := range members {

@@ -85,7 +85,9 @@ func under(pointer, token string) string { return pointer + jsontree.Pointer(tok
 func (s *source) read(at string, n *jsontree.Node, in *resource) (*declaration, error) {
 	s.pointerBytes += len((&url.URL{Fragment: at}).EscapedFragment())
 	if len(s.schemas) == maxSchemas || s.pointerBytes > maxPointerBytes {
-		return nil, refused(at, fmt.Sprintf("is one too many: at most %d schemas are allowed, and %d bytes of JSON pointers to them", maxSchemas, maxPointerBytes))
+		return nil, refused(at, fmt.Sprintf("is one too many: "+
+			"at most %d schemas are allowed, and %d bytes of JSON pointers to them",
+			maxSchemas, maxPointerBytes))
 	}
 	one := &declaration{}
 	s.schemas[at] = one

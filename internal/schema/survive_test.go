@@ -9,16 +9,17 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// TestSchemaSurvives: what goes wrong inside is an error that nobody outside is blamed for.
+// TestSchemaSurvives: what goes wrong in here is an error that wraps none of the named ones, so that
+// nobody outside is blamed for it.
 func TestSchemaSurvives(t *testing.T) {
 	t.Parallel()
 	broken := schema.Broken()
 	_, effective := broken.Effective([]byte(`{}`), 10)
 	for name, err := range map[string]error{
-		"a document that is checked":  broken.Check([]byte(`{}`)),
-		"a document that is filled":   effective,
-		"a validator with a bad day":  schema.Wrong(errors.New("no idea")),
-		"a validator with our errors": schema.Wrong(fmt.Errorf("%w", settings.ErrSchema)),
+		"a document that is checked":                     broken.Check([]byte(`{}`)),
+		"defaults that are added":                        effective,
+		"an unknown error of the library":                schema.Wrong(errors.New("no idea")),
+		"an error of the library that wraps one of ours": schema.Wrong(fmt.Errorf("%w", settings.ErrSchema)),
 	} {
 		if err == nil {
 			t.Errorf("%s is right", name)

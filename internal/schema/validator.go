@@ -44,6 +44,7 @@ func newValidator(text []byte, dynamic []string, m matchLimits) (*validator, err
 		return nil, err
 	}
 	v := &validator{work: &work{limits: m}}
+	v.work.start()
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(refuseLoad{})

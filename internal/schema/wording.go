@@ -85,7 +85,8 @@ func sayKind(of jsonschema.ErrorKind) string {
 	case *kind.Not:
 		return `must not match the schema of "not"`
 	case *kind.OneOf:
-		return fmt.Sprintf(`matches more than one schema of "oneOf": those at %d and %d`, k.Subschemas[0], k.Subschemas[1])
+		return fmt.Sprintf(`matches more than one schema of "oneOf": those at %d and %d`,
+			k.Subschemas[0], k.Subschemas[1])
 	case *kind.RefCycle:
 		return "makes the schema refer to itself without end"
 	}
@@ -118,9 +119,11 @@ func ofSize(of jsonschema.ErrorKind) string {
 	case *kind.Contains:
 		return `has no item that matches the schema of "contains"`
 	case *kind.MinContains:
-		return fmt.Sprintf(`must have at least %s that match the schema of "contains", not %d`, count(k.Want, "item"), len(k.Got))
+		return fmt.Sprintf(`must have at least %s that match the schema of "contains", not %d`,
+			count(k.Want, "item"), len(k.Got))
 	case *kind.MaxContains:
-		return fmt.Sprintf(`must have at most %s that match the schema of "contains", not %d`, count(k.Want, "item"), len(k.Got))
+		return fmt.Sprintf(`must have at most %s that match the schema of "contains", not %d`,
+			count(k.Want, "item"), len(k.Got))
 	case *kind.MinProperties:
 		return fmt.Sprintf("must have at least %s, not %d", count(k.Want, "property"), k.Got)
 	case *kind.MaxProperties:
