@@ -16,10 +16,10 @@ import (
 // importPath takes a body without end.
 const importPath = "/users/import"
 
-// readsItsBody tells of requests whose handler reads the body itself: it has no end, or must find
-// room before.
+// readsItsBody tells of requests whose handler reads the body itself: it has no end, or memory
+// for it must be taken first.
 func readsItsBody(c *fiber.Ctx) bool {
-	return c.Method() == fiber.MethodPost && (c.Path() == importPath || c.Path() == batchPath)
+	return c.Method() == fiber.MethodPost && (c.Path() == importPath || c.Path() == multiPath)
 }
 
 // streamBodies has fasthttp leave bodies to readBody.

@@ -56,9 +56,9 @@ func conditional(c *fiber.Ctx) bool {
 	return false
 }
 
-// judgeRead evaluates the preconditions of a request that reads, in the order of RFC 9110 section
+// checkRead evaluates the preconditions of a request that reads, in the order of RFC 9110 section
 // 13.2.2. It returns 0 when the answer is to be sent, or the status of another one.
-func judgeRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status int, err error) {
+func checkRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status int, err error) {
 	current := tagOf(o, r)
 	condition, err := conditionOf(c, func(tag string) (int64, bool) {
 		return r.Version, tag == current

@@ -22,7 +22,7 @@ type Timing struct{ Farewell, Write, Persistence, PersistencePause time.Duration
 func ListenWith(nc *nats.Conn, c Config, t Timing, multiBytes int64, log *slog.Logger) (*Server, error) {
 	s, err := listen(nc, c, timing{t.Farewell, t.Write, t.Persistence, t.PersistencePause}, log)
 	if err == nil && multiBytes > 0 {
-		s.batches = semaphore.NewWeighted(multiBytes)
+		s.multiMemory = semaphore.NewWeighted(multiBytes)
 	}
 	return s, err
 }
@@ -41,7 +41,7 @@ type ProblemRow struct {
 func Problems() map[string]ProblemRow {
 	rows := make(map[string]ProblemRow)
 	for kind, entry := range statuses {
-		rows[string(kind)] = ProblemRow{entry.status, entry.title, entry.again}
+		rows[string(kind)] = ProblemRow{entry.status, entry.title, retryable(kind)}
 	}
 	return rows
 }
@@ -56,18 +56,18 @@ func Explained() []string {
 	return kinds
 }
 
-// BatchOperation is a batchOperation.
-type BatchOperation struct {
+// Subrequest is a subrequest.
+type Subrequest struct {
 	Method, Path string
 	Header       [][2]string
 	Body         []byte
 }
 
-// ParseBatch is parseBatch.
-func ParseBatch(text []byte) (all []BatchOperation, err error) {
-	operations, err := parseBatch(text)
+// ParseMulti is parseMulti.
+func ParseMulti(text []byte) (all []Subrequest, err error) {
+	operations, err := parseMulti(text)
 	for _, o := range operations {
-		p := BatchOperation{Method: o.method, Path: o.path, Body: o.body}
+		p := Subrequest{Method: o.method, Path: o.path, Body: o.body}
 		for _, h := range o.header {
 			p.Header = append(p.Header, [2]string{h.name, h.value})
 		}

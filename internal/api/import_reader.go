@@ -44,7 +44,7 @@ type importReader struct {
 
 	reading sync.WaitGroup
 	news    chan struct{} // there may be lines
-	room    chan struct{} // there may be room
+	space   chan struct{} // there may be space for more lines
 	quit    chan struct{} // nobody wants any more
 
 	mu     sync.Mutex
@@ -58,7 +58,7 @@ func newImportReader(ctx *fasthttp.RequestCtx, config Config) *importReader {
 	r := &importReader{
 		ctx: ctx, body: ctx.RequestBodyStream(), timeout: config.ReadTimeout,
 		parser: lineParser{maxDocument: config.MaxDocument}, most: 6*config.MaxDocument + endOfLine,
-		came: true, news: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		came: true, news: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		quit: make(chan struct{}),
 	}
 	if r.body == nil { // there is none
@@ -171,7 +171,7 @@ func (r *importReader) Read(p []byte) (int, error) {
 	return r.body.Read(p)
 }
 
-// put waits for room for a line, and returns false when nobody wants it any more.
+// put waits for space for a line, and returns false when nobody wants it any more.
 func (r *importReader) put(l importLine) bool {
 	for {
 		r.mu.Lock()
@@ -184,7 +184,7 @@ func (r *importReader) put(l importLine) bool {
 		}
 		r.mu.Unlock()
 		select {
-		case <-r.room:
+		case <-r.space:
 		case <-r.quit:
 			return false
 		}
@@ -221,7 +221,7 @@ func (r *importReader) taken() ([]importLine, error) {
 	}
 	lines := r.lines[:n:n]
 	r.lines = append([]importLine(nil), r.lines[n:]...)
-	signal(r.room)
+	signal(r.space)
 	return lines, nil
 }
 

@@ -42,8 +42,8 @@ func (s *Server) getLimits(c *fiber.Ctx) error {
 	}
 	l.Document.Bytes = min(l.Document.Bytes, s.config.MaxDocument)
 	l.History.Page = maxPageSize
-	l.Batch.Operations = maxBatch
-	l.Batch.Bytes = s.batchLimit()
+	l.Batch.Operations = maxSubrequests
+	l.Batch.Bytes = s.multiLimit()
 	l.Users.Page = messages.MaxUsers
 	l.Request.UserIDBytes = messages.MaxUser
 	l.Request.IdempotencyKeyBytes = messages.MaxID

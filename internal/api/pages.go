@@ -123,7 +123,7 @@ var problemPages = sync.OnceValue(func() pages {
 	for kind, entry := range statuses {
 		p := problemPage{
 			explanation: explanations[kind], Kind: kind, Title: entry.title, Status: entry.status,
-			StatusText: http.StatusText(entry.status), Again: entry.again, Style: style,
+			StatusText: http.StatusText(entry.status), Again: retryable(kind), Style: style,
 		}
 		p.Example, p.Header = p.example()
 		add(string(kind), "problem", p)

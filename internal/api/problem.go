@@ -22,95 +22,42 @@ const (
 	kindHTTPVersion          messages.Kind = "http-version"
 )
 
-// statuses is the one table from a failure's kind to what HTTP says.
+// statuses is the one table from a failure's kind to what HTTP says. A new kind of failure gets a row
+// here and a page in explanations.go; if it travels between worker and API, its name and what may be
+// retried stand in pkg/messages/kind.go, else its name stands above.
 var statuses = map[messages.Kind]struct {
 	status int
 	title  string
-	again  bool // repeating the request as it is may help
 }{
-	messages.KindMalformed: {fiber.StatusBadRequest, "The request is malformed", false},
-	messages.KindInvalid: {
-		fiber.StatusUnprocessableEntity, "This is not a settings document",
-		false,
-	},
-	messages.KindTooLarge: {
-		fiber.StatusRequestEntityTooLarge, "The document is too large",
-		false,
-	},
-	messages.KindIDReused: {
-		fiber.StatusUnprocessableEntity,
-		"The idempotency key was used for another request", false,
-	},
-	messages.KindNotFound: {fiber.StatusNotFound, "There is nothing here", false},
-	messages.KindPrecondition: {
-		fiber.StatusPreconditionFailed,
-		"The settings are not what the request expects", false,
-	},
-	messages.KindNotApplicable: {
-		fiber.StatusUnprocessableEntity,
-		"The change does not fit the settings", false,
-	},
-	messages.KindViolation: {
-		fiber.StatusUnprocessableEntity,
-		"The settings would break the schema", false,
-	},
-	messages.KindInvalidSchema: {
-		fiber.StatusUnprocessableEntity,
-		"This is not a schema that can be used", false,
-	},
+	messages.KindMalformed:     {fiber.StatusBadRequest, "The request is malformed"},
+	messages.KindInvalid:       {fiber.StatusUnprocessableEntity, "This is not a settings document"},
+	messages.KindTooLarge:      {fiber.StatusRequestEntityTooLarge, "The document is too large"},
+	messages.KindIDReused:      {fiber.StatusUnprocessableEntity, "The idempotency key was used for another request"},
+	messages.KindNotFound:      {fiber.StatusNotFound, "There is nothing here"},
+	messages.KindPrecondition:  {fiber.StatusPreconditionFailed, "The settings are not what the request expects"},
+	messages.KindNotApplicable: {fiber.StatusUnprocessableEntity, "The change does not fit the settings"},
+	messages.KindViolation:     {fiber.StatusUnprocessableEntity, "The settings would break the schema"},
+	messages.KindInvalidSchema: {fiber.StatusUnprocessableEntity, "This is not a schema that can be used"},
 
-	messages.KindOverloaded: {
-		fiber.StatusServiceUnavailable,
-		"Too many requests are waiting; nothing was changed", true,
-	},
-	messages.KindUnavailable: {
-		fiber.StatusServiceUnavailable,
-		"The service can't answer now; nothing was changed", true,
-	},
-	messages.KindExpired: {
-		fiber.StatusServiceUnavailable,
-		"There was not enough time; nothing was changed", true,
-	},
-	messages.KindOutcomeUnknown: {
-		fiber.StatusGatewayTimeout,
-		"It isn't known whether the change was made", true,
-	},
-	messages.KindInternal: {
-		fiber.StatusInternalServerError,
-		"Something went wrong on our side", false,
-	},
+	messages.KindOverloaded:     {fiber.StatusServiceUnavailable, "Too many requests are waiting; nothing was changed"},
+	messages.KindUnavailable:    {fiber.StatusServiceUnavailable, "The service can't answer now; nothing was changed"},
+	messages.KindExpired:        {fiber.StatusServiceUnavailable, "There was not enough time; nothing was changed"},
+	messages.KindOutcomeUnknown: {fiber.StatusGatewayTimeout, "It isn't known whether the change was made"},
+	messages.KindInternal:       {fiber.StatusInternalServerError, "Something went wrong on our side"},
 
-	kindMethodNotAllowed: {
-		fiber.StatusMethodNotAllowed, "This method is not allowed here",
-		false,
-	},
-	kindUnsupportedMedia: {
-		fiber.StatusUnsupportedMediaType,
-		"The body is of a kind that isn't taken here", false,
-	},
-	kindHeadersTooLarge: {
-		fiber.StatusRequestHeaderFieldsTooLarge,
-		"The request's headers are too large", false,
-	},
-	kindTimeout: {
-		fiber.StatusRequestTimeout, "The request took too long to arrive",
-		true,
-	},
-	kindCrossOrigin: {
-		fiber.StatusForbidden, "Pages of other origins may not do this",
-		false,
-	},
-	kindPreconditionRequired: {
-		fiber.StatusPreconditionRequired, "Writes need a precondition here",
-		false,
-	},
-	kindHTTPVersion: {
-		fiber.StatusHTTPVersionNotSupported,
-		"This needs a later version of HTTP", false,
-	},
+	kindMethodNotAllowed:     {fiber.StatusMethodNotAllowed, "This method is not allowed here"},
+	kindUnsupportedMedia:     {fiber.StatusUnsupportedMediaType, "The body is of a kind that isn't taken here"},
+	kindHeadersTooLarge:      {fiber.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large"},
+	kindTimeout:              {fiber.StatusRequestTimeout, "The request took too long to arrive"},
+	kindCrossOrigin:          {fiber.StatusForbidden, "Pages of other origins may not do this"},
+	kindPreconditionRequired: {fiber.StatusPreconditionRequired, "Writes need a precondition here"},
+	kindHTTPVersion:          {fiber.StatusHTTPVersionNotSupported, "This needs a later version of HTTP"},
 }
 
-// retryAfter is the Retry-After of what may go better soon, in seconds.
+// retryable tells whether repeating the request as it is may help.
+func retryable(k messages.Kind) bool { return k.Retryable() || k == kindTimeout }
+
+// retryAfter is the Retry-After of what may be retried, in seconds.
 const retryAfter = "1"
 
 // problem is an error with the kind that decides the answer.
@@ -151,7 +98,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if p.kind == kindUnsupportedMedia && c.Method() == fiber.MethodPatch { // RFC 5789 section 2.2
 		c.Set(headerAcceptPatch, acceptPatch)
 	}
-	if entry.again {
+	if retryable(p.kind) {
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
 	}
 	body, err := p.body(entry.status, entry.title, requestID(c))

@@ -115,21 +115,21 @@ const otherMethod = "OTHER"
 
 // Server is an API.
 type Server struct {
-	config   Config
-	nc       *nats.Conn
-	log      *slog.Logger
-	app      *fiber.App
-	handle   fasthttp.RequestHandler // the app's
-	queue    *queue.Queue
-	hub      *watch.Hub
-	streams  streams
-	exports  slots
-	imports  slots
-	trials   slots
-	batches  *semaphore.Weighted // in bytes
-	listener *listener
-	stopping atomic.Bool
-	timing   timing
+	config      Config
+	nc          *nats.Conn
+	log         *slog.Logger
+	app         *fiber.App
+	handle      fasthttp.RequestHandler // the app's
+	queue       *queue.Queue
+	hub         *watch.Hub
+	streams     streams
+	exports     slots
+	imports     slots
+	trials      slots
+	multiMemory *semaphore.Weighted // in bytes
+	listener    *listener
+	stopping    atomic.Bool
+	timing      timing
 	// An outage fails thousands of requests a second, and each would say the same.
 	sometimes rate.Sometimes
 }
@@ -161,9 +161,9 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 		queue:    queue.New(nc, queue.Config{WorkerGrace: config.WorkerGrace}, log),
 		listener: newListener(l, config.ReadTimeout),
 		exports:  make(slots, maxExports), imports: make(slots, maxImports),
-		trials:    make(slots, maxTrials),
-		batches:   semaphore.NewWeighted(batchRoom),
-		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
+		trials:      make(slots, maxTrials),
+		multiMemory: semaphore.NewWeighted(multiBudget),
+		sometimes:   rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 	}
 	s.app = s.routes()
 	return s, nil
@@ -210,12 +210,14 @@ func (s *Server) routes() *fiber.App {
 	if cors := s.cors(); cors != nil {
 		app.Use(cors)
 	}
+	// The routes. A new one is a line here, a handler beside those of its subject, and a path in
+	// openapi.json. A permission or a metric of all requests belongs in frame.
 	app.Get("/healthz", s.alive)
 	app.Get("/readyz", s.ready)
 	app.Get("/limits", s.getLimits)
 	s.registerPages(app)
 
-	app.Post(batchPath, s.postBatch)
+	app.Post(multiPath, s.postMulti)
 	app.Get("/users", s.getUsers)
 	app.Get("/schema", s.getSchema)
 	app.Put("/schema", s.putSchema)

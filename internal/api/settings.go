@@ -114,7 +114,7 @@ func (s *Server) readOf(c *fiber.Ctx, o messages.Operation) error {
 	if err != nil {
 		return err
 	}
-	status, err := judgeRead(c, &o, &r)
+	status, err := checkRead(c, &o, &r)
 	if err != nil {
 		return err
 	}
@@ -144,8 +144,8 @@ func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, err
 	return r, nil
 }
 
-// deadline is when a request is given up that has come now, with all of its body, or with the
-// others of its batch; as the wire wants it.
+// deadline is when the request is given up, in the form of the wire. Its time begins now, when its
+// body has come; for a subrequest it began with the multi-request.
 func (s *Server) deadline(c *fiber.Ctx) int64 {
 	began, ok := c.Locals(beganKey).(time.Time)
 	if !ok {

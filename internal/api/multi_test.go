@@ -35,8 +35,8 @@ func (s *system) batch(operations ...string) []result {
 
 const aGet = `{"method":"GET","path":"/user/42/settings"}`
 
-// TestBatchMalformed: what is no batch is refused as a whole, and nothing of it is done.
-func TestBatchMalformed(t *testing.T) {
+// TestMultiMalformed: what is no batch is refused as a whole, and nothing of it is done.
+func TestMultiMalformed(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	s.startWorker()
@@ -128,8 +128,8 @@ func manyHeaders(n int) string {
 	return strings.Join(all, ",")
 }
 
-// TestBatchSize: a batch may have a hundred of the largest documents, and not much more.
-func TestBatchSize(t *testing.T) {
+// TestMultiSize: a batch may have a hundred of the largest documents, and not much more.
+func TestMultiSize(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	s.startWorker()
@@ -170,8 +170,8 @@ func TestBatchSize(t *testing.T) {
 	}
 }
 
-// TestBatchResults: what one operation is refused for is no other's business.
-func TestBatchResults(t *testing.T) {
+// TestMultiResults: what one operation is refused for is no other's business.
+func TestMultiResults(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	s.startWorker()
@@ -255,8 +255,8 @@ func TestBatchResults(t *testing.T) {
 	s.has("42", 3, `{ "a" : 1.0 }`)
 }
 
-// TestBatchID: also with the longest id of its own.
-func TestBatchID(t *testing.T) {
+// TestMultiID: also with the longest id of its own.
+func TestMultiID(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	s.startWorker()
@@ -267,9 +267,9 @@ func TestBatchID(t *testing.T) {
 	}
 }
 
-// TestBatchOrder: operations of one user are done in their order, however the id is spelt, those of
+// TestMultiOrder: operations of one user are done in their order, however the id is spelt, those of
 // others beside them, in few messages.
-func TestBatchOrder(t *testing.T) {
+func TestMultiOrder(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	var (
@@ -313,8 +313,8 @@ func TestBatchOrder(t *testing.T) {
 	}
 }
 
-// TestBatchTime: a batch has the time of one request. What isn't begun by then surely isn't done.
-func TestBatchTime(t *testing.T) {
+// TestMultiTime: a batch has the time of one request. What isn't begun by then surely isn't done.
+func TestMultiTime(t *testing.T) {
 	t.Parallel()
 	config := apiConfig
 	config.RequestTimeout = 200 * time.Millisecond

@@ -13,25 +13,27 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// A batch saves its client the way for each request and nothing else: each of its operations goes
-// through the same handlers as a request of its own, and gets the same answer.
+// A multi-request (POST /batch) saves its client the round trip for each of its subrequests, and
+// nothing else: each goes through the same handlers as a request of its own and gets the same
+// answer.
 
-// What a batch may have.
+// The limits of a multi-request.
 const (
-	maxBatch      = 100
-	batchOverhead = 4 << 10 // bytes of an operation beside its body
+	maxSubrequests     = 100
+	subrequestOverhead = 4 << 10 // bytes of a subrequest beside its body
 )
 
-// beganKey is where an operation of a batch has the time at which the batch began: they share the
-// time for a request.
+// beganKey is where a subrequest has the time at which its multi-request began: all of them share
+// the time that one request has.
 const beganKey = "began"
 
-// batchPath is where batches are sent.
-const batchPath = "/batch"
+// multiPath is where multi-requests are sent.
+const multiPath = "/batch"
 
 // inResults are the headers of an answer that say something about it, and not about the message
 // that it comes in.
@@ -45,33 +47,35 @@ var inResults = []string{
 // bodyLimit is how many bytes the body of a request may have.
 func (s *Server) bodyLimit(h *fasthttp.RequestHeader) int {
 	if h.IsPost() {
-		if path, _, _ := bytes.Cut(h.RequestURI(), []byte("?")); string(path) == batchPath {
-			return s.batchLimit()
+		if path, _, _ := bytes.Cut(h.RequestURI(), []byte("?")); string(path) == multiPath {
+			return s.multiLimit()
 		}
 	}
 	return s.config.MaxDocument
 }
 
-func (s *Server) batchLimit() int { return maxBatch * (s.config.MaxDocument + batchOverhead) }
+func (s *Server) multiLimit() int {
+	return maxSubrequests * (s.config.MaxDocument + subrequestOverhead)
+}
 
-// postBatch carries out the operations of a batch: those of one user one after the other, those of
-// different users side by side, so that they share messages to the workers.
-func (s *Server) postBatch(c *fiber.Ctx) error {
-	taken := room{of: s.batches}
-	err := s.takeBatch(c, &taken)
+// postMulti carries out the subrequests of a multi-request: those of one user one after the other,
+// those of different users side by side, so that they share messages to the workers.
+func (s *Server) postMulti(c *fiber.Ctx) error {
+	taken := memory{of: s.multiMemory}
+	err := s.answerMulti(c, &taken)
 	if err != nil {
-		taken.leave()
+		taken.release()
 	}
 	return err
 }
 
-// takeBatch reads the batch, once there is room for it and its answers, and answers it.
-func (s *Server) takeBatch(c *fiber.Ctx, room *room) error {
+// answerMulti reads the multi-request, once there is memory for it and its answers, and answers it.
+func (s *Server) answerMulti(c *fiber.Ctx, taken *memory) error {
 	length := c.Request().Header.ContentLength()
-	if length < 0 || length > s.batchLimit() {
-		length = s.batchLimit()
+	if length < 0 || length > s.multiLimit() {
+		length = s.multiLimit()
 	}
-	if err := room.take(length); err != nil {
+	if err := taken.take(length); err != nil {
 		endAfter(c)
 		return err
 	}
@@ -82,26 +86,26 @@ func (s *Server) takeBatch(c *fiber.Ctx, room *room) error {
 	if err != nil {
 		return err
 	}
-	operations, err := parseBatch(body)
+	operations, err := parseMulti(body)
 	if err != nil {
 		detail := "the batch can't be read: " + strings.TrimPrefix(err.Error(), "jsontext: ")
 		return problem{kind: messages.KindMalformed, detail: messages.Detail(detail)}
 	}
-	if err := room.take(len(operations) * s.config.MaxDocument); err != nil { // for the answers
+	if err := taken.take(len(operations) * s.config.MaxDocument); err != nil { // for the answers
 		return err
 	}
-	return sendResults(c, operations, s.carryOutAll(c, operations), room)
+	return sendResults(c, operations, s.carryOutAll(c, operations), taken)
 }
 
-// carryOutAll returns the requests that were made of the operations, with their answers.
-func (s *Server) carryOutAll(c *fiber.Ctx, operations []batchOperation) []fasthttp.RequestCtx {
+// carryOutAll returns the requests that were made of the subrequests, with their answers.
+func (s *Server) carryOutAll(c *fiber.Ctx, operations []subrequest) []fasthttp.RequestCtx {
 	began := time.Now()
 	requests := make([]fasthttp.RequestCtx, len(operations))
 	var users sync.WaitGroup
-	for _, places := range byUser(operations) {
+	for _, indexes := range byUser(operations) {
 		users.Go(func() {
-			for _, i := range places {
-				operations[i].begin(&requests[i], c.Context(), batchID(requestID(c), i))
+			for _, i := range indexes {
+				operations[i].begin(&requests[i], c.Context(), subrequestID(requestID(c), i))
 				requests[i].SetUserValue(beganKey, began)
 				s.carryOut(&operations[i], &requests[i])
 			}
@@ -111,14 +115,14 @@ func (s *Server) carryOutAll(c *fiber.Ctx, operations []batchOperation) []fastht
 	return requests
 }
 
-// batchID is the request id of an operation that has none of its own.
-func batchID(batch string, place int) string {
-	end := "." + strconv.Itoa(place)
-	return batch[:min(len(batch), messages.MaxRequestID-len(end))] + end
+// subrequestID is the request id of a subrequest that has none of its own.
+func subrequestID(multi string, index int) string {
+	end := "." + strconv.Itoa(index)
+	return multi[:min(len(multi), messages.MaxRequestID-len(end))] + end
 }
 
-// byUser returns the places of the operations by their users, whichever way these are spelt.
-func byUser(operations []batchOperation) map[string][]int {
+// byUser returns the indexes of the subrequests by their users, whichever way these are spelt.
+func byUser(operations []subrequest) map[string][]int {
 	users := make(map[string][]int)
 	for i := range operations {
 		user, _, _ := strings.Cut(strings.TrimPrefix(operations[i].resource(), "/user/"), "/")
@@ -130,9 +134,9 @@ func byUser(operations []batchOperation) map[string][]int {
 	return users
 }
 
-// begin makes a request of the operation, as part of the batch that came with from, without headers
-// of its own and body.
-func (o *batchOperation) begin(r, from *fasthttp.RequestCtx, id string) {
+// begin makes a request of the subrequest, as a part of the multi-request from, without headers of
+// its own and without a body.
+func (o *subrequest) begin(r, from *fasthttp.RequestCtx, id string) {
 	r.Init(&fasthttp.Request{}, from.RemoteAddr(), nil)
 	h := &r.Request.Header
 	h.SetMethod(o.method)
@@ -142,7 +146,7 @@ func (o *batchOperation) begin(r, from *fasthttp.RequestCtx, id string) {
 }
 
 // fill adds the headers and the body.
-func (o *batchOperation) fill(r *fasthttp.RequestCtx) {
+func (o *subrequest) fill(r *fasthttp.RequestCtx) {
 	h := &r.Request.Header
 	if o.body != nil {
 		h.SetContentType(fiber.MIMEApplicationJSON)
@@ -153,14 +157,14 @@ func (o *batchOperation) fill(r *fasthttp.RequestCtx) {
 		if name := strings.ToLower(line.name); given[name] {
 			h.Add(line.name, line.value)
 		} else {
-			h.Set(line.name, line.value) // in the place of ours
+			h.Set(line.name, line.value) // instead of ours
 			given[name] = true
 		}
 	}
 }
 
-// carryOut answers an operation as a request of its own would be answered.
-func (s *Server) carryOut(o *batchOperation, r *fasthttp.RequestCtx) {
+// carryOut answers a subrequest as a request of its own would be answered.
+func (s *Server) carryOut(o *subrequest, r *fasthttp.RequestCtx) {
 	switch {
 	case !o.inReach():
 		s.refuse(r, fiber.ErrNotFound)
@@ -184,21 +188,20 @@ func (s *Server) refuse(r *fasthttp.RequestCtx, why error) {
 }
 
 // resource is the path without the query.
-func (o *batchOperation) resource() string {
+func (o *subrequest) resource() string {
 	path, _, _ := strings.Cut(o.path, "?")
 	return path
 }
 
-// inReach tells whether a batch can have this operation: it is about a user, and its answer comes
-// to an end.
-func (o *batchOperation) inReach() bool {
+// inReach tells whether this may be a subrequest: it is about a user, and its answer has an end.
+func (o *subrequest) inReach() bool {
 	segments := strings.Split(o.resource(), "/")
 	return len(segments) > 2 && segments[1] == "user" &&
 		(len(segments) != 4 || segments[3] != "events")
 }
 
 // headerSize is about the bytes that the request line and the headers would have.
-func (o *batchOperation) headerSize() int {
+func (o *subrequest) headerSize() int {
 	size := len(o.method) + len(o.path) + len("  HTTP/1.1\r\n\r\n")
 	for _, h := range o.header {
 		size += len(h.name) + len(h.value) + len(": \r\n")
@@ -206,10 +209,10 @@ func (o *batchOperation) headerSize() int {
 	return size
 }
 
-// sendResults answers the batch with the answers to its operations, and leaves the room when that
-// was sent.
-func sendResults(c *fiber.Ctx, operations []batchOperation, requests []fasthttp.RequestCtx,
-	room *room,
+// sendResults answers the multi-request with the answers to its subrequests, and gives the memory
+// back when that was sent.
+func sendResults(c *fiber.Ctx, operations []subrequest, requests []fasthttp.RequestCtx,
+	taken *memory,
 ) (err error) {
 	size := 0
 	for i := range requests {
@@ -221,13 +224,13 @@ func sendResults(c *fiber.Ctx, operations []batchOperation, requests []fasthttp.
 			b = append(b, ',')
 		}
 		if b, err = appendResult(b, operations[i].method, &requests[i].Response); err != nil {
-			return fmt.Errorf("operation %d of a batch: %w", i, err)
+			return fmt.Errorf("subrequest %d: %w", i, err)
 		}
 		requests[i].Response.ResetBody() // one of the two is enough
 	}
 	b = append(b, ']', '}')
 	c.Context().SetContentType(fiber.MIMEApplicationJSON)
-	c.Context().SetBodyStream(&roomy{bytes.NewReader(b), room}, len(b))
+	c.Context().SetBodyStream(&releasingReader{bytes.NewReader(b), taken}, len(b))
 	return nil
 }
 
@@ -255,4 +258,42 @@ func appendResult(b []byte, method string, r *fasthttp.Response) (_ []byte, err 
 		b = append(append(b, `,"body":`...), body...)
 	}
 	return append(b, '}'), nil
+}
+
+// multiBudget is how many bytes of memory the bodies of all multi-requests and their answers may
+// take. One takes what its body has and, for each subrequest, the largest document.
+const multiBudget = 256 << 20
+
+// memory is what a request has taken of a budget.
+type memory struct {
+	of    *semaphore.Weighted
+	taken int64
+	once  sync.Once
+}
+
+// take takes so many bytes more. Its error is a problem.
+func (m *memory) take(bytes int) error {
+	if !m.of.TryAcquire(int64(bytes)) {
+		return problem{
+			kind: messages.KindOverloaded, detail: "too many large batches are under way already",
+		}
+	}
+	m.taken += int64(bytes)
+	return nil
+}
+
+// release gives all of it back, once.
+func (m *memory) release() { m.once.Do(func() { m.of.Release(m.taken) }) }
+
+// releasingReader is a response body that gives its memory back when it was sent or can't be.
+type releasingReader struct {
+	*bytes.Reader
+
+	memory *memory
+}
+
+// Close is called by fasthttp.
+func (r *releasingReader) Close() error {
+	r.memory.release()
+	return nil
 }

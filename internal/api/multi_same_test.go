@@ -91,9 +91,9 @@ func (a seen) plain(users string) seen {
 	return a
 }
 
-// TestBatchSame: whatever is asked, an operation of a batch gets the answer that a request of its
+// TestMultiSame: whatever is asked, an operation of a batch gets the answer that a request of its
 // own gets.
-func TestBatchSame(t *testing.T) {
+func TestMultiSame(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	s.startWorker()

@@ -12,24 +12,24 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// batchOperation is a request inside a batch.
-type batchOperation struct {
+// subrequest is a request inside a multi-request.
+type subrequest struct {
 	method string
 	path   string // with the query
 	header []headerLine
-	body   []byte // as it is spelt in the batch; nil: there is none
+	body   []byte // as it is spelt in the multi-request; nil: none
 }
 
 type headerLine struct{ name, value string }
 
-// What an operation may say.
+// What a subrequest may say.
 var (
-	batchMethods = []string{
+	subrequestMethods = []string{
 		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch,
 		fiber.MethodDelete,
 	}
-	// These are about the connection or the message, of which an operation has none of its own.
-	notInBatch = []string{
+	// These are about the connection or the message, and a subrequest has none of its own.
+	notInSubrequest = []string{
 		fiber.HeaderHost, fiber.HeaderContentLength, fiber.HeaderTransferEncoding,
 		fiber.HeaderConnection, fiber.HeaderExpect, fiber.HeaderKeepAlive,
 		"Proxy-Connection", fiber.HeaderProxyAuthenticate, fiber.HeaderProxyAuthorization,
@@ -37,17 +37,16 @@ var (
 	}
 )
 
-// batchParser reads the body of a batch. What is inside an operation's body is not its business: a
-// worker judges that, so that a key that is there twice, or bad UTF-8, fails this one operation and
-// no other.
-type batchParser struct {
+// multiParser reads the body of a multi-request. What is inside a subrequest's body is checked by a
+// worker, so that a duplicate key, or bad UTF-8, fails this one subrequest and no other.
+type multiParser struct {
 	text []byte
 	json *jsontext.Decoder
 }
 
-// parseBatch returns the operations of a batch. Its error says what is wrong, for the client.
-func parseBatch(text []byte) (operations []batchOperation, err error) {
-	p := batchParser{text, jsontext.NewDecoder(bytes.NewBuffer(text),
+// parseMulti returns the subrequests of a multi-request. Its error tells the client what is wrong.
+func parseMulti(text []byte) (operations []subrequest, err error) {
+	p := multiParser{text, jsontext.NewDecoder(bytes.NewBuffer(text),
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 	err = p.object(func(name string) error {
 		if name != "operations" {
@@ -68,13 +67,13 @@ func parseBatch(text []byte) (operations []batchOperation, err error) {
 	return operations, nil
 }
 
-func (p *batchParser) operations() (operations []batchOperation, err error) {
+func (p *multiParser) operations() (operations []subrequest, err error) {
 	if err := p.open('[', "operations must be an array"); err != nil {
 		return nil, err
 	}
 	for p.json.PeekKind() != ']' {
-		if len(operations) == maxBatch {
-			return nil, fmt.Errorf("it has more than %d operations", maxBatch)
+		if len(operations) == maxSubrequests {
+			return nil, fmt.Errorf("it has more than %d operations", maxSubrequests)
 		}
 		o, err := p.operation()
 		if err == nil {
@@ -89,7 +88,7 @@ func (p *batchParser) operations() (operations []batchOperation, err error) {
 	return operations, err
 }
 
-func (p *batchParser) operation() (o batchOperation, err error) {
+func (p *multiParser) operation() (o subrequest, err error) {
 	err = p.object(func(name string) error {
 		switch name {
 		case "method":
@@ -108,7 +107,7 @@ func (p *batchParser) operation() (o batchOperation, err error) {
 	return o, err
 }
 
-func (p *batchParser) header() (header []headerLine, err error) {
+func (p *multiParser) header() (header []headerLine, err error) {
 	err = p.object(func(name string) error {
 		value, err := p.string("a header must be a string")
 		header = append(header, headerLine{name, strings.Trim(value, " \t")})
@@ -118,7 +117,7 @@ func (p *batchParser) header() (header []headerLine, err error) {
 }
 
 // object reads an object, and has member read the value of each member. No name may come twice.
-func (p *batchParser) object(member func(name string) error) error {
+func (p *multiParser) object(member func(name string) error) error {
 	if err := p.open('{', "it must be an object"); err != nil {
 		return err
 	}
@@ -146,7 +145,7 @@ func (p *batchParser) object(member func(name string) error) error {
 const maxMembers = 100
 
 // open reads the beginning of an object or an array.
-func (p *batchParser) open(kind jsontext.Kind, otherwise string) error {
+func (p *multiParser) open(kind jsontext.Kind, otherwise string) error {
 	token, err := p.json.ReadToken()
 	if err == nil && token.Kind() != kind {
 		return errors.New(otherwise)
@@ -154,7 +153,7 @@ func (p *batchParser) open(kind jsontext.Kind, otherwise string) error {
 	return err
 }
 
-func (p *batchParser) string(otherwise string) (string, error) {
+func (p *multiParser) string(otherwise string) (string, error) {
 	token, err := p.json.ReadToken()
 	switch {
 	case err != nil:
@@ -166,7 +165,7 @@ func (p *batchParser) string(otherwise string) (string, error) {
 }
 
 // value returns a value as it is spelt.
-func (p *batchParser) value() ([]byte, error) {
+func (p *multiParser) value() ([]byte, error) {
 	value, err := p.json.ReadValue()
 	if err != nil {
 		return nil, err
@@ -177,13 +176,13 @@ func (p *batchParser) value() ([]byte, error) {
 
 func unknownMember(name string) error { return fmt.Errorf("the member %.40q is unknown", name) }
 
-// check tells what is wrong with an operation that could not be a request.
-func (o *batchOperation) check() error {
+// check tells why a subrequest could not be a request.
+func (o *subrequest) check() error {
 	switch {
 	case o.method == "" || o.path == "":
 		return errors.New("it needs a method and a path")
-	case !slices.Contains(batchMethods, o.method):
-		return fmt.Errorf("the method must be one of %s", strings.Join(batchMethods, ", "))
+	case !slices.Contains(subrequestMethods, o.method):
+		return fmt.Errorf("the method must be one of %s", strings.Join(subrequestMethods, ", "))
 	case o.path[0] != '/':
 		return errors.New("the path must begin with a /")
 	case strings.ContainsFunc(o.path, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }):
@@ -201,7 +200,7 @@ func (h headerLine) check() error {
 	switch {
 	case h.name == "" || strings.ContainsFunc(h.name, notInToken):
 		return fmt.Errorf("%.40q is no name of a header", h.name)
-	case slices.ContainsFunc(notInBatch, func(name string) bool {
+	case slices.ContainsFunc(notInSubrequest, func(name string) bool {
 		return strings.EqualFold(name,
 			h.name)
 	}):

@@ -10,9 +10,9 @@ import (
 	"github.com/outset-settings/outset/internal/api"
 )
 
-// FuzzBatch: whatever is sent as a batch, what is taken of it could be requests, and their bodies
+// FuzzMulti: whatever is sent as a batch, what is taken of it could be requests, and their bodies
 // are spelt as in the batch.
-func FuzzBatch(f *testing.F) {
+func FuzzMulti(f *testing.F) {
 	for _, seed := range []string{
 		`{"operations":[` + aGet + `]}`,
 		`{"operations":[{"method":"PUT","path":"/user/42/settings","headers":{"If-Match":"\"3\"","x":" y "},"body": { "a" : 1.0 } }]}`,
@@ -23,7 +23,7 @@ func FuzzBatch(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		sent := bytes.Clone(text)
-		operations, err := api.ParseBatch(sent)
+		operations, err := api.ParseMulti(sent)
 		if !bytes.Equal(sent, text) {
 			t.Fatal("the text was changed")
 		}
