@@ -36,9 +36,9 @@ const (
 	divisionByZero       = "22012" // the guard of deadlines, see queueGuard
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
-	idleInTransaction    = "25P03" // for longer than idleTimeout
-	lockNotAvailable     = "55P03" // within lockTimeout
-	queryCanceled        = "57014" // after statementTimeout
+	idleInTransaction    = "25P03" // for longer than timeouts.idle
+	lockNotAvailable     = "55P03" // within timeouts.lock
+	queryCanceled        = "57014" // after timeouts.statement
 )
 
 // The classes of errors that a single write of a batch may be to blame for: cardinality, data,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,6 +35,37 @@ func reopen(t testing.TB, url string) *store.Store {
 	t.Cleanup(s.Close)
 	return s
 }
+
+// openWith is reopen with other timeouts.
+func openWith(t testing.TB, url string, timeouts store.Timeouts) *store.Store {
+	t.Helper()
+	s, err := store.OpenWith(t.Context(), url, timeouts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// becomes waits until a query, which has one value, returns true.
+func becomes(t testing.TB, conn *pgx.Conn, query string, arguments ...any) {
+	t.Helper()
+	for is := false; !is; {
+		err := conn.QueryRow(t.Context(), query, arguments...).Scan(&is)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if !is {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// lockAwaited is whether a session of the database waits for a lock.
+const lockAwaited = `
+	select count(*) > 0 from pg_stat_activity
+	where datname = current_database() and wait_event_type = 'Lock'`
 
 // connect returns a plain connection, to look and to meddle.
 func connect(t testing.TB, url string) *pgx.Conn {

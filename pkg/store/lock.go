@@ -30,8 +30,8 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*tran
 
 	var q pgx.Batch
 	q.Queue(`begin`)
-	if m.setting != "" {
-		q.Queue(m.setting)
+	if m.halve {
+		q.Queue("set local lock_timeout = '" + milliseconds(b.store.timeouts.shortLock) + "'")
 	}
 	// A row that isn't there can't be locked, so new users get a placeholder row. Two workers that
 	// race for a new user meet here: the second waits for the first to commit. All rows are

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -15,7 +14,8 @@ import (
 // now, all others are done.
 func TestLockedRows(t *testing.T) {
 	t.Parallel()
-	s, url := open(t)
+	_, url := open(t)
+	s := openWith(t, url, store.Timeouts{Lock: 50 * time.Millisecond})
 	held := map[int]bool{17: true, 18: true, 200: true, 511: true}
 	var writes []store.Write
 	for i := range 512 {
@@ -36,10 +36,13 @@ func TestLockedRows(t *testing.T) {
 		writes[i] = replace(t, writes[i].User, "2", `{"n":2}`)
 	}
 	replayed := replace(t, "user17", "1", `{}`) // answered from the log, which nobody holds
-	// As long as a worker gives a batch; waiting for one row after the other exceeds it.
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
-	defer cancel()
-	written := s.Write(ctx, append(writes, replayed))
+	before := s.Acquired()
+	written := s.Write(t.Context(), append(writes, replayed))
+	// The statement, then the three modes, in vain for the last time; the last of them alone tries
+	// with halves. A transaction for each row would be far more.
+	if n := s.Acquired() - before; n > 16 {
+		t.Errorf("it took %d transactions", n)
+	}
 	if w := written[512]; w.Err != nil || w.Version != 1 || !w.Replayed {
 		t.Errorf("the repetition for a held row: %+v", w)
 	}
@@ -61,7 +64,8 @@ func TestLockedRows(t *testing.T) {
 // TestDeletedMeanwhile: a row disappears while the transaction waits for another one.
 func TestDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
-	s, url := open(t)
+	_, url := open(t)
+	s := openWith(t, url, store.Timeouts{Lock: store.Patient})
 	s.Write(t.Context(), []store.Write{replace(t, "a", "1", `{}`), replace(t, "b", "1", `{}`)})
 	holder, deleter := connect(t, url), connect(t, url)
 	tx, err := holder.Begin(t.Context())
@@ -75,13 +79,7 @@ func TestDeletedMeanwhile(t *testing.T) {
 	go func() {
 		written <- s.Write(t.Context(), []store.Write{replace(t, "a", "2", `{}`), replace(t, "b", "2", `{}`)})
 	}()
-	for waiting := false; !waiting; { // until the writer waits for its rows
-		if err := deleter.QueryRow(t.Context(), `
-			select count(*) > 0 from pg_stat_activity
-			where datname = current_database() and wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
-			t.Fatal(err)
-		}
-	}
+	becomes(t, deleter, lockAwaited)
 	if _, err := tx.Exec(t.Context(), `delete from settings where user_id = 'b'; delete from settings_log where user_id = 'b'`); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +100,8 @@ func TestDeletedMeanwhile(t *testing.T) {
 // to an end. Their writes are refused for now, all others are done.
 func TestNewUserHeld(t *testing.T) {
 	t.Parallel()
-	s, url := open(t)
+	_, url := open(t)
+	s := openWith(t, url, store.Timeouts{Lock: 50 * time.Millisecond})
 	holder := connect(t, url)
 	tx, err := holder.Begin(t.Context())
 	if err != nil {
@@ -136,13 +135,13 @@ func TestNewUserHeld(t *testing.T) {
 // several, in order, and others get their turn between them.
 func TestSlowChanges(t *testing.T) {
 	t.Parallel()
-	s, url := open(t)
-	const n = 60
+	_, url := open(t)
+	s := openWith(t, url, store.Timeouts{Computing: -1}) // so each of them takes longer
+	const n = 20
 	var writes []store.Write
 	for i := range n {
 		w := replace(t, "ann", fmt.Sprint(i), fmt.Sprintf(`{"n":%d}`, i))
 		writes = append(writes, changing(w, func([]byte) (settings.Next, error) {
-			time.Sleep(5 * time.Millisecond) // what the test is about: a change that takes its time
 			return settings.Next{Document: w.Replace}, nil
 		}))
 	}
@@ -156,8 +155,8 @@ func TestSlowChanges(t *testing.T) {
 	if err := conn.QueryRow(t.Context(), `select count(distinct applied_at) from settings_log`).Scan(&transactions); err != nil {
 		t.Fatal(err)
 	}
-	if transactions < 2 {
-		t.Errorf("%d transactions of 5 ms for each of %d changes", transactions, n)
+	if transactions != n {
+		t.Errorf("%d transactions of %d changes", transactions, n)
 	}
 	checkLog(t, conn)
 }

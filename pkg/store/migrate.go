@@ -30,7 +30,7 @@ const migrationLock = 0x6f7574736574
 // of that table waits behind the migration. So it waits for a moment only, and tries again and
 // again.
 const (
-	// two tables in a row are still less than a worker's lockTimeout
+	// two tables in a row are still less than a worker's lock timeout
 	tableLockTimeout = 100 * time.Millisecond
 	tableLockPause   = time.Second // at least, between two attempts
 	// until one says that it waits for another program to migrate

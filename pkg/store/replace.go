@@ -15,11 +15,6 @@ import (
 // writes.
 const minReplacements = 8
 
-// replacePause is how long no replacement is done by the statement after one has waited in vain for
-// a row (lockTimeout). It is much longer than that wait, so that a row that stays locked for
-// minutes costs other users little.
-const replacePause = 5 * time.Second
-
 // replace applies the batch's unconditional replacements with two statements, each of them one
 // round trip and one transaction: the first replaces the documents of users who have a row, the
 // second inserts rows for the users whom the first didn't find. It returns the writes that are
@@ -27,14 +22,14 @@ const replacePause = 5 * time.Second
 // nothing that [batch.transact] wouldn't, for half of the processor time: 52,500 replacements a
 // second instead of 30,800 in batches of 64.
 //
-// The statements wait for rows that others have locked, up to lockTimeout, since passing over them
-// would double the cost.
+// The statements wait for rows that others have locked, up to the lock timeout, since passing over
+// them would double the cost.
 func (b *batch) replace(ctx context.Context) *batch {
 	if b.store.replacePaused() {
 		return b
 	}
 	schema := b.store.schema.Load()
-	chosen := valid(b.unconditional(), schema)
+	chosen := b.valid(b.unconditional(), schema)
 	if !b.worthwhile(chosen) {
 		return b
 	}
@@ -47,7 +42,7 @@ func (b *batch) replace(ctx context.Context) *batch {
 		applied, err := replaceAll(ctx, conn, query, chosen, schema)
 		if err != nil {
 			if lockTimedOut(err) || statementTimedOut(err) {
-				b.store.replacePausedUntil.Store(time.Now().Add(replacePause).UnixNano())
+				b.store.replacePausedUntil.Store(time.Now().Add(b.store.timeouts.replacePause).UnixNano())
 			}
 			b.unknown = !definite(err)
 			return b
@@ -108,13 +103,13 @@ func (b *batch) unconditional() []*Write {
 }
 
 // valid returns the writes whose documents keep to the schema, sorted by user. It checks small
-// documents first and leaves out what it doesn't get to within maxComputing. The schema may have
-// changed, so transact checks those that were left out again.
-func valid(writes []*Write, schema *Schema) []*Write {
+// documents first and leaves out what it doesn't get to within timeouts.computing. The schema may
+// have changed, so transact checks those that were left out again.
+func (b *batch) valid(writes []*Write, schema *Schema) []*Write {
 	slices.SortFunc(writes, func(v, w *Write) int {
 		return cmp.Compare(len(v.Replace), len(w.Replace))
 	})
-	valid, until := writes[:0], time.Now().Add(maxComputing)
+	valid, until := writes[:0], time.Now().Add(b.store.timeouts.computing)
 	for _, w := range writes {
 		if time.Now().After(until) {
 			break

@@ -124,7 +124,8 @@ func TestReplaceJudges(t *testing.T) {
 // TestReplaceBlocked: a row that is held costs its neighbours one wait, and not one for each batch.
 func TestReplaceBlocked(t *testing.T) {
 	t.Parallel()
-	s, url := open(t)
+	_, url := open(t)
+	s := openWith(t, url, store.Timeouts{Lock: 50 * time.Millisecond, ReplacePause: time.Hour})
 	write(t, s, replace(t, "held", "0", `{}`), replace(t, "free", "0", `{}`))
 	holder := connect(t, url)
 	tx, err := holder.Begin(t.Context())
@@ -157,33 +158,41 @@ func TestReplaceBlocked(t *testing.T) {
 // end.
 func TestReplaceTooLate(t *testing.T) {
 	t.Parallel()
-	s, url := open(t)
+	_, url := open(t)
+	s := openWith(t, url, store.Timeouts{Lock: store.Patient})
 	const users = 256
-	var first, second []store.Write
-	deadline := time.Now().Add(2 * time.Second) // the first batch may take its time
+	var first []store.Write
 	for i := range users {
 		user := fmt.Sprintf("a user with a long name whose number is %03d", i)
 		first = append(first, replace(t, user, "1", `{}`))
-		w := replace(t, user, "2", `{"n":2}`)
-		w.Deadline = deadline
-		second = append(second, w)
 	}
 	write(t, s, first...)
-	holder := connect(t, url)
-	tx, err := holder.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	holder, observer := connect(t, url), connect(t, url)
+	exec(t, holder, `begin`)
+	exec(t, holder, `select from settings where user_id = $1 for update`, first[users-1].User)
+
+	written := make(chan []store.Written, 1)
+	for within := time.Second; ; within *= 2 { // a slow machine may take longer to begin
+		deadline := time.Now().Add(within)
+		var second []store.Write
+		for _, w := range first {
+			w = replace(t, w.User, "2", `{"n":2}`)
+			w.Deadline = deadline
+			second = append(second, w)
+		}
+		go func() { written <- s.Write(t.Context(), second) }()
+		becomes(t, observer, lockAwaited)
+		inTime := time.Now().Before(deadline)
+		becomes(t, observer, `select clock_timestamp() > $1`, deadline)
+		if inTime {
+			break
+		}
+		exec(t, holder, `rollback`)
+		<-written
+		exec(t, holder, `begin`)
+		exec(t, holder, `select from settings where user_id = $1 for update`, first[users-1].User)
 	}
-	if _, err := tx.Exec(t.Context(), `select from settings where user_id = $1 for update`, first[users-1].User); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(time.Until(deadline.Add(-100 * time.Millisecond)))
-	written := make(chan []store.Written)
-	go func() { written <- s.Write(t.Context(), second) }()
-	time.Sleep(time.Until(deadline.Add(50 * time.Millisecond)))
-	if err := tx.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, holder, `rollback`)
 	for i, w := range <-written {
 		if !errors.Is(w.Err, store.ErrExpired) {
 			t.Errorf("write %d: version %d, %v", i, w.Version, w.Err)

@@ -243,11 +243,8 @@ func TestRefusedAfterLost(t *testing.T) {
 	t.Parallel()
 	direct, url := open(t)
 	w, address := onWire(t, url)
-	s, err := store.Open(t.Context(), address, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := openWith(t, address, store.Timeouts{Lock: time.Second})
+	observer := connect(t, url)
 	holder := connect(t, url)
 	for attempt := 0; ; attempt++ {
 		two := func(what, document string) []store.Write {
@@ -261,10 +258,10 @@ func TestRefusedAfterLost(t *testing.T) {
 		results := make(chan []store.Written, 1)
 		began := time.Now()
 		go func() { results <- s.Write(t.Context(), two("lost ", `{"x":"text"}`)) }()
-		waitsForRow(t, url)
+		becomes(t, observer, lockAwaited)
 		write(t, direct, putSchema(fmt.Sprint("put ", attempt), onlyNumbers))
 		w.cut()
-		lost := time.Since(began) < 200*time.Millisecond // before Postgres itself gave up
+		lost := time.Since(began) < 800*time.Millisecond // before Postgres itself gave up
 		got := (<-results)[1]
 		exec(t, holder, `rollback`)
 		if !lost && attempt < 10 {
@@ -278,26 +275,15 @@ func TestRefusedAfterLost(t *testing.T) {
 	}
 }
 
-// waitsForRow waits until somebody waits for a row.
-func waitsForRow(t *testing.T, url string) {
-	t.Helper()
-	conn := connect(t, url)
-	for waiting := 0; waiting == 0 && t.Context().Err() == nil; {
-		err := conn.QueryRow(t.Context(), `select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`).Scan(&waiting)
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // TestSchemaNeighbours: documents that take long to be held to the schema don't keep small ones
 // from being written.
 func TestSchemaNeighbours(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
+	_, url := open(t)
+	s := openWith(t, url, store.Timeouts{Computing: time.Millisecond}) // each large one takes longer
 	write(t, s, putSchema("1", `{"additionalProperties":{"items":{"type":["string","number"],"minimum":-5}}}`))
 	var writes []store.Write
-	for i := range 40 {
+	for i := range 6 {
 		writes = append(writes, replace(t, fmt.Sprint("user ", i), "1", `{"a":[0`+strings.Repeat(",0", 32000)+`]}`))
 	}
 	writes = append(writes, replace(t, "innocent", "1", `{}`))

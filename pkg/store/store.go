@@ -62,20 +62,42 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// How long Postgres itself lets one of our transactions wait, so that a worker that is frozen in
-// the middle of one doesn't hold its rows for ever.
 const (
-	lockTimeout      = 300 * time.Millisecond // for rows that another transaction has locked
-	shortLockTimeout = 25 * time.Millisecond  // the same, where many such waits may follow each other
-	statementTimeout = 3 * time.Second
-	idleTimeout      = time.Second     // between the two pipelines
-	commitTimeout    = 5 * time.Second // for the second pipeline, on our side
-	connectTimeout   = 3 * time.Second
+	commitTimeout  = 5 * time.Second // for a pipeline that commits, on our side
+	connectTimeout = 3 * time.Second
 )
+
+// timeouts are those that tests change.
+type timeouts struct {
+	// How long Postgres lets one of our transactions wait, so that a worker that is frozen in the
+	// middle of one doesn't hold its rows for ever.
+	lock      time.Duration // for rows that another transaction has locked
+	shortLock time.Duration // the same, where many such waits may follow each other
+	statement time.Duration
+	idle      time.Duration // between the two pipelines
+
+	// How long a transaction computes what its writes make of their documents; the rest waits for
+	// the next transaction. Others wait for its rows, and Postgres ends it when it is idle for too
+	// long. A thousand patches of one growing document took seconds.
+	computing time.Duration
+	// How long no replacement is done by its statement after one has waited in vain for a row: much
+	// longer than that wait, so that a row that stays locked for minutes costs other users little.
+	replacePause time.Duration
+}
+
+var defaultTimeouts = timeouts{
+	lock:         300 * time.Millisecond,
+	shortLock:    25 * time.Millisecond,
+	statement:    3 * time.Second,
+	idle:         time.Second,
+	computing:    100 * time.Millisecond,
+	replacePause: 5 * time.Second,
+}
 
 // Store is a pool of connections to the database. Its methods are safe for concurrent use.
 type Store struct {
-	pool *pgxpool.Pool
+	pool     *pgxpool.Pool
+	timeouts timeouts
 	// Until when, in nanoseconds since 1970, the statements for replacements aren't tried.
 	replacePausedUntil atomic.Int64
 	// The latest schema that was seen. Each transaction asks whether it is still current.
@@ -86,6 +108,10 @@ type Store struct {
 // Open returns a Store for the database at url with at most conns connections. It does not connect
 // yet: a database that is down isn't an error.
 func Open(ctx context.Context, url string, conns int32) (*Store, error) {
+	return open(ctx, url, conns, defaultTimeouts)
+}
+
+func open(ctx context.Context, url string, conns int32, t timeouts) (*Store, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err) // pgx leaves the password out
@@ -100,9 +126,9 @@ func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 		// An acknowledged write is durable, whatever the server's default.
 		"synchronous_commit":                  "on",
 		"timezone":                            "UTC",
-		"lock_timeout":                        milliseconds(lockTimeout),
-		"statement_timeout":                   milliseconds(statementTimeout),
-		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),
+		"lock_timeout":                        milliseconds(t.lock),
+		"statement_timeout":                   milliseconds(t.statement),
+		"idle_in_transaction_session_timeout": milliseconds(t.idle),
 		// Every statement finds its rows by key. The planner doesn't know that the tables, empty
 		// when it first sees them, will grow: it chose scans and kept to them (3,800 writes/s
 		// instead of 10,000 soon after the start, 256 connections). So it may not, and plans once.
@@ -125,7 +151,7 @@ func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	s := &Store{pool: pool}
+	s := &Store{pool: pool, timeouts: t}
 	s.schema.Store(&Schema{})
 	return s, nil
 }

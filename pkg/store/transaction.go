@@ -5,11 +5,6 @@ import (
 	"time"
 )
 
-// maxComputing is how long a transaction computes what its writes make of their documents; the rest
-// waits for the next transaction. Others wait for its rows, and Postgres ends it after idleTimeout.
-// A thousand patches of one growing document took seconds.
-const maxComputing = 100 * time.Millisecond
-
 // transaction is what one has locked and read, and what it is going to write.
 type transaction struct {
 	users    []string // sorted, each once
@@ -89,7 +84,7 @@ const idle = 'I'
 
 // apply computes the outcomes, in order, as far as time and the batch's limit allow.
 func (b *batch) apply(t *transaction) {
-	until := time.Now().Add(maxComputing)
+	until := time.Now().Add(b.store.timeouts.computing)
 	for i, w := range b.writes {
 		if i > 0 && time.Now().After(until) || b.limit > 0 && len(t.log) >= b.limit {
 			*b.outcomes[i] = Written{Err: errPostponed}

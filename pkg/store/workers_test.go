@@ -80,7 +80,7 @@ func TestNoDeadlock(t *testing.T) {
 	idle, url := open(t)
 	idle.Close()
 	conn := connect(t, url)
-	// Far below lockTimeout, so that Postgres finds and counts every circle.
+	// Far below the lock timeout, so that Postgres finds and counts every circle.
 	exec(t, conn, `do $$ begin execute format('alter database %I set deadlock_timeout = 1', current_database()); end $$`)
 	const workers, rounds, users = 4, 30, 16
 	var all sync.WaitGroup

@@ -47,9 +47,10 @@ func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 
 // lockMode is what a transaction does about rows that another one has locked.
 type lockMode struct {
-	clause  string // of the statement that locks
-	setting string // a statement before it; empty: none
-	halve   bool   // after a lock timeout, try with each half of the batch
+	clause string // of the statement that locks
+	// After a lock timeout, try again with each half of the batch. That takes up to 2·log₂(n)
+	// waits, so they are short (timeouts.shortLock).
+	halve bool
 }
 
 // lockModes are tried one after the other. The first passes over locked rows, so that only their
@@ -57,12 +58,11 @@ type lockMode struct {
 //
 // Any mode may wait where locks can't be passed over: for a user whom another transaction is
 // inserting, or for rows of the log that are being pruned. That fails the whole batch, so the third
-// mode finds out whose fault it is. That takes up to 2·log₂(n) waits, so they are short.
+// mode finds out whose fault it is.
 var lockModes = []lockMode{
 	{clause: "for update skip locked"},
-	{clause: "for update"}, // waits up to lockTimeout
-	{clause: "for update skip locked", setting: "set local lock_timeout = '" +
-		milliseconds(shortLockTimeout) + "'", halve: true},
+	{clause: "for update"},
+	{clause: "for update skip locked", halve: true},
 }
 
 // errPostponed is the outcome of a write that its transaction left for the next one, because its
@@ -78,7 +78,7 @@ type batch struct {
 	unknown bool
 	// limit is how many writes one transaction may apply; 0: all. On a slow machine so many large
 	// documents may be prepared for the second pipeline that Postgres ends the transaction
-	// meanwhile (idleTimeout). The whole batch would fail each time.
+	// meanwhile (timeouts.idle). The whole batch would fail each time.
 	limit int
 }
 
