@@ -129,7 +129,8 @@ func TestMigrateBehindReader(t *testing.T) {
 					if done = true; err != nil {
 						t.Fatal(err)
 					}
-				case <-waiting:
+				case err := <-waiting:
+					t.Log(err)
 				default:
 				}
 			}
