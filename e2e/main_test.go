@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 
@@ -85,6 +86,9 @@ func build(dir string, options ...string) (string, error) {
 	args := append([]string{"build", "-trimpath", "-ldflags=-w", "-tags", "failpoint", "-o", to}, options...)
 	cmd := exec.Command("go", append(args, "./cmd/api", "./cmd/worker", "./examples/nats")...)
 	cmd.Dir = dir
+	if !slices.Contains(options, "-race") {
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as `make build` does, whose cache it shares
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build in %s: %w\n%s", dir, err, out)
 	}
