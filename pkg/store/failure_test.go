@@ -60,7 +60,7 @@ func TestConnectionsCut(t *testing.T) {
 	}
 }
 
-// TestUnavailable: a database that is not there is a definite no.
+// TestUnavailable: without a database nothing was applied, and that is known.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none", 2)

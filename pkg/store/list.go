@@ -101,7 +101,7 @@ func (l *Listed) scan(rows pgx.Rows, most, limit int) error {
 	switch n := len(l.Users); {
 	case err != nil:
 		return err
-	case n > 0 && (n < wanted || n == limit): // no room or no wish for more
+	case n > 0 && (n < wanted || n == limit): // more would exceed the bytes or the limit
 		l.Next = l.Users[n-1].ID
 	case scanned == most && last != nil:
 		l.Next = *last

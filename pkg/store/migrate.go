@@ -42,7 +42,7 @@ const (
 // Migrate brings the schema at url up to what this program needs. Any number of programs
 // may do so at once. A schema that is newer than the program is left as it is:
 // migrations are written so that the version before them goes on working. While it can't have the
-// locks that it needs it tries on until ctx ends, and holds nobody up for longer than moments.
+// locks that it needs it tries again until ctx ends, and holds nobody up for longer than moments.
 func Migrate(ctx context.Context, url string) error {
 	return migrateAt(ctx, url, ownMigrations(), func(error) {})
 }
@@ -91,7 +91,7 @@ func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) err
 	}
 	waiting := func(err error) {
 		waits.Do(func() {
-			log.Warn("the migration waits for what others have locked; trying on", "error", err)
+			log.Warn("the migration waits for what others have locked; trying again", "error", err)
 		})
 	}
 	for {
@@ -99,7 +99,7 @@ func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) err
 		if err == nil || ctx.Err() != nil || !unreachable(err) {
 			return err
 		}
-		sometimes.Do(func() { log.Warn("the database is not there yet; trying on", "error", err) })
+		sometimes.Do(func() { log.Warn("the database is not there yet; trying again", "error", err) })
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():

@@ -54,7 +54,7 @@ func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
 		where id = 1
 		for update skip locked`).Scan(&from, &due, &now)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows): // somebody else is at it
+	case errors.Is(err, pgx.ErrNoRows): // another worker is doing a step
 		return 0, pruneEvery, nil
 	case err != nil:
 		return 0, 0, err
