@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2/utils"
 	"github.com/valyala/fasthttp"
 
+	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -56,8 +56,11 @@ func conditional(c *fiber.Ctx) bool {
 	return false
 }
 
-// checkRead evaluates the preconditions of a request that reads, in the order of RFC 9110 section
-// 13.2.2. It returns 0 when the answer is to be sent, or the status of another one.
+// checkRead evaluates the preconditions of a read in the order of RFC 9110 section 13.2.2. It
+// returns 0 if the result is to be sent, else the status of the answer.
+//
+// The rules are those of settings.Condition. Only the current tag stands for a version here, so "0"
+// is the tag of a user who never saved anything, and not of every document that is absent.
 func checkRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status int, err error) {
 	current := tagOf(o, r)
 	condition, err := conditionOf(c, func(tag string) (int64, bool) {
@@ -69,27 +72,30 @@ func checkRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status 
 	if condition == nil {
 		condition = &messages.Condition{}
 	}
-	modified := time.UnixMilli(r.Modified).Truncate(time.Second)
-	switch {
-	case condition.Match != nil && !includes(condition.Match, r):
-		return fiber.StatusPreconditionFailed, nil
-	case condition.UnmodifiedSince != 0 && modified.Unix() > condition.UnmodifiedSince:
+	state := settings.State{
+		Version: r.Version, Absent: r.Absent, Modified: time.UnixMilli(r.Modified),
+	}
+	required := settings.Condition{Match: (*settings.Versions)(condition.Match)}
+	if condition.UnmodifiedSince != 0 {
+		required.UnmodifiedSince = time.Unix(condition.UnmodifiedSince, 0)
+	}
+	if !required.Holds(state) {
 		return fiber.StatusPreconditionFailed, nil
 	}
-	switch modifiedSince := dateOf(c, fiber.HeaderIfModifiedSince); {
-	case condition.NoneMatch != nil && includes(condition.NoneMatch, r):
-		return fiber.StatusNotModified, nil
-	case condition.NoneMatch == nil && !modifiedSince.IsZero() && r.Modified != 0 &&
-		!modified.After(modifiedSince):
-		return fiber.StatusNotModified, nil
+	if condition.NoneMatch != nil {
+		none := settings.Condition{NoneMatch: (*settings.Versions)(condition.NoneMatch)}
+		return notModifiedIf(!none.Holds(state)), nil
 	}
-	return 0, nil
+	since := dateOf(c, fiber.HeaderIfModifiedSince)
+	unmodified := settings.Condition{UnmodifiedSince: since}
+	return notModifiedIf(!since.IsZero() && r.Modified != 0 && unmodified.Holds(state)), nil
 }
 
-// includes tells whether what was read is one of the versions. That "0" is every document that
-// isn't there is for writers; here it is the entity tag of a user who never saved.
-func includes(v *messages.Versions, r *messages.Result) bool {
-	return v.Any && !r.Absent || slices.Contains(v.Listed, r.Version)
+func notModifiedIf(unmodified bool) (status int) {
+	if unmodified {
+		return fiber.StatusNotModified
+	}
+	return 0
 }
 
 // missed says what there is instead of what a precondition asks for.
