@@ -27,8 +27,8 @@ func (s *Server) exportUsers(c *fiber.Ctx) error {
 			Limit: messages.MaxUsers, Documents: true,
 		},
 	}}
-	// Here, so that what goes wrong at once is an ordinary answer.
-	if e.first, err = s.part(e.rest); err != nil {
+	// The first part is read before the answer begins, so that a failure is an ordinary answer.
+	if e.first, err = s.nextPart(&e.rest); err != nil {
 		release()
 		return err
 	}
@@ -39,7 +39,7 @@ func (s *Server) exportUsers(c *fiber.Ctx) error {
 type export struct {
 	server *Server
 	first  messages.Result
-	rest   messages.Operation // asks for what hasn't been written
+	rest   messages.Operation // lists the users after those that were read
 	users  int
 }
 
@@ -49,7 +49,7 @@ func (e *export) write(out *lines) error {
 	more := e.first.Next != ""
 	e.first = messages.Result{}
 	for got := time.Now(); err == nil && more; {
-		err = e.server.eachPart(e.rest, func(r *messages.Result) error {
+		err = e.server.eachPart(&e.rest, func(r *messages.Result) error {
 			got = time.Now()
 			return e.put(out, r)
 		})
@@ -83,9 +83,6 @@ func (e *export) put(out *lines, r *messages.Result) error {
 		}
 	}
 	e.users += len(r.Users)
-	list := *e.rest.List
-	list.After = r.Next
-	e.rest.List = &list
 	return nil
 }
 

@@ -9,23 +9,29 @@ import (
 // A listing goes through all users in parts: each is a read of its own, with its own deadline, so
 // that the whole may take as long as it takes and no worker is kept for long.
 
-// part has one part of a listing done, however long the request has been going on already. Its
-// error is a problem.
-func (s *Server) part(o messages.Operation) (messages.Result, error) {
-	o.Deadline = time.Now().Add(s.config.RequestTimeout).UnixMilli()
-	r := s.queue.Part(&o)
+// nextPart has one part of a listing done, and moves o.List on to the next part. The part has the
+// time of a whole request, however long this one has been going on already. The error is a problem;
+// o is as it was then.
+func (s *Server) nextPart(o *messages.Operation) (messages.Result, error) {
+	part := *o
+	part.Deadline = time.Now().Add(s.config.RequestTimeout).UnixMilli()
+	r := s.queue.Part(&part)
 	if r.Kind != "" {
 		return r, problem{kind: r.Kind, detail: r.Detail}
 	}
+	list := *o.List // a worker may still read what was sent
+	list.After = r.Next
+	o.List = &list
 	return r, nil
 }
 
-// eachPart has one part after the other done, from o.List.After on, and hands each to use. It ends
-// with the last part, with an error of use, with a part that fails, or before the next part when
-// the API stops.
-func (s *Server) eachPart(o messages.Operation, use func(*messages.Result) error) error {
+// eachPart has one part of a listing done after the other, from o.List.After on, and hands each to
+// use. It ends with the last part, with an error of use, with a part that fails, or before the next
+// part when the API stops. After a part that failed it can be called again with the same o.
+func (s *Server) eachPart(o *messages.Operation, use func(*messages.Result) error) error {
 	for {
-		r, err := s.part(o)
+		after := o.List.After
+		r, err := s.nextPart(o)
 		if err != nil {
 			return err
 		}
@@ -33,13 +39,10 @@ func (s *Server) eachPart(o messages.Operation, use func(*messages.Result) error
 			return err
 		}
 		switch {
-		case r.Next <= o.List.After: // or it would never end
-			return problem{kind: messages.KindInternal, detail: "a listing doesn't get on"}
+		case r.Next <= after: // or it would never end
+			return problem{kind: messages.KindInternal, detail: "a listing doesn't advance"}
 		case s.stopping.Load():
 			return problem{kind: messages.KindUnavailable, detail: "the API is stopping"}
 		}
-		list := *o.List // what was sent stays as it was
-		list.After = r.Next
-		o.List = &list
 	}
 }

@@ -82,7 +82,7 @@ func (s *Server) trySchema(c *fiber.Ctx, schema []byte) error {
 		List: &messages.Listing{Limit: messages.MaxUsers},
 	}
 	t := trial{Examples: []example{}}
-	if err := s.eachPart(o, t.add); err != nil {
+	if err := s.eachPart(&o, t.add); err != nil {
 		return err
 	}
 	return c.JSON(t)

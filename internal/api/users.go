@@ -29,7 +29,7 @@ func (s *Server) getUsers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.part(messages.Operation{
+	r, err := s.nextPart(&messages.Operation{
 		Action: messages.ActionListUsers, RequestID: requestID(c), List: &list,
 	})
 	if err != nil {
