@@ -30,12 +30,18 @@ func TestChanges(t *testing.T) {
 		}
 	}
 	publish(replace("ann", "1", `{"a":1}`))
-	publish(replace("ann", "1", `{"a":1}`)) // again: the worker that applied it may have died before
-	publish(messages.Operation{Action: messages.ActionMergePatch, User: "ann", ID: "2", Document: []byte(`{}`)})
+	// again: the worker that applied it may have died before
+	publish(replace("ann", "1", `{"a":1}`))
+	publish(messages.Operation{
+		Action: messages.ActionMergePatch, User: "ann", ID: "2", Document: []byte(`{}`),
+	})
 	publish(replace("a > b.*", "1", `{}`))
 	publish(messages.Operation{Action: messages.ActionPutSchema, ID: "1", Document: []byte(`{}`)})
 	publish(replace("ann", "3", `{"a":`))
-	publish(messages.Operation{Action: messages.ActionJSONPatch, User: "ann", ID: "4", Document: []byte(`[{"op":"remove","path":"/b"}]`)})
+	publish(messages.Operation{
+		Action: messages.ActionJSONPatch, User: "ann", ID: "4",
+		Document: []byte(`[{"op":"remove","path":"/b"}]`),
+	})
 	publish(messages.Operation{Action: messages.ActionDelete, User: "ann", ID: "5"})
 	publish(messages.Operation{Action: messages.ActionErase, User: "ann", ID: "6"})
 	var got []string
@@ -84,7 +90,8 @@ func TestListings(t *testing.T) {
 		got.Next != "" {
 		t.Errorf("after the last: %s", show(got))
 	}
-	if got := list(messages.Listing{Limit: 500, Documents: true}); len(got.Users) != 2 || string(got.Users[0].Document) != ` {"a":1}` || got.Next != "" {
+	got := list(messages.Listing{Limit: 500, Documents: true})
+	if len(got.Users) != 2 || string(got.Users[0].Document) != ` {"a":1}` || got.Next != "" {
 		t.Errorf("with documents: %s", show(got))
 	}
 	if got := list(messages.Listing{

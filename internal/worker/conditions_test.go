@@ -12,7 +12,7 @@ func when(c messages.Condition) func(o *messages.Operation) {
 	return func(o *messages.Operation) { o.If = &c }
 }
 
-// TestConditions: every part of a condition arrives, and whoever lost learns what is there.
+// TestConditions: every part of a condition is checked, and a refusal has the current document.
 func TestConditions(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -42,10 +42,14 @@ func TestConditions(t *testing.T) {
 		n++
 		// The patch is reached only if the condition holds, and as it doesn't apply the version
 		// stays as it is.
-		o := write(n, messages.ActionJSONPatch, both(document(`[{"op":"test","path":"/n","value":2}]`), when(c.condition)))
+		o := write(n, messages.ActionJSONPatch,
+			both(document(`[{"op":"test","path":"/n","value":2}]`), when(c.condition)))
 		want := messages.Result{Kind: messages.KindNotApplicable}
 		if !c.holds {
-			want = messages.Result{Kind: messages.KindPrecondition, Version: 1, Modified: at.Modified, Document: []byte(`{"n":1}`)}
+			want = messages.Result{
+				Kind: messages.KindPrecondition, Version: 1, Modified: at.Modified,
+				Document: []byte(`{"n":1}`),
+			}
 		}
 		got := do(t, nc, o)
 		want.Detail = got.Detail
@@ -84,7 +88,9 @@ func TestConditionsOfRepetitions(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	start(t, nc, open(t), config)
-	create := write(1, messages.ActionReplace, both(document(`{"n":1}`), when(messages.Condition{NoneMatch: &messages.Versions{Any: true}})))
+	create := write(1, messages.ActionReplace, both(document(`{"n":1}`), when(messages.Condition{
+		NoneMatch: &messages.Versions{Any: true},
+	})))
 	first := do(t, nc, create)
 	if first.Kind != "" || first.Version != 1 {
 		t.Fatalf("created: %s", show(first))
@@ -102,16 +108,18 @@ func TestConditionsOfRepetitions(t *testing.T) {
 	do(t, nc, write(3, messages.ActionDelete, nothing))
 	absent := when(messages.Condition{Match: &messages.Versions{Any: true}})
 	got := do(t, nc, write(4, messages.ActionDelete, absent))
-	if got.Kind != messages.KindPrecondition || got.Version != 2 || !got.Absent || string(got.Document) != `{}` {
+	if got.Kind != messages.KindPrecondition || got.Version != 2 || !got.Absent ||
+		string(got.Document) != `{}` {
 		t.Errorf("nothing to delete: %s", show(got))
 	}
 	again := when(messages.Condition{Match: &messages.Versions{Listed: []int64{0}}})
-	if got := do(t, nc, write(5, messages.ActionReplace, both(document(`{}`), again))); got.Kind != "" || got.Version != 3 {
+	got = do(t, nc, write(5, messages.ActionReplace, both(document(`{}`), again)))
+	if got.Kind != "" || got.Version != 3 {
 		t.Errorf("where there is none: %s", show(got))
 	}
 }
 
-// TestIssuedBeforeErased: what was on its way when the user was erased doesn't bring them back.
+// TestIssuedBeforeErased: a write that was on its way when the user was erased is refused.
 func TestIssuedBeforeErased(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

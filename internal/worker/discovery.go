@@ -18,10 +18,9 @@ type EndpointData struct {
 	InFlight int64 `json:"in_flight"` // operations taken and not yet answered
 }
 
-// answerDiscovery makes the worker visible as a NATS micro service (`nats micro
-// ls`, `info`, `stats`). Subscribed to here and not by micro.AddService, whose
-// figures hold only for handlers that answer before they return, and which
-// stops a service for good at the first slow consumer.
+// answerDiscovery makes the worker visible as a NATS micro service (`nats micro ls`, `info`,
+// `stats`). It doesn't use micro.AddService, whose figures are right only for handlers that answer
+// before they return, and which stops a service for good at the first slow consumer.
 func (w *Worker) answerDiscovery() ([]*nats.Subscription, error) {
 	var subscriptions []*nats.Subscription
 	for verb, answer := range map[micro.Verb]func() any{

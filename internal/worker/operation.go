@@ -46,8 +46,8 @@ func listOf(l *messages.Listing, whole bool) *store.List {
 	return list
 }
 
-// writeOf returns what the store is to do for an operation that writes. Its error is the fault
-// of what was asked, whatever the current document is.
+// writeOf returns what the store is to do for an operation that writes. It fails if the operation
+// can't be applied to any document.
 func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	s := store.Write{
 		User: userOf(o), ID: o.ID, Keyed: o.Keyed, Fingerprint: o.Fingerprint,
@@ -81,8 +81,8 @@ func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	return s, err
 }
 
-// changeOf returns what an operation does to a document. Neither it nor the change panics: its
-// sender would retry, and so one request would end one worker after the other.
+// changeOf returns what an operation does to a document. Neither it nor the change panics: the
+// sender would retry, and one request would end one worker after another.
 func (w *Worker) changeOf(o *messages.Operation) (change settings.Change, err error) {
 	defer settings.Survive(&err)
 	unguarded, err := w.unguardedChange(o)

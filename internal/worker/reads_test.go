@@ -14,7 +14,7 @@ func readValue(user string, path ...string) messages.Operation {
 	return messages.Operation{Action: messages.ActionReadValue, User: user, Path: path}
 }
 
-// TestReads asks for all that can be read in one request: each gets its own, and none the other's.
+// TestReads: one request reads all that can be read, and each operation gets its own result.
 func TestReads(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -64,7 +64,12 @@ func TestReads(t *testing.T) {
 			messages.Operation{Action: messages.LastAction + 1, User: "ann"},
 			kind(messages.KindUnknownAction),
 		},
-		{"limits", limits, messages.Result{Document: []byte(`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24}}`)}},
+		{
+			"limits", limits,
+			messages.Result{
+				Document: []byte(`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24}}`),
+			},
+		},
 	}
 	var all []messages.Operation
 	for _, c := range cases {
@@ -86,17 +91,20 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// TestNeighbours: operations that share a message share nothing else, also when they are all about
-// one user.
+// TestNeighbours: operations that share a message don't affect each other's results, even if all
+// are about one user.
 func TestNeighbours(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	start(t, nc, open(t), config)
-	lost := write(4, messages.ActionReplace, both(document(`{"lost":1}`), when(messages.Condition{Match: &messages.Versions{Listed: []int64{1}}})))
+	lost := write(4, messages.ActionReplace, both(document(`{"lost":1}`), when(messages.Condition{
+		Match: &messages.Versions{Listed: []int64{1}},
+	})))
 	all := []messages.Operation{
 		write(1, messages.ActionReplace, document(`{"n":1,"tags":[]}`)),
 		write(2, messages.ActionMergePatch, document(`{"n":2}`)),
-		write(3, messages.ActionJSONPatch, document(`[{"op":"test","path":"/n","value":1}]`)), // not any more
+		// fails: the second has changed n
+		write(3, messages.ActionJSONPatch, document(`[{"op":"test","path":"/n","value":1}]`)),
 		lost,
 		write(5, messages.ActionSetValue, value(`"a"`, "tags", "-")),
 		write(6, messages.ActionSetValue, value(`"b"`, "tags", "-")),
@@ -106,7 +114,8 @@ func TestNeighbours(t *testing.T) {
 		write(9, messages.ActionRestore, version(2)),
 	}
 	want := []string{
-		"1 ", `2 {"n":2,"tags":[]}`, "patch-not-applicable 0 ", `precondition-failed 2 {"n":2,"tags":[]}`, "3  [tags 0]", "4  [tags 1]",
+		"1 ", `2 {"n":2,"tags":[]}`, "patch-not-applicable 0 ",
+		`precondition-failed 2 {"n":2,"tags":[]}`, "3  [tags 0]", "4  [tags 1]",
 		`replayed 2 {"n":2,"tags":[]}`, "malformed 0 ", "5 ", `6 {"n":2,"tags":[]}`,
 	}
 	for i, r := range ask(t, nc, messages.WriteSubject, all...).Results {
@@ -123,8 +132,8 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
-// TestLargestDocument: the largest that can be configured goes the whole way, also as a part of a
-// refusal.
+// TestLargestDocument: the largest document that can be configured can be written, read, and
+// returned with a refusal.
 func TestLargestDocument(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

@@ -14,7 +14,8 @@ func TestReadAndWrite(t *testing.T) {
 	nc := connect(t)
 	w, _ := start(t, nc, open(t), config)
 
-	r := ask(t, nc, messages.WriteSubject, replace("ann", "1", `{"n":1}`), replace("ann", "2", `{"n":2}`), replace("bob", "1", `{}`))
+	r := ask(t, nc, messages.WriteSubject, replace("ann", "1", `{"n":1}`),
+		replace("ann", "2", `{"n":2}`), replace("bob", "1", `{}`))
 	if r.Worker != w.ID() {
 		t.Errorf("the reply is from %q, want %q", r.Worker, w.ID())
 	}
@@ -41,7 +42,8 @@ func TestReadAndWrite(t *testing.T) {
 	}
 }
 
-// TestBadNeighbours: in one request, what can't be done gets its kind and the rest is done.
+// TestBadNeighbours: an operation that can't be done gets its kind, and the others of the request
+// are done.
 func TestBadNeighbours(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -67,12 +69,26 @@ func TestBadNeighbours(t *testing.T) {
 		{"no user", replace("", "1", `{}`), messages.KindMalformed},
 		{"no id", replace("bob", "", `{}`), messages.KindMalformed},
 		{"NUL in the id", replace("bob", "a\x00", `{}`), messages.KindMalformed},
-		{"over the contract's limit", replace("bob", "4", `{"x":"`+strings.Repeat("x", messages.MaxDocument)+`"}`), messages.KindTooLarge},
-		{"over the worker's limit", replace("bob", "5", `{"x":"`+strings.Repeat("x", config.MaxDocument)+`"}`), messages.KindTooLarge},
-		{"too deep", replace("bob", "6", `{"x":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`}`), messages.KindMalformed},
-		{"id of another write", replace("ann", "1", `{"other":1}`), ""}, // without a fingerprint there is no telling
+		{
+			"over the contract's limit",
+			replace("bob", "4", `{"x":"`+strings.Repeat("x", messages.MaxDocument)+`"}`),
+			messages.KindTooLarge,
+		},
+		{
+			"over the worker's limit",
+			replace("bob", "5", `{"x":"`+strings.Repeat("x", config.MaxDocument)+`"}`),
+			messages.KindTooLarge,
+		},
+		{
+			"too deep",
+			replace("bob", "6", `{"x":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`}`),
+			messages.KindMalformed,
+		},
+		// without fingerprints two writes with the same id can't be told apart
+		{"id of another write", replace("ann", "1", `{"other":1}`), ""},
 	} {
-		r := ask(t, nc, messages.WriteSubject, replace("first", "1", `{}`), c.o, replace("last", "1", `{}`))
+		r := ask(t, nc, messages.WriteSubject, replace("first", "1", `{}`), c.o,
+			replace("last", "1", `{}`))
 		if got := r.Results[1]; got.Kind != c.want {
 			t.Errorf("%s: %+v, want %q", c.name, got, c.want)
 		}
@@ -90,8 +106,8 @@ func TestBadNeighbours(t *testing.T) {
 	}
 }
 
-// TestRepliesFit: documents that don't fit into one reply are answered "ask again", the first
-// never.
+// TestRepliesFit: operations whose documents don't fit into one reply get the result "ask again",
+// except for the first.
 func TestRepliesFit(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)

@@ -10,15 +10,14 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// The answer to a schema on trial has so many examples of documents that break it, each with so
-// many violations.
+// How many documents that break a schema on trial the answer shows, and how many violations of each.
 const (
 	maxExamples          = 10
 	violationsPerExample = 3
 )
 
-// maxTrial is how long one operation may check documents against a schema on trial: a half of a
-// page of 500 small ones takes 5 ms.
+// maxTrial is how long one operation may check documents against a schema on trial. 250 small ones
+// take 5 ms.
 const maxTrial = 50 * time.Millisecond
 
 // trial is a schema on trial: compiled, but not in use.

@@ -27,7 +27,8 @@ func TestSchema(t *testing.T) {
 	if r := do(t, nc, readSchema); r.Kind != messages.KindNotFound || r.Version != 0 {
 		t.Errorf("before: %s", show(r))
 	}
-	if r := do(t, nc, putSchema("0", `{"type":"size"}`)); r.Kind != messages.KindInvalidSchema || !strings.Contains(r.Detail, "/type") {
+	r := do(t, nc, putSchema("0", `{"type":"size"}`))
+	if r.Kind != messages.KindInvalidSchema || !strings.Contains(r.Detail, "/type") {
 		t.Errorf("no schema: %s", show(r))
 	}
 	if r := do(t, nc, putSchema("0", `{"type":`)); r.Kind != messages.KindMalformed {
@@ -44,8 +45,14 @@ func TestSchema(t *testing.T) {
 	want := []messages.Violation{{Pointer: "/size", Reason: "must be an integer, not a string"}}
 	for _, o := range []messages.Operation{
 		replace("ann", "1", `{"size":"large"}`),
-		{Action: messages.ActionMergePatch, User: "ann", ID: "2", Document: []byte(`{"size":"large"}`)},
-		{Action: messages.ActionSetValue, User: "ann", ID: "3", Path: []string{"size"}, Document: []byte(`"large"`)},
+		{
+			Action: messages.ActionMergePatch, User: "ann", ID: "2",
+			Document: []byte(`{"size":"large"}`),
+		},
+		{
+			Action: messages.ActionSetValue, User: "ann", ID: "3", Path: []string{"size"},
+			Document: []byte(`"large"`),
+		},
 	} {
 		if r := do(t, nc, o); r.Kind != messages.KindViolation ||
 			!reflect.DeepEqual(r.Violations, want) || r.MoreViolations || r.Detail == "" {
@@ -53,11 +60,15 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	effective := messages.Operation{Action: messages.ActionReadEffective, User: "ann"}
-	if r := do(t, nc, effective); string(r.Document) != `{"size":12}` || r.Version != 0 || r.Schema != 1 || r.Modified != put.Modified {
+	r = do(t, nc, effective)
+	if string(r.Document) != `{"size":12}` || r.Version != 0 || r.Schema != 1 ||
+		r.Modified != put.Modified {
 		t.Errorf("effective: %s", show(r))
 	}
 	w := do(t, nc, replace("ann", "4", `{"size":13}`))
-	if r := do(t, nc, effective); string(r.Document) != `{"size":13}` || r.Version != 1 || r.Schema != 1 || r.Modified != w.Modified {
+	r = do(t, nc, effective)
+	if string(r.Document) != `{"size":13}` || r.Version != 1 || r.Schema != 1 ||
+		r.Modified != w.Modified {
 		t.Errorf("effective, of her own: %s", show(r))
 	}
 	if r := do(t, nc, messages.Operation{
@@ -74,7 +85,8 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// TestTrySchema: which documents a schema would break, part by part; it isn't put.
+// TestTrySchema: a trial finds the documents that would break a schema, part by part, and doesn't
+// put the schema.
 func TestTrySchema(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -100,7 +112,8 @@ func TestTrySchema(t *testing.T) {
 	if r := do(t, nc, try); r.Checked != 5 || r.Broken != 5 || r.Next != "" {
 		t.Errorf("last: %s", show(r))
 	}
-	_, err := pgtest.Connect(t, url).Exec(t.Context(), `update settings set document = '{"size":"\ud800"}' where user_id = 'user 39'`)
+	_, err := pgtest.Connect(t, url).Exec(t.Context(),
+		`update settings set document = '{"size":"\ud800"}' where user_id = 'user 39'`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +130,7 @@ func TestTrySchema(t *testing.T) {
 	}
 }
 
-// TestTryingTakesTurns: a trial that takes long goes on in the next part, so that other reads have
+// TestTryingTakesTurns: a trial that takes long continues in the next part, so that other reads get
 // their turn.
 func TestTryingTakesTurns(t *testing.T) {
 	t.Parallel()

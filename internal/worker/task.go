@@ -66,8 +66,8 @@ func (t *task) dropExpired() {
 	t.open = open
 }
 
-// prepare checks the operation at index i and computes what can be without the store. It returns
-// true if that is all: the operation has its result.
+// prepare checks the operation at index i and computes what it can without the store. It returns
+// true if the operation has its result by then.
 func (e *endpoint) prepare(t *task, i int) (settled bool) {
 	o, r := &t.operations[i], &t.results[i]
 	if r.Kind, r.Detail = e.check(o); r.Kind != "" {
@@ -87,7 +87,7 @@ func (e *endpoint) prepare(t *task, i int) (settled bool) {
 	}
 	w, err := e.worker.writeOf(o)
 	if err != nil && o.Keyed {
-		// It may have been applied when the limits were others: then it gets its first answer.
+		// It may have been applied under other limits: then it gets its first answer.
 		w.Wrong, err = err, nil
 	}
 	if err != nil {

@@ -50,7 +50,7 @@ type Worker struct {
 	reads  *endpoint
 	writes *endpoint
 
-	// Constants, but in tests.
+	// Constants, except in tests.
 	maxQueue     int // operations that may wait, reads and writes each
 	storeTimeout time.Duration
 	maxTrial     time.Duration
@@ -115,8 +115,8 @@ func (w *Worker) Ready(ctx context.Context) error {
 // flushTimeout bounds the wait for the NATS server to confirm that it has read all that was sent.
 const flushTimeout = 2 * time.Second
 
-// Run answers requests until ctx ends. Then it leaves the queue group, answers
-// all that it has taken, and returns. It may be called once, and before it only ID and Ready.
+// Run answers requests until ctx ends. Then it leaves the queue group, answers all that it has
+// taken, and returns. Call it once, and before it no other method than ID and Ready.
 func (w *Worker) Run(ctx context.Context) error {
 	w.reads = w.newEndpoint(ctx, "read", messages.ReadSubject, w.read)
 	w.writes = w.newEndpoint(ctx, "write", messages.WriteSubject, w.write)
@@ -162,7 +162,7 @@ func (w *Worker) subscribe(ctx context.Context) (discovery []*nats.Subscription,
 	}
 	flushCtx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	// While the connection is lost the subscriptions wait to be the first that it sends.
+	// Without a connection this fails, and the subscriptions are sent once it is back.
 	if err := w.nc.FlushWithContext(flushCtx); err != nil && w.nc.IsConnected() &&
 		ctx.Err() == nil {
 		return nil, err

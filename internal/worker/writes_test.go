@@ -53,20 +53,53 @@ type event struct {
 func life() []event {
 	result := func(doc string) messages.Result { return messages.Result{Document: []byte(doc)} }
 	return []event{
-		{messages.ActionReplace, document(`{"theme":"dark","tags":["a"]}`), messages.Result{}, `{"theme":"dark","tags":["a"]}`},
-		{messages.ActionMergePatch, document(`{"theme":null,"n":1}`), result(`{"tags":["a"],"n":1}`), `{"tags":["a"],"n":1}`},
-		{messages.ActionMergePatch, both(document(`{"n":2}`), quiet), messages.Result{}, `{"tags":["a"],"n":2}`},
-		{messages.ActionJSONPatch, document(`[{"op":"add","path":"/m","value":3}]`), result(`{"tags":["a"],"n":2,"m":3}`), `{"tags":["a"],"n":2,"m":3}`},
-		{messages.ActionJSONPatch, both(document(`[{"op":"remove","path":"/m"}]`), quiet), messages.Result{}, `{"tags":["a"],"n":2}`},
-		{messages.ActionSetValue, value(`"b"`, "tags", "-"), messages.Result{Created: true, Path: []string{"tags", "1"}}, `{"tags":["a","b"],"n":2}`},
+		{
+			messages.ActionReplace, document(`{"theme":"dark","tags":["a"]}`), messages.Result{},
+			`{"theme":"dark","tags":["a"]}`,
+		},
+		{
+			messages.ActionMergePatch, document(`{"theme":null,"n":1}`),
+			result(`{"tags":["a"],"n":1}`), `{"tags":["a"],"n":1}`,
+		},
+		{
+			messages.ActionMergePatch, both(document(`{"n":2}`), quiet), messages.Result{},
+			`{"tags":["a"],"n":2}`,
+		},
+		{
+			messages.ActionJSONPatch, document(`[{"op":"add","path":"/m","value":3}]`),
+			result(`{"tags":["a"],"n":2,"m":3}`), `{"tags":["a"],"n":2,"m":3}`,
+		},
+		{
+			messages.ActionJSONPatch, both(document(`[{"op":"remove","path":"/m"}]`), quiet),
+			messages.Result{}, `{"tags":["a"],"n":2}`,
+		},
+		{
+			messages.ActionSetValue, value(`"b"`, "tags", "-"),
+			messages.Result{Created: true, Path: []string{"tags", "1"}}, `{"tags":["a","b"],"n":2}`,
+		},
 		{messages.ActionSetValue, value(`4`, "n"), messages.Result{}, `{"tags":["a","b"],"n":4}`},
-		{messages.ActionSetValue, value(`true`, "deep", "er"), messages.Result{Created: true}, `{"tags":["a","b"],"n":4,"deep":{"er":true}}`},
-		{messages.ActionDeleteValue, value("", "deep"), messages.Result{}, `{"tags":["a","b"],"n":4}`},
-		{messages.ActionReplace, document(`{"replaced":true}`), messages.Result{}, `{"replaced":true}`},
-		{messages.ActionRestore, version(1), result(`{"theme":"dark","tags":["a"]}`), `{"theme":"dark","tags":["a"]}`},
+		{
+			messages.ActionSetValue, value(`true`, "deep", "er"), messages.Result{Created: true},
+			`{"tags":["a","b"],"n":4,"deep":{"er":true}}`,
+		},
+		{
+			messages.ActionDeleteValue, value("", "deep"), messages.Result{},
+			`{"tags":["a","b"],"n":4}`,
+		},
+		{
+			messages.ActionReplace, document(`{"replaced":true}`), messages.Result{},
+			`{"replaced":true}`,
+		},
+		{
+			messages.ActionRestore, version(1), result(`{"theme":"dark","tags":["a"]}`),
+			`{"theme":"dark","tags":["a"]}`,
+		},
 		{messages.ActionRestore, both(version(10), quiet), messages.Result{}, `{"replaced":true}`},
 		{messages.ActionDelete, nothing, messages.Result{Absent: true}, ""},
-		{messages.ActionRestore, version(13), messages.Result{Absent: true, Document: []byte(`{}`)}, ""},
+		{
+			messages.ActionRestore, version(13),
+			messages.Result{Absent: true, Document: []byte(`{}`)}, "",
+		},
 		{messages.ActionMergePatch, document(`{"again":1}`), result(`{"again":1}`), `{"again":1}`},
 	}
 }
@@ -194,18 +227,48 @@ func TestFailedWrites(t *testing.T) {
 		change func(o *messages.Operation)
 		want   messages.Kind
 	}{
-		"a merge patch that is no JSON":     {messages.ActionMergePatch, document(`{`), messages.KindMalformed},
-		"a merge patch to no object":        {messages.ActionMergePatch, document(`[]`), messages.KindInvalid},
-		"a JSON patch that is no JSON":      {messages.ActionJSONPatch, document(`[`), messages.KindMalformed},
-		"a JSON patch that is none":         {messages.ActionJSONPatch, document(`[{"op":"explode"}]`), messages.KindMalformed},
-		"a JSON patch whose test fails":     {messages.ActionJSONPatch, document(`[{"op":"test","path":"/theme","value":"light"}]`), messages.KindNotApplicable},
-		"a JSON patch to nowhere":           {messages.ActionJSONPatch, document(`[{"op":"remove","path":"/nowhere"}]`), messages.KindNotApplicable},
-		"a JSON patch to no object":         {messages.ActionJSONPatch, document(`[{"op":"replace","path":"","value":[]}]`), messages.KindInvalid},
-		"a patch that makes it too large":   {messages.ActionMergePatch, document(`{"x":"` + strings.Repeat("x", config.MaxDocument-20) + `"}`), messages.KindTooLarge},
-		"a value that is no JSON":           {messages.ActionSetValue, value(`dark`, "theme"), messages.KindMalformed},
-		"a value inside a string":           {messages.ActionSetValue, value(`1`, "theme", "x"), messages.KindNotApplicable},
-		"a value far behind an array's end": {messages.ActionSetValue, value(`1`, "tags", "7"), messages.KindNotApplicable},
-		"a value that makes it too large":   {messages.ActionSetValue, value(`"`+strings.Repeat("x", config.MaxDocument-20)+`"`, "x"), messages.KindTooLarge},
+		"a merge patch that is no JSON": {
+			messages.ActionMergePatch, document(`{`), messages.KindMalformed,
+		},
+		"a merge patch to no object": {
+			messages.ActionMergePatch, document(`[]`), messages.KindInvalid,
+		},
+		"a JSON patch that is no JSON": {
+			messages.ActionJSONPatch, document(`[`), messages.KindMalformed,
+		},
+		"a JSON patch that is none": {
+			messages.ActionJSONPatch, document(`[{"op":"explode"}]`), messages.KindMalformed,
+		},
+		"a JSON patch whose test fails": {
+			messages.ActionJSONPatch, document(`[{"op":"test","path":"/theme","value":"light"}]`),
+			messages.KindNotApplicable,
+		},
+		"a JSON patch to nowhere": {
+			messages.ActionJSONPatch, document(`[{"op":"remove","path":"/nowhere"}]`),
+			messages.KindNotApplicable,
+		},
+		"a JSON patch to no object": {
+			messages.ActionJSONPatch, document(`[{"op":"replace","path":"","value":[]}]`),
+			messages.KindInvalid,
+		},
+		"a patch that makes it too large": {
+			messages.ActionMergePatch,
+			document(`{"x":"` + strings.Repeat("x", config.MaxDocument-20) + `"}`),
+			messages.KindTooLarge,
+		},
+		"a value that is no JSON": {
+			messages.ActionSetValue, value(`dark`, "theme"), messages.KindMalformed,
+		},
+		"a value inside a string": {
+			messages.ActionSetValue, value(`1`, "theme", "x"), messages.KindNotApplicable,
+		},
+		"a value far behind an array's end": {
+			messages.ActionSetValue, value(`1`, "tags", "7"), messages.KindNotApplicable,
+		},
+		"a value that makes it too large": {
+			messages.ActionSetValue, value(`"`+strings.Repeat("x", config.MaxDocument-20)+`"`, "x"),
+			messages.KindTooLarge,
+		},
 		"no value to delete": {
 			messages.ActionDeleteValue, value("", "nowhere"),
 			messages.KindNotFound,
@@ -214,8 +277,12 @@ func TestFailedWrites(t *testing.T) {
 			messages.ActionRestore, version(7),
 			messages.KindNotFound,
 		},
-		"a replacement that is no JSON": {messages.ActionReplace, document(`{`), messages.KindMalformed},
-		"a replacement by no object":    {messages.ActionReplace, document(`"x"`), messages.KindInvalid},
+		"a replacement that is no JSON": {
+			messages.ActionReplace, document(`{`), messages.KindMalformed,
+		},
+		"a replacement by no object": {
+			messages.ActionReplace, document(`"x"`), messages.KindInvalid,
+		},
 		"the id of another write": {
 			messages.ActionDelete, func(o *messages.Operation) { o.ID = "1" },
 			messages.KindIDReused,

@@ -8,12 +8,12 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// errErased: the write may repeat one that was applied and erased since. Its id would no longer be
-// in the log.
+// errErased: the write may repeat one that was applied and erased since, whose id is no longer in
+// the log.
 var errErased = errors.New("issued before the user was erased")
 
-// apply computes in memory what one write does. It looks the id up before it checks anything else,
-// the deadline included: what was applied in time stays so.
+// apply computes in memory what one write does. It looks up the id before it checks anything else,
+// even the deadline: a write that was applied in time stays applied.
 func (t *transaction) apply(w *Write) Written {
 	k := operationKey{w.User, w.ID}
 	if earlier, ok := t.applied[k]; ok {
@@ -63,7 +63,7 @@ func (t *transaction) apply(w *Write) Written {
 	return Written{Document: r.Document, Created: next.Created}
 }
 
-// state is what the condition of w is about.
+// state returns what the condition of w is checked against.
 func (r *row) state(w *Write) settings.State {
 	s := settings.State{Version: r.Version, Absent: r.Absent, Modified: r.Modified}
 	if w.If != nil && w.Path != nil {
@@ -73,8 +73,8 @@ func (r *row) state(w *Write) settings.State {
 	return s
 }
 
-// erasedSince reports whether w may have been applied before the user was erased. If this
-// transaction erases the user it is known: the log had the id.
+// erasedSince reports whether w may have been applied before the user was erased. If it is this
+// transaction that erases the user, the ids in the log answer that exactly.
 func (r *row) erasedSince(w *Write) bool {
 	if w.Issued.IsZero() {
 		return false
@@ -85,7 +85,7 @@ func (r *row) erasedSince(w *Write) bool {
 	return r.erasure != nil && r.erasure.found[operationKey{w.User, w.ID}]
 }
 
-// next returns what the write makes of the document.
+// next returns the document that the write makes.
 func (t *transaction) next(r *row, w *Write) (settings.Next, error) {
 	switch {
 	case w.Replace != nil:
@@ -121,8 +121,8 @@ func (t *transaction) restored(r *row, w *Write) (settings.Next, error) {
 	}
 }
 
-// erase forgets what the log has of the user, or would get with this commit, except earlier
-// erasures. The row has the erasure's own version by now.
+// erase removes the user's entries from the log, those of this transaction included. Entries of
+// earlier erasures stay. The row has the version of this erasure already.
 func (t *transaction) erase(user string, r *row) {
 	if r.erasure == nil {
 		r.erasure = &erasure{above: r.erasedVersion, found: make(map[operationKey]bool)}

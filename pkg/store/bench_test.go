@@ -11,8 +11,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// The figures of these are for an operation, not for a batch; Postgres keeps its data in memory and
-// flushes nothing.
+// The benchmarks measure operations, not batches. Postgres keeps its data in memory and flushes
+// nothing.
 const benchUsers = 20_000
 
 var batchSizes = []int{1, 16, 64, 256}
@@ -24,9 +24,13 @@ func benchStore(b *testing.B) *store.Store {
 	conn := connect(b, url)
 	for _, sql := range []string{
 		`insert into settings (user_id, version, document, updated_at)
-		 select 'user' || n, 1, ('{"note":"' || repeat('-', 380) || '"}')::json, now() from generate_series(0, $1::int - 1) as n`,
-		`insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
-		 select 'user' || n, 1, gen_random_uuid()::text, '', 'replace', false, ('{"note":"' || repeat('-', 380) || '"}')::json, 391, now() from generate_series(0, $1::int - 1) as n`,
+		 select 'user' || n, 1, ('{"note":"' || repeat('-', 380) || '"}')::json, now()
+		 from generate_series(0, $1::int - 1) as n`,
+		`insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
+		                           document, size, applied_at)
+		 select 'user' || n, 1, gen_random_uuid()::text, '', 'replace', false,
+		        ('{"note":"' || repeat('-', 380) || '"}')::json, 391, now()
+		 from generate_series(0, $1::int - 1) as n`,
 	} {
 		if _, err := conn.Exec(b.Context(), sql, benchUsers); err != nil {
 			b.Fatal(err)
@@ -108,8 +112,8 @@ func BenchmarkMergePatch(b *testing.B) {
 	})
 }
 
-// BenchmarkList is for a part of a listing and not for a user: 500 of them, with documents and
-// without, and a part that finds none who was changed of late.
+// BenchmarkList measures parts of a listing, not users: 500 users with documents, 500 without, and
+// a part without users, since none has changed.
 func BenchmarkList(b *testing.B) {
 	s := benchStore(b)
 	for name, l := range map[string]store.List{

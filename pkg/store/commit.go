@@ -9,17 +9,16 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// commit writes rows and log and commits, in one round trip.
-func (t *transaction) commit(ctx context.Context, conn *pgxpool.Conn) error {
+// commit writes the rows and the log of a transaction and commits it, in one round trip.
+func (s *Store) commit(ctx context.Context, conn *pgxpool.Conn, t *transaction) error {
 	var b pgx.Batch
 	queueGuard(&b, t.deadline)
-	t.queueErasures(&b) // before the log, whose ids and versions may come again
+	t.queueErasures(&b) // before queueLog, whose rows this would remove
 	t.queueRows(&b)
 	t.queueLog(&b)
 	b.Queue(`commit`)
 
-	// The caller's context must not end here: it would leave the outcome unknown.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	ctx, cancel := s.committing(ctx)
 	defer cancel()
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
 		if definite(err) {
@@ -28,6 +27,12 @@ func (t *transaction) commit(ctx context.Context, conn *pgxpool.Conn) error {
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	return nil
+}
+
+// committing returns the context for a pipeline that commits. The caller's must not end such a
+// pipeline, since that would leave the outcome unknown.
+func (s *Store) committing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), s.timeouts.commit)
 }
 
 // queueGuard stops a worker that was paused between the two pipelines (a frozen host, a suspended
@@ -47,7 +52,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// queueErasures removes what the log has of the users who are erased, if there are any.
+// queueErasures removes the log's rows of the users whom the transaction erases.
 func (t *transaction) queueErasures(b *pgx.Batch) {
 	var (
 		users         []string
@@ -65,7 +70,8 @@ func (t *transaction) queueErasures(b *pgx.Batch) {
 	b.Queue(`
 		delete from settings_log
 		using unnest($1::text[], $2::bigint[]) as erased (user_id, above)
-		where settings_log.user_id = erased.user_id and settings_log.version > erased.above`, users, above)
+		where settings_log.user_id = erased.user_id and settings_log.version > erased.above`,
+		users, above)
 	b.Queue(`
 		update settings
 		set erased_version = erased.version, erased_at = $3
@@ -105,14 +111,17 @@ func (t *transaction) queueLog(b *pgx.Batch) {
 		operations[i], created[i], documents[i] = e.operation, e.created, e.orNull()
 	}
 	b.Queue(`
-		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
-		select user_id, version, operation_id, fingerprint, operation, created, document::json, coalesce(octet_length(document), 0), $8::timestamptz
-		from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::boolean[], $7::text[])
+		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
+		                          document, size, applied_at)
+		select user_id, version, operation_id, fingerprint, operation, created,
+		       document::json, coalesce(octet_length(document), 0), $8::timestamptz
+		from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[],
+		            $6::boolean[], $7::text[])
 			as new (user_id, version, operation_id, fingerprint, operation, created, document)`,
 		users, versions, ids, fingerprints, operations, created, documents, t.now)
 }
 
-// orNull is the document for a statement: nil, which is null, when there is none.
+// orNull returns the bytes for a statement: nil, which becomes null, if there is no document.
 func (d *Document) orNull() []byte {
 	if d.Absent {
 		return nil

@@ -21,8 +21,8 @@ func match(versions ...int64) settings.Condition {
 	return settings.Condition{Match: &settings.Versions{Listed: versions}}
 }
 
-// TestConditions: each is judged on the document as it is when its turn comes, in one batch as in
-// several, and the refusal has that document.
+// TestConditions: a condition is checked against the document that the writes before it have left,
+// in the same batch and in others. A refusal has that document.
 func TestConditions(t *testing.T) {
 	t.Parallel()
 	anyVersion := &settings.Versions{Any: true}
@@ -38,14 +38,37 @@ func TestConditions(t *testing.T) {
 			}{
 				{onlyIf(replace(t, "ann", "1", `{"n":1}`), match(1)), true, 0, ""},
 				{onlyIf(remove("ann", "2"), settings.Condition{Match: anyVersion}), true, 0, ""},
-				{onlyIf(replace(t, "ann", "3", `{"n":1}`), settings.Condition{NoneMatch: anyVersion}), false, 1, `{"n":1}`},
-				{onlyIf(replace(t, "ann", "4", `{"n":2}`), settings.Condition{NoneMatch: anyVersion}), true, 1, `{"n":1}`},
+				{
+					onlyIf(replace(t, "ann", "3", `{"n":1}`), settings.Condition{
+						NoneMatch: anyVersion,
+					}),
+					false, 1, `{"n":1}`,
+				},
+				{
+					onlyIf(replace(t, "ann", "4", `{"n":2}`), settings.Condition{
+						NoneMatch: anyVersion,
+					}),
+					true, 1, `{"n":1}`,
+				},
 				{onlyIf(replace(t, "ann", "5", `{"n":2}`), match(7, 1)), false, 2, `{"n":2}`},
 				{onlyIf(restore("ann", "6", 1), match(1)), true, 2, `{"n":2}`},
 				{onlyIf(erase("ann", "7"), match(1)), true, 2, `{"n":2}`},
-				{onlyIf(replace(t, "ann", "8", `{}`), settings.Condition{UnmodifiedSince: time.Unix(0, 0)}), true, 2, `{"n":2}`},
-				{onlyIf(remove("ann", "9"), settings.Condition{UnmodifiedSince: time.Now().Add(time.Hour)}), false, 3, ""},
-				{onlyIf(replace(t, "ann", "10", `{}`), settings.Condition{Match: anyVersion}), true, 3, ""},
+				{
+					onlyIf(replace(t, "ann", "8", `{}`), settings.Condition{
+						UnmodifiedSince: time.Unix(0, 0),
+					}),
+					true, 2, `{"n":2}`,
+				},
+				{
+					onlyIf(remove("ann", "9"), settings.Condition{
+						UnmodifiedSince: time.Now().Add(time.Hour),
+					}),
+					false, 3, "",
+				},
+				{
+					onlyIf(replace(t, "ann", "10", `{}`), settings.Condition{Match: anyVersion}),
+					true, 3, "",
+				},
 				{onlyIf(replace(t, "ann", "11", `{"n":4}`), match(0)), false, 4, `{"n":4}`},
 			}
 			var writes []store.Write
@@ -60,8 +83,9 @@ func TestConditions(t *testing.T) {
 				written = s.Write(t.Context(), writes)
 			}
 			for i, step := range steps {
-				if err := written[i].Err; errors.Is(err,
-					settings.ErrPrecondition) != step.refused || (err != nil) != step.refused {
+				err := written[i].Err
+				refused := errors.Is(err, settings.ErrPrecondition)
+				if refused != step.refused || (err != nil) != step.refused {
 					t.Errorf("write %s: %v, want refused: %v", step.write.ID, err, step.refused)
 				}
 				isDocument(t, "write "+step.write.ID, written[i].Document, step.version, step.is)
@@ -72,8 +96,8 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestIDBeforeCondition: a compare-and-set that succeeded gets its first answer again, though
-// what it compared with is long gone.
+// TestIDBeforeCondition: a repeated compare-and-set gets its first answer again, although its
+// condition no longer holds.
 func TestIDBeforeCondition(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
@@ -87,10 +111,10 @@ func TestIDBeforeCondition(t *testing.T) {
 	if !errors.Is(w.Err, settings.ErrPrecondition) {
 		t.Errorf("another one: %+v", w)
 	}
-	isDocument(t, "what is there instead", w.Document, 4, "")
+	isDocument(t, "the current document", w.Document, 4, "")
 }
 
-// TestCompareAndSetRaced: of several workers that want to follow on the same version one does.
+// TestCompareAndSetRaced: of several workers that replace the same version, one succeeds.
 func TestCompareAndSetRaced(t *testing.T) {
 	t.Parallel()
 	a, url := open(t)
@@ -100,10 +124,11 @@ func TestCompareAndSetRaced(t *testing.T) {
 		outcomes := make([]store.Written, len(stores))
 		var wg sync.WaitGroup
 		for n, s := range stores {
-			w := onlyIf(replace(t, "ann", fmt.Sprint(n, "/", round), fmt.Sprintf(`{"by":%d}`, n)), match(int64(round)))
+			w := onlyIf(replace(t, "ann", fmt.Sprint(n, "/", round), fmt.Sprintf(`{"by":%d}`, n)),
+				match(int64(round)))
 			wg.Go(func() {
-				for outcomes[n].Err = store.ErrUnavailable; errors.Is(outcomes[n].Err,
-					store.ErrUnavailable); {
+				outcomes[n].Err = store.ErrUnavailable
+				for errors.Is(outcomes[n].Err, store.ErrUnavailable) {
 					outcomes[n] = s.Write(t.Context(), []store.Write{w})[0]
 				}
 			})

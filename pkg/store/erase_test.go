@@ -13,18 +13,19 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// issued says when a write was asked for.
+// issued sets when a write was issued.
 func issued(w store.Write, at time.Time) store.Write {
 	w.Issued = at
 	return w
 }
 
-// TestErase: nothing of the user is left that anybody could read or restore, and the versions
-// go on counting. Repeating the erasure doesn't erase what came since.
+// TestErase: nothing of the user can be read or restored any more, and versions go on counting.
+// Repeating the erasure doesn't erase what was written since.
 func TestErase(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
-	write(t, s, replace(t, "ann", "1", `{"secret":1}`), replace(t, "ann", "2", `{"secret":2}`), replace(t, "bob", "1", `{}`))
+	write(t, s, replace(t, "ann", "1", `{"secret":1}`), replace(t, "ann", "2", `{"secret":2}`),
+		replace(t, "bob", "1", `{}`))
 	first := write(t, s, erase("ann", "3"))[0]
 	isDocument(t, "the erasure", first.Document, 3, "")
 	check(t, s, "ann", 3, "")
@@ -32,16 +33,14 @@ func TestErase(t *testing.T) {
 	write(t, s, replace(t, "ann", "4", `{"n":4}`), replace(t, "ann", "5", `{"n":5}`))
 	isReplay(t, "repeated", write(t, s, erase("ann", "3"))[0], first)
 	check(t, s, "ann", 5, `{"n":5}`)
-	for version := range int64(4) {
-		if version == 0 {
-			continue
-		}
-		if f := read(t, s, store.Read{User: "ann", Version: version})[0]; !errors.Is(f.Err,
-			settings.ErrNotFound) || f.Bytes != nil {
+	for version := int64(1); version < 4; version++ {
+		f := read(t, s, store.Read{User: "ann", Version: version})[0]
+		if !errors.Is(f.Err, settings.ErrNotFound) || f.Bytes != nil {
 			t.Errorf("version %d: %+v", version, f)
 		}
-		if w := s.Write(t.Context(), []store.Write{restore("ann", fmt.Sprint("r", version),
-			version)})[0]; !errors.Is(w.Err, settings.ErrNotFound) {
+		again := restore("ann", fmt.Sprint("r", version), version)
+		w := s.Write(t.Context(), []store.Write{again})[0]
+		if !errors.Is(w.Err, settings.ErrNotFound) {
 			t.Errorf("version %d: %+v", version, w)
 		}
 	}
@@ -52,8 +51,11 @@ func TestErase(t *testing.T) {
 
 	conn := connect(t, url)
 	var rows, secrets int
-	if err := conn.QueryRow(t.Context(), `
-		select count(*), count(*) filter (where document is not null) from settings_log where user_id = 'ann'`).Scan(&rows, &secrets); err != nil {
+	err := conn.QueryRow(t.Context(), `
+		select count(*), count(*) filter (where document is not null)
+		from settings_log
+		where user_id = 'ann'`).Scan(&rows, &secrets)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if rows != 2 || secrets != 0 {
@@ -64,7 +66,8 @@ func TestErase(t *testing.T) {
 	checkLog(t, conn)
 }
 
-// TestEraseInABatch: what came before it in the batch is gone too, what comes after it stays.
+// TestEraseInABatch: an erasure also removes what the same batch wrote before it. What it writes
+// after that stays.
 func TestEraseInABatch(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -80,14 +83,26 @@ func TestEraseInABatch(t *testing.T) {
 		replace(t, "ann", "6", `{"n":6}`),
 		erase("ann", "7"),                 // version 7
 		erase("ann", "5"),                 // a repetition
-		replace(t, "ann", "2", `{"n":2}`), // nobody knows when it was issued, or that it was
+		replace(t, "ann", "2", `{"n":2}`), // without a time it can't be recognised, and is applied
 		wrap("ann", "8"),
 		restore("ann", "9", 8),
 	}
 	want := []struct {
 		version int64
 		is      string
-	}{{2, `{"n":2}`}, {3, ""}, {4, `{"n":1}`}, {5, ""}, {}, {}, {}, {6, `{"n":6}`}, {7, ""}, {5, ""}, {8, `{"n":2}`}, {9, `{"was":{"n":2}}`}, {10, `{"n":2}`}}
+	}{
+		{2, `{"n":2}`},
+		{3, ""},
+		{4, `{"n":1}`},
+		{5, ""},
+		{}, {}, {},
+		{6, `{"n":6}`},
+		{7, ""},
+		{5, ""},
+		{8, `{"n":2}`},
+		{9, `{"was":{"n":2}}`},
+		{10, `{"n":2}`},
+	}
 	written := s.Write(t.Context(), writes)
 	for i, w := range written {
 		if want[i].version == 0 {
@@ -102,14 +117,14 @@ func TestEraseInABatch(t *testing.T) {
 		isDocument(t, fmt.Sprint("write ", i), w.Document, want[i].version, want[i].is)
 	}
 	hasVersions(t, s, "ann", 10, 9, 8)
-	for _, i := range []int{3, 8, 10, 11, 12} { // what the log still has
+	for _, i := range []int{3, 8, 10, 11, 12} { // those that the log still has
 		isReplay(t, fmt.Sprint("write ", i), write(t, s, writes[i])[0], written[i])
 	}
 	checkLog(t, connect(t, url))
 }
 
-// TestLateAfterErasure: a repetition of what was erased doesn't bring it back, whether it comes
-// later or together with the erasure. What is new goes on.
+// TestLateAfterErasure: a repetition of a write that was erased is refused, in a later batch and in
+// that of the erasure. New writes are applied.
 func TestLateAfterErasure(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -134,7 +149,7 @@ func TestLateAfterErasure(t *testing.T) {
 	isLate(s.Write(t.Context(), []store.Write{secret})[0])
 	isLate(s.Write(t.Context(), []store.Write{issued(erase("ann", "lost"), before)})[0])
 	check(t, s, "ann", 3, `{"was":{}}`)
-	write(t, s, issued(wrap("ann", "3"), before), issued(erase("ann", "2"), before)) // they replay
+	write(t, s, issued(wrap("ann", "3"), before), issued(erase("ann", "2"), before)) // repetitions
 	write(t, s, issued(wrap("ann", "4"), after))
 	check(t, s, "ann", 4, `{"was":{"was":{}}}`)
 	checkLog(t, connect(t, url))
@@ -155,7 +170,10 @@ func TestErasersAndWriters(t *testing.T) {
 				var of []int
 				for _, u := range append(rand.Perm(users), rand.Perm(users)...) {
 					user, id := fmt.Sprint("user", u), fmt.Sprint(n, "/", round, "/", len(writes))
-					kinds := []store.Write{replace(t, user, id, `{}`), wrap(user, id), remove(user, id), erase(user, id)}
+					kinds := []store.Write{
+						replace(t, user, id, `{}`), wrap(user, id), remove(user, id),
+						erase(user, id),
+					}
 					writes, of = append(writes, kinds[rand.IntN(len(kinds))]), append(of, u)
 				}
 				for i, w := range persist(t, s, writes) {
@@ -169,8 +187,8 @@ func TestErasersAndWriters(t *testing.T) {
 	}
 	wg.Wait()
 	for u := range users {
-		if got := read(t, a, current(fmt.Sprint("user",
-			u))...)[0].Version; got != applied[u].Load() {
+		got := read(t, a, current(fmt.Sprint("user", u))...)[0].Version
+		if got != applied[u].Load() {
 			t.Errorf("user %d is at version %d after %d writes", u, got, applied[u].Load())
 		}
 	}

@@ -11,7 +11,7 @@ const Patient = 5 * time.Minute
 
 // Timeouts are those of a store that a test changes; zero: the default.
 type Timeouts struct {
-	Lock         time.Duration // with the statement's; a quarter of it where many may follow
+	Lock         time.Duration // a quarter of it for shortLock; the others become longer than it
 	Computing    time.Duration
 	ReplacePause time.Duration
 }
@@ -20,7 +20,9 @@ type Timeouts struct {
 func OpenWith(ctx context.Context, url string, t Timeouts) (*Store, error) {
 	with := defaultTimeouts
 	if t.Lock != 0 {
-		with.lock, with.shortLock, with.statement = t.Lock, t.Lock/4, max(with.statement, 2*t.Lock)
+		with.lock, with.shortLock = t.Lock, t.Lock/4
+		with.statement = max(with.statement, 2*t.Lock)
+		with.commit = max(with.commit, 3*t.Lock)
 	}
 	if t.Computing != 0 {
 		with.computing = t.Computing
@@ -39,5 +41,5 @@ func MigrateFiles(ctx context.Context, url string, files fs.FS, waiting func(err
 	return migrateAt(ctx, url, files, waiting)
 }
 
-// ReplacePausedUntil is until when replacements go the long way, in nanoseconds since 1970.
+// ReplacePausedUntil is until when transact does all replacements, in nanoseconds since 1970.
 func (s *Store) ReplacePausedUntil() int64 { return s.replacePausedUntil.Load() }

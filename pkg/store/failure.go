@@ -13,11 +13,11 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// failed returns what err, why a write failed, is to be reported as. Once an attempt at the batch
-// has ended without an answer, a later failure leaves the outcome unknown unless it also tells what
-// became of that attempt. Only what is found out with the row locked does, and not all of it:
+// failed returns the error to report for a write that failed with err. Once an attempt at the batch
+// has ended without an answer, a later failure leaves the outcome unknown, unless it also shows
+// that the attempt was not applied. A failure with the row locked does show that, except for these:
 //
-//   - ErrExpired: the lost attempt may have been in time and yet wait for the row.
+//   - ErrExpired: the lost attempt may have been in time, and still be waiting for the row.
 //   - ErrUnavailable: it may have been applied and erased since.
 //   - ErrViolation: it may have been checked with an earlier schema.
 func (b *batch) failed(err error) error {
@@ -28,7 +28,7 @@ func (b *batch) failed(err error) error {
 	return err
 }
 
-// errRefused: Postgres refuses something about this write, whatever else is in the batch.
+// errRefused: Postgres rejects the write even if nothing else is in the batch.
 var errRefused = errors.New("the database refuses this write")
 
 // The SQLSTATEs that we act on (PostgreSQL documentation, appendix A).
@@ -41,13 +41,14 @@ const (
 	queryCanceled        = "57014" // after timeouts.statement
 )
 
-// The classes of errors that a single write of a batch may be to blame for: cardinality, data,
-// integrity constraints, program limits.
+// The classes of errors that a single write of a batch may cause: cardinality, data, integrity
+// constraints, program limits.
 var classesOfOne = []string{"21", "22", "23", "54"}
 
-// state returns the SQLSTATE of an error of the server's, else "", and whether the connection ended
-// with the error, so that what happened to a commit on its way is unknown. No error is neither.
-func state(err error) (code string, ended bool) {
+// sqlState returns the SQLSTATE of an error that the server sent, "" for any other, and whether the
+// connection ended with the error. The outcome of a commit on its way is unknown then. For nil it
+// returns "" and false.
+func sqlState(err error) (code string, ended bool) {
 	var fromServer *pgconn.PgError
 	if errors.As(err, &fromServer) {
 		// FATAL or PANIC
@@ -58,42 +59,41 @@ func state(err error) (code string, ended bool) {
 
 // endsConnection reports whether the connection ended with this error.
 func endsConnection(err error) bool {
-	_, ended := state(err)
+	_, ended := sqlState(err)
 	return ended
 }
 
 // transient reports whether the same statements may succeed when sent again: the connection broke,
 // or Postgres chose this transaction to give way to another.
 func transient(err error) bool {
-	code, ended := state(err)
+	code, ended := sqlState(err)
 	return ended || code == serializationFailure || code == deadlockDetected ||
 		code == divisionByZero
 }
 
 // lockTimedOut reports whether Postgres gave up waiting for a lock.
 func lockTimedOut(err error) bool {
-	code, _ := state(err)
+	code, _ := sqlState(err)
 	return code == lockNotAvailable
 }
 
-// statementTimedOut reports whether Postgres gave up on a statement: it may have waited for one row
-// after the other.
+// statementTimedOut reports whether Postgres gave up on a statement, as on one that waited for many
+// rows in turn.
 func statementTimedOut(err error) bool {
-	code, _ := state(err)
+	code, _ := sqlState(err)
 	return code == queryCanceled
 }
 
 // oneAtFault reports whether the error may be due to a single write of a batch.
 func oneAtFault(err error) bool {
-	code, ended := state(err)
+	code, ended := sqlState(err)
 	return code != "" && !ended && code != divisionByZero && slices.Contains(classesOfOne, code[:2])
 }
 
 // definite reports whether an error of the pipeline that commits means that nothing was committed:
-// the server refused a statement, so it never came to the commit, or had ended the transaction
-// before.
+// the server refused a statement before the commit, or had already ended the transaction.
 func definite(err error) bool {
-	code, ended := state(err)
+	code, ended := sqlState(err)
 	return code == idleInTransaction || !ended || code == "" && pgconn.SafeToRetry(err)
 }
 
@@ -104,12 +104,13 @@ const (
 	firstPause = 100 * time.Millisecond
 )
 
-// retry calls do until it succeeds or fails for good, with pauses of random length.
-func retry(ctx context.Context, do func() error, again func(error) bool) error {
+// retry calls do until it succeeds, its error can't be retried, or all attempts have failed. The
+// pauses between them are of random length.
+func retry(ctx context.Context, do func() error, retryable func(error) bool) error {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
 		err := do()
-		if err == nil || attempt == attempts || !again(err) || ctx.Err() != nil {
+		if err == nil || attempt == attempts || !retryable(err) || ctx.Err() != nil {
 			return err
 		}
 		select {

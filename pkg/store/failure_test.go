@@ -12,8 +12,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// TestConnectionsCut: Postgres drops the connections again and again, between and in the
-// middle of transactions. No write is lost, none is applied twice.
+// TestConnectionsCut: Postgres closes the connections again and again, between transactions and in
+// the middle of them. No write is lost, none is applied twice.
 func TestConnectionsCut(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -48,10 +48,12 @@ func TestConnectionsCut(t *testing.T) {
 			t.Logf("connections were cut %d times", cuts)
 			return
 		default:
-			var cut int // now and then a write gets through: a few of them fit between two cuts
+			var cut int // some writes get through, since a few fit between two cuts
 			err := meddler.QueryRow(t.Context(), `
-				select count(pg_terminate_backend(pid)) from pg_stat_activity, pg_sleep(0.005)
-				where application_name = 'outset-worker' and datname = current_database() and state <> 'idle'`).Scan(&cut)
+				select count(pg_terminate_backend(pid))
+				from pg_stat_activity, pg_sleep(0.005)
+				where application_name = 'outset-worker' and datname = current_database()
+				  and state <> 'idle'`).Scan(&cut)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,7 +62,7 @@ func TestConnectionsCut(t *testing.T) {
 	}
 }
 
-// TestUnavailable: without a database nothing was applied, and that is known.
+// TestUnavailable: without a database no write is applied, and its outcome is known.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none", 2)
@@ -68,7 +70,8 @@ func TestUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if w := s.Write(t.Context(), []store.Write{replace(t, "ann", "1", `{}`)}); !errors.Is(w[0].Err, store.ErrUnavailable) || errors.Is(w[0].Err, store.ErrOutcomeUnknown) {
+	w := s.Write(t.Context(), []store.Write{replace(t, "ann", "1", `{}`)})
+	if !errors.Is(w[0].Err, store.ErrUnavailable) || errors.Is(w[0].Err, store.ErrOutcomeUnknown) {
 		t.Errorf("Write: %v", w[0].Err)
 	}
 	if _, err := s.Read(t.Context(), current("ann")); !errors.Is(err, store.ErrUnavailable) {
@@ -79,17 +82,19 @@ func TestUnavailable(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := store.MigrateWhenReachable(ctx, "postgres://nobody@127.0.0.1:1/none",
-		slog.New(slog.DiscardHandler)); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("MigrateWhenReachable: %v, want it to try until the end", err)
+	err = store.MigrateWhenReachable(ctx, "postgres://nobody@127.0.0.1:1/none",
+		slog.New(slog.DiscardHandler))
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("MigrateWhenReachable: %v, want it to retry until the deadline", err)
 	}
 	if _, err := store.Open(t.Context(), "postgres://host:port/", 2); err == nil {
-		t.Error("a malformed address was taken")
+		t.Error("a malformed address was accepted")
 	}
 }
 
-// TestAnswerLost: the connection breaks when the commit is done and before its answer is here.
-// Asking again tells: each was applied once. What may have been erased since nobody can tell.
+// TestAnswerLost: the connection breaks after the commit and before its answer arrives. A retry
+// finds in the log that each write was applied once. The outcome of a write stays unknown if an
+// erasure may have removed it from the log.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
 	direct, url := open(t)
@@ -112,7 +117,7 @@ func TestAnswerLost(t *testing.T) {
 		}
 		return issued(write, time.Now())
 	}
-	// So that in the losing ones no statement is yet to be prepared: that has an answer of its own.
+	// Prepares all statements beforehand, since preparing one has an answer of its own.
 	prepare := func(id string) { write(t, s, wrap("carl", id), erase("carl", id+"e")) }
 
 	write(t, s, wrap("ann", "1"), wrap("bob", "1"))
@@ -138,8 +143,8 @@ func TestAnswerLost(t *testing.T) {
 	check(t, direct, "ann", 4, "")
 }
 
-// TestUnknownHalf: half of a split batch ends without an answer, and then its row is held to
-// the end. So nobody can tell whether it was applied; of the other half it is known.
+// TestUnknownHalf: half of a split batch ends without an answer, and then its row stays locked. So
+// its outcome stays unknown, but that of the other half is known.
 func TestUnknownHalf(t *testing.T) {
 	t.Parallel()
 	direct, url := open(t)
@@ -153,13 +158,17 @@ func TestUnknownHalf(t *testing.T) {
 	s := reopen(t, url)
 
 	bad, lost := replace(t, "bob", "1", `{}`), replace(t, "ann", "2", `{}`)
-	bad = changing(bad, func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(`{"not json`)}, nil })
+	bad = changing(bad, func([]byte) (settings.Next, error) {
+		return settings.Next{Document: []byte(`{"not json`)}, nil
+	})
 	attempts, held := 0, make(chan struct{})
 	lost = changing(lost, func([]byte) (settings.Next, error) {
 		if attempts++; attempts == 2 { // the first was that of the whole batch
 			w.loseRequest(func() {
 				defer close(held)
-				if _, err := tx.Exec(t.Context(), `select from settings where user_id = 'ann' for update`); err != nil {
+				_, err := tx.Exec(t.Context(),
+					`select from settings where user_id = 'ann' for update`)
+				if err != nil {
 					t.Error(err)
 				}
 			})
@@ -178,17 +187,17 @@ func TestUnknownHalf(t *testing.T) {
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if again := write(t, s, lost)[0]; again.Version != 2 { // the same write may be tried again
+	if again := write(t, s, lost)[0]; again.Version != 2 { // the same write may be sent again
 		t.Errorf("again: %+v", again)
 	}
 	checkLog(t, holder)
 }
 
-// TestTooSlowTogether: what a batch makes takes so long that Postgres ends the transaction
-// meanwhile, and would each time. A part of it gets through.
+// TestTooSlowTogether: a batch computes for so long that Postgres ends its transaction, as it would
+// each time. It is applied in smaller parts.
 func TestTooSlowTogether(t *testing.T) {
 	t.Parallel()
-	// the error is another one
+	// Each kind of connection fails with an error of its own.
 	for name, wired := range map[string]bool{"socket": false, "TCP": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -50,10 +51,12 @@ func openWith(t testing.TB, url string, timeouts store.Timeouts) *store.Store {
 // becomes waits until a query, which has one value, returns true.
 func becomes(t testing.TB, conn *pgx.Conn, query string, arguments ...any) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), store.Patient)
+	defer cancel()
 	for is := false; !is; {
-		err := conn.QueryRow(t.Context(), query, arguments...).Scan(&is)
+		err := conn.QueryRow(ctx, query, arguments...).Scan(&is)
 		if err != nil {
-			t.Error(err)
+			t.Errorf("waiting for %s: %v", query, err)
 			return
 		}
 		if !is {
@@ -64,10 +67,11 @@ func becomes(t testing.TB, conn *pgx.Conn, query string, arguments ...any) {
 
 // lockAwaited is whether a session of the database waits for a lock.
 const lockAwaited = `
-	select count(*) > 0 from pg_stat_activity
+	select count(*) > 0
+	from pg_stat_activity
 	where datname = current_database() and wait_event_type = 'Lock'`
 
-// connect returns a plain connection, to look and to meddle.
+// connect returns a plain connection, to inspect the database and to interfere.
 func connect(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
 	return pgtest.Connect(t, url)
@@ -84,14 +88,13 @@ func replace(t testing.TB, user, id, document string) store.Write {
 	}
 }
 
-// changing is a write of the user by a change of the test's own, in the place of the replacement
-// that w is.
+// changing returns w, a replacement, as a write that applies a change of the test's own instead.
 func changing(w store.Write, change settings.Change) store.Write {
 	w.Replace, w.Change = nil, change
 	return w
 }
 
-// remove, restore and erase are the other kinds of writes. Their fingerprints are what they do.
+// remove, restore and erase are the other kinds of writes.
 
 func remove(user, id string) store.Write {
 	return store.Write{
@@ -113,7 +116,7 @@ func erase(user, id string) store.Write {
 	}
 }
 
-// write applies what must succeed.
+// write applies writes that must succeed.
 func write(t testing.TB, s *store.Store, writes ...store.Write) []store.Written {
 	t.Helper()
 	written := s.Write(t.Context(), writes)
@@ -125,8 +128,8 @@ func write(t testing.TB, s *store.Store, writes ...store.Write) []store.Written 
 	return written
 }
 
-// persist applies what must succeed in the end, as the API does: what is refused for now, because
-// others held the rows for long, is asked for again. It may be called by any goroutine.
+// persist applies writes that must succeed in the end: like the API, it retries those that fail
+// because others hold the rows for long. Any goroutine may call it.
 func persist(t testing.TB, s *store.Store, writes []store.Write) []store.Written {
 	t.Helper()
 	written := s.Write(t.Context(), writes)
@@ -142,7 +145,7 @@ func persist(t testing.TB, s *store.Store, writes []store.Write) []store.Written
 	return written
 }
 
-// current is what reads the documents of the users as they are now.
+// current returns reads of the users' current documents.
 func current(users ...string) []store.Read {
 	reads := make([]store.Read, len(users))
 	for i, user := range users {
@@ -151,7 +154,7 @@ func current(users ...string) []store.Read {
 	return reads
 }
 
-// read returns what must be readable.
+// read returns the outcomes of reads that must succeed.
 func read(t testing.TB, s *store.Store, reads ...store.Read) []store.Found {
 	t.Helper()
 	found, err := s.Read(t.Context(), reads)
@@ -200,7 +203,8 @@ func checkLogs(t *testing.T, conn *pgx.Conn, pruned bool) {
 	var wrong int
 	err := conn.QueryRow(t.Context(), `
 		with logs as (
-			select user_id, count(*) n, min(l.version) low, max(l.version) high, count(distinct operation_id) ids,
+			select user_id, count(*) n, min(l.version) low, max(l.version) high,
+			       count(distinct operation_id) ids,
 			       (array_agg(l.document::text order by l.version desc))[1] document
 			from settings_log l join settings s using (user_id)
 			where l.version > coalesce(s.erased_version, 0)
@@ -211,8 +215,13 @@ func checkLogs(t *testing.T, conn *pgx.Conn, pruned bool) {
 		      and (l.n, l.high, l.ids, l.document) is distinct from
 		          (l.high - l.low + 1, s.version, l.n, s.document::text)
 		   or not $1 and l.low <> coalesce(s.erased_version, 0) + 1
-		   or exists (select from settings_log t where t.user_id = s.user_id and t.version <= s.erased_version and t.document is not null)
-		   or exists (select from settings_log t where t.user_id = s.user_id and t.size <> coalesce(octet_length(t.document::text), 0))`, pruned).Scan(&wrong)
+		   or exists (select from settings_log t
+		              where t.user_id = s.user_id and t.version <= s.erased_version
+		                and t.document is not null)
+		   or exists (select from settings_log t
+		              where t.user_id = s.user_id
+		                and t.size <> coalesce(octet_length(t.document::text), 0))`,
+		pruned).Scan(&wrong)
 	if err != nil {
 		t.Fatal(err)
 	}

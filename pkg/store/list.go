@@ -6,39 +6,37 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// List is a part of all users who have a document, in the order of their ids as bytes.
+// List asks for a part of all users who have a document, in the order of their ids as bytes.
 type List struct {
-	After string    // the users after this id
-	Limit int       // how many, at most
-	Since time.Time // only who was changed at or after this; zero: all
+	After string    // only users after this id
+	Limit int       // users at most
+	Since time.Time // only users changed at or after this; zero: all
 	Whole bool      // with the documents
-	Bytes int       // of ids and documents, at most; a document that is larger comes alone
+	Bytes int       // of ids and documents at most; a document that is larger comes alone
 }
 
 // Listed is the outcome of a [List].
 type Listed struct {
 	Users []User
-	Next  string // where the next part begins; "": there is none
+	Next  string // After of the next part; "": there is none
 }
 
-// User is one of those who have a document. It has the bytes of it only if the List is Whole.
+// User is a user who has a document. The document has its bytes only if List.Whole is set.
 type User struct {
 	ID string
 	Document
 }
 
 const (
-	// userOverhead is what a user counts for beside id and document.
+	// userOverhead is how many bytes each user counts in addition to id and document.
 	userOverhead = 64
-	// maxScanned is how many rows a statement looks at for those who were changed of late: about 10
-	// ms, and there is no index of when, since each write would pay for it.
+	// maxScanned is how many rows one statement reads to find users changed since a time, which
+	// takes about 10 ms. An index of that time would cost every write.
 	maxScanned = 5000
 )
 
-// The log knows how large the current document is, so that none is read to find out that it doesn't
-// fit.
-//
-// The answer has one row even if it has no user: it tells how far the statement has come.
+// The log has the size of the current document, so no document is read only to find that it doesn't
+// fit. The result has a row even if it has no user: it says how far the statement got.
 const listQuery = `
 	with scanned as materialized (
 		select user_id, version,
@@ -50,17 +48,21 @@ const listQuery = `
 	), wanted as materialized (
 		select user_id, version from scanned where wanted order by user_id limit $4
 	), sized as (
-		select user_id, octet_length(user_id) + $6 + case when $5 then
-		           (select size from settings_log log where log.user_id = wanted.user_id and log.version = wanted.version)
-		           else 0 end as size
+		select user_id, octet_length(user_id) + $6 + case when $5 then (
+		           select size
+		           from settings_log log
+		           where log.user_id = wanted.user_id and log.version = wanted.version
+		       ) else 0 end as size
 		from wanted
 	), summed as (
 		select user_id, size, sum(size) over (order by user_id) as total from sized
 	), fitting as materialized (
 		select user_id from summed where total <= $7 or total = size
 	)
-	select (select count(*) from scanned), (select max(user_id) from scanned), (select count(*) from wanted),
-	       settings.user_id, settings.version, settings.updated_at, case when $5 then settings.document end
+	select (select count(*) from scanned), (select max(user_id) from scanned),
+	       (select count(*) from wanted),
+	       settings.user_id, settings.version, settings.updated_at,
+	       case when $5 then settings.document end
 	from (values (true)) once
 	left join (fitting join settings using (user_id)) on true
 	order by settings.user_id`
@@ -85,10 +87,8 @@ func (l *Listed) scan(rows pgx.Rows, most, limit int) error {
 		modified        *time.Time
 		bytes           []byte
 	)
-	_, err := pgx.ForEachRow(rows, []any{
-		&scanned, &last, &wanted, &user, &version, &modified,
-		&bytes,
-	}, func() error {
+	into := []any{&scanned, &last, &wanted, &user, &version, &modified, &bytes}
+	_, err := pgx.ForEachRow(rows, into, func() error {
 		if user != nil {
 			l.Users = append(l.Users, User{
 				ID:       *user,

@@ -35,46 +35,46 @@ func walk(t testing.TB, s *store.Store, l store.List) (users []string, parts int
 	}
 }
 
-// TestList: who has a document, in the order of the ids as bytes, however it is cut into parts.
+// TestList: a listing has the users who have a document, in the byte order of their ids, however it
+// is divided into parts.
 func TestList(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	write(t, s,
-		replace(t, "b", "1", `{"b":1}`), replace(t, "B", "1", ` {"B":1} `), replace(t, "é", "1", `{}`), replace(t, " ", "1", `{}`),
-		replace(t, "deleted", "1", `{}`), remove("deleted", "2"), replace(t, "erased", "1", `{}`), erase("erased", "2"),
-		replace(t, "back", "1", `{}`), remove("back", "2"), replace(t, "back", "3", `{"again":true}`),
-		store.Write{User: store.SchemaUser, ID: "1", Operation: "put-schema", Fingerprint: []byte{}, Replace: []byte(`{"title":"none of them"}`)})
-	if _, err := connect(t, url).Exec(t.Context(), `insert into settings values ('placeholder', 0, null, now())`); err != nil {
-		t.Fatal(err)
-	}
+		replace(t, "b", "1", `{"b":1}`), replace(t, "B", "1", ` {"B":1} `),
+		replace(t, "é", "1", `{}`), replace(t, " ", "1", `{}`),
+		replace(t, "deleted", "1", `{}`), remove("deleted", "2"),
+		replace(t, "erased", "1", `{}`), erase("erased", "2"),
+		replace(t, "back", "1", `{}`), remove("back", "2"),
+		replace(t, "back", "3", `{"again":true}`),
+		putSchema("1", `{"title":"not a user"}`))
+	exec(t, connect(t, url), `insert into settings values ('placeholder', 0, null, now())`)
 	whole := []string{"  1 {}", `B 1  {"B":1} `, `b 1 {"b":1}`, `back 3 {"again":true}`, "é 1 {}"}
 	whole[1] = strings.TrimSuffix(whole[1], " ")
 	bare := []string{"  1", "B 1", "b 1", "back 3", "é 1"}
 	for limit := 1; limit <= 8; limit++ {
 		for _, size := range []int{1, 100, 1 << 20} {
-			if got, _ := walk(t, s, store.List{
-				Limit: limit, Whole: true,
-				Bytes: size,
-			}); !slices.Equal(got, whole) {
+			got, _ := walk(t, s, store.List{Limit: limit, Whole: true, Bytes: size})
+			if !slices.Equal(got, whole) {
 				t.Errorf("limits %d, %d: %q, want %q", limit, size, got, whole)
 			}
-			if got, _ := walk(t, s, store.List{Limit: limit, Bytes: size}); !slices.Equal(got,
-				bare) {
+			got, _ = walk(t, s, store.List{Limit: limit, Bytes: size})
+			if !slices.Equal(got, bare) {
 				t.Errorf("limits %d, %d, bare: %q, want %q", limit, size, got, bare)
 			}
 		}
 	}
-	if got, _ := walk(t, s, store.List{After: "back", Limit: 10, Bytes: 100}); !slices.Equal(got,
-		[]string{"é 1"}) {
+	got, _ := walk(t, s, store.List{After: "back", Limit: 10, Bytes: 100})
+	if !slices.Equal(got, []string{"é 1"}) {
 		t.Errorf("after back: %q", got)
 	}
-	if got, parts := walk(t, s, store.List{After: "é", Limit: 10, Bytes: 100}); got != nil ||
-		parts != 1 {
+	got, parts := walk(t, s, store.List{After: "é", Limit: 10, Bytes: 100})
+	if got != nil || parts != 1 {
 		t.Errorf("after the last: %q in %d parts", got, parts)
 	}
 }
 
-// TestListSize: a part has as many documents as fit into its bytes, at least one.
+// TestListSize: a part has as many documents as fit into its bytes, and at least one.
 func TestListSize(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
@@ -92,45 +92,40 @@ func TestListSize(t *testing.T) {
 	}
 }
 
-// TestListSince: only who was changed since, and a part that finds nobody still tells where to go
-// on.
+// TestListSince: a listing has only users who were changed since, and a part without users says
+// where the next one begins.
 func TestListSince(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	write(t, s, replace(t, "old", "1", `{}`), replace(t, "zoe", "1", `{}`))
 	conn := connect(t, url)
-	if _, err := conn.Exec(t.Context(), `
+	exec(t, conn, `
 		insert into settings (user_id, version, document, updated_at)
-		select 'many ' || n, 1, '{}', '2020-01-01T00:00:00.000001Z' from generate_series(1, 12000) n`); err != nil {
-		t.Fatal(err)
-	}
+		select 'many ' || n, 1, '{}', '2020-01-01T00:00:00.000001Z'
+		from generate_series(1, 12000) n`)
 	since := time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
-	if got, parts := walk(t, s, store.List{
-		Limit: 10, Since: since,
-		Bytes: 1000,
-	}); !slices.Equal(got, []string{"old 1", "zoe 1"}) || parts != 3 {
+	got, parts := walk(t, s, store.List{Limit: 10, Since: since, Bytes: 1000})
+	if !slices.Equal(got, []string{"old 1", "zoe 1"}) || parts != 3 {
 		t.Errorf("%q in %d parts", got, parts)
 	}
 	exact := time.Date(2020, 1, 1, 0, 0, 0, 1000, time.UTC)
-	if got, _ := walk(t, s, store.List{
-		Limit: 500, Since: exact,
-		Bytes: 1 << 20,
-	}); len(got) != 12002 {
+	got, _ = walk(t, s, store.List{Limit: 500, Since: exact, Bytes: 1 << 20})
+	if len(got) != 12002 {
 		t.Errorf("since that moment: %d users", len(got))
 	}
-	if got, _ := walk(t, s, store.List{
-		Limit: 500, Since: exact.Add(time.Microsecond),
-		Bytes: 1 << 20,
-	}); len(got) != 2 {
+	after := exact.Add(time.Microsecond)
+	got, _ = walk(t, s, store.List{Limit: 500, Since: after, Bytes: 1 << 20})
+	if len(got) != 2 {
 		t.Errorf("since the moment after: %q", got)
 	}
 }
 
-// TestNumbers: the state of a document without its bytes.
+// TestNumbers: a read can return version and time of a document without its bytes.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
-	write(t, s, replace(t, "ann", "1", `{}`), replace(t, "ann", "2", `{"a":1}`), replace(t, "gone", "1", `{}`), remove("gone", "2"))
+	write(t, s, replace(t, "ann", "1", `{}`), replace(t, "ann", "2", `{"a":1}`),
+		replace(t, "gone", "1", `{}`), remove("gone", "2"))
 	users := []string{"ann", "gone", "nobody"}
 	var numbers []store.Read
 	for _, user := range users {

@@ -11,8 +11,8 @@ import (
 )
 
 // lock begins a transaction, locks the rows of all users of the batch, and reads what its writes
-// need: the ids of theirs that the log has, the versions to restore, the schema and the clock. All
-// of it is one round trip.
+// need: log entries that have their ids, the versions to restore, the schema and the clock. All of
+// it is one round trip.
 func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*transaction, error) {
 	writes := b.writes
 	t := &transaction{
@@ -51,7 +51,8 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*tran
 	q.Queue(`
 		select user_id, operation_id, version, fingerprint, operation, created, document, applied_at
 		from settings_log
-		join unnest($1::text[], $2::text[]) as asked (user_id, operation_id) using (user_id, operation_id)`,
+		join unnest($1::text[], $2::text[]) as asked (user_id, operation_id)
+			using (user_id, operation_id)`,
 		owners, ids).Query(t.readLog)
 	t.queueVersions(&q, writes)
 	b.store.queueSchema(&q, &t.schema)

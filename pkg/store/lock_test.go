@@ -10,8 +10,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// TestLockedRows: someone holds a few rows of a large batch; their writes are refused for
-// now, all others are done.
+// TestLockedRows: another session holds a few rows of a large batch. Their writes fail with
+// ErrBusy, all others are applied.
 func TestLockedRows(t *testing.T) {
 	t.Parallel()
 	_, url := open(t)
@@ -28,9 +28,7 @@ func TestLockedRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range held {
-		if _, err := tx.Exec(t.Context(), `select from settings where user_id = $1 for update`, writes[i].User); err != nil {
-			t.Fatal(err)
-		}
+		exec(t, tx.Conn(), `select from settings where user_id = $1 for update`, writes[i].User)
 	}
 	for i := range writes {
 		writes[i] = replace(t, writes[i].User, "2", `{"n":2}`)
@@ -38,8 +36,8 @@ func TestLockedRows(t *testing.T) {
 	replayed := replace(t, "user17", "1", `{}`) // answered from the log, which nobody holds
 	before := s.Acquired()
 	written := s.Write(t.Context(), append(writes, replayed))
-	// The statement, then the three modes, in vain for the last time; the last of them alone tries
-	// with halves. A transaction for each row would be far more.
+	// The statement and the three lock modes, of which only the last divides the batch. A
+	// transaction for each row would be far more.
 	if n := s.Acquired() - before; n > 16 {
 		t.Errorf("it took %d transactions", n)
 	}
@@ -72,17 +70,16 @@ func TestDeletedMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), `select from settings where user_id in ('a', 'b') for update`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, tx.Conn(), `select from settings where user_id in ('a', 'b') for update`)
 	written := make(chan []store.Written)
 	go func() {
-		written <- s.Write(t.Context(), []store.Write{replace(t, "a", "2", `{}`), replace(t, "b", "2", `{}`)})
+		written <- s.Write(t.Context(), []store.Write{
+			replace(t, "a", "2", `{}`), replace(t, "b", "2", `{}`),
+		})
 	}()
 	becomes(t, deleter, lockAwaited)
-	if _, err := tx.Exec(t.Context(), `delete from settings where user_id = 'b'; delete from settings_log where user_id = 'b'`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, tx.Conn(),
+		`delete from settings where user_id = 'b'; delete from settings_log where user_id = 'b'`)
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -96,8 +93,8 @@ func TestDeletedMeanwhile(t *testing.T) {
 	checkLog(t, deleter)
 }
 
-// TestNewUserHeld: somebody else is making a few of the users of a large batch, and doesn't come
-// to an end. Their writes are refused for now, all others are done.
+// TestNewUserHeld: another session has inserted a few users of a large batch and doesn't commit.
+// Their writes fail with ErrBusy, all others are applied.
 func TestNewUserHeld(t *testing.T) {
 	t.Parallel()
 	_, url := open(t)
@@ -131,8 +128,8 @@ func TestNewUserHeld(t *testing.T) {
 	checkLog(t, holder)
 }
 
-// TestSlowChanges: a batch whose changes take longer than one transaction may last is done in
-// several, in order, and others get their turn between them.
+// TestSlowChanges: a batch that computes for longer than one transaction may is applied in several,
+// in order, so that others get their turn between them.
 func TestSlowChanges(t *testing.T) {
 	t.Parallel()
 	_, url := open(t)
@@ -152,7 +149,9 @@ func TestSlowChanges(t *testing.T) {
 	}
 	conn := connect(t, url)
 	var transactions int
-	if err := conn.QueryRow(t.Context(), `select count(distinct applied_at) from settings_log`).Scan(&transactions); err != nil {
+	err := conn.QueryRow(t.Context(),
+		`select count(distinct applied_at) from settings_log`).Scan(&transactions)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if transactions != n {

@@ -26,28 +26,29 @@ var migrations embed.FS
 // a time: the ASCII codes of "outset".
 const migrationLock = 0x6f7574736574
 
-// While a migration waits to lock a table, behind a pg_dump for instance, whatever the workers ask
-// of that table waits behind the migration. So it waits for a moment only, and tries again and
-// again.
+// While a migration waits to lock a table, behind a pg_dump for instance, every statement of the
+// workers on that table waits behind the migration. So an attempt waits only for a moment, and is
+// repeated after a pause.
 const (
-	// two tables in a row are still less than a worker's lock timeout
+	// tableLockTimeout is for one table: two in a row still stay below a worker's lock timeout.
 	tableLockTimeout = 100 * time.Millisecond
-	tableLockPause   = time.Second // at least, between two attempts
-	// until one says that it waits for another program to migrate
+	// tableLockPause is the shortest pause between two attempts.
+	tableLockPause = time.Second
+	// migratorTimeout is how long to wait for another program that migrates before saying so.
 	migratorTimeout = 10 * time.Second
-	// until Postgres gives up on a program that is frozen with tables locked
+	// stalledTimeout is how long Postgres bears with a program that is frozen with tables locked.
 	stalledTimeout = 3 * time.Second
 )
 
-// Migrate brings the schema at url up to what this program needs. Any number of programs
-// may do so at once. A schema that is newer than the program is left as it is:
-// migrations are written so that the version before them goes on working. While it can't have the
-// locks that it needs it tries again until ctx ends, and holds nobody up for longer than moments.
+// Migrate brings the database schema at url up to what this program needs. Any number of programs
+// may do so at once. A schema that is newer than the program is left as it is: migrations are
+// written so that the version before them goes on working. If Migrate can't get a lock, it retries
+// until ctx ends, and blocks nobody for more than a moment.
 func Migrate(ctx context.Context, url string) error {
 	return migrateAt(ctx, url, ownMigrations(), func(error) {})
 }
 
-// ownMigrations are this program's.
+// ownMigrations returns the migrations of this program.
 func ownMigrations() fs.FS {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -56,7 +57,7 @@ func ownMigrations() fs.FS {
 	return files
 }
 
-// migrateAt calls waiting after each attempt that could not have its locks.
+// migrateAt calls waiting after each attempt that could not get its locks.
 func migrateAt(ctx context.Context, url string, files fs.FS, waiting func(error)) error {
 	config, err := pgx.ParseConfig(url)
 	if err == nil {
@@ -69,8 +70,8 @@ func migrateAt(ctx context.Context, url string, files fs.FS, waiting func(error)
 	return nil
 }
 
-// lineError is an error of pgx in one line: of the attempts to connect (with TLS and without,
-// each address) that it lists, the last.
+// lineError shortens an error of pgx to one line. Of all the attempts to connect that pgx lists
+// (each address, with TLS and without) it keeps the last.
 type lineError struct{ error }
 
 func (o lineError) Unwrap() error { return o.error }
@@ -86,12 +87,11 @@ const repeatEvery = 30 * time.Second
 // MigrateWhenReachable is Migrate for a program that may start before its database does:
 // it tries every second until ctx ends, unless the database answers with a refusal.
 func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) error {
-	sometimes, waits := rate.Sometimes{First: 1, Interval: repeatEvery}, rate.Sometimes{
-		First: 1, Interval: repeatEvery,
-	}
+	locked := rate.Sometimes{First: 1, Interval: repeatEvery}
+	down := rate.Sometimes{First: 1, Interval: repeatEvery}
 	waiting := func(err error) {
-		waits.Do(func() {
-			log.Warn("the migration waits for what others have locked; trying again", "error", err)
+		locked.Do(func() {
+			log.Warn("the migration waits for locks that others hold; retrying", "error", err)
 		})
 	}
 	for {
@@ -99,7 +99,7 @@ func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) err
 		if err == nil || ctx.Err() != nil || !unreachable(err) {
 			return err
 		}
-		sometimes.Do(func() { log.Warn("the database is not there yet; trying again", "error", err) })
+		down.Do(func() { log.Warn("the database is not reachable yet; retrying", "error", err) })
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
@@ -108,8 +108,8 @@ func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) err
 	}
 }
 
-// unreachable tells whether a database may come up by itself: it isn't there, or it
-// is starting, stopping or full (classes 57P and 53).
+// unreachable reports whether the database may become reachable by itself: nothing answers, or it
+// is starting, stopping or out of resources (classes 57P and 53).
 func unreachable(err error) bool {
 	var fromServer *pgconn.PgError
 	if errors.As(err, &fromServer) {
@@ -146,8 +146,8 @@ func migrate(
 		return err
 	}
 	for {
-		// It stays locked between the attempts, lest the programs that wait take turns at holding
-		// up the workers. Locking it again tells that the connection is still there.
+		// The lock is kept between the attempts, so that programs that wait don't take turns to
+		// block the workers. Taking it again shows whether the connection still works.
 		if _, err = guard.Exec(ctx, `select pg_advisory_lock($1)`, migrationLock); err == nil {
 			_, err = provider.Up(ctx)
 		}
@@ -156,14 +156,15 @@ func migrate(
 		}
 		waiting(lineError{err})
 		select {
-		case <-time.After(tableLockPause + rand.N(tableLockPause)): //nolint:gosec // jitter, not a secret
+		//nolint:gosec // jitter, not a secret
+		case <-time.After(tableLockPause + rand.N(tableLockPause)):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// withParams is the configuration with these settings of the server's.
+// withParams returns the configuration with these server settings added.
 func withParams(config *pgx.ConnConfig, params map[string]string) *pgx.ConnConfig {
 	config = config.Copy()
 	maps.Copy(config.RuntimeParams, params)

@@ -18,8 +18,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// TestMigrate: many programs at once, again, on a schema that is newer, and on a
-// database with the wrong encoding.
+// TestMigrate: many programs may migrate at once. A schema that is newer is left alone, and a
+// database with the wrong encoding is refused.
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	url := pgtest.ForTest(t)
@@ -33,9 +33,7 @@ func TestMigrate(t *testing.T) {
 	}
 	wg.Wait()
 	s := reopen(t, url)
-	if w := s.Write(t.Context(), []store.Write{replace(t, "ann", "1", `{"n":1}`)}); w[0].Err != nil {
-		t.Fatal(w[0].Err)
-	}
+	write(t, s, replace(t, "ann", "1", `{"n":1}`))
 	conn := connect(t, url)
 	if _, err := conn.Exec(t.Context(), `
 		insert into goose_db_version (version_id, is_applied) values (99, true);
@@ -62,15 +60,15 @@ func TestMigrate(t *testing.T) {
 		!strings.Contains(err.Error(), "UTF8") {
 		t.Errorf("a LATIN1 database: %v", err)
 	}
-	if err := store.MigrateWhenReachable(t.Context(),
-		strings.Replace(url, other.Database, "missing", 1),
-		slog.New(slog.DiscardHandler)); err == nil {
+	missing := strings.Replace(url, other.Database, "missing", 1)
+	err = store.MigrateWhenReachable(t.Context(), missing, slog.New(slog.DiscardHandler))
+	if err == nil {
 		t.Error("a missing database was migrated")
 	}
 }
 
-// TestMigrateBehindReader: somebody reads a table for long, as pg_dump does. A migration that must
-// lock the table waits for the end of that, and no worker waits for the migration.
+// TestMigrateBehindReader: another session reads a table for long, as pg_dump does. A migration
+// that must lock the table waits until that ends, and no worker waits for the migration.
 func TestMigrateBehindReader(t *testing.T) {
 	t.Parallel()
 	for _, table := range []string{"settings", "settings_log"} {
@@ -83,7 +81,9 @@ func TestMigrateBehindReader(t *testing.T) {
 			}
 			migrations := fstest.MapFS{
 				"00001_settings.sql": {Data: first},
-				"00002_next.sql":     {Data: []byte("-- +goose Up\nalter table " + table + " add next int;")},
+				"00002_next.sql": {
+					Data: []byte("-- +goose Up\nalter table " + table + " add next int;"),
+				},
 			}
 			reader := connect(t, url)
 			exec(t, reader, `begin; lock table `+table+` in access share mode`)
@@ -97,7 +97,7 @@ func TestMigrateBehindReader(t *testing.T) {
 					}
 				})
 			}()
-			// While the reader is there: a write that waited for it would never be done.
+			// A write that waited for the reader would never end.
 			writes := int64(0)
 			work := func() {
 				writes++

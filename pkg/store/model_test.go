@@ -11,8 +11,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// model is what a user's settings are by the rules alone: every version with its document,
-// "" for none, from the one after the last erasure on.
+// model is a user's settings by the rules alone: every version since the last erasure with its
+// document, "" for none.
 type model struct {
 	version, erased int64
 	documents       map[int64]string
@@ -49,8 +49,8 @@ func (m *model) apply(id string, w store.Written, document string, erase bool) {
 	m.first[id] = w
 }
 
-// TestModel: batches of random writes of every kind, repetitions among them, have the outcomes and
-// leave the documents and histories that the rules say, however they are cut into batches.
+// TestModel: batches of random writes of every kind, repetitions among them, have the outcomes, the
+// documents and the histories of the model.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -74,7 +74,8 @@ func TestModel(t *testing.T) {
 			}
 			user, id := fmt.Sprint("user", random.IntN(users)), fmt.Sprint(n, "/", i)
 			w := []store.Write{
-				replace(t, user, "r"+id, fmt.Sprintf(`{"n":%d}`, n)), wrap(user, "w"+id), remove(user, "d"+id),
+				replace(t, user, "r"+id, fmt.Sprintf(`{"n":%d}`, n)),
+				wrap(user, "w"+id), remove(user, "d"+id),
 				restore(user, "v"+id, max(1, models[user].version-2+random.Int64N(8))),
 				restore(user, "v"+id, 1+random.Int64N(models[user].version+1)),
 				erase(user, "e"+id), replace(t, user, "x"+id, `{}`), wrap(user, "y"+id),

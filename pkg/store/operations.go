@@ -16,12 +16,12 @@ var (
 	ErrExpired = errors.New("the deadline passed before the write was applied")
 	// ErrIDReused: the log has the user's same id with another fingerprint.
 	ErrIDReused = errors.New("the operation id was used for another write")
-	// ErrUnavailable: the database could not be reached, or can't do it now.
+	// ErrUnavailable: the database can't be reached, or can't do it now.
 	ErrUnavailable = errors.New("the database is unavailable")
 	// ErrBusy: others were writing to the same user all the time. It wraps ErrUnavailable.
 	ErrBusy = fmt.Errorf("%w: others were writing to the same user", ErrUnavailable)
-	// ErrOutcomeUnknown: the connection broke while the commit was on its way, and asking again did
-	// not tell what became of it. The same write may be sent again.
+	// ErrOutcomeUnknown: the connection broke while the commit was on its way, and retrying did not
+	// show whether the write was applied. The same write may be sent again.
 	ErrOutcomeUnknown = errors.New("whether the write was applied is unknown")
 )
 
@@ -39,11 +39,11 @@ type Read struct {
 	Version int64 // the document as it was then; 0: not wanted
 	History *Page // the versions and what made them; nil: not wanted
 	Number  bool  // the current document without its bytes
-	Schema  bool  // the current document, and the schema that documents are held to
+	Schema  bool  // the current document, and the schema that documents must satisfy
 	List    *List // of all users; nil: not wanted
 }
 
-// current tells whether the current document is wanted.
+// current reports whether the current document is wanted.
 func (r *Read) current() bool {
 	return r.Version == 0 && r.History == nil && !r.Number && r.List == nil
 }
@@ -83,12 +83,12 @@ type Write struct {
 	Operation   string    // what the history calls it
 	If          *settings.Condition
 
-	Path []string // of the value in the document that it is about; nil: all of the document
-	// Wrong is why it can't be done, whatever the document is; nil: it can. If the log has the ID,
-	// it gets its first answer all the same.
+	Path []string // of the value that it changes; nil: the whole document
+	// Wrong is why the write can't be applied to any document; nil: it can. If the log has the ID,
+	// the write gets its first answer all the same.
 	Wrong error
 
-	Replace []byte          // the new document, whatever there is now; not to be modified any more
+	Replace []byte          // the new document, whatever there is now; nobody may modify it
 	Change  settings.Change // computes the new document
 	Restore int64           // the version to make current again, as a new one
 	Erase   bool            // remove document, history and ids; versions go on counting
@@ -102,7 +102,7 @@ type Write struct {
 type Written struct {
 	Document
 	Created  bool // see settings.Next
-	Replayed bool // applied by an earlier attempt; the rest is what that made then
+	Replayed bool // applied by an earlier attempt; the rest is the outcome of that
 	Err      error
 }
 

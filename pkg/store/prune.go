@@ -10,24 +10,26 @@ import (
 )
 
 // A step takes 6 ms to look at pruneUsers (of 1,000,000) and 15 ms to remove pruneRows with small
-// documents; 75 ms where they have 64 KB, and 0.6 s with 512 KB, which is what bounds pruneRows.
+// documents; 75 ms with documents of 64 KB, and 0.6 s with 512 KB, which is why pruneRows isn't
+// more.
 const (
-	pruneUsers  = 1000 // 1,000,000 users are looked at in about 17 minutes
-	pruneRows   = 1000 // removed in one step
-	pruneOfUser = 100  // of them of one user; as many rows that turn out too young may be read
-	pruneEvery  = time.Second
-	// after a step that left something: about 14,000 rows a second
-	pruneBacklog = 50 * time.Millisecond
-	pruneWalk    = time.Minute // after the last user: few users need no look each second
+	pruneUsers  = 1000 // users in one step: a walk through 1,000,000 takes about 17 minutes
+	pruneRows   = 1000 // rows removed in one step
+	pruneOfUser = 100  // rows of one user among these; as many too young ones may be read
+
+	// The pauses between two steps.
+	pruneEvery   = time.Second
+	pruneBacklog = 50 * time.Millisecond // if rows are left: about 14,000 rows a second
+	pruneWalk    = time.Minute           // at the end of a walk, which is short with few users
 )
 
-// Prune removes from the history what it need not keep, a step at a time, and returns how much that
-// was and when the next step is due. Any number of workers may take part: they share one walk
-// through all users, and only one of them is at it at any time.
+// Prune takes one step: it removes old versions from the history, and returns how many and how long
+// to wait before the next step. Any number of workers may take part: they share one walk through
+// all users, and only one of them takes a step at any time.
 //
-// A version goes when it is older than keep.Age and the user has had keep.Versions after it, the
-// row of an erasure when it is older than keep.Age. The current version stays. An error wraps
-// [ErrUnavailable]: the step was not done, or not known to be, and a later one does it.
+// A version is removed when it is older than keep.Age and the user has keep.Versions newer ones,
+// the row of an erasure when it is older than keep.Age. The current version stays. An error wraps
+// [ErrUnavailable]: the step may not have been taken, and a later one makes up for it.
 func (s *Store) Prune(
 	ctx context.Context, keep Retention,
 ) (removed int64, next time.Duration, err error) {
@@ -75,7 +77,7 @@ func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
 		next = pruneBacklog
 	case len(step.users) < pruneUsers:
 		from, next = "", pruneWalk
-	default: // the last of them again: the next step needs somewhere to begin
+	default: // the next step begins with the last user of this one
 		from, next = step.users[len(step.users)-1], pruneEvery
 	}
 	_, err = tx.Exec(ctx, `
@@ -85,8 +87,8 @@ func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
 	return removed, next, err
 }
 
-// pruning is some users, in order, with the last version of each that need not be kept for its
-// number. It can only be too low: versions grow.
+// pruning is the users of one step, in order. Of each, upTo is the newest version that isn't among
+// the last Retention.Versions. Writes meanwhile only make it too low.
 type pruning struct {
 	users []string
 	upTo  []int64
@@ -114,11 +116,11 @@ func nextUsers(ctx context.Context, tx pgx.Tx, from string, versions int) (pruni
 	return p, err
 }
 
-// removeRows removes old rows of the log, and tells whether there may be more of these users.
+// removeRows removes old rows of the log, and reports whether these users may have more of them.
 //
-// Versions of a user come to be one after the other, so unless the oldest that is left is too old
-// nothing is. Rows that somebody holds, who is erasing their user, are passed over: as this
-// waits for nobody, nobody waits for it in a circle.
+// A user's versions are made one after the other, so if the oldest row is too young to be removed,
+// all are. Rows that an erasure has locked are passed over: since this never waits for a lock, it
+// can't be part of a deadlock.
 func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 	removed int64, left bool, err error,
 ) {
@@ -135,7 +137,8 @@ func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 			cross join lateral (
 				select user_id, version, applied_at
 				from settings_log
-				where user_id = pruned.user_id and version <= pruned.up_to and oldest.applied_at < $3
+				where user_id = pruned.user_id and version <= pruned.up_to
+				  and oldest.applied_at < $3
 				order by version
 				limit $4) log
 			where log.applied_at < $3

@@ -17,7 +17,10 @@ const day = 24 * time.Hour
 // age makes rows of the log look older.
 func age(t *testing.T, conn *pgx.Conn, user string, upTo int64, by time.Duration) {
 	t.Helper()
-	exec(t, conn, `update settings_log set applied_at = applied_at - $3::interval where user_id = $1 and version <= $2`, user, upTo, by)
+	exec(t, conn, `
+		update settings_log
+		set applied_at = applied_at - $3::interval
+		where user_id = $1 and version <= $2`, user, upTo, by)
 }
 
 func exec(t testing.TB, conn *pgx.Conn, statement string, arguments ...any) {
@@ -27,10 +30,10 @@ func exec(t testing.TB, conn *pgx.Conn, statement string, arguments ...any) {
 	}
 }
 
-// prune does steps until a walk through all users is done, without the pauses between them, and
-// returns how many that took and what was removed.
-func prune(t *testing.T, s *store.Store, conn *pgx.Conn, keep store.Retention) (steps int,
-	removed int64,
+// prune takes steps, without the pauses between them, until a walk through all users ends. It
+// returns how many steps that took and how many rows they removed.
+func prune(t *testing.T, s *store.Store, conn *pgx.Conn, keep store.Retention) (
+	steps int, removed int64,
 ) {
 	t.Helper()
 	for {
@@ -46,15 +49,14 @@ func prune(t *testing.T, s *store.Store, conn *pgx.Conn, keep store.Retention) (
 	}
 }
 
-// TestPrune: what is kept for its number, for its age and for being current, and what is not.
+// TestPrune: a version is kept if it is one of the last ones, if it is young, or if it is current.
 func TestPrune(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	conn := connect(t, url)
 	keep := store.Retention{Versions: 3, Age: day}
 	for _, user := range []string{
-		"all old", "some old", "none old", "few", "erased", "erased now",
-		"erased early",
+		"all old", "some old", "none old", "few", "erased", "erased now", "erased early",
 	} {
 		count := 10
 		if user == "few" {
@@ -72,8 +74,7 @@ func TestPrune(t *testing.T) {
 	}
 	write(t, s, erase("erased", "e"), erase("erased now", "e"))
 	for user, upTo := range map[string]int64{
-		"all old": 99, "some old": 5, "few": 99, "erased": 99,
-		"erased early": 11,
+		"all old": 99, "some old": 5, "few": 99, "erased": 99, "erased early": 11,
 	} {
 		age(t, conn, user, upTo, day+time.Minute)
 	}
@@ -88,8 +89,8 @@ func TestPrune(t *testing.T) {
 	hasVersions(t, s, "none old", 10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
 	hasVersions(t, s, "few", 2, 1)
 	hasVersions(t, s, "erased early", 16, 15, 14, 13, 12)
-	if f := read(t, s, store.Read{User: "all old", Version: 7})[0]; !errors.Is(f.Err,
-		settings.ErrNotFound) {
+	f := read(t, s, store.Read{User: "all old", Version: 7})[0]
+	if !errors.Is(f.Err, settings.ErrNotFound) {
 		t.Errorf("a version that was removed: %+v", f)
 	}
 	check(t, s, "all old", 10, `{"n":10}`)
@@ -106,8 +107,7 @@ func TestPrune(t *testing.T) {
 	age(t, conn, "all old", 99, 2*day)
 	prune(t, s, conn, store.Retention{})
 	for user, version := range map[string]int64{
-		"all old": 11, "some old": 10, "few": 2,
-		"erased early": 16,
+		"all old": 11, "some old": 10, "few": 2, "erased early": 16,
 	} {
 		hasVersions(t, s, user, version)
 	}
@@ -117,33 +117,37 @@ func TestPrune(t *testing.T) {
 	checkPrunedLog(t, conn)
 }
 
-// fill makes users with versions that are two days old, faster than writing them.
+// fill inserts users with versions that are two days old, faster than writing them.
 func fill(t *testing.T, conn *pgx.Conn, users, versions int) {
 	t.Helper()
 	exec(t, conn, `
 		insert into settings (user_id, version, document, updated_at)
-		select 'user' || lpad(u::text, 5, '0'), $2, '{}', now() - interval '2 days' from generate_series(1, $1::int) u`, users, versions)
+		select 'user' || lpad(u::text, 5, '0'), $2, '{}', now() - interval '2 days'
+		from generate_series(1, $1::int) u`, users, versions)
 	exec(t, conn, `
-		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created, document, size, applied_at)
-		select 'user' || lpad(u::text, 5, '0'), v, v, '', 'replace', false, '{}', 2, now() - interval '2 days'
+		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
+		                          document, size, applied_at)
+		select 'user' || lpad(u::text, 5, '0'), v, v, '', 'replace', false,
+		       '{}', 2, now() - interval '2 days'
 		from generate_series(1, $1::int) u, generate_series(1, $2::int) v`, users, versions)
 }
 
-// TestPruneWalks: a walk gets to everybody, a thousand at a time, and then begins anew. A step that
-// isn't due isn't done.
+// TestPruneWalks: a walk gets to all users, a thousand in each step, and then begins again. A step
+// that isn't due isn't taken.
 func TestPruneWalks(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	conn := connect(t, url)
 	fill(t, conn, 2500, 2)
 	keep := store.Retention{Versions: 1, Age: day}
-	if removed, next, err := s.Prune(t.Context(), keep); removed != 1000 || next <= 0 ||
-		err != nil {
+	removed, next, err := s.Prune(t.Context(), keep)
+	if removed != 1000 || next <= 0 || err != nil {
 		t.Errorf("first step: %d removed, next in %v, %v", removed, next, err)
 	}
-	exec(t, conn, `update settings_pruning set due = clock_timestamp() + interval '1 hour' where id = 1`)
-	if removed, next, err := s.Prune(t.Context(), keep); removed != 0 || next < 59*time.Minute ||
-		next > time.Hour || err != nil {
+	exec(t, conn,
+		`update settings_pruning set due = clock_timestamp() + interval '1 hour' where id = 1`)
+	removed, next, err = s.Prune(t.Context(), keep)
+	if removed != 0 || next < 59*time.Minute || next > time.Hour || err != nil {
 		t.Errorf("not due: %d removed, next in %v, %v", removed, next, err)
 	}
 	// another worker goes on
@@ -156,19 +160,18 @@ func TestPruneWalks(t *testing.T) {
 	checkPrunedLog(t, conn)
 }
 
-// TestPruneBacklog: users with far more than a step removes.
+// TestPruneBacklog: users with far more old versions than one step removes.
 func TestPruneBacklog(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	conn := connect(t, url)
 	fill(t, conn, 3, 1234)
 	age(t, conn, "user00002", 1000, day)
-	exec(t, conn, `update settings_log set applied_at = now() where user_id = 'user00003' and version > 34`)
-	if _, removed := prune(t, s, conn, store.Retention{
-		Versions: 100,
-		Age:      day,
-	}); removed != 1134+1134+34 {
-		t.Errorf("%d removed", removed)
+	exec(t, conn,
+		`update settings_log set applied_at = now() where user_id = 'user00003' and version > 34`)
+	_, removed := prune(t, s, conn, store.Retention{Versions: 100, Age: day})
+	if want := int64(1134 + 1134 + 34); removed != want {
+		t.Errorf("%d removed, want %d", removed, want)
 	}
 	checkPrunedLog(t, conn)
 }

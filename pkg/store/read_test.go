@@ -13,10 +13,9 @@ import (
 // hasVersions fails the test unless the user's history has these versions, the newest first.
 func hasVersions(t *testing.T, s *store.Store, user string, want ...int64) {
 	t.Helper()
-	if got := versions(read(t, s, store.Read{
-		User:    user,
-		History: &store.Page{Limit: 1000},
-	})[0]); !slices.Equal(got, want) {
+	page := &store.Page{Limit: 1000}
+	got := versions(read(t, s, store.Read{User: user, History: page})[0])
+	if !slices.Equal(got, want) {
 		t.Errorf("%s has the versions %v, want %v", user, got, want)
 	}
 }
@@ -28,24 +27,23 @@ func versions(f store.Found) (versions []int64) {
 	return versions
 }
 
-// TestMixedReads: every kind of read in one batch, some twice, of users with and without
-// anything to read.
+// TestMixedReads: every kind of read in one batch, some of them twice, of users with documents and
+// without.
 func TestMixedReads(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	write(t, s,
-		replace(t, "ann", "1", `{"a": "é"}`), remove("ann", "2"), replace(t, "ann", "3", ` {"n":3} `),
+		replace(t, "ann", "1", `{"a": "é"}`), remove("ann", "2"),
+		replace(t, "ann", "3", ` {"n":3} `),
 		replace(t, "bob", "1", `{"bob":1}`), remove("gone", "1"))
 	conn := connect(t, url)
-	if _, err := conn.Exec(t.Context(), `insert into settings values ('placeholder', 0, null, now())`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, conn, `insert into settings values ('placeholder', 0, null, now())`)
 	page := func(below int64, limit int) *store.Page {
 		return &store.Page{Below: below, Limit: limit}
 	}
 	for _, c := range []struct {
 		read     store.Read
-		version  int64 // -1: no document is wanted, 0 is one of nobody
+		version  int64 // -1: no document is wanted; 0: that of a user who never saved one
 		document string
 		history  []int64
 		missing  bool
@@ -60,7 +58,10 @@ func TestMixedReads(t *testing.T) {
 		{read: store.Read{User: "ann", History: page(2, 2)}, version: -1, history: []int64{1}},
 		{read: store.Read{User: "ann", History: page(1, 2)}, version: -1},
 		{read: store.Read{User: "ann", History: page(0, 0)}, version: -1},
-		{read: store.Read{User: "ann", Version: 1, History: page(99, 99)}, version: 1, document: `{"a": "é"}`, history: []int64{3, 2, 1}},
+		{
+			read: store.Read{User: "ann", Version: 1, History: page(99, 99)}, version: 1,
+			document: `{"a": "é"}`, history: []int64{3, 2, 1},
+		},
 		{
 			read: store.Read{User: "ann", Version: 9, History: page(0, 1)}, missing: true,
 			history: []int64{3},
@@ -99,15 +100,16 @@ func TestMixedReads(t *testing.T) {
 		}
 	}
 	if found := read(t, s); len(found) != 0 {
-		t.Errorf("nothing was asked, and %v answered", found)
+		t.Errorf("no reads return %v", found)
 	}
 }
 
-// TestHistory: what an entry says of its version.
+// TestHistory: an entry has version, time, action and size.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
-	written := write(t, s, replace(t, "ann", "1", `{"a": "é"}`), remove("ann", "2"), restore("ann", "3", 1), replace(t, "ann", "4", `{}`))
+	written := write(t, s, replace(t, "ann", "1", `{"a": "é"}`), remove("ann", "2"),
+		restore("ann", "3", 1), replace(t, "ann", "4", `{}`))
 	conn := connect(t, url)
 	want := []store.Entry{
 		{Version: 4, Time: written[3].Modified, Operation: "replace", Size: 2},
@@ -115,26 +117,22 @@ func TestHistory(t *testing.T) {
 		{Version: 2, Time: written[1].Modified, Operation: "delete", Size: 0},
 		{Version: 1, Time: written[0].Modified, Operation: "replace", Size: 11},
 	}
-	if got := read(t, s, store.Read{
-		User:    "ann",
-		History: &store.Page{Limit: 4},
-	})[0].Entries; !reflect.DeepEqual(got, want) {
-		t.Errorf("the history is\n%+v, want\n%+v", got, want)
+	hasEntries := func() {
+		t.Helper()
+		page := &store.Page{Limit: 4}
+		got := read(t, s, store.Read{User: "ann", History: page})[0].Entries
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("the history is\n%+v, want\n%+v", got, want)
+		}
 	}
+	hasEntries()
 	checkLog(t, conn)
 	exec(t, conn, `update settings_log set size = 99 where version = 3`)
-	want[1].Size = 99 // as the log says: the document is not looked at
-	if got := read(t, s, store.Read{
-		User:    "ann",
-		History: &store.Page{Limit: 4},
-	})[0].Entries; !reflect.DeepEqual(got, want) {
-		t.Errorf("the history is\n%+v, want\n%+v", got, want)
-	}
+	want[1].Size = 99 // from the log: the document is not read
+	hasEntries()
 
-	// The current version is there without its row in the log, too.
-	if _, err := conn.Exec(t.Context(), `delete from settings_log where version > 1`); err != nil {
-		t.Fatal(err)
-	}
+	// The current version can be read without its row in the log, too.
+	exec(t, conn, `delete from settings_log where version > 1`)
 	found := read(t, s, store.Read{User: "ann", Version: 4}, store.Read{User: "ann", Version: 3})
 	if !reflect.DeepEqual(found[0].Document, written[3].Document) || found[0].Err != nil {
 		t.Errorf("the current version: %+v", found[0])

@@ -11,29 +11,33 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// transactions tells in how many transactions these operations were applied.
+// transactions returns in how many transactions these operations were applied.
 func transactions(t *testing.T, url string, operations ...string) (n int) {
 	t.Helper()
-	if err := connect(t, url).QueryRow(t.Context(),
-		`select count(distinct xmin::text) from settings_log where operation_id = any($1)`, operations).Scan(&n); err != nil {
+	err := connect(t, url).QueryRow(t.Context(), `
+		select count(distinct xmin::text)
+		from settings_log
+		where operation_id = any($1)`, operations).Scan(&n)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-// TestReplaceTogether: replacements of users who have one write in the batch are one transaction
-// for those who are known and one for first saves; a few first saves share that of all other
-// writes.
+// TestReplaceTogether: the replacements of users who have one write in the batch take one
+// transaction for users with a row and one for first saves. A few first saves share the transaction
+// of all other writes.
 func TestReplaceTogether(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	var first, second []store.Write
 	var ids []string
 	for i := range 20 {
-		if i != 7 && i != 8 { // who have saved nothing yet
+		if i != 7 && i != 8 { // these have saved nothing yet
 			first = append(first, replace(t, fmt.Sprint("user", i), "1", `{}`))
 		}
-		second = append(second, replace(t, fmt.Sprint("user", i), fmt.Sprint("2-", i), fmt.Sprintf(`{"n":%d}`, i)))
+		second = append(second,
+			replace(t, fmt.Sprint("user", i), fmt.Sprint("2-", i), fmt.Sprintf(`{"n":%d}`, i)))
 		ids = append(ids, fmt.Sprint("2-", i))
 	}
 	write(t, s, first...)
@@ -47,11 +51,11 @@ func TestReplaceTogether(t *testing.T) {
 		case 20, 21:
 			want = 3
 		}
-		switch {
-		case i < 20 && (w.Version != want || string(w.Bytes) != fmt.Sprintf(`{"n":%d}`, i) || w.Replayed || w.Created || w.Modified.IsZero()):
-			t.Errorf("replacement %d: %+v", i, w)
-		case i >= 20 && w.Version != want:
-			t.Errorf("after the replacement of the same batch: %+v", w)
+		if w.Version != want || w.Replayed || w.Created || w.Modified.IsZero() {
+			t.Errorf("write %d: %+v", i, w)
+		}
+		if i < 20 && string(w.Bytes) != fmt.Sprintf(`{"n":%d}`, i) {
+			t.Errorf("replacement %d: %s", i, w.Bytes)
 		}
 	}
 	check(t, s, "user3", 3, `{"twice":true}`)
@@ -66,7 +70,8 @@ func TestReplaceTogether(t *testing.T) {
 	}
 	var half []store.Write
 	for i := range 10 {
-		half = append(half, replace(t, fmt.Sprint("user", i), "5", `{}`), replace(t, fmt.Sprint("half", i), "5", `{}`))
+		half = append(half, replace(t, fmt.Sprint("user", i), "5", `{}`),
+			replace(t, fmt.Sprint("half", i), "5", `{}`))
 	}
 	write(t, s, half...)
 	if n := transactions(t, url, "5"); n != 2 {
@@ -75,9 +80,9 @@ func TestReplaceTogether(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestReplaceJudges: what the statement itself judges is judged as in the long way: ids that the
-// log has, deadlines, erasures. Neighbours are applied.
-func TestReplaceJudges(t *testing.T) {
+// TestReplaceChecks: the statement for replacements checks what a transaction checks: ids that the
+// log has, deadlines, erasures. The other writes of the batch are applied.
+func TestReplaceChecks(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	users := []string{"replayed", "reused", "late", "erased", "deleted", "fine"}
@@ -89,14 +94,14 @@ func TestReplaceJudges(t *testing.T) {
 	before := time.Now()
 	write(t, s, erase("erased", "e"), remove("deleted", "d"))
 	replayed := replace(t, "replayed", "1", `{"n":1}`)
-	unkeyed := replayed // which the statement isn't made to look for, but fails with
+	unkeyed := replayed // the statement doesn't look up its id, and fails
 	unkeyed.Keyed = false
 	reused := replace(t, "reused", "1", `{"n":2}`)
 	late := replace(t, "late", "2", `{"n":2}`)
 	late.Deadline = time.Now().Add(-time.Second)
 	erased := issued(replace(t, "erased", "2", `{"n":2}`), before)
 	deleted, fine := replace(t, "deleted", "2", `{"n":2}`), replace(t, "fine", "2", `{"n":2}`)
-	// what fails the statement, and what it passes over
+	// The first three hold writes that the statement passes over, or that make it fail.
 	for _, others := range [][]store.Write{{replayed}, {unkeyed}, {reused}, nil} {
 		got := s.Write(t.Context(), append(others, late, erased))
 		for i, want := range append(make([]error, len(others)), store.ErrExpired,
@@ -121,7 +126,7 @@ func TestReplaceJudges(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestReplaceBlocked: a row that is held costs its neighbours one wait, and not one for each batch.
+// TestReplaceBlocked: a row that stays locked costs other users one wait, not one for each batch.
 func TestReplaceBlocked(t *testing.T) {
 	t.Parallel()
 	_, url := open(t)
@@ -133,12 +138,13 @@ func TestReplaceBlocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
-	if _, err := tx.Exec(t.Context(), `select from settings where user_id = 'held' for update`); err != nil {
-		t.Fatal(err)
-	}
+	exec(t, tx.Conn(), `select from settings where user_id = 'held' for update`)
 	until := int64(0)
 	for i := range 3 {
-		got := s.Write(t.Context(), []store.Write{replace(t, "held", fmt.Sprint("h", i), `{}`), replace(t, "free", fmt.Sprint("f", i), `{}`)})
+		got := s.Write(t.Context(), []store.Write{
+			replace(t, "held", fmt.Sprint("h", i), `{}`),
+			replace(t, "free", fmt.Sprint("f", i), `{}`),
+		})
 		if !errors.Is(got[0].Err, store.ErrBusy) || got[1].Err != nil ||
 			got[1].Version != int64(i+2) {
 			t.Errorf("held %v, free %+v", got[0].Err, got[1])
@@ -147,15 +153,14 @@ func TestReplaceBlocked(t *testing.T) {
 			until = s.ReplacePausedUntil()
 		}
 		if until < time.Now().UnixNano() || s.ReplacePausedUntil() != until {
-			t.Error("the statement that has waited in vain is tried again at once")
+			t.Error("the statement is tried again soon after it has waited in vain")
 		}
 	}
 	checkLog(t, connect(t, url))
 }
 
-// TestReplaceTooLate: a batch that waits for a row until its deadline has passed is not applied,
-// although Postgres has sent the rows of its beginning by then: more than it keeps back until the
-// end.
+// TestReplaceTooLate: a batch that waits for its last row until its deadline has passed is not
+// applied. Postgres has sent rows of its result by then: they are more than it buffers.
 func TestReplaceTooLate(t *testing.T) {
 	t.Parallel()
 	_, url := open(t)
@@ -172,7 +177,7 @@ func TestReplaceTooLate(t *testing.T) {
 	exec(t, holder, `select from settings where user_id = $1 for update`, first[users-1].User)
 
 	written := make(chan []store.Written, 1)
-	for within := time.Second; ; within *= 2 { // a slow machine may take longer to begin
+	for within := time.Second; ; within *= 2 { // a slow machine may begin after the deadline
 		deadline := time.Now().Add(within)
 		var second []store.Write
 		for _, w := range first {
@@ -202,8 +207,8 @@ func TestReplaceTooLate(t *testing.T) {
 	checkLog(t, holder)
 }
 
-// TestReplaceAnswerLost: the connection breaks when a batch of replacements is committed and before
-// its answer is here. They are found in the log.
+// TestReplaceAnswerLost: the connection breaks after a batch of replacements is committed and
+// before its answer arrives. The retry finds them in the log.
 func TestReplaceAnswerLost(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -236,7 +241,7 @@ func TestReplaceAnswerLost(t *testing.T) {
 			write(t, s, batch("2")...) // from now on the statements are prepared
 			want := int64(3)
 			if w.loseAnswer(); c.new {
-				w.skipAnswer() // that no such user is known
+				w.skipAnswer() // the first statement finds no users
 				want = 1
 			}
 			for i, w := range write(t, s, batch("3")...) {
@@ -249,9 +254,8 @@ func TestReplaceAnswerLost(t *testing.T) {
 	}
 }
 
-// TestReplaceRace: two workers replace the documents of the same users in batches of their own
-// order, with ids of which half are the other's, too. Each id counts once and no version is
-// missing.
+// TestReplaceRace: two workers replace the documents of the same users, each in an order of its
+// own. They share half of the ids. Each id is applied once and no version is missing.
 func TestReplaceRace(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -264,7 +268,7 @@ func TestReplaceRace(t *testing.T) {
 				var writes []store.Write
 				for i := range users {
 					user := (i*7 + n*5) % users
-					// of every second user both workers write the same
+					// For every second user both workers use the same id.
 					id := fmt.Sprint(round, "-", n*(user%2))
 					writes = append(writes, replace(t, fmt.Sprint("user", user), id, `{}`))
 				}

@@ -19,21 +19,21 @@ func isReplay(t *testing.T, what string, again, first store.Written) {
 	}
 }
 
-// TestRepeated: an id that was applied gets its first answer, whatever came since,
-// in a later batch and in the same one. Another write under the same id is refused.
+// TestRepeated: a repetition gets the first answer of its id, whatever was written since, in a
+// later batch and in the same one. Another write with the same id is refused.
 func TestRepeated(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	first := replace(t, "ann", "id", `{"n":1}`)
-	for i, w := range s.Write(t.Context(), []store.Write{first, first, replace(t, "bob", "id", `{"n":1}`)}) {
-		if w.Err != nil || w.Version != 1 || w.Replayed != (i == 1) {
+	for i, w := range write(t, s, first, first, replace(t, "bob", "id", `{"n":1}`)) {
+		if w.Version != 1 || w.Replayed != (i == 1) {
 			t.Errorf("write %d: %+v", i, w)
 		}
 	}
 	s.Write(t.Context(), []store.Write{replace(t, "ann", "other", `{"n":2}`)})
 
 	late := first
-	late.Deadline = time.Now().Add(-time.Hour) // what was applied in time stays so
+	late.Deadline = time.Now().Add(-time.Hour) // it was applied in time
 	written := s.Write(t.Context(), []store.Write{late, replace(t, "ann", "id", `{"n":3}`)})
 	if w := written[0]; w.Err != nil || w.Version != 1 || !w.Replayed {
 		t.Errorf("the repetition: %+v", w)
@@ -45,8 +45,8 @@ func TestRepeated(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestReplays: every kind of write, repeated in the same batch, in a later one and by another
-// worker, gets its first answer. That is also what readers see.
+// TestReplays: every kind of write, repeated in the same batch and by another worker, gets its
+// first answer. That is also what readers see.
 func TestReplays(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// wrap is a write that puts the current document into the next.
+// wrap returns a write whose document contains the one before.
 func wrap(user, id string) store.Write {
 	return store.Write{
 		User: user, ID: id, Fingerprint: []byte("wrap"), Operation: "wrap",
@@ -19,8 +19,8 @@ func wrap(user, id string) store.Write {
 	}
 }
 
-// TestDelete: a version without a document, from which the next goes on. A change then
-// gets what a user has who never saved.
+// TestDelete: a deletion makes a version without a document. The next change starts from {}, as for
+// a user who never saved.
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -51,13 +51,17 @@ func TestDelete(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestRestore: what the log has, and what the same batch wrote, comes back as a new version.
+// TestRestore: versions that the log has, and those of the same batch, can be restored as a new
+// version.
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
-	write(t, s, replace(t, "ann", "1", `{"n": 1}`), remove("ann", "2"), replace(t, "ann", "3", `{"n": 3}`), replace(t, "bob", "1", `{"bob":1}`))
+	write(t, s, replace(t, "ann", "1", `{"n": 1}`), remove("ann", "2"),
+		replace(t, "ann", "3", `{"n": 3}`), replace(t, "bob", "1", `{"bob":1}`))
 	refused := errors.New("refused")
-	bad := changing(replace(t, "ann", "bad", `{}`), func([]byte) (settings.Next, error) { return settings.Next{}, refused })
+	bad := changing(replace(t, "ann", "bad", `{}`), func([]byte) (settings.Next, error) {
+		return settings.Next{}, refused
+	})
 	writes := []store.Write{
 		restore("ann", "4", 1),
 		restore("ann", "none", 99),
@@ -74,7 +78,18 @@ func TestRestore(t *testing.T) {
 	want := []struct {
 		version int64
 		is      string
-	}{{4, `{"n": 1}`}, {}, {5, ""}, {6, `{"n": 6}`}, {}, {7, `{"n": 1}`}, {8, `{"n": 6}`}, {}, {9, `{"n": 6}`}, {}, {}}
+	}{
+		{4, `{"n": 1}`},
+		{},
+		{5, ""},
+		{6, `{"n": 6}`},
+		{},
+		{7, `{"n": 1}`},
+		{8, `{"n": 6}`},
+		{},
+		{9, `{"n": 6}`},
+		{}, {},
+	}
 	for i, w := range s.Write(t.Context(), writes) {
 		switch {
 		case want[i].version > 0:
@@ -94,13 +109,12 @@ func TestRestore(t *testing.T) {
 	conn := connect(t, url)
 	checkLog(t, conn)
 
-	// What isn't in the log can't be restored, but for what is there anyway.
-	if _, err := conn.Exec(t.Context(), `delete from settings_log where user_id = 'ann'`); err != nil {
-		t.Fatal(err)
-	}
-	if w := s.Write(t.Context(), []store.Write{restore("ann", "11", 8)})[0]; !errors.Is(w.Err,
-		settings.ErrNotFound) {
+	// Only the current version can be restored without the log.
+	exec(t, conn, `delete from settings_log where user_id = 'ann'`)
+	w := s.Write(t.Context(), []store.Write{restore("ann", "11", 8)})[0]
+	if !errors.Is(w.Err, settings.ErrNotFound) {
 		t.Errorf("removed from the log: %+v", w)
 	}
-	isDocument(t, "the current one", write(t, s, restore("ann", "12", 9))[0].Document, 10, `{"n": 6}`)
+	isDocument(t, "the current one", write(t, s, restore("ann", "12", 9))[0].Document, 10,
+		`{"n": 6}`)
 }

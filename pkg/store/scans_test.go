@@ -8,8 +8,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// TestNoScans: statements that were planned when the tables were empty go on finding
-// their rows by key when there are many.
+// TestNoScans: statements that were planned when the tables were empty still find their rows by key
+// when there are many.
 func TestNoScans(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -46,7 +46,9 @@ func TestNoScans(t *testing.T) {
 	for deadline := time.Now().Add(store.Patient); ; {
 		var scans, lookups int
 		err := conn.QueryRow(t.Context(), `
-			select sum(seq_scan), sum(idx_scan) from pg_stat_user_tables where relname in ('settings', 'settings_log')`).Scan(&scans, &lookups)
+			select sum(seq_scan), sum(idx_scan)
+			from pg_stat_user_tables
+			where relname in ('settings', 'settings_log')`).Scan(&scans, &lookups)
 		if err != nil || time.Now().After(deadline) {
 			t.Fatalf("no figures: %v", err)
 		}

@@ -17,7 +17,7 @@ import (
 // have.
 const SchemaUser = "\x1fschema"
 
-// Schema is what documents must keep to, at a version.
+// Schema is what documents must satisfy, at a version.
 type Schema struct {
 	Version  int64     // 0: there never was one
 	Modified time.Time // when the version came to be; zero: never
@@ -26,8 +26,8 @@ type Schema struct {
 	err      error          // why this program can't read it
 }
 
-// Check returns nil if the document keeps to the schema, else an error that wraps
-// settings.ErrViolation; or [ErrUnavailable], where a newer program has put a schema that this one
+// Check returns nil if the document satisfies the schema, else an error that wraps
+// settings.ErrViolation; or [ErrUnavailable], if a newer program has put a schema that this one
 // can't read.
 func (s *Schema) Check(document []byte) error {
 	if s.err != nil {
@@ -36,7 +36,7 @@ func (s *Schema) Check(document []byte) error {
 	return s.compiled.Check(document)
 }
 
-// Effective lays the document over the schema's defaults.
+// Effective returns the document with the schema's defaults, see [schema.Schema.Effective].
 func (s *Schema) Effective(document []byte, most int) ([]byte, error) {
 	if s.err != nil {
 		return nil, s.err
@@ -44,11 +44,11 @@ func (s *Schema) Effective(document []byte, most int) ([]byte, error) {
 	return s.compiled.Effective(document, most)
 }
 
-// anySchema sets no limits to a schema that is stored: it was within those of when it was put.
+// anySchema has no limits: a stored schema was checked against the limits when it was put.
 var anySchema = settings.Limits{Bytes: math.MaxInt32, Depth: math.MaxInt32, Keys: math.MaxInt32}
 
 // same reports whether both are the same version of the same history: a database that was restored
-// gives versions out again.
+// uses version numbers again.
 func (s *Schema) same(other *Schema) bool {
 	return s.Version == other.Version && s.Modified.Equal(other.Modified)
 }
@@ -62,15 +62,17 @@ const schemaQuery = `
 // isSchema is true as long as the schema is the known one. Before the first schema there is no row,
 // or a placeholder.
 const isSchema = `coalesce((
-	select schema.version = $10 and (schema.version = 0 or schema.updated_at = $11) from settings schema where schema.user_id = $9), $10 = 0)`
+	select schema.version = $10 and (schema.version = 0 or schema.updated_at = $11)
+	from settings schema
+	where schema.user_id = $9), $10 = 0)`
 
 // queueSchema reads the schema. Every transaction that writes documents does, so that a schema
 // holds as soon as its put is acknowledged, whichever workers there are. Usually the answer is that
 // the known one is current.
 func (s *Store) queueSchema(b *pgx.Batch, into **Schema) {
 	known := s.schema.Load()
-	b.Queue(schemaQuery, SchemaUser, known.Version,
-		known.Modified).QueryRow(func(row pgx.Row) error {
+	q := b.Queue(schemaQuery, SchemaUser, known.Version, known.Modified)
+	q.QueryRow(func(row pgx.Row) error {
 		var (
 			next  Schema
 			bytes []byte
@@ -87,9 +89,9 @@ func (s *Store) queueSchema(b *pgx.Batch, into **Schema) {
 	})
 }
 
-// learn returns the schema of the row, and remembers it even if it is earlier than the known one,
-// as in a database that was restored. One goroutine compiles it while the others wait: they hold
-// locks, but they would as well if they compiled it themselves.
+// learn returns the schema of the row, and remembers it even if it is older than the known one, as
+// in a database that was restored. One goroutine compiles it while the others wait. They hold locks
+// meanwhile, but they would hold them just as long if they compiled it themselves.
 func (s *Store) learn(next *Schema, bytes []byte, known *Schema) *Schema {
 	if known.same(next) {
 		return known

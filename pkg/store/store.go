@@ -1,18 +1,17 @@
-// Package store keeps the settings in Postgres, the only place where Outset has state. Its API
-// speaks
-// [github.com/outset-settings/outset/internal/settings]: changes of documents, conditions and most
-// errors are of that package, so only this repository can use it.
+// Package store keeps the settings in Postgres, the only place where Outset has state. Changes of
+// documents, conditions and most errors in its API are of package internal/settings, so only this
+// repository can use it.
 //
 // Reads and writes come in batches. A batch of reads or of replacements is one round trip, a batch
 // of other writes two, however many operations it has.
 //
 // # A batch of replacements
 //
-// What replaces a document whatever it is need not know it. One statement counts the versions on
-// and writes the documents and the log; another does the same for users who have saved nothing yet.
-// They commit by themselves. They pass over what they must not apply (an expired deadline, a
-// repetition), or fail as a whole. All that is left is written as other writes are, which finds out
-// what to answer.
+// An unconditional replacement doesn't depend on the current document, so Postgres can do it alone.
+// One statement increments the versions and writes documents and log; another does the same for
+// users who have saved nothing yet. Each commits by itself. It passes over what it must not apply
+// (an expired deadline, a repetition), or fails as a whole. What is left is written like all other
+// writes, which gives it its outcome.
 //
 // # A batch of other writes
 //
@@ -24,31 +23,31 @@
 //     makes of its document has been computed in Go before that, in order of arrival.
 //
 // Rows that another transaction has locked are passed over, so that only their own operations are
-// held up. Those are tried once more, and then wait for their rows.
+// held up. These get a second transaction, which waits for the rows.
 //
 // The row lock decides between workers that write to one user. The log decides whether an operation
 // was applied before: its id is recorded in the transaction that applies it, so both are there or
-// neither, and a repetition is answered with what it got the first time, before any deadline or
-// condition is checked.
+// neither. A repetition gets the first answer again, before any deadline or condition is checked.
 //
 // # Documents, versions and the log
 //
-// Whatever is applied counts the user's version on by one: a deletion, an erasure and a change that
-// changes nothing, too. The log has a row for each version, with the document that it made; it
-// serves repetitions, history and restoring alike.
+// Every write that is applied increments the user's version, also a deletion, an erasure and a
+// change that changes nothing. The log has a row for each version, with the document that it made;
+// it serves repetitions, history and restoring alike.
 //
-// A deletion makes a version without a document. An erasure removes the user's rows from the log as
-// well. It leaves a row of its own there, so that its repetition doesn't erase what was written
-// since; nobody can read or restore that row. A repetition of something else that was erased finds
-// no row. It is recognised by the time when it was issued, and refused.
+// A deletion makes a version without a document. An erasure also removes the user's rows from the
+// log. It adds a row of its own, so that its repetition doesn't erase what was written since;
+// nobody can read or restore that row. A repetition of another write that was erased finds no row.
+// It is recognised by the time when it was issued, and refused.
 //
 // Prune removes from the log what need not be kept any more.
 //
 // # The schema
 //
-// Documents must keep to the document of [SchemaUser]. Every transaction that writes asks for its
-// version after the rows are locked, so that a schema that was put holds for all that is written
-// from then on. The worker keeps the last one that it saw, which mostly is still current.
+// Documents must satisfy the schema, which is the document of [SchemaUser]. Every transaction that
+// writes reads its version after the rows are locked, so that a schema holds for all writes that
+// are applied after it was put. A Store keeps the last schema that it saw, which is usually still
+// the current one.
 package store
 
 import (
@@ -62,10 +61,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-const (
-	commitTimeout  = 5 * time.Second // for a pipeline that commits, on our side
-	connectTimeout = 3 * time.Second
-)
+const connectTimeout = 3 * time.Second
 
 // timeouts are those that tests change.
 type timeouts struct {
@@ -76,12 +72,15 @@ type timeouts struct {
 	statement time.Duration
 	idle      time.Duration // between the two pipelines
 
-	// How long a transaction computes what its writes make of their documents; the rest waits for
-	// the next transaction. Others wait for its rows, and Postgres ends it when it is idle for too
+	// How long we wait for the answer to a pipeline that commits.
+	commit time.Duration
+	// How long a transaction computes new documents. What it doesn't get to is left to the next
+	// one, since others wait for its rows, and Postgres ends a transaction that is idle for too
 	// long. A thousand patches of one growing document took seconds.
 	computing time.Duration
-	// How long no replacement is done by its statement after one has waited in vain for a row: much
-	// longer than that wait, so that a row that stays locked for minutes costs other users little.
+	// How long transact does all replacements after a statement for them has waited for a row in
+	// vain. It is much longer than that wait, so that a row that stays locked for minutes costs
+	// other users little.
 	replacePause time.Duration
 }
 
@@ -90,6 +89,7 @@ var defaultTimeouts = timeouts{
 	shortLock:    25 * time.Millisecond,
 	statement:    3 * time.Second,
 	idle:         time.Second,
+	commit:       5 * time.Second,
 	computing:    100 * time.Millisecond,
 	replacePause: 5 * time.Second,
 }
@@ -98,9 +98,9 @@ var defaultTimeouts = timeouts{
 type Store struct {
 	pool     *pgxpool.Pool
 	timeouts timeouts
-	// Until when, in nanoseconds since 1970, the statements for replacements aren't tried.
+	// Until when, in nanoseconds since 1970, transact does all replacements.
 	replacePausedUntil atomic.Int64
-	// The latest schema that was seen. Each transaction asks whether it is still current.
+	// The latest schema that was seen. Each transaction checks whether it is still current.
 	schema   atomic.Pointer[Schema]
 	learning sync.Mutex // held while a new schema is compiled
 }
@@ -136,14 +136,14 @@ func open(ctx context.Context, url string, conns int32, t timeouts) (*Store, err
 		"enable_hashjoin":  "off",
 		"enable_mergejoin": "off",
 		"plan_cache_mode":  "force_generic_plan",
-		// The planner expects a statement that may look at many rows to do so: with 5,000,000 users
-		// each part of a listing would be compiled for 20 ms and run for 2.
+		// The planner expects a statement that may read many rows to read them: with 5,000,000
+		// users each part of a listing would be compiled for 20 ms and run for 2.
 		"jit": "off",
 	} {
 		config.ConnConfig.RuntimeParams[name] = value
 	}
-	// Of several hosts the primary, unless the address says otherwise: a standby would
-	// answer reads from the past.
+	// Of several hosts it chooses the primary, unless the address says otherwise: a standby would
+	// return old documents.
 	if config.ConnConfig.ValidateConnect == nil {
 		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}

@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// transaction is what one has locked and read, and what it is going to write.
+// transaction is the state of a database transaction: the rows that lock has locked and read, what
+// apply has computed from them, and so what commit is to write.
 type transaction struct {
 	users    []string // sorted, each once
 	rows     map[string]*row
 	applied  map[operationKey]logEntry // what the log has, or will have with this commit
 	versions map[versionKey]Document   // to be restored, as far as the log has them
 	log      []logEntry                // what this transaction appends
-	schema   *Schema                   // what documents must keep to
+	schema   *Schema                   // what documents must satisfy
 	now      time.Time                 // the database's clock, read after the last lock was granted
-	deadline time.Time                 // the earliest of what is applied; zero: none
+	deadline time.Time                 // the earliest of the writes applied; zero: none
 }
 
 // row is a user's row of settings, locked.
@@ -24,13 +25,13 @@ type row struct {
 
 	erasedAt      time.Time // when the user was last erased before this transaction; zero: never
 	erasedVersion int64     // up to this version the log has only erasures
-	erasure       *erasure  // what this transaction does; nil: nothing
+	erasure       *erasure  // by this transaction; nil: none
 }
 
 // erasure is what a transaction removes of a user.
 type erasure struct {
-	above int64                 // the log's rows above this version, as far as it has them already
-	found map[operationKey]bool // of these the log had the ids
+	above int64                 // it removes the rows above this version from the log
+	found map[operationKey]bool // the ids of the batch that it removes
 }
 
 // operationKey names an operation in the log.
@@ -51,9 +52,10 @@ type logEntry struct {
 	created     bool
 }
 
-// transact applies the writes in one transaction and fills in their outcomes. It returns an error
-// that wraps ErrOutcomeUnknown if it can't say whether they were applied. Any other error means
-// that none was, and that the outcomes are not to be used.
+// transact applies the writes in one transaction and fills in their outcomes: lock reads what they
+// need, apply computes in memory what they do, commit writes the result. It returns an error that
+// wraps ErrOutcomeUnknown if it can't say whether they were applied. Any other error means that
+// none was, and that the outcomes are not to be used.
 func (b *batch) transact(ctx context.Context, m lockMode) error {
 	conn, err := b.store.pool.Acquire(ctx)
 	if err != nil {
@@ -67,7 +69,7 @@ func (b *batch) transact(ctx context.Context, m lockMode) error {
 	if err == nil {
 		b.apply(t)
 		if len(t.log) > 0 {
-			if err = t.commit(ctx, conn); endsConnection(err) {
+			if err = b.store.commit(ctx, conn, t); endsConnection(err) {
 				b.limit = max(len(t.log)/2, 1)
 			}
 		}
@@ -79,10 +81,10 @@ func (b *batch) transact(ctx context.Context, m lockMode) error {
 	return err
 }
 
-// idle is what Postgres reports of a connection that is in no transaction.
+// idle is what Postgres reports for a connection that is in no transaction.
 const idle = 'I'
 
-// apply computes the outcomes, in order, as far as time and the batch's limit allow.
+// apply computes the outcomes, in order, as far as timeouts.computing and the batch's limit allow.
 func (b *batch) apply(t *transaction) {
 	until := time.Now().Add(b.store.timeouts.computing)
 	for i, w := range b.writes {

@@ -11,19 +11,19 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// wire stands between a store and its database, and can be cut at a chosen point.
+// wire is a proxy between a store and its database that can break connections at a chosen point.
 type wire struct {
 	network, address string // of the database
 
-	mu     sync.Mutex
-	before func() // the next request is lost, and the connection after this was done
-	after  bool   // the next answer is lost, and the connection
-	skip   int    // but not the first answers
+	mu          sync.Mutex
+	onRequest   func() // not nil: lose the next request, call this, and break the connection
+	loseNext    bool   // lose the next answer and break the connection
+	skipAnswers int    // how many answers to pass on before that one
 
 	clients []net.Conn
 }
 
-// onWire returns a wire to the database, and the address at its other end.
+// onWire returns a wire to the database at the address, and its own address.
 func onWire(t *testing.T, address string) (*wire, string) {
 	t.Helper()
 	config, err := pgx.ParseConfig(address)
@@ -54,30 +54,30 @@ func onWire(t *testing.T, address string) (*wire, string) {
 	return w, u.String()
 }
 
-// loseRequest and loseAnswer choose what comes next: the changes of a write are a good
-// time, when its second pipeline is the next.
-
+// loseRequest makes the wire lose the next request. Called from Write.Change, that is the pipeline
+// that commits, as it is for loseAnswer.
 func (w *wire) loseRequest(then func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.before = then
+	w.onRequest = then
 }
 
+// loseAnswer makes the wire lose the next answer.
 func (w *wire) loseAnswer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.after = true
+	w.loseNext = true
 }
 
-// skipAnswer chooses the answer after that for loseAnswer.
+// skipAnswer makes loseAnswer choose the answer after that.
 func (w *wire) skipAnswer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.skip++
+	w.skipAnswers++
 }
 
-// cut ends all connections that there are, on the store's side only: the database goes on with what
-// it is doing.
+// cut closes all current connections on the store's side only: the database goes on with what it is
+// doing.
 func (w *wire) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -98,7 +98,7 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 		return
 	}
 	defer server.Close()
-	var losing sync.Mutex // the client learns of it when everything is done
+	var losing sync.Mutex // the client's connection ends only after onRequest has returned
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -110,20 +110,20 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 		carry(client, server, func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			if !w.after {
+			if !w.loseNext {
 				return false
 			}
-			if w.skip--; w.skip >= 0 {
+			if w.skipAnswers--; w.skipAnswers >= 0 {
 				return false
 			}
-			w.after, w.skip = false, 0
+			w.loseNext, w.skipAnswers = false, 0
 			return true
 		})
 	}()
 	carry(server, client, func() bool {
 		w.mu.Lock()
-		then := w.before
-		w.before = nil
+		then := w.onRequest
+		w.onRequest = nil
 		w.mu.Unlock()
 		if then == nil {
 			return false
@@ -138,7 +138,7 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 	<-done
 }
 
-// carry copies until one side closes, or lose says that what came is not to arrive.
+// carry copies until one side closes, or until lose says that what was read is to be lost.
 func carry(to io.Writer, from io.Reader, lose func() bool) {
 	buffer := make([]byte, 64<<10)
 	for {

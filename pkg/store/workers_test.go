@@ -9,8 +9,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// TestTwoWorkers: two stores write to the same few users in batches of random order; every
-// write counts once, and nothing deadlocks.
+// TestTwoWorkers: two stores write to the same few users in batches of random order. Every write is
+// applied once, and nothing deadlocks.
 func TestTwoWorkers(t *testing.T) {
 	t.Parallel()
 	a, url := open(t)
@@ -21,7 +21,8 @@ func TestTwoWorkers(t *testing.T) {
 			for round := range rounds {
 				var writes []store.Write
 				for _, u := range rand.Perm(users) {
-					writes = append(writes, replace(t, fmt.Sprint("user", u), fmt.Sprint(n, "/", round), fmt.Sprintf(`{"by":%d,"in":%d}`, n, round)))
+					writes = append(writes, replace(t, fmt.Sprint("user", u),
+						fmt.Sprint(n, "/", round), fmt.Sprintf(`{"by":%d,"in":%d}`, n, round)))
 				}
 				persist(t, s, writes)
 			}
@@ -35,8 +36,8 @@ func TestTwoWorkers(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestNewUsersRaced: several workers write to users that none of them has seen before, with
-// the same operation ids, as it happens when a request is asked again elsewhere.
+// TestNewUsersRaced: several workers write to the same new users with the same operation ids, as
+// when a request is sent again to another worker.
 func TestNewUsersRaced(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -72,16 +73,19 @@ func TestNewUsersRaced(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestNoDeadlock: replacements of new users and of others, in one statement, and writes that take
-// locks first, of the same users in random order by several workers. Each counts once, and nobody
-// waits in a circle.
+// TestNoDeadlock: several workers write to the same users, old and new, in random order, both with
+// the statements for replacements and with transactions that lock first. Each write is applied
+// once, and Postgres finds no deadlock.
 func TestNoDeadlock(t *testing.T) {
 	t.Parallel()
 	idle, url := open(t)
 	idle.Close()
 	conn := connect(t, url)
-	// Far below the lock timeout, so that Postgres finds and counts every circle.
-	exec(t, conn, `do $$ begin execute format('alter database %I set deadlock_timeout = 1', current_database()); end $$`)
+	// Far below the lock timeout, so that Postgres finds and counts every deadlock.
+	exec(t, conn, `
+		do $$ begin
+			execute format('alter database %I set deadlock_timeout = 1', current_database());
+		end $$`)
 	const workers, rounds, users = 4, 30, 16
 	var all sync.WaitGroup
 	for n := range workers {
@@ -108,9 +112,12 @@ func TestNoDeadlock(t *testing.T) {
 	for deadlocks = -1; deadlocks < 0; {
 		err := conn.QueryRow(t.Context(), `
 			select (select sum(version) from settings),
-			       case when (select count(*) from pg_stat_activity
-			                  where datname = current_database() and application_name = 'outset-worker') > 0
-			            then -1 else (select deadlocks from pg_stat_database where datname = current_database()) end`,
+			       case when exists (select from pg_stat_activity
+			                         where datname = current_database()
+			                           and application_name = 'outset-worker')
+			            then -1
+			            else (select deadlocks from pg_stat_database
+			                  where datname = current_database()) end`,
 		).Scan(&versions, &deadlocks)
 		if err != nil {
 			t.Fatal(err)

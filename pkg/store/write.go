@@ -10,14 +10,14 @@ import (
 // has committed them. Operations of one user are applied in that order, too. None fails because of
 // another.
 //
-// Unconditional replacements are tried first, in one statement; the others, and what that statement
-// leaves, share transactions. What these leave because its row is locked is tried again: see
-// [lockModes].
+// [batch.replace] applies the unconditional replacements that it can. What it leaves goes through
+// [batch.transact], once for each of the [lockModes] as long as writes are left whose rows others
+// have locked.
 //
 // Errors: ErrIDReused, ErrExpired, ErrBusy, ErrUnavailable, ErrOutcomeUnknown; those of package
-// settings, ErrPrecondition and ErrNotFound (the version to restore) among them; and what
+// settings, among them ErrPrecondition and ErrNotFound (the version to restore); and what
 // Write.Change returns. A write that was issued before its user was erased, and is not in the log,
-// is refused with ErrUnavailable: it may be a repetition of what was erased.
+// is refused with ErrUnavailable: it may repeat a write that was erased.
 func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 	outcomes := make([]Written, len(writes))
 	b := &batch{store: s}
@@ -38,7 +38,7 @@ func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		b.fail(fmt.Errorf("%w: there was no time for all of the batch: %w", ErrUnavailable, err))
+		b.fail(fmt.Errorf("%w: no time was left for all of the batch: %w", ErrUnavailable, err))
 	} else {
 		b.fail(ErrBusy)
 	}
@@ -48,17 +48,17 @@ func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 // lockMode is what a transaction does about rows that another one has locked.
 type lockMode struct {
 	clause string // of the statement that locks
-	// After a lock timeout, try again with each half of the batch. That takes up to 2·log₂(n)
-	// waits, so they are short (timeouts.shortLock).
+	// After a lock timeout, retry with each half of the batch. That takes up to 2·log₂(n) waits,
+	// which therefore are short (timeouts.shortLock).
 	halve bool
 }
 
 // lockModes are tried one after the other. The first passes over locked rows, so that only their
 // own writes are held up; the second waits for all that were passed over.
 //
-// Any mode may wait where locks can't be passed over: for a user whom another transaction is
-// inserting, or for rows of the log that are being pruned. That fails the whole batch, so the third
-// mode finds out whose fault it is.
+// Every mode waits for locks that can't be passed over: on a user whom another transaction inserts,
+// or on rows of the log that are being pruned. If such a wait times out the whole batch fails, so
+// the third mode finds the writes that cause it.
 var lockModes = []lockMode{
 	{clause: "for update skip locked"},
 	{clause: "for update"},
@@ -69,16 +69,16 @@ var lockModes = []lockMode{
 // row was locked or because there was no time. It doesn't leave the package.
 var errPostponed = errors.New("postponed")
 
-// batch is writes that share transactions, with where their outcomes go.
+// batch is a list of writes that share transactions, each with a pointer to its outcome.
 type batch struct {
 	store    *Store
 	writes   []*Write
 	outcomes []*Written
 	// unknown: an attempt has ended without an answer, see [batch.failed].
 	unknown bool
-	// limit is how many writes one transaction may apply; 0: all. On a slow machine so many large
-	// documents may be prepared for the second pipeline that Postgres ends the transaction
-	// meanwhile (timeouts.idle). The whole batch would fail each time.
+	// limit is how many writes one transaction may apply; 0: all. On a slow machine it may take so
+	// long to prepare many large documents for the second pipeline that Postgres ends the
+	// transaction meanwhile (timeouts.idle). Without a limit the batch would fail each time.
 	limit int
 }
 
@@ -87,7 +87,7 @@ func (b *batch) add(w *Write, outcome *Written) {
 	b.outcomes = append(b.outcomes, outcome)
 }
 
-// filter returns the writes for whose index keep is true.
+// filter returns the writes at the indexes for which keep is true.
 func (b *batch) filter(keep func(i int) bool) *batch {
 	kept := &batch{store: b.store, unknown: b.unknown, limit: b.limit}
 	for i, w := range b.writes {
@@ -119,8 +119,8 @@ func (b *batch) fail(err error) {
 	}
 }
 
-// write fills in the outcomes. Where one write may have spoilt the batch it tries again with each
-// half, so that a single bad one costs 2·log₂(n) transactions.
+// write fills in the outcomes. If a single write may have made the batch fail, it retries with each
+// half, so that a bad write costs 2·log₂(n) transactions.
 func (b *batch) write(ctx context.Context, m lockMode) {
 	err := retry(ctx, func() error {
 		err := b.transact(ctx, m)

@@ -32,13 +32,15 @@ func TestReadAndWrite(t *testing.T) {
 	check(t, s, "' or 1=1 --", 1, `{"x":"y"}`)
 
 	got, err := s.Read(t.Context(), current("ann@example.org", "nobody", "ann@example.org"))
-	if err != nil || len(got) != 3 || string(got[0].Bytes) != `{"x":1}` || string(got[1].Bytes) != `{}` || string(got[2].Bytes) != `{"x":1}` {
+	if err != nil || len(got) != 3 || string(got[0].Bytes) != `{"x":1}` ||
+		string(got[1].Bytes) != `{}` || string(got[2].Bytes) != `{"x":1}` {
 		t.Errorf("read %v, %v", got, err)
 	}
 	checkLog(t, connect(t, url))
 }
 
-// TestSameUserInOneBatch: applied in order of arrival, each with its own version.
+// TestSameUserInOneBatch: writes of one user are applied in the order given, each with its own
+// version.
 func TestSameUserInOneBatch(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -96,8 +98,8 @@ func TestPausedPastDeadline(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestNeighboursOfABadOne: what Postgres refuses, and what the domain refuses, fails alone.
-func TestNeighboursOfABadOne(t *testing.T) {
+// TestBadWriteFailsAlone: a write that Postgres or a change refuses fails alone in its batch.
+func TestBadWriteFailsAlone(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
 	refused := errors.New("refused")
@@ -108,7 +110,9 @@ func TestNeighboursOfABadOne(t *testing.T) {
 	writes[7] = changing(writes[7], func([]byte) (settings.Next, error) {
 		return settings.Next{}, refused
 	})
-	writes[13] = changing(writes[13], func([]byte) (settings.Next, error) { return settings.Next{Document: []byte(`{"not json`)}, nil })
+	writes[13] = changing(writes[13], func([]byte) (settings.Next, error) {
+		return settings.Next{Document: []byte(`{"not json`)}, nil
+	})
 	for i, w := range s.Write(t.Context(), writes) {
 		switch i {
 		case 7:
@@ -140,7 +144,8 @@ func TestBigDocuments(t *testing.T) {
 	)
 	for i := range 64 {
 		users = append(users, fmt.Sprint("user", i))
-		writes = append(writes, replace(t, users[i], "1", `{"x":"`+strings.Repeat(string(rune('a'+i%26)), 65_000)+`"}`))
+		writes = append(writes,
+			replace(t, users[i], "1", `{"x":"`+strings.Repeat(string(rune('a'+i%26)), 65_000)+`"}`))
 	}
 	for i, w := range s.Write(t.Context(), writes) {
 		if w.Err != nil {

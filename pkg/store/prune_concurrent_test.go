@@ -13,7 +13,7 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// TestPruneHeld: what somebody else holds is passed over, and neither waits for the other.
+// TestPruneHeld: rows that another session holds are passed over, and neither waits for the other.
 func TestPruneHeld(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -35,7 +35,9 @@ func TestPruneHeld(t *testing.T) {
 	}
 	_ = tx.Rollback(t.Context())
 
-	tx = begin(`delete from settings_log where user_id = 'user00001'; select from settings where user_id = 'user00002' for update`)
+	tx = begin(`
+		delete from settings_log where user_id = 'user00001';
+		select from settings where user_id = 'user00002' for update`)
 	if _, removed := prune(t, s, conn, keep); removed != 4 {
 		t.Errorf("%d removed beside an erasure, want the other user's 4", removed)
 	}
@@ -47,12 +49,12 @@ func TestPruneHeld(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, next, err := s.Prune(ctx, keep); !errors.Is(err, store.ErrUnavailable) || next <= 0 {
-		t.Errorf("in vain: next in %v, %v", next, err)
+		t.Errorf("without a connection: next in %v, %v", next, err)
 	}
 }
 
-// TestPruneConcurrently: several workers prune what others write and erase. Nobody fails, and
-// nothing is gone that should be there.
+// TestPruneConcurrently: several workers prune while others write and erase. None of them fails,
+// and nothing is removed that should be kept.
 func TestPruneConcurrently(t *testing.T) {
 	t.Parallel()
 	a, url := open(t)
@@ -66,7 +68,10 @@ func TestPruneConcurrently(t *testing.T) {
 				var writes []store.Write
 				for _, u := range rand.Perm(users) {
 					user, id := fmt.Sprint("user", u), fmt.Sprint(n, "/", round)
-					kinds := []store.Write{replace(t, user, id, `{}`), remove(user, id), erase(user, id), replace(t, user, id, `{"n":1}`)}
+					kinds := []store.Write{
+						replace(t, user, id, `{}`), remove(user, id), erase(user, id),
+						replace(t, user, id, `{"n":1}`),
+					}
 					writes = append(writes, kinds[rand.IntN(len(kinds))])
 				}
 				persist(t, s, writes)
@@ -82,7 +87,9 @@ func TestPruneConcurrently(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := conn.Exec(t.Context(), `update settings_pruning set due = clock_timestamp() where id = 1`); err != nil {
+				_, err := conn.Exec(t.Context(),
+					`update settings_pruning set due = clock_timestamp() where id = 1`)
+				if err != nil {
 					t.Error(err)
 				}
 				if _, next, err := s.Prune(t.Context(), keep); err != nil || next <= 0 {
@@ -108,7 +115,9 @@ func TestPruneConcurrently(t *testing.T) {
 		}
 	}
 	var erasures int
-	if err := conn.QueryRow(t.Context(), `select count(*) from settings_log where operation = 'erase'`).Scan(&erasures); err != nil || erasures != 0 {
+	err := conn.QueryRow(t.Context(),
+		`select count(*) from settings_log where operation = 'erase'`).Scan(&erasures)
+	if err != nil || erasures != 0 {
 		t.Errorf("%d rows of erasures are left, %v", erasures, err)
 	}
 }
