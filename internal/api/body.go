@@ -10,14 +10,14 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Bodies are read here and not by fasthttp, which would read those of imports, too: it reads all of
-// them or none.
+// Bodies are read here and not by fasthttp, which reads either all bodies or none: those of imports
+// must not be read as a whole.
 
-// importPath takes a body without end.
+// importPath takes a body of any length.
 const importPath = "/users/import"
 
-// readsItsBody tells of requests whose handler reads the body itself: it has no end, or memory
-// for it must be taken first.
+// readsItsBody tells whether the handler of a request reads the body itself, either because it may
+// have any length or because memory for it must be reserved first.
 func readsItsBody(c *fiber.Ctx) bool {
 	return c.Method() == fiber.MethodPost && (c.Path() == importPath || c.Path() == multiPath)
 }
@@ -25,18 +25,18 @@ func readsItsBody(c *fiber.Ctx) bool {
 // streamBodies has fasthttp leave bodies to readBody.
 func (s *Server) streamBodies(server *fasthttp.Server) {
 	server.StreamRequestBody = true
-	server.DisablePreParseMultipartForm = true // into files, without a limit
+	server.DisablePreParseMultipartForm = true // it writes files, without a limit
 	server.HeaderReceived = func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 		most := s.bodyLimit(h)
 		if h.ContentLength() > most {
-			most = 1 // the first bytes of what is refused anyway aren't waited for
+			most = 1 // it is refused anyway, so don't wait for its first bytes
 		}
 		return fasthttp.RequestConfig{MaxRequestBodySize: most}
 	}
 }
 
-// readBody reads the request's body, so that its handler has all of it. Whoever is refused in the
-// middle of a body makes no other request on the connection.
+// readBody reads the whole body for the handler. If it fails, the connection ends with the answer,
+// since the rest of the body is not read.
 func (s *Server) readBody(c *fiber.Ctx) error {
 	stream := c.Context().RequestBodyStream()
 	if stream == nil {
@@ -48,7 +48,7 @@ func (s *Server) readBody(c *fiber.Ctx) error {
 	}
 	if timedOut(err) {
 		c.Context().SetConnectionClose()
-		return fiber.ErrRequestTimeout // who had time enough gets no more
+		return fiber.ErrRequestTimeout
 	}
 	endAfter(c)
 	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
@@ -57,15 +57,15 @@ func (s *Server) readBody(c *fiber.Ctx) error {
 	return fiber.ErrBadRequest
 }
 
-// endAfter has the connection end with the answer, such that a client hears it that is still
-// sending.
+// endAfter ends the connection after the answer, in a way that a client that is still sending gets
+// the answer.
 func endAfter(c *fiber.Ctx) {
 	c.Context().SetConnectionClose()
 	linger(c.Context())
 }
 
-// takeBody reads a body of at most so many bytes from the connection into the request. It stays as
-// it is after the request, which what is in fasthttp's own buffers does not.
+// takeBody reads a body of at most so many bytes from the connection into the request. The body
+// stays valid after the request, unlike one in fasthttp's own buffers.
 func takeBody(r *fasthttp.Request, stream io.Reader, most int) (err error) {
 	length := r.Header.ContentLength()
 	if length > most {
@@ -76,7 +76,7 @@ func takeBody(r *fasthttp.Request, stream io.Reader, most int) (err error) {
 		body = make([]byte, length)
 		_, err = io.ReadFull(stream, body)
 	} else {
-		body, err = io.ReadAll(io.LimitReader(stream, int64(most)+1)) // in chunks
+		body, err = io.ReadAll(io.LimitReader(stream, int64(most)+1)) // chunked
 	}
 	switch {
 	case err != nil:
@@ -88,8 +88,8 @@ func takeBody(r *fasthttp.Request, stream io.Reader, most int) (err error) {
 	return nil
 }
 
-// timedOut tells whether a client was too slow. In what fasthttp says of chunks the cause can only
-// be read.
+// timedOut tells whether a client was too slow. fasthttp's errors about chunks have the cause in
+// their text only.
 func timedOut(err error) bool {
 	var e net.Error
 	return errors.As(err, &e) && e.Timeout() ||

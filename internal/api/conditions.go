@@ -16,11 +16,11 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The preconditions of RFC 9110 section 13. An entity tag of ours is a version in quotes, see
-// tagOf; what isn't one is a tag of somebody else's, which never matches.
+// The preconditions of RFC 9110 section 13. Our entity tags are versions in quotes, see tagOf. Any
+// other tag never matches.
 
-// conditionOf returns what the request wants to be true before it is carried out; nil: nothing.
-// Which version a tag stands for, if any, is for version to say.
+// conditionOf returns the preconditions of the request, or nil if it has none. version returns the
+// version that a tag stands for, if any.
 func conditionOf(c *fiber.Ctx, version func(tag string) (int64, bool)) (*messages.Condition,
 	error,
 ) {
@@ -37,7 +37,7 @@ func conditionOf(c *fiber.Ctx, version func(tag string) (int64, bool)) (*message
 	}
 	condition := messages.Condition{Match: match, NoneMatch: noneMatch}
 	if since := dateOf(c, fiber.HeaderIfUnmodifiedSince); match == nil && !since.IsZero() {
-		condition.UnmodifiedSince = max(since.Unix(), 1) // 0 would be none, and nothing is that old
+		condition.UnmodifiedSince = max(since.Unix(), 1) // 0 stands for no condition
 	}
 	if condition == (messages.Condition{}) {
 		return nil, nil //nolint:nilnil // no condition is no error
@@ -47,7 +47,7 @@ func conditionOf(c *fiber.Ctx, version func(tag string) (int64, bool)) (*message
 
 // conditional tells whether the request has any precondition.
 func conditional(c *fiber.Ctx) bool {
-	// one look at each instead of one for each precondition
+	// one pass over the headers instead of one for each precondition
 	for name := range c.Request().Header.All() {
 		if bytes.HasPrefix(name, []byte("If-")) {
 			return true
@@ -98,7 +98,7 @@ func notModifiedIf(unmodified bool) (status int) {
 	return 0
 }
 
-// missed says what there is instead of what a precondition asks for.
+// missed is the detail of a failed precondition: the current state.
 func missed(c *fiber.Ctx, o *messages.Operation, r *messages.Result) string {
 	what := "document"
 	if ofSchema(o) {
@@ -118,15 +118,15 @@ func missed(c *fiber.Ctx, o *messages.Operation, r *messages.Result) string {
 	return detail
 }
 
-// comparison is how entity tags are compared (RFC 9110 section 8.8.3.2).
+// comparison is one of the two ways to compare entity tags (RFC 9110 section 8.8.3.2).
 type comparison bool
 
 const (
 	strong comparison = false // a weak tag matches nothing
-	weak   comparison = true  // a weak tag is like the strong one
+	weak   comparison = true  // a weak tag equals the strong one
 )
 
-// tagsOf returns the versions that a header lists, in one line or several; nil if it isn't there.
+// tagsOf returns the versions that a header lists, on one line or several; nil without the header.
 func tagsOf(c *fiber.Ctx, header string, how comparison,
 	version func(string) (int64, bool),
 ) (*messages.Versions, error) {
@@ -145,7 +145,7 @@ func tagsOf(c *fiber.Ctx, header string, how comparison,
 	return versions, nil
 }
 
-// parseTags reads "*" or a list of entity tags, which may contain commas and be weak.
+// parseTags reads "*" or a list of entity tags. A tag may be weak, and may contain commas.
 func parseTags(list string, how comparison, version func(string) (int64, bool)) (*messages.Versions,
 	error,
 ) {
@@ -162,7 +162,8 @@ func parseTags(list string, how comparison, version func(string) (int64, bool)) 
 		tag, after, closed := strings.Cut(strings.TrimPrefix(opaque, `"`), `"`)
 		after = strings.TrimLeft(after, " \t")
 		switch {
-		case !strings.HasPrefix(opaque, `"`) || !closed || strings.ContainsFunc(tag, notInTag) || after != "" && after[0] != ',':
+		case !strings.HasPrefix(opaque, `"`), !closed, strings.ContainsFunc(tag, notInTag),
+			after != "" && after[0] != ',':
 			return nil, fmt.Errorf("%.40q is not an entity tag, like %q", rest, `"7"`)
 		case tags == messages.MaxVersions:
 			return nil, fmt.Errorf("more than %d entity tags", messages.MaxVersions)
@@ -174,18 +175,18 @@ func parseTags(list string, how comparison, version func(string) (int64, bool)) 
 		rest = after
 	}
 	if tags == 0 {
-		return nil, fmt.Errorf("there is no entity tag, like %q, and no *", `"7"`)
+		return nil, fmt.Errorf("it has neither an entity tag, like %q, nor *", `"7"`)
 	}
 	return &versions, nil
 }
 
-// skipCommas passes over the commas, white space and empty elements before the next element.
+// skipCommas skips commas, white space and empty elements before the next element.
 func skipCommas(list string) string { return strings.TrimLeft(list, ", \t") }
 
 func notInTag(r rune) bool { return r <= ' ' || r == 0x7f }
 
-// tagOf is the entity tag of what an operation made or read, without its quotes: the version; of a
-// document with the schema's defaults also that of the schema, since it changes with either.
+// tagOf is the entity tag of what an operation wrote or read, without its quotes: the version. A
+// document with the schema's defaults changes with the schema, too, so its tag has both versions.
 func tagOf(o *messages.Operation, r *messages.Result) string {
 	tag := strconv.FormatInt(r.Version, 10)
 	if o.Action == messages.ActionReadEffective {
@@ -194,17 +195,17 @@ func tagOf(o *messages.Operation, r *messages.Result) string {
 	return tag
 }
 
-// versionOf returns the version that a tag of ours has: a number as we write it.
+// versionOf returns the version that a tag stands for: a number spelt as tagOf spells it.
 func versionOf(tag string) (int64, bool) {
 	n, err := strconv.ParseInt(tag, 10, 64)
 	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == tag
 }
 
-// dateOf returns the date in a header; zero if there is none that can be read, which RFC 9110 wants
-// ignored.
+// dateOf returns the date in a header. It is zero without one, or if it is not valid, which RFC 9110
+// wants ignored.
 func dateOf(c *fiber.Ctx, header string) time.Time {
 	value := c.Get(header)
-	if value == "" { // nearly always; to find out by ParseTime took 4 % of a read
+	if value == "" { // nearly always; ParseTime took 4 % of a read to find out
 		return time.Time{}
 	}
 	date, err := http.ParseTime(value)
@@ -214,13 +215,13 @@ func dateOf(c *fiber.Ctx, header string) time.Time {
 	return date
 }
 
-// setState sends which version an answer is about, as a strong entity tag (RFC 9110 section 8.8.3),
-// and when that came to be.
+// setState sets the headers for the version that an answer is about: a strong entity tag (RFC 9110
+// section 8.8.3), and when the version was written.
 func setState(c *fiber.Ctx, o *messages.Operation, r *messages.Result) {
 	set(c, fiber.HeaderETag, `"`+tagOf(o, r)+`"`)
 	if r.Modified != 0 {
-		// By the database's clock; but it must not be later than the answer (section 8.8.2.1). It
-		// still may be by a second: fasthttp's Date is that much behind at times, and can't be set.
+		// The time is the database's, but must not be later than the answer (section 8.8.2.1). It
+		// may still be, by a second: fasthttp's Date can be that much behind, and can't be set.
 		modified := time.UnixMilli(min(r.Modified, time.Now().UnixMilli()))
 		set(c, fiber.HeaderLastModified, utils.UnsafeString(fasthttp.AppendHTTPDate(nil, modified)))
 	}

@@ -10,23 +10,23 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// How long and how much a client may send on after the answer that ended its connection.
+// How long, and how many bytes, a client may go on sending after an answer that ends its connection.
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 16 << 20
 )
 
-// listener counts the connections that it has accepted, so that an API that stops can end those
-// without a request and wait for the others.
+// listener keeps track of its connections, so that an API that stops can end those without a
+// request and wait for the others.
 type listener struct {
 	net.Listener
-	closed      func() error  // closes the Listener, once
+	closed      func() error  // closes the Listener once
 	readTimeout time.Duration // for a request to arrive
 
 	mu       sync.Mutex
 	open     map[*connection]struct{}
-	retiring bool          // connections that wait for a request end
-	empty    chan struct{} // closed when none is open any more, after retire
+	retiring bool          // retire was called
+	empty    chan struct{} // closed when no connection is open any more, after retire
 	emptied  sync.Once
 }
 
@@ -53,9 +53,8 @@ func (l *listener) Accept() (net.Conn, error) {
 // Close may be called more than once.
 func (l *listener) Close() error { return l.closed() }
 
-// retire ends all connections that wait for a request, the others when they have their answers.
-// The returned channel is closed when all have ended. It is
-// called once, when Accept is called no more.
+// retire ends all connections that wait for a request, and the others after their answers. It
+// returns a channel that is closed when all have ended. Call it once, after the last Accept.
 func (l *listener) retire() (empty <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,11 +62,11 @@ func (l *listener) retire() (empty <-chan struct{}) {
 	for c := range l.open {
 		c.retire()
 	}
-	l.tellIfEmpty()
+	l.closeIfEmpty()
 	return l.empty
 }
 
-// abort closes all connections, whatever happens on them.
+// abort closes all connections, with or without a request.
 func (l *listener) abort() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +75,7 @@ func (l *listener) abort() {
 	}
 }
 
-// begun returns how many connections have a request that is not answered yet.
+// begun counts the connections with a request that is not answered yet.
 func (l *listener) begun() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,24 +91,24 @@ func (l *listener) forget(c *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, c)
-	l.tellIfEmpty()
+	l.closeIfEmpty()
 }
 
-func (l *listener) tellIfEmpty() {
+func (l *listener) closeIfEmpty() {
 	if l.retiring && len(l.open) == 0 {
 		l.emptied.Do(func() { close(l.empty) })
 	}
 }
 
-// connection is a client's connection. It knows whether any byte of a request has been read that is
-// not answered yet, and ends in a way that no such request is cut and no answer lost:
+// connection is a client's connection. It knows whether it has read a byte of a request that is not
+// answered yet. It ends in a way that cuts no such request and loses no answer:
 //
 //   - retire ends it only between two requests. A request that arrives at that very moment is not
-//     read: the client sees the end of the connection instead of an answer, and nothing of the
-//     request was done.
-//   - Close lets the client take the answer first, where it may still be sending. Closing a
-//     connection on which more has come than was read resets it, and the client mostly loses the
-//     answer: half of those that sent 1 MiB did.
+//     read. The client sees the connection end without an answer, and the request is not carried
+//     out.
+//   - Close lets a client that may still be sending receive the answer first. Closing a connection
+//     with unread data resets it, and the client often loses the answer: half of those that sent
+//     1 MiB did.
 type connection struct {
 	net.Conn
 	listener *listener
@@ -118,9 +117,9 @@ type connection struct {
 	ended   atomic.Bool // the client has ended its side
 
 	mu      sync.Mutex
-	begun   bool // a byte of a request was read, which is not answered yet
+	begun   bool // a byte was read of a request that is not answered yet
 	waiting bool // Read waits for the first byte of a request
-	retired bool // no further request is read
+	retired bool // no other request is read
 }
 
 // Read reads from the connection, or ends if it is retired and no request has begun.
@@ -134,7 +133,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	c.waiting = false
 	switch {
 	case n > 0:
-		if c.retired && !c.begun { // it came just before retire, which has changed the deadline
+		if c.retired && !c.begun { // it came just before retire, which changed the deadline
 			_ = c.SetReadDeadline(time.Now().Add(c.listener.readTimeout))
 		}
 		c.begun = true
@@ -172,7 +171,7 @@ func (c *connection) state(s fasthttp.ConnState) {
 	}
 }
 
-// retire ends the connection as soon as it has no request.
+// retire ends the connection as soon as no request is under way.
 func (c *connection) retire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,7 +188,7 @@ func (c *connection) hasRequest() bool {
 	return c.begun
 }
 
-// Close ends the connection: where it lingers, after all that the client still sends.
+// Close ends the connection. One that lingers first reads what the client still sends.
 func (c *connection) Close() error {
 	defer c.listener.forget(c)
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.lingers.Load() {
@@ -200,24 +199,24 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// NetConn returns the connection below.
+// NetConn returns the underlying connection.
 func (c *connection) NetConn() net.Conn { return c.Conn }
 
-// trackState tells a connection what fasthttp does with it.
+// trackState passes what fasthttp reports on to the connection.
 func trackState(conn net.Conn, s fasthttp.ConnState) {
 	if c, ok := conn.(*connection); ok {
 		c.state(s)
 	}
 }
 
-// brokenOff tells whether a body came to its end with the connection, which no body does. fasthttp
-// takes that for an end like any other.
+// brokenOff tells whether a body ended because the connection did, so that it is incomplete.
+// fasthttp takes that for the end of the body.
 func brokenOff(c *fasthttp.RequestCtx) bool {
 	conn, ok := c.Conn().(*connection)
 	return ok && conn.ended.Load()
 }
 
-// linger is for an answer that comes before the request was read to its end.
+// linger is for an answer that is sent before the whole request was read.
 func linger(c *fasthttp.RequestCtx) {
 	if conn, ok := c.Conn().(*connection); ok {
 		conn.lingers.Store(true)

@@ -16,11 +16,12 @@ import (
 // anyOrigin stands for every origin there is.
 const anyOrigin = "*"
 
-// preflightSeconds is how long a browser may remember what it was allowed: long enough that an
-// application asks once, short enough that an origin taken from the list is out within minutes.
+// preflightSeconds is how long a browser may cache the answer to a preflight request: long enough
+// that an application asks once, short enough that an origin that is removed from the list is
+// refused within minutes.
 const preflightSeconds = 600
 
-// What pages of other origins may send, and read of an answer.
+// What pages of other origins may send, and what they may read of an answer.
 var (
 	corsMethods = []string{
 		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch,
@@ -28,19 +29,18 @@ var (
 	}
 	corsRequestHeaders = []string{
 		fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch,
-		fiber.HeaderIfModifiedSince,
-		fiber.HeaderIfUnmodifiedSince, headerIdempotencyKey, headerPrefer, fiber.HeaderXRequestID,
-		headerLastEventID,
+		fiber.HeaderIfModifiedSince, fiber.HeaderIfUnmodifiedSince, headerIdempotencyKey,
+		headerPrefer, fiber.HeaderXRequestID, headerLastEventID,
 	}
 	corsResponseHeaders = []string{
 		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink,
-		headerIdempotencyReplayed,
-		headerPreferenceApplied, headerAcceptPatch, fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
+		headerIdempotencyReplayed, headerPreferenceApplied, headerAcceptPatch,
+		fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
 	}
 )
 
-// cors lets pages of the configured origins use the API, and returns nil where there are none.
-// It never allows credentials: a browser's cookies are no business of this API.
+// cors lets pages of the configured origins use the API. Without any it returns nil. It never allows
+// credentials: the API doesn't use cookies.
 func (s *Server) cors() fiber.Handler {
 	if len(trimmed(s.config.CORSOrigins)) == 0 {
 		return nil
@@ -54,8 +54,8 @@ func (s *Server) cors() fiber.Handler {
 	})
 }
 
-// validateOrigins tells which of the origins no browser would ever send. Some of them would make
-// the middleware panic, the others would be allowed in vain.
+// validateOrigins returns an error for an origin that no browser would ever send. Some of them would
+// make the middleware panic, the others would have no effect.
 func validateOrigins(origins []string) error {
 	origins = trimmed(origins)
 	for _, origin := range origins {
@@ -63,15 +63,15 @@ func validateOrigins(origins []string) error {
 			continue
 		}
 		if err := validateOrigin(origin); err != nil {
-			return fmt.Errorf("CORS_ORIGINS: %q is no origin like https://app.example.org: %w",
+			return fmt.Errorf("CORS_ORIGINS: %q is not an origin like https://app.example.org: %w",
 				origin, err)
 		}
 	}
 	return nil
 }
 
-// sameOrigin refuses what a browser sends for a page of an origin that isn't allowed. Programs send
-// none of these headers, and old browsers but the second.
+// sameOrigin refuses a request that a browser sends for a page of an origin that isn't allowed.
+// Other programs send neither header. Old browsers send only Origin.
 func (s *Server) sameOrigin(c *fiber.Ctx) error {
 	origin, site := c.Get(fiber.HeaderOrigin), c.Get("Sec-Fetch-Site")
 	allowed := trimmed(s.config.CORSOrigins)
@@ -80,8 +80,7 @@ func (s *Server) sameOrigin(c *fiber.Ctx) error {
 		site == "" && (origin == "" || isHost(origin, c.Request().Host())):
 		return nil
 	case slices.ContainsFunc(allowed, func(o string) bool {
-		return o == anyOrigin ||
-			strings.EqualFold(o, origin)
+		return o == anyOrigin || strings.EqualFold(o, origin)
 	}):
 		return nil
 	}
@@ -104,7 +103,7 @@ func trimmed(list []string) []string {
 	return entries
 }
 
-// hostName is a name as browsers send it: internationalised ones come as xn--….
+// hostName matches a name as browsers send it: an internationalised one in its xn-- form.
 var hostName = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
 
 func validateOrigin(origin string) error {
@@ -119,18 +118,18 @@ func validateOrigin(origin string) error {
 	_, notIPv6 := netip.ParseAddr(u.Hostname())
 	switch port := u.Port(); {
 	case usual[u.Scheme] == "":
-		return errors.New("it begins with neither http:// nor https://")
+		return errors.New("it must begin with http:// or https://")
 	case u.Host == "":
 		return errors.New("it has no host")
 	case u.Scheme+"://"+u.Host != strings.ToLower(origin):
-		return errors.New("it ends after host and port, without a slash")
+		return errors.New("it must end after the host and the port, without a slash")
 	case strings.HasPrefix(u.Host, "[") && notIPv6 != nil,
 		u.Host[0] != '[' && !hostName.MatchString(u.Hostname()):
-		return errors.New("the host is no name and no address")
+		return errors.New("the host is neither a name nor an address")
 	case strings.HasSuffix(u.Host, ":"):
 		return errors.New("there is no port after the colon")
 	case port == usual[u.Scheme]:
-		return fmt.Errorf("browsers leave out the port %s", port)
+		return fmt.Errorf("browsers omit the port %s", port)
 	}
 	return nil
 }

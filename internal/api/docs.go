@@ -18,12 +18,12 @@ var (
 	docsJS []byte
 )
 
-// docsPolicy lets Swagger UI have what is served here and nothing else. Its icons are in data:
-// URLs.
-const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// docsPolicy lets Swagger UI load what is served here and nothing else. Its icons are data: URLs.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
+	"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
+	"frame-ancestors 'none'"
 
-// registerDocs adds the API's description, for programs and, with Swagger UI, for people.
+// registerDocs adds the API's description: as a file for programs, with Swagger UI for people.
 func registerDocs(app *fiber.App) {
 	all := docs()
 	app.Get("/openapi.json", all["openapi.json"].send)
@@ -33,7 +33,7 @@ func registerDocs(app *fiber.App) {
 	})
 }
 
-// docs are the files by their paths: of all that Swagger UI consists of, those that are used.
+// docs are the description and those files of Swagger UI that are used, by path.
 var docs = sync.OnceValue(func() pages {
 	const (
 		css        = "text/css; charset=utf-8"
@@ -49,7 +49,7 @@ var docs = sync.OnceValue(func() pages {
 	} {
 		body, err := fs.ReadFile(swagger.FS, name)
 		if err != nil {
-			panic(err) // it is compiled in, and tested
+			panic(err) // the file is compiled in, and tested
 		}
 		all["docs/"+name] = newPage(contentType, docsPolicy, body)
 	}

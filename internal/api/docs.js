@@ -1,7 +1,7 @@
 SwaggerUIBundle({
   dom_id: "#swagger-ui",
   url: "openapi.json",
-  validatorUrl: null, // it would send the description to somebody else
+  validatorUrl: null, // no validator: it would send the description to a third party
   deepLinking: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,

@@ -16,8 +16,8 @@ const (
 	headerLastEventID = "Last-Event-ID"
 )
 
-// getEvents tells of the user's changes for as long as the client stays. The state is read here, so
-// that what goes wrong is an ordinary answer; then internal/watch takes the connection over.
+// getEvents sends the user's changes until the client leaves. The state is read here, so that a
+// failure is an ordinary answer. Then internal/watch takes the connection over.
 func (s *Server) getEvents(c *fiber.Ctx) error {
 	user, err := userOf(c)
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 	if s.stopping.Load() {
 		return watchProblem(watch.ErrClosed)
 	}
-	// Joining subscribes, before the state is read: no change falls between the two.
+	// Join subscribes before the state is read, so that no change is missed in between.
 	w, err := s.hub.Join(c.Context().Conn(), user, documents)
 	if err != nil {
 		return watchProblem(err)
@@ -49,7 +49,7 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 		w.Leave()
 		return nil
 	}
-	// neither a length nor chunks: it ends with the connection
+	// Neither a length nor chunks: the body ends with the connection.
 	c.Response().Header.SetContentLength(-2)
 	head, lastEventID := bytes.Clone(c.Response().Header.Header()), c.Get(headerLastEventID)
 	c.Context().HijackSetNoResponse(true)
@@ -57,7 +57,7 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 	return nil
 }
 
-// watchProblem is the problem that an error of internal/watch becomes.
+// watchProblem returns the problem for an error of internal/watch.
 func watchProblem(err error) error {
 	kind := messages.KindUnavailable
 	if errors.Is(err, watch.ErrTooMany) {

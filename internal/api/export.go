@@ -12,8 +12,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// exportUsers answers all users and their documents, a line for each. Of what is written meanwhile
-// it may have this or that: each line is a document as it was at some time during the export.
+// exportUsers answers with all users and their documents, a line for each. It is no snapshot: each
+// line has the document as it was at some time during the export.
 func (s *Server) exportUsers(c *fiber.Ctx) error {
 	if err := needChunks(c); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (s *Server) exportUsers(c *fiber.Ctx) error {
 	return s.sendLines(c, e.write, release)
 }
 
-// export is an export under way.
+// export is an export in progress.
 type export struct {
 	server *Server
 	first  messages.Result
@@ -43,7 +43,7 @@ type export struct {
 	users  int
 }
 
-// write writes all users. Parts that can't be had for now are asked for again.
+// write writes all users. It retries parts whose failure is temporary.
 func (e *export) write(out *lines) error {
 	err := e.put(out, &e.first)
 	more := e.first.Next != ""
@@ -64,21 +64,21 @@ func (e *export) write(out *lines) error {
 	return out.add(fmt.Sprintf("{\"end\":true,\"users\":%d}\n", e.users))
 }
 
-// mayPersist tells whether to try once more after an error, when the last success was then.
+// mayPersist tells whether to retry after an error, if the last success was at then.
 func (s *Server) mayPersist(err error, then time.Time) bool {
 	var p problem
 	return errors.As(err, &p) && p.kind.Temporary() && time.Since(then) < s.timing.persistence &&
 		!s.stopping.Load()
 }
 
-// put writes a part.
+// put writes the users of a part.
 func (e *export) put(out *lines, r *messages.Result) error {
 	for i := range r.Users {
 		var err error
 		if out.pending, err = appendLine(out.pending, &r.Users[i]); err != nil {
 			return err
 		}
-		if err := out.sendIfMuch(); err != nil {
+		if err := out.flushIfFull(); err != nil {
 			return err
 		}
 	}
@@ -86,14 +86,14 @@ func (e *export) put(out *lines, r *messages.Result) error {
 	return nil
 }
 
-// appendLine appends a user's line. A document that would not fit into a line, or not come back
-// exactly, is there as text.
+// appendLine appends a user's line. A document that has line breaks, or white space around it, is
+// sent as a string in text, which keeps it exactly.
 func appendLine(b []byte, u *messages.User) ([]byte, error) {
 	asText := bytes.ContainsAny(u.Document, "\r\n") ||
 		len(bytes.Trim(u.Document, " \t")) < len(u.Document)
 	b, err := appendUser(b, u, !asText)
 	if err == nil && asText {
-		b = append(b[:len(b)-1], `,"text":`...) // in the place of the end
+		b = append(b[:len(b)-1], `,"text":`...) // instead of the closing brace
 		if b, err = jsontext.AppendQuote(b, u.Document); err != nil {
 			return nil, fmt.Errorf("quoting a document: %w", err)
 		}

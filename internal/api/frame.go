@@ -12,10 +12,10 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// requestIDKey is where the request's id is kept while it is served.
+// requestIDKey is the key of the request's id in fiber's Locals.
 const requestIDKey = "request_id"
 
-// frame is around every handler: it names the request, sets the headers that all
+// frame is the middleware of every handler: it gives the request its id, sets the headers that all
 // answers have, reads the body, and logs.
 func (s *Server) frame(c *fiber.Ctx) error {
 	s.head(c)
@@ -45,11 +45,11 @@ func (s *Server) head(c *fiber.Ctx) {
 	c.Locals(requestIDKey, id)
 	set(c, fiber.HeaderXRequestID, id)
 	set(c, fiber.HeaderXContentTypeOptions, "nosniff")
-	set(c, fiber.HeaderCacheControl, "no-cache") // may be kept, but not used without asking
+	set(c, fiber.HeaderCacheControl, "no-cache") // may be stored, but must be revalidated
 }
 
-// set sends a header whose name is spelt as it goes out. Set of fiber looks at every letter of the
-// name first, and would spell ETag Etag: the same to programs, not to people.
+// set sets a header whose name is already in its canonical form. fiber's Set normalizes the name
+// first, which costs time and makes Etag of ETag.
 func set(c *fiber.Ctx, name, value string) {
 	c.Response().Header.SetCanonical(utils.UnsafeBytes(name), utils.UnsafeBytes(value))
 }
@@ -59,7 +59,7 @@ func requestID(c *fiber.Ctx) string {
 	return id
 }
 
-// validRequestID tells whether an id that a client sent may go into our logs.
+// validRequestID tells whether a client's request id may go into our logs.
 func validRequestID(id string) bool {
 	return id != "" && len(id) <= messages.MaxRequestID &&
 		!strings.ContainsFunc(id, func(r rune) bool {

@@ -11,7 +11,7 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// Versions in one answer.
+// How many versions one answer has, by default and at most.
 const (
 	pageSize    = 20
 	maxPageSize = 100
@@ -39,7 +39,7 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	// One more than wanted tells whether there is more.
+	// One more than wanted shows whether there are more.
 	r, err := s.fetch(c, messages.Operation{
 		Action: messages.ActionHistory, User: user, Version: before, Limit: int(limit) + 1,
 	})
@@ -64,7 +64,7 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 	return c.JSON(answer)
 }
 
-// getVersion answers the user's document as it was at a version.
+// getVersion answers with the user's document as it was at a version.
 func (s *Server) getVersion(c *fiber.Ctx) error {
 	version, err := numberOf("the version", c.Params("version"), 0, math.MaxInt64)
 	if err != nil {
@@ -73,14 +73,13 @@ func (s *Server) getVersion(c *fiber.Ctx) error {
 	return s.read(c, messages.Operation{Action: messages.ActionReadVersion, Version: version})
 }
 
-// restoreVersion makes a version current again, as a new one.
+// restoreVersion writes the document of an earlier version as a new one.
 func (s *Server) restoreVersion(c *fiber.Ctx) error {
 	version, err := numberOf("the version", c.Params("version"), 0, math.MaxInt64)
 	if err != nil {
 		return err
 	}
-	// Any page may send this one from a browser without being asked for leave first: it has no
-	// body.
+	// The request has no body, so a browser sends it for any page without a preflight request.
 	if err := s.sameOrigin(c); err != nil {
 		return err
 	}
@@ -88,7 +87,7 @@ func (s *Server) restoreVersion(c *fiber.Ctx) error {
 		sendDocument)
 }
 
-// numberOf reads a number from 1 to most; what stands for one that isn't there is ifNone.
+// numberOf parses a number from 1 to most. It returns ifNone for an empty text.
 func numberOf(name, text string, ifNone, most int64) (int64, error) {
 	if text == "" {
 		return ifNone, nil

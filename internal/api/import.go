@@ -14,17 +14,17 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// maxImports bounds what is held for imports, about 3 MiB each, and how much of the writes' queue
-// they take: up to half of it, with its default size.
+// maxImports bounds the memory of imports, about 3 MiB each, and their share of the queue of writes:
+// at most half of it.
 const maxImports = 8
 
-// mimeLinesShort is how some spell mimeLines.
+// mimeLinesShort is another common name of mimeLines.
 const mimeLinesShort = "application/ndjson"
 
-// importUsers replaces the documents of the users of all lines, and answers each line with its
-// outcome while it goes on.
+// importUsers replaces the document of each line's user, and answers with the outcome of each line
+// while it reads on.
 func (s *Server) importUsers(c *fiber.Ctx) error {
-	endAfter(c) // there may be more to come than is read
+	endAfter(c) // the client may send more than is read
 	release, err := s.mayImport(c)
 	if err != nil {
 		return err
@@ -32,14 +32,14 @@ func (s *Server) importUsers(c *fiber.Ctx) error {
 	i := &importing{
 		server: s, request: requestID(c), reader: newImportReader(c.Context(), s.config),
 	}
-	c.Response().ImmediateHeaderFlush = true // there are clients that wait for it before they send
+	c.Response().ImmediateHeaderFlush = true // some clients wait for it before they send
 	return s.sendLines(c, i.write, func() {
 		i.reader.close()
 		release()
 	})
 }
 
-// mayImport tells what is in the way of an import before its body is looked at.
+// mayImport checks what can be checked before the body is read. Its error is a problem.
 func (s *Server) mayImport(c *fiber.Ctx) (release func(), err error) {
 	if err := needChunks(c); err != nil {
 		return nil, err
@@ -50,13 +50,13 @@ func (s *Server) mayImport(c *fiber.Ctx) (release func(), err error) {
 	if s.config.RequirePrecondition {
 		return nil, problem{
 			kind:   kindPreconditionRequired,
-			detail: "an import overwrites what it doesn't know, which isn't allowed here",
+			detail: "an import has no preconditions, which this service requires of writes",
 		}
 	}
 	return s.imports.take()
 }
 
-// importing is an import under way.
+// importing is an import in progress.
 type importing struct {
 	server          *Server
 	request         string
@@ -64,7 +64,7 @@ type importing struct {
 	applied, failed int
 }
 
-// write applies one window of lines after the other and writes their outcomes.
+// write applies the lines window by window, and writes their outcomes.
 func (i *importing) write(out *lines) error {
 	i.reader.start()
 	for {
@@ -82,7 +82,8 @@ func (i *importing) write(out *lines) error {
 	}
 }
 
-// finish writes the last line, if it is the end that was reached.
+// finish writes the last line if err is io.EOF, which stands for the end of all lines. Any other
+// error it returns.
 func (i *importing) finish(out *lines, err error) error {
 	if !errors.Is(err, io.EOF) {
 		return err
@@ -91,24 +92,24 @@ func (i *importing) finish(out *lines, err error) error {
 		i.applied+i.failed, i.applied, i.failed))
 }
 
-// apply does what the lines of a window ask for, side by side, and writes the outcomes in the order
-// of the lines. That for long none of it could be done is an error, and then there is no use in
-// going on. Of an API that stops take tells.
+// apply carries out the lines of a window side by side, and writes the outcomes in the order of the
+// lines. It is an error if none of them could be carried out for long: the rest would fail, too. If
+// the API stops, the next take says so.
 func (i *importing) apply(out *lines, window []importLine) error {
 	operations, err := i.operations(window)
 	if err != nil {
 		return err
 	}
 	results := i.server.writeAll(operations)
-	decided, undecided := 0, 0
+	settled, unsettled := 0, 0
 	for n, l := range window {
 		r := results[n]
 		switch {
 		case operations[n] == nil:
 		case r.Kind.Retryable():
-			undecided++
+			unsettled++
 		default:
-			decided++
+			settled++
 		}
 		if l.failure == nil && r.Kind != "" {
 			l.failure = problem{
@@ -119,15 +120,15 @@ func (i *importing) apply(out *lines, window []importLine) error {
 			return err
 		}
 	}
-	if undecided > 0 && decided == 0 && !i.server.stopping.Load() {
+	if unsettled > 0 && settled == 0 && !i.server.stopping.Load() {
 		return problem{
-			kind: messages.KindUnavailable, detail: "for too long nothing could be written",
+			kind: messages.KindUnavailable, detail: "nothing could be written for too long",
 		}
 	}
 	return nil
 }
 
-// operations are what the lines ask for; nil where that is nothing.
+// operations returns the operation of each line, or nil for a line that has failed already.
 func (i *importing) operations(window []importLine) ([]*messages.Operation, error) {
 	operations := make([]*messages.Operation, len(window))
 	for n, l := range window {
@@ -146,7 +147,7 @@ func (i *importing) operations(window []importLine) ([]*messages.Operation, erro
 	return operations, nil
 }
 
-// outcome writes what became of a line.
+// outcome writes the outcome of a line.
 func (i *importing) outcome(out *lines, l *importLine, version int64) (err error) {
 	b := out.pending
 	b = strconv.AppendInt(append(b, `{"line":`...), int64(l.number), 10)
@@ -169,10 +170,10 @@ func (i *importing) outcome(out *lines, l *importLine, version int64) (err error
 	}
 	b = append(b, "}\n"...)
 	out.pending = b
-	return out.sendIfMuch()
+	return out.flushIfFull()
 }
 
-// writeAll has writes done side by side, and persists for a while with those that can't be done now.
+// writeAll carries out writes side by side, and retries for a while those that fail temporarily.
 func (s *Server) writeAll(operations []*messages.Operation) []messages.Result {
 	began := time.Now()
 	return s.queue.WriteAll(operations, s.config.RequestTimeout, func() bool {

@@ -14,27 +14,27 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// importLine is what a line of an import asks for.
+// importLine is a parsed line of an import.
 type importLine struct {
 	number   int // of the line in the input, from 1
 	user     string
 	document []byte
-	failure  error // a problem: there is nothing to apply
-	end      bool  // there is nothing to apply: an export ends here
+	failure  error // a problem; then there is nothing to apply
+	end      bool  // the last line of an export, with nothing to apply
 }
 
-// size is about what the line takes while it is held.
+// size is about how many bytes of memory the line takes.
 func (l *importLine) size() int { return len(l.user) + len(l.document) + 256 }
 
-// lineParser reads lines of imports.
+// lineParser parses the lines of an import.
 type lineParser struct {
 	maxDocument int
 	text        bytes.Reader
 	decoder     jsontext.Decoder
 }
 
-// parse reads a line: the number'th of the input. In the export that it belongs to so many were
-// before it, blank ones not counted. The text isn't kept.
+// parse parses a line. number is its number in the input; before is how many lines, without blank
+// ones, the export that it belongs to has before it. The text isn't kept.
 func (p *lineParser) parse(text []byte, number, before int) importLine {
 	p.text.Reset(text)
 	p.decoder.Reset(&p.text)
@@ -81,21 +81,21 @@ func tooLarge(what string, most int) problem {
 	}
 }
 
-// lineMembers are the members of a line that matter.
+// lineMembers are the members of a line that are used.
 type lineMembers struct {
 	user      string
 	document  []byte
 	documents int
 	end       bool
-	users     string // as it is spelt
+	users     string // its JSON
 }
 
-// read takes the members of the one object that there must be.
+// read reads the line's one object.
 func (m *lineMembers) read(d *jsontext.Decoder) error {
 	if token, err := d.ReadToken(); err != nil {
 		return err
 	} else if token.Kind() != '{' {
-		return errors.New("it is no object")
+		return errors.New("it is not an object")
 	}
 	for d.PeekKind() != '}' {
 		name, err := d.ReadToken()
@@ -130,7 +130,7 @@ func (m *lineMembers) take(name string, d *jsontext.Decoder) (err error) {
 	case "settings":
 		var value jsontext.Value
 		value, err = d.ReadValue()
-		m.document = slices.Clone(value) // its bytes as they are spelt
+		m.document = slices.Clone(value) // byte for byte
 		m.documents++
 	case "end", "users":
 		var value jsontext.Value
@@ -151,7 +151,7 @@ func readString(name string, d *jsontext.Decoder) (string, error) {
 		return "", err
 	}
 	if token.Kind() != '"' {
-		return "", fmt.Errorf("%s is no string", name)
+		return "", fmt.Errorf("%s is not a string", name)
 	}
 	return token.String(), nil
 }

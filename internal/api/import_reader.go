@@ -14,38 +14,37 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// What of an import is read ahead at most, and applied side by side: lines, and about how many
-// bytes.
+// The most lines, and about the most bytes, that an import reads ahead and applies side by side.
 const (
 	windowLines = 256
 	windowBytes = 1 << 20
 )
 
-// endOfLine is how much longer than six times its document a line may be: a character can take six
-// in a string.
-const endOfLine = 4 << 10
+// lineOverhead is how many bytes a line may have beside its document. A byte of the document can
+// take six in a string.
+const lineOverhead = 4 << 10
 
-// stopCheck is how often an import that waits for its client looks whether the API stops.
+// stopCheck is how often an import that waits for its client checks whether the API stops.
 const stopCheck = 200 * time.Millisecond
 
-// importReader reads the lines of an import ahead, on a goroutine of its own: while one window is
-// applied the next comes together. That also takes lines from a client who waits for the outcomes
-// of those it has sent.
+// importReader reads the lines of an import ahead on its own goroutine: it collects the next window
+// while one is applied. A window is applied as soon as it has a line, so a client may also wait for
+// the outcomes of the lines that it has sent.
 type importReader struct {
 	ctx     *fasthttp.RequestCtx
 	body    io.Reader
-	timeout time.Duration // for a line to come
+	timeout time.Duration // for a line to arrive
 	in      *bufio.Reader
 	parser  lineParser
-	most    int // bytes of a line
-	long    []byte
-	came    bool // a line with an outcome, since the deadline was last set
-	before  int  // lines since the beginning, or the last end, without blank ones
+	most    int    // bytes of a line
+	line    []byte // what has been read of it
+	came    bool   // a line with an outcome, since the deadline was last set
+	before  int    // lines since the beginning, or the last end, without blank ones
 
 	reading sync.WaitGroup
 	news    chan struct{} // there may be lines
 	space   chan struct{} // there may be space for more lines
-	quit    chan struct{} // nobody wants any more
+	quit    chan struct{} // closed by close
 
 	mu     sync.Mutex
 	lines  []importLine
@@ -57,31 +56,31 @@ type importReader struct {
 func newImportReader(ctx *fasthttp.RequestCtx, config Config) *importReader {
 	r := &importReader{
 		ctx: ctx, body: ctx.RequestBodyStream(), timeout: config.ReadTimeout,
-		parser: lineParser{maxDocument: config.MaxDocument}, most: 6*config.MaxDocument + endOfLine,
+		parser: lineParser{maxDocument: config.MaxDocument}, most: 6*config.MaxDocument + lineOverhead,
 		came: true, news: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		quit: make(chan struct{}),
 	}
-	if r.body == nil { // there is none
+	if r.body == nil {
 		r.body = http.NoBody
 	}
 	r.in = bufio.NewReaderSize(r, chunkSize)
 	return r
 }
 
-// start begins to read.
+// start begins reading.
 func (r *importReader) start() { r.reading.Go(r.run) }
 
-// close ends reading and returns when nothing reads any more. It is called once.
+// close ends reading, and returns when the goroutine has ended. Call it once.
 func (r *importReader) close() {
 	close(r.quit)
 	r.mu.Lock()
 	r.closed = true
-	_ = r.ctx.SetReadDeadline(time.Now()) // fails if the connection is away
+	_ = r.ctx.SetReadDeadline(time.Now()) // fails if the connection is gone
 	r.mu.Unlock()
 	r.reading.Wait()
 }
 
-// run reads lines until there are no more, or nobody wants them.
+// run reads lines until their end or close.
 func (r *importReader) run() {
 	err := r.readAll()
 	var p problem
@@ -90,11 +89,11 @@ func (r *importReader) run() {
 		err = io.EOF
 	case errors.As(err, &p):
 	case timedOut(err):
-		err = problem{kind: kindTimeout, detail: "no line came in time"}
+		err = problem{kind: kindTimeout, detail: "no line arrived in time"}
 	default:
 		err = problem{
 			kind:   messages.KindMalformed,
-			detail: "this is no body that can be understood (RFC 9112)",
+			detail: "this is not a valid HTTP body (RFC 9112)",
 		}
 	}
 	r.mu.Lock()
@@ -103,14 +102,14 @@ func (r *importReader) run() {
 	signal(r.news)
 }
 
-// readAll reads and puts all lines. It returns nil at their end.
+// readAll reads all lines and hands them to put. It returns nil at their end or after close.
 func (r *importReader) readAll() error {
 	for number := 1; ; number++ {
 		text, size, err := r.readLine()
 		last := errors.Is(err, io.EOF)
 		switch {
 		case last && brokenOff(r.ctx), errors.Is(err, io.ErrUnexpectedEOF):
-			return problem{kind: messages.KindMalformed, detail: "the request broke off"}
+			return problem{kind: messages.KindMalformed, detail: "the request ended too early"}
 		case err != nil && !last:
 			return err
 		}
@@ -125,9 +124,8 @@ func (r *importReader) readAll() error {
 	}
 }
 
-// lineOf makes a line of its text, unless there is nothing to answer: it is blank, or the end of an
-// export as it should be. After an end the lines are counted anew, so that exports can be sent one
-// after the other.
+// lineOf parses a line. ok is false if it has no outcome, because it is blank or the valid end of an
+// export. After an end lines are counted from 0, so that exports can be sent one after the other.
 func (r *importReader) lineOf(text []byte, size, number int) (l importLine, ok bool) {
 	if size > r.most {
 		r.before++
@@ -143,35 +141,35 @@ func (r *importReader) lineOf(text []byte, size, number int) (l importLine, ok b
 	return l, !l.end || l.failure != nil
 }
 
-// readLine returns the next line and its size. Of one that is too long there is no text.
+// readLine returns the next line and its size. The text of a line that is too long is incomplete.
 func (r *importReader) readLine() (text []byte, size int, err error) {
-	r.long = r.long[:0]
+	r.line = r.line[:0]
 	for {
 		part, err := r.in.ReadSlice('\n')
 		if size += len(part); size <= r.most {
-			r.long = append(r.long, part...)
+			r.line = append(r.line, part...)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
-			return r.long, size, err
+			return r.line, size, err
 		}
 	}
 }
 
-// Read reads from the body. Whenever a line has come there is time for the next. Those that ask for
-// nothing give no time, or they would keep the place of an import for ever.
+// Read reads from the body. Each line with an outcome extends the deadline. Other lines, as blank
+// ones, don't, or a client could occupy a slot forever with them.
 func (r *importReader) Read(p []byte) (int, error) {
 	if r.came {
 		r.came = false
 		r.mu.Lock()
 		if !r.closed {
-			_ = r.ctx.SetReadDeadline(time.Now().Add(r.timeout)) // or the read fails, too
+			_ = r.ctx.SetReadDeadline(time.Now().Add(r.timeout)) // if it fails, so does Read
 		}
 		r.mu.Unlock()
 	}
 	return r.body.Read(p)
 }
 
-// put waits for space for a line, and returns false when nobody wants it any more.
+// put waits for space and adds the line. It returns false after close.
 func (r *importReader) put(l importLine) bool {
 	for {
 		r.mu.Lock()
@@ -191,8 +189,8 @@ func (r *importReader) put(l importLine) bool {
 	}
 }
 
-// take waits for lines and returns those that have come, up to a user who is among them already.
-// Its error is io.EOF after the last of all, or a problem, as when the API is stopping.
+// take waits for lines and returns those that have arrived, up to the first whose user is among them
+// already. Its error is io.EOF after the last line, or a problem, also if the API is stopping.
 func (r *importReader) take(stopping func() bool) ([]importLine, error) {
 	for !stopping() {
 		if lines, err := r.taken(); len(lines) > 0 || err != nil {
@@ -225,7 +223,7 @@ func (r *importReader) taken() ([]importLine, error) {
 	return lines, nil
 }
 
-// signal tells of news to whoever waits, or will.
+// signal wakes whoever waits on c, or the next who does.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

@@ -9,8 +9,7 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// limits is the answer of getLimits. What workers hold documents and histories to comes from
-// one of them.
+// limits is the answer of getLimits. The limits of documents and histories come from a worker.
 type limits struct {
 	messages.Limits
 	Batch struct {
@@ -30,7 +29,7 @@ type limits struct {
 	} `json:"request"`
 }
 
-// getLimits tells clients what they may send, and how much is kept.
+// getLimits answers with the limits of documents and requests, and how much history is kept.
 func (s *Server) getLimits(c *fiber.Ctx) error {
 	r, err := s.fetch(c, messages.Operation{Action: messages.ActionLimits})
 	if err != nil {

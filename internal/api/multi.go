@@ -18,8 +18,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// A multi-request (POST /batch) saves its client the round trip for each of its subrequests, and
-// nothing else: each goes through the same handlers as a request of its own and gets the same
+// A multi-request (POST /batch) saves its client a round trip for each of its subrequests, and does
+// nothing else: each subrequest goes through the same handlers as a single request, and gets the same
 // answer.
 
 // The limits of a multi-request.
@@ -28,20 +28,19 @@ const (
 	subrequestOverhead = 4 << 10 // bytes of a subrequest beside its body
 )
 
-// beganKey is where a subrequest has the time at which its multi-request began: all of them share
-// the time that one request has.
+// beganKey is the key of the time at which the multi-request of a subrequest began. All subrequests
+// share the time of one request.
 const beganKey = "began"
 
 // multiPath is where multi-requests are sent.
 const multiPath = "/batch"
 
-// inResults are the headers of an answer that say something about it, and not about the message
-// that it comes in.
-var inResults = []string{
+// resultHeaders are the headers that the result of a subrequest has: those about the answer, and not
+// about the message that carries it.
+var resultHeaders = []string{
 	fiber.HeaderContentType, fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation,
-	fiber.HeaderLink, fiber.HeaderRetryAfter,
-	headerIdempotencyReplayed, headerPreferenceApplied, headerAcceptPatch, fiber.HeaderAllow,
-	fiber.HeaderXRequestID,
+	fiber.HeaderLink, fiber.HeaderRetryAfter, headerIdempotencyReplayed, headerPreferenceApplied,
+	headerAcceptPatch, fiber.HeaderAllow, fiber.HeaderXRequestID,
 }
 
 // bodyLimit is how many bytes the body of a request may have.
@@ -59,7 +58,7 @@ func (s *Server) multiLimit() int {
 }
 
 // postMulti carries out the subrequests of a multi-request: those of one user one after the other,
-// those of different users side by side, so that they share messages to the workers.
+// those of different users side by side, so that they share batches.
 func (s *Server) postMulti(c *fiber.Ctx) error {
 	taken := memory{of: s.multiMemory}
 	err := s.answerMulti(c, &taken)
@@ -69,7 +68,8 @@ func (s *Server) postMulti(c *fiber.Ctx) error {
 	return err
 }
 
-// answerMulti reads the multi-request, once there is memory for it and its answers, and answers it.
+// answerMulti reads and answers the multi-request. It first takes memory for the body, and for the
+// answers before it carries anything out.
 func (s *Server) answerMulti(c *fiber.Ctx, taken *memory) error {
 	length := c.Request().Header.ContentLength()
 	if length < 0 || length > s.multiLimit() {
@@ -97,7 +97,7 @@ func (s *Server) answerMulti(c *fiber.Ctx, taken *memory) error {
 	return sendResults(c, operations, s.carryOutAll(c, operations), taken)
 }
 
-// carryOutAll returns the requests that were made of the subrequests, with their answers.
+// carryOutAll carries out the subrequests, and returns the request of each with its answer.
 func (s *Server) carryOutAll(c *fiber.Ctx, operations []subrequest) []fasthttp.RequestCtx {
 	began := time.Now()
 	requests := make([]fasthttp.RequestCtx, len(operations))
@@ -121,7 +121,7 @@ func subrequestID(multi string, index int) string {
 	return multi[:min(len(multi), messages.MaxRequestID-len(end))] + end
 }
 
-// byUser returns the indexes of the subrequests by their users, whichever way these are spelt.
+// byUser returns the indexes of the subrequests by user, however the user id is encoded.
 func byUser(operations []subrequest) map[string][]int {
 	users := make(map[string][]int)
 	for i := range operations {
@@ -134,8 +134,8 @@ func byUser(operations []subrequest) map[string][]int {
 	return users
 }
 
-// begin makes a request of the subrequest, as a part of the multi-request from, without headers of
-// its own and without a body.
+// begin initializes the request of a subrequest of the multi-request from. fill adds its headers and
+// its body.
 func (o *subrequest) begin(r, from *fasthttp.RequestCtx, id string) {
 	r.Init(&fasthttp.Request{}, from.RemoteAddr(), nil)
 	h := &r.Request.Header
@@ -157,16 +157,16 @@ func (o *subrequest) fill(r *fasthttp.RequestCtx) {
 		if name := strings.ToLower(line.name); given[name] {
 			h.Add(line.name, line.value)
 		} else {
-			h.Set(line.name, line.value) // instead of ours
+			h.Set(line.name, line.value) // replaces a default
 			given[name] = true
 		}
 	}
 }
 
-// carryOut answers a subrequest as a request of its own would be answered.
+// carryOut answers a subrequest as a single request would be answered.
 func (s *Server) carryOut(o *subrequest, r *fasthttp.RequestCtx) {
 	switch {
-	case !o.inReach():
+	case !o.allowed():
 		s.refuse(r, fiber.ErrNotFound)
 	case o.headerSize() > maxHeaders:
 		s.refuse(r, fiber.ErrRequestHeaderFieldsTooLarge)
@@ -178,7 +178,7 @@ func (s *Server) carryOut(o *subrequest, r *fasthttp.RequestCtx) {
 	}
 }
 
-// refuse answers a request that doesn't come to a handler.
+// refuse answers a request that reaches no handler.
 func (s *Server) refuse(r *fasthttp.RequestCtx, why error) {
 	c := s.app.AcquireCtx(r)
 	defer s.app.ReleaseCtx(c)
@@ -193,14 +193,15 @@ func (o *subrequest) resource() string {
 	return path
 }
 
-// inReach tells whether this may be a subrequest: it is about a user, and its answer has an end.
-func (o *subrequest) inReach() bool {
+// allowed tells whether the path is one for subrequests: it is a user's, and not one of events,
+// whose answer has no end.
+func (o *subrequest) allowed() bool {
 	segments := strings.Split(o.resource(), "/")
 	return len(segments) > 2 && segments[1] == "user" &&
 		(len(segments) != 4 || segments[3] != "events")
 }
 
-// headerSize is about the bytes that the request line and the headers would have.
+// headerSize is about how many bytes the request line and the headers would have.
 func (o *subrequest) headerSize() int {
 	size := len(o.method) + len(o.path) + len("  HTTP/1.1\r\n\r\n")
 	for _, h := range o.header {
@@ -209,8 +210,8 @@ func (o *subrequest) headerSize() int {
 	return size
 }
 
-// sendResults answers the multi-request with the answers to its subrequests, and gives the memory
-// back when that was sent.
+// sendResults answers the multi-request with the answers to its subrequests. It releases the memory
+// when that was sent.
 func sendResults(c *fiber.Ctx, operations []subrequest, requests []fasthttp.RequestCtx,
 	taken *memory,
 ) (err error) {
@@ -226,7 +227,7 @@ func sendResults(c *fiber.Ctx, operations []subrequest, requests []fasthttp.Requ
 		if b, err = appendResult(b, operations[i].method, &requests[i].Response); err != nil {
 			return fmt.Errorf("subrequest %d: %w", i, err)
 		}
-		requests[i].Response.ResetBody() // one of the two is enough
+		requests[i].Response.ResetBody() // the copy in b is enough
 	}
 	b = append(b, ']', '}')
 	c.Context().SetContentType(fiber.MIMEApplicationJSON)
@@ -234,20 +235,20 @@ func sendResults(c *fiber.Ctx, operations []subrequest, requests []fasthttp.Requ
 	return nil
 }
 
-// appendResult appends an answer as JSON. Its body, which is JSON itself, stays as it is.
+// appendResult appends an answer as JSON. Its body is JSON already and is copied unchanged.
 func appendResult(b []byte, method string, r *fasthttp.Response) (_ []byte, err error) {
 	b = strconv.AppendInt(append(b, `{"status":`...), int64(r.StatusCode()), 10)
 	b = append(b, `,"headers":{`...)
 	separator := ""
 	for name, value := range r.Header.All() {
-		i := slices.IndexFunc(inResults, func(n string) bool {
+		i := slices.IndexFunc(resultHeaders, func(n string) bool {
 			return strings.EqualFold(n, string(name))
 		})
-		// which fasthttp makes up
-		if i < 0 || inResults[i] == fiber.HeaderContentType && len(r.Body()) == 0 {
+		// fasthttp adds a Content-Type even without a body
+		if i < 0 || resultHeaders[i] == fiber.HeaderContentType && len(r.Body()) == 0 {
 			continue
 		}
-		b = append(append(append(b, separator...), '"'), inResults[i]...)
+		b = append(append(append(b, separator...), '"'), resultHeaders[i]...)
 		if b, err = jsontext.AppendQuote(append(b, `":`...), value); err != nil {
 			return nil, err
 		}
@@ -260,32 +261,32 @@ func appendResult(b []byte, method string, r *fasthttp.Response) (_ []byte, err 
 	return append(b, '}'), nil
 }
 
-// multiBudget is how many bytes of memory the bodies of all multi-requests and their answers may
-// take. One takes what its body has and, for each subrequest, the largest document.
+// multiBudget is how many bytes of memory all multi-requests and their answers may take. Each takes
+// the size of its body and, for each subrequest, that of the largest document.
 const multiBudget = 256 << 20
 
-// memory is what a request has taken of a budget.
+// memory is the share of a budget that a request has taken.
 type memory struct {
 	of    *semaphore.Weighted
 	taken int64
 	once  sync.Once
 }
 
-// take takes so many bytes more. Its error is a problem.
+// take takes more bytes. Its error is a problem.
 func (m *memory) take(bytes int) error {
 	if !m.of.TryAcquire(int64(bytes)) {
 		return problem{
-			kind: messages.KindOverloaded, detail: "too many large batches are under way already",
+			kind: messages.KindOverloaded, detail: "too many large batches are being processed",
 		}
 	}
 	m.taken += int64(bytes)
 	return nil
 }
 
-// release gives all of it back, once.
+// release gives all of it back. Only the first call has an effect.
 func (m *memory) release() { m.once.Do(func() { m.of.Release(m.taken) }) }
 
-// releasingReader is a response body that gives its memory back when it was sent or can't be.
+// releasingReader is a response body that releases its memory when it was sent, or sending failed.
 type releasingReader struct {
 	*bytes.Reader
 

@@ -17,18 +17,18 @@ type subrequest struct {
 	method string
 	path   string // with the query
 	header []headerLine
-	body   []byte // as it is spelt in the multi-request; nil: none
+	body   []byte // byte for byte; nil for none
 }
 
 type headerLine struct{ name, value string }
 
-// What a subrequest may say.
+// The methods that a subrequest may have, and the headers that it may not.
 var (
 	subrequestMethods = []string{
 		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch,
 		fiber.MethodDelete,
 	}
-	// These are about the connection or the message, and a subrequest has none of its own.
+	// These are about the connection or the message, which a subrequest shares with the others.
 	notInSubrequest = []string{
 		fiber.HeaderHost, fiber.HeaderContentLength, fiber.HeaderTransferEncoding,
 		fiber.HeaderConnection, fiber.HeaderExpect, fiber.HeaderKeepAlive,
@@ -37,14 +37,14 @@ var (
 	}
 )
 
-// multiParser reads the body of a multi-request. What is inside a subrequest's body is checked by a
-// worker, so that a duplicate key, or bad UTF-8, fails this one subrequest and no other.
+// multiParser parses the body of a multi-request. Workers check the bodies of the subrequests, so a
+// duplicate key or invalid UTF-8 in one of them fails no other.
 type multiParser struct {
 	text []byte
 	json *jsontext.Decoder
 }
 
-// parseMulti returns the subrequests of a multi-request. Its error tells the client what is wrong.
+// parseMulti returns the subrequests of a multi-request. Its error is for the client.
 func parseMulti(text []byte) (operations []subrequest, err error) {
 	p := multiParser{text, jsontext.NewDecoder(bytes.NewBuffer(text),
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
@@ -59,7 +59,7 @@ func parseMulti(text []byte) (operations []subrequest, err error) {
 		return nil, err
 	}
 	if _, err := p.json.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the end")
+		return nil, errors.New("there is more after the end")
 	}
 	if len(operations) == 0 {
 		return nil, errors.New("it has no operations")
@@ -116,7 +116,8 @@ func (p *multiParser) header() (header []headerLine, err error) {
 	return header, err
 }
 
-// object reads an object, and has member read the value of each member. No name may come twice.
+// object reads an object, and calls member to read the value of each member. A duplicate name is an
+// error.
 func (p *multiParser) object(member func(name string) error) error {
 	if err := p.open('{', "it must be an object"); err != nil {
 		return err
@@ -128,7 +129,7 @@ func (p *multiParser) object(member func(name string) error) error {
 		case err != nil:
 			return err
 		case slices.Contains(seen, name):
-			return fmt.Errorf("the member %.40q is there twice", name)
+			return fmt.Errorf("the member %.40q occurs twice", name)
 		case len(seen) == maxMembers:
 			return fmt.Errorf("it has more than %d members", maxMembers)
 		}
@@ -141,7 +142,7 @@ func (p *multiParser) object(member func(name string) error) error {
 	return err
 }
 
-// maxMembers keeps the search for names that are there twice short.
+// maxMembers bounds the search for duplicate names.
 const maxMembers = 100
 
 // open reads the beginning of an object or an array.
@@ -164,19 +165,19 @@ func (p *multiParser) string(otherwise string) (string, error) {
 	return token.String(), nil
 }
 
-// value returns a value as it is spelt.
+// value returns a value byte for byte.
 func (p *multiParser) value() ([]byte, error) {
 	value, err := p.json.ReadValue()
 	if err != nil {
 		return nil, err
 	}
-	end := p.json.InputOffset() // of the text, which nobody changes: the value is the decoder's
+	end := p.json.InputOffset() // value is valid only until the next read, so take it from the text
 	return p.text[end-int64(len(value)) : end : end], nil
 }
 
 func unknownMember(name string) error { return fmt.Errorf("the member %.40q is unknown", name) }
 
-// check tells why a subrequest could not be a request.
+// check returns an error if the subrequest can't be a request.
 func (o *subrequest) check() error {
 	switch {
 	case o.method == "" || o.path == "":
@@ -186,7 +187,7 @@ func (o *subrequest) check() error {
 	case o.path[0] != '/':
 		return errors.New("the path must begin with a /")
 	case strings.ContainsFunc(o.path, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }):
-		return errors.New("the path must be percent-encoded, and has no fragment")
+		return errors.New("the path must be percent-encoded, without a fragment")
 	}
 	for _, h := range o.header {
 		if err := h.check(); err != nil {
@@ -199,23 +200,22 @@ func (o *subrequest) check() error {
 func (h headerLine) check() error {
 	switch {
 	case h.name == "" || strings.ContainsFunc(h.name, notInToken):
-		return fmt.Errorf("%.40q is no name of a header", h.name)
+		return fmt.Errorf("%.40q is not a header name", h.name)
 	case slices.ContainsFunc(notInSubrequest, func(name string) bool {
-		return strings.EqualFold(name,
-			h.name)
+		return strings.EqualFold(name, h.name)
 	}):
-		return fmt.Errorf("an operation has no %.40q of its own", h.name)
-	case strings.ContainsFunc(h.value, func(r rune) bool {
-		return r < ' ' && r != '\t' ||
-			r > '~'
-	}):
+		return fmt.Errorf("an operation can't have the header %.40q", h.name)
+	case strings.ContainsFunc(h.value, notInValue):
 		return fmt.Errorf("the header %.40q may have visible ASCII characters and spaces only",
 			h.name)
 	}
 	return nil
 }
 
-// notInToken is about the tokens of RFC 9110 section 5.6.2.
+// notInToken tells whether a token (RFC 9110 section 5.6.2) can't have the character.
 func notInToken(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') &&
+		!strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
+
+func notInValue(r rune) bool { return r < ' ' && r != '\t' || r > '~' }

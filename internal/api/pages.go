@@ -18,8 +18,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// registerPages adds what is for people and tools: a page for each kind of problem, which
-// is where a problem's type leads to, and the API's description.
+// registerPages adds the pages for people and tools: one for each kind of problem, to which a
+// problem's type leads, and the API's description.
 func (s *Server) registerPages(app *fiber.App) {
 	pages := problemPages()
 	app.Get("/problems", pages[""].send)
@@ -27,7 +27,7 @@ func (s *Server) registerPages(app *fiber.App) {
 	registerDocs(app)
 }
 
-// page is something that stays the same until the next release.
+// page is a file that stays the same until the next release.
 type page struct {
 	body   []byte
 	header map[string]string
@@ -43,8 +43,8 @@ func newPage(contentType, policy string, body []byte) page {
 	return page{body, header, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 }
 
-// send answers with the page, or with 304 to those who have it. Nobody uses it without asking
-// (frame's Cache-Control: no-cache), so that the pages of a new release are seen at once.
+// send answers with the page, or with 304 if the client has it. Clients revalidate it before each
+// use (frame sets Cache-Control: no-cache), so the pages of a new release are seen at once.
 func (p page) send(c *fiber.Ctx) error {
 	for name, value := range p.header {
 		c.Set(name, value)
@@ -58,8 +58,8 @@ func (p page) send(c *fiber.Ctx) error {
 	return nil
 }
 
-// had tells whether the client has the page already. fiber's Fresh looks for our ETag in another
-// spelling.
+// had tells whether the client has the page already. fiber's Fresh doesn't find our ETag, which
+// is spelt differently.
 func (p page) had(c *fiber.Ctx) bool {
 	for _, line := range c.Request().Header.PeekAll(fiber.HeaderIfNoneMatch) {
 		for tag := range strings.SplitSeq(string(line), ",") {
@@ -71,7 +71,7 @@ func (p page) had(c *fiber.Ctx) bool {
 	return false
 }
 
-// pages is pages by their names.
+// pages are pages by name.
 type pages map[string]page
 
 func (p pages) send(c *fiber.Ctx, name string) error {
@@ -91,7 +91,7 @@ var (
 	pageTemplates = template.Must(template.New("pages").Parse(pagesHTML))
 )
 
-// problemPage is what a template makes a page of.
+// problemPage is the data of the template for a kind's page.
 type problemPage struct {
 	explanation
 	Kind            messages.Kind
@@ -105,7 +105,7 @@ type problemPage struct {
 
 // problemPages are the pages by kind, and the list of them under the empty name.
 var problemPages = sync.OnceValue(func() pages {
-	// Only this style, and nothing from anywhere else.
+	// Nothing is loaded, and only this style applies.
 	sum := sha256.Sum256([]byte(pagesCSS))
 	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -115,7 +115,7 @@ var problemPages = sync.OnceValue(func() pages {
 	add := func(name, layout string, data any) {
 		var b bytes.Buffer
 		if err := pageTemplates.ExecuteTemplate(&b, layout, data); err != nil {
-			panic(err) // the templates and all that goes into them are compiled in, and tested
+			panic(err) // templates and data are compiled in, and tested
 		}
 		all[name] = newPage(fiber.MIMETextHTMLCharsetUTF8, policy, b.Bytes())
 	}
@@ -140,9 +140,9 @@ var problemPages = sync.OnceValue(func() pages {
 	return all
 })
 
-// example is an answer of this kind, and the headers that it has beside the usual ones.
+// example is an answer of this kind: its body, and its headers apart from the usual ones.
 func (p problemPage) example() (body, header string) {
-	if header = p.with; header != "" {
+	if header = p.header; header != "" {
 		header += "\n"
 	}
 	if p.Again {

@@ -11,7 +11,7 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The kinds that arise in HTTP, beside those of the wire.
+// The kinds that arise in HTTP, in addition to those of pkg/messages.
 const (
 	kindMethodNotAllowed     messages.Kind = "method-not-allowed"
 	kindUnsupportedMedia     messages.Kind = "unsupported-media-type"
@@ -22,64 +22,108 @@ const (
 	kindHTTPVersion          messages.Kind = "http-version"
 )
 
-// statuses is the one table from a failure's kind to what HTTP says. A new kind of failure gets a row
-// here and a page in explanations.go; if it travels between worker and API, its name and what may be
-// retried stand in pkg/messages/kind.go, else its name stands above.
-var statuses = map[messages.Kind]struct {
-	status int
-	title  string
-}{
-	messages.KindMalformed:     {fiber.StatusBadRequest, "The request is malformed"},
-	messages.KindInvalid:       {fiber.StatusUnprocessableEntity, "This is not a settings document"},
-	messages.KindTooLarge:      {fiber.StatusRequestEntityTooLarge, "The document is too large"},
-	messages.KindIDReused:      {fiber.StatusUnprocessableEntity, "The idempotency key was used for another request"},
-	messages.KindNotFound:      {fiber.StatusNotFound, "There is nothing here"},
-	messages.KindPrecondition:  {fiber.StatusPreconditionFailed, "The settings are not what the request expects"},
-	messages.KindNotApplicable: {fiber.StatusUnprocessableEntity, "The change does not fit the settings"},
-	messages.KindViolation:     {fiber.StatusUnprocessableEntity, "The settings would break the schema"},
-	messages.KindInvalidSchema: {fiber.StatusUnprocessableEntity, "This is not a schema that can be used"},
+// statuses has the HTTP status and the title of each kind of failure. A new kind gets a row here and a
+// page in explanations.go. If workers send it, its name and whether it may be retried belong in
+// pkg/messages/kind.go, else its name belongs above.
+var statuses = map[messages.Kind]statusTitle{
+	messages.KindMalformed: {
+		fiber.StatusBadRequest, "The request is malformed",
+	},
+	messages.KindInvalid: {
+		fiber.StatusUnprocessableEntity, "This is not a settings document",
+	},
+	messages.KindTooLarge: {
+		fiber.StatusRequestEntityTooLarge, "The document is too large",
+	},
+	messages.KindIDReused: {
+		fiber.StatusUnprocessableEntity, "The idempotency key was used for another request",
+	},
+	messages.KindNotFound: {
+		fiber.StatusNotFound, "There is nothing here",
+	},
+	messages.KindPrecondition: {
+		fiber.StatusPreconditionFailed, "The settings are not what the request expects",
+	},
+	messages.KindNotApplicable: {
+		fiber.StatusUnprocessableEntity, "The change does not fit the settings",
+	},
+	messages.KindViolation: {
+		fiber.StatusUnprocessableEntity, "The settings would break the schema",
+	},
+	messages.KindInvalidSchema: {
+		fiber.StatusUnprocessableEntity, "This is not a schema that can be used",
+	},
 
-	messages.KindOverloaded:     {fiber.StatusServiceUnavailable, "Too many requests are waiting; nothing was changed"},
-	messages.KindUnavailable:    {fiber.StatusServiceUnavailable, "The service can't answer now; nothing was changed"},
-	messages.KindExpired:        {fiber.StatusServiceUnavailable, "There was not enough time; nothing was changed"},
-	messages.KindOutcomeUnknown: {fiber.StatusGatewayTimeout, "It isn't known whether the change was made"},
-	messages.KindInternal:       {fiber.StatusInternalServerError, "Something went wrong on our side"},
+	messages.KindOverloaded: {
+		fiber.StatusServiceUnavailable, "Too many requests are waiting; nothing was changed",
+	},
+	messages.KindUnavailable: {
+		fiber.StatusServiceUnavailable, "The service can't answer now; nothing was changed",
+	},
+	messages.KindExpired: {
+		fiber.StatusServiceUnavailable, "There was not enough time; nothing was changed",
+	},
+	messages.KindOutcomeUnknown: {
+		fiber.StatusGatewayTimeout, "It isn't known whether the change was made",
+	},
+	messages.KindInternal: {
+		fiber.StatusInternalServerError, "Something went wrong on our side",
+	},
 
-	kindMethodNotAllowed:     {fiber.StatusMethodNotAllowed, "This method is not allowed here"},
-	kindUnsupportedMedia:     {fiber.StatusUnsupportedMediaType, "The body is of a kind that isn't taken here"},
-	kindHeadersTooLarge:      {fiber.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large"},
-	kindTimeout:              {fiber.StatusRequestTimeout, "The request took too long to arrive"},
-	kindCrossOrigin:          {fiber.StatusForbidden, "Pages of other origins may not do this"},
-	kindPreconditionRequired: {fiber.StatusPreconditionRequired, "Writes need a precondition here"},
-	kindHTTPVersion:          {fiber.StatusHTTPVersionNotSupported, "This needs a later version of HTTP"},
+	kindMethodNotAllowed: {
+		fiber.StatusMethodNotAllowed, "This method is not allowed here",
+	},
+	kindUnsupportedMedia: {
+		fiber.StatusUnsupportedMediaType, "The body is of a kind that isn't taken here",
+	},
+	kindHeadersTooLarge: {
+		fiber.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large",
+	},
+	kindTimeout: {
+		fiber.StatusRequestTimeout, "The request took too long to arrive",
+	},
+	kindCrossOrigin: {
+		fiber.StatusForbidden, "Pages of other origins may not do this",
+	},
+	kindPreconditionRequired: {
+		fiber.StatusPreconditionRequired, "Writes need a precondition here",
+	},
+	kindHTTPVersion: {
+		fiber.StatusHTTPVersionNotSupported, "This needs a later version of HTTP",
+	},
 }
 
-// retryable tells whether repeating the request as it is may help.
+type statusTitle struct {
+	status int
+	title  string
+}
+
+// retryable tells whether repeating the request unchanged may help.
 func retryable(k messages.Kind) bool { return k.Retryable() || k == kindTimeout }
 
-// retryAfter is the Retry-After of what may be retried, in seconds.
+// retryAfter is the Retry-After of retryable failures, in seconds.
 const retryAfter = "1"
 
 // problem is an error with the kind that decides the answer.
 type problem struct {
 	kind    messages.Kind
 	detail  string           // for the client
-	current *messages.Result // with KindPrecondition: what there is instead
+	current *messages.Result // with KindPrecondition: the current state
 
-	ofSchema   bool                 // current is the schema's, no document's
+	ofSchema   bool                 // current is the schema
 	violations []messages.Violation // with KindViolation
-	more       bool                 // these are not all
+	more       bool                 // there are more violations
 }
 
 func (p problem) Error() string { return fmt.Sprintf("%s: %s", p.kind, p.detail) }
 
-// fail answers with problem details (RFC 9457). The type is a relative reference, so that it
-// is true under whatever name the API is reached.
+// fail answers with problem details (RFC 9457). The type is a relative reference, so it is valid
+// under any name of the API.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	p := s.problemOf(c, err)
-	if requestID(c) == "" { // refused before it came to frame, in the middle of the request
+	if requestID(c) == "" { // refused before frame, in the middle of the request
 		s.head(c)
-		if p.kind != kindTimeout { // who had time enough gets no more
+		if p.kind != kindTimeout { // a client that was too slow isn't waited for any longer
 			linger(c.Context())
 		}
 	}
@@ -90,9 +134,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	entry := statuses[p.kind]
 	if entry.status >= fiber.StatusInternalServerError {
 		s.sometimes.Do(func() {
-			s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(), "path",
-				c.Path(),
-				"status", entry.status, "error", err)
+			s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(),
+				"path", c.Path(), "status", entry.status, "error", err)
 		})
 	}
 	if p.kind == kindUnsupportedMedia && c.Method() == fiber.MethodPatch { // RFC 5789 section 2.2
@@ -109,8 +152,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	return c.Status(entry.status).Send(body)
 }
 
-// known is the problem, if its kind is one that we know. Else it is from a newer worker, or of an
-// error without one: ours, and nothing to show.
+// known returns the problem if its kind is known. Otherwise the kind is a newer worker's, or the
+// error has none: the client gets an internal error without details.
 func (p problem) known() problem {
 	if _, ok := statuses[p.kind]; !ok {
 		return problem{kind: messages.KindInternal}
@@ -139,7 +182,10 @@ func (p problem) body(status int, title, requestID string) ([]byte, error) {
 		Version    *int64      `json:"version,omitempty"`
 		Violations []violation `json:"violations,omitempty"`
 		Omitted    bool        `json:"violationsOmitted,omitempty"`
-	}{"/problems/" + string(p.kind), title, status, p.detail, requestID, version, violationsOf(p.violations), p.more})
+	}{
+		"/problems/" + string(p.kind), title, status, p.detail, requestID, version,
+		violationsOf(p.violations), p.more,
+	})
 	if err != nil || p.current == nil || p.current.Document == nil {
 		return body, err
 	}
@@ -147,7 +193,7 @@ func (p problem) body(status int, title, requestID string) ([]byte, error) {
 	if p.ofSchema {
 		member = `,"schema":`
 	}
-	// Not through Marshal, which would spell the document in another way.
+	// Not by Marshal, which would not keep the document byte for byte.
 	body = append(body[:len(body)-1], member...)
 	body = append(body, p.current.Document...)
 	return append(body, '}'), nil
@@ -161,7 +207,7 @@ func violationsOf(all []messages.Violation) []violation {
 	return list
 }
 
-// options answers what may be done with a path that is there (RFC 9110 section 9.3.7).
+// options answers with the methods of a path (RFC 9110 section 9.3.7).
 func options(c *fiber.Ctx) error {
 	allowed := c.GetRespHeader(fiber.HeaderAllow)
 	c.Set(fiber.HeaderAllow, allowed+", "+fiber.MethodOptions)
@@ -172,7 +218,7 @@ func options(c *fiber.Ctx) error {
 	return nil
 }
 
-// problemOf finds the kind of an error, those that fiber and fasthttp raise included.
+// problemOf returns the problem for an error, including those of fiber and fasthttp.
 func (s *Server) problemOf(c *fiber.Ctx, err error) problem {
 	var p problem
 	if errors.As(err, &p) {
@@ -203,7 +249,7 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) problem {
 	case fiber.StatusBadRequest:
 		return problem{
 			kind:   messages.KindMalformed,
-			detail: "this is no HTTP request that can be understood (RFC 9112)",
+			detail: "this is not a valid HTTP request (RFC 9112)",
 		}
 	default:
 		return problem{kind: messages.KindInternal}

@@ -6,30 +6,29 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The schema is like a document that belongs to nobody: it has versions, conditions and idempotency
-// keys.
+// The schema is like a document without a user: it has versions, preconditions and idempotency keys.
 
 const mimeSchema = "application/schema+json"
 
-// maxTrials is how many schemas may be on trial at once: each keeps a worker at work until all
-// documents have been looked at.
+// maxTrials is how many schemas may be tried at once: each occupies a worker until all documents have
+// been checked.
 const maxTrials = 2
 
-// maxExamples is how many documents that would break a schema a trial shows.
+// maxExamples is how many of the documents that would break a schema a trial lists.
 const maxExamples = 10
 
-// ofSchema tells whether an operation is about the schema and no user's document.
+// ofSchema tells whether an operation is about the schema, not about a user's document.
 func ofSchema(o *messages.Operation) bool { return o.Action.Scope() == messages.ScopeSchema }
 
-// getSchema answers the schema, byte for byte as it was put.
+// getSchema answers with the schema, byte for byte as it was put.
 func (s *Server) getSchema(c *fiber.Ctx) error {
 	return s.readOf(c, messages.Operation{Action: messages.ActionReadSchema})
 }
 
-// putSchema holds all documents that are written from now on to the body; or only tries what that
-// would mean.
+// putSchema makes the body the schema of all documents that are written from now on. With dry_run it
+// only tells which of the current documents would break it.
 func (s *Server) putSchema(c *fiber.Ctx) error {
-	try, err := truth(c, "dry_run")
+	try, err := boolOf(c, "dry_run")
 	if err != nil {
 		return err
 	}
@@ -41,8 +40,9 @@ func (s *Server) putSchema(c *fiber.Ctx) error {
 		return s.trySchema(c, schema)
 	case !s.queue.AllKnow(messages.ActionPutSchema):
 		return problem{
-			kind:   messages.KindUnavailable,
-			detail: "workers of an older version are running, and would not hold documents to it; upgrade them first",
+			kind: messages.KindUnavailable,
+			detail: "workers of an older version are running, which would not check documents " +
+				"against it; upgrade them first",
 		}
 	}
 	o := messages.Operation{Action: messages.ActionPutSchema, Document: schema}
@@ -51,12 +51,12 @@ func (s *Server) putSchema(c *fiber.Ctx) error {
 	})
 }
 
-// deleteSchema leaves documents free again.
+// deleteSchema removes the schema, so that any document is accepted again.
 func (s *Server) deleteSchema(c *fiber.Ctx) error {
 	return s.writeOf(c, "", messages.Operation{Action: messages.ActionDeleteSchema}, done)
 }
 
-// trial is what a schema would mean for the documents that there are.
+// trial is the result of checking all current documents against a schema.
 type trial struct {
 	Checked  int64     `json:"checked"`
 	Broken   int64     `json:"broken"`
@@ -70,7 +70,7 @@ type example struct {
 	Violations []violation `json:"violations"`
 }
 
-// trySchema looks at all documents, which takes its time, and changes nothing.
+// trySchema checks all documents against a schema, which may take long, and changes nothing.
 func (s *Server) trySchema(c *fiber.Ctx, schema []byte) error {
 	release, err := s.trials.take()
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *Server) trySchema(c *fiber.Ctx, schema []byte) error {
 	return c.JSON(t)
 }
 
-// add counts a part of the documents.
+// add adds the result of a part of the documents.
 func (t *trial) add(r *messages.Result) error {
 	t.Checked += r.Checked
 	t.Broken += r.Broken

@@ -1,9 +1,9 @@
-// Package api is the HTTP side of Outset: it turns requests into operations for
-// the queue, and their results into answers. It keeps no state and knows no
-// database, so any number of APIs may run side by side.
+// Package api is the HTTP side of Outset: it turns requests into operations for the queue, and their
+// results into answers. It keeps no state and has no database, so any number of APIs may run side by
+// side.
 //
-// The way of a request: routes (here) → a handler → internal/queue, which asks the workers → and
-// back, where problem.go turns a failure's kind into a status.
+// The path of a request: routes (here) → a handler → internal/queue, which asks the workers. On the
+// way back problem.go turns the kind of a failure into a status.
 package api
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/nats-io/nats.go"
 
-	// fiber asks for a version that lets requests be smuggled; go.mod must hold a later one.
+	// fiber requires a version that allows request smuggling; go.mod must require a later one.
 	"github.com/valyala/fasthttp"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
@@ -38,7 +38,7 @@ type Config struct {
 
 	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"origins whose pages may use the API from a browser, or *; none by default"`
 	RequirePrecondition bool     `env:"REQUIRE_PRECONDITION" help:"refuse writes without If-Match, If-None-Match or If-Unmodified-Since"`
-	MaxDocument         int      `kong:"-"` // bytes of a body. A flag of main's, since the workers have it, too
+	MaxDocument         int      `kong:"-"` // bytes of a body; its flag is main's, since workers have it, too
 
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" default:"5s" placeholder:"DURATION" help:"how long a request may take; past it the answer is 503, or 504 where the outcome isn't known"`
 	WorkerGrace    time.Duration `env:"WORKER_GRACE" default:"3s" placeholder:"DURATION" help:"how long after the last sign of a worker requests wait for another; past it they are refused at once"`
@@ -51,7 +51,7 @@ type Config struct {
 	EventsHeartbeat time.Duration `env:"EVENTS_HEARTBEAT" default:"15s" placeholder:"DURATION" help:"how often a client that hears of changes gets a sign of life, and a change is told at the latest if the word of it was lost"`
 }
 
-// Validate tells which setting makes no sense.
+// Validate returns an error for the first setting that is not valid.
 func (c Config) Validate() error {
 	for name, d := range map[string]time.Duration{
 		"REQUEST_TIMEOUT": c.RequestTimeout, "IDLE_TIMEOUT": c.IdleTimeout,
@@ -63,7 +63,7 @@ func (c Config) Validate() error {
 	}
 	switch {
 	case c.WorkerGrace < 0:
-		return fmt.Errorf("WORKER_GRACE must not be negative, as %v is", c.WorkerGrace)
+		return fmt.Errorf("WORKER_GRACE must not be negative: %v", c.WorkerGrace)
 	case c.MaxConnections < 1:
 		return errors.New("MAX_CONNECTIONS must be at least 1")
 	case c.MaxWatchers < 1:
@@ -74,7 +74,7 @@ func (c Config) Validate() error {
 	case c.Auth != "" && c.Auth != "none":
 		return fmt.Errorf("AUTH must be \"none\" or not set, not %q", c.Auth)
 	}
-	// It is 0 while the flags are read: not one of this struct's.
+	// It is 0 while flags are parsed, since it has none in this struct.
 	if n := c.MaxDocument; n != 0 && (n < minDocument || n > messages.MaxDocument) {
 		return fmt.Errorf("MAX_DOCUMENT_BYTES must be at least %d and at most %d, not %d",
 			minDocument, messages.MaxDocument, n)
@@ -82,25 +82,25 @@ func (c Config) Validate() error {
 	return validateOrigins(c.CORSOrigins)
 }
 
-// The limits of HTTP that are not worth a setting.
+// The limits of HTTP that are not settings.
 const (
-	minDocument  = 1 << 10 // that MAX_DOCUMENT_BYTES may be
+	minDocument  = 1 << 10 // least MAX_DOCUMENT_BYTES
 	maxHeaders   = 8 << 10 // bytes of the request line and the headers
 	minHeartbeat = 100 * time.Millisecond
-	// After the farewell a request that has begun may take so much longer than REQUEST_TIMEOUT to
-	// arrive and to be answered.
+	// A request that has begun when the API stops may take REQUEST_TIMEOUT and this long to arrive
+	// and to be answered.
 	stopTimeout = 5 * time.Second
 )
 
-// timing has the times that are not worth a setting. Tests have shorter ones.
+// timing has the times that are not settings. Tests use shorter ones.
 type timing struct {
-	// An API that stops serves on for so long: whoever asks /readyz sees that it stops, and clients
-	// that keep their connections get an answer that ends them. Without it the connections of 14 of
-	// 64 busy clients ended when their next request was on its way.
+	// How long an API that stops goes on serving. Meanwhile /readyz says that it stops, and each
+	// answer ends its connection. Without it the connections of 14 of 64 busy clients ended when
+	// their next request was on its way.
 	farewell time.Duration
-	// How long a client may take for an answer. Those of streams have a time of their own.
+	// How long a client may take to receive an answer. Streams have streamTimeout instead.
 	write time.Duration
-	// How long a stream retries what fails for the moment, and the pause in between.
+	// How long a stream retries after a temporary failure, and the pause between attempts.
 	persistence, persistencePause time.Duration
 }
 
@@ -109,8 +109,8 @@ var defaultTiming = timing{
 	persistence: 30 * time.Second, persistencePause: 200 * time.Millisecond,
 }
 
-// otherMethod stands for every method that nobody has heard of. fiber would answer them by itself,
-// and not with a problem.
+// otherMethod replaces every method that fiber doesn't know. fiber would answer these by itself,
+// without a problem.
 const otherMethod = "OTHER"
 
 // Server is an API.
@@ -130,12 +130,12 @@ type Server struct {
 	listener    *listener
 	stopping    atomic.Bool
 	timing      timing
-	// An outage fails thousands of requests a second, and each would say the same.
+	// In an outage thousands of requests fail each second. It limits their log lines.
 	sometimes rate.Sometimes
 }
 
-// Listen returns a server that holds the configured address but doesn't answer yet:
-// an address that is taken is an error at once. Run answers.
+// Listen returns a server that listens on the configured address, so that an address in use is an
+// error at once. It answers requests in Run only.
 func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
 	return listen(nc, config, defaultTiming, log)
 }
@@ -153,8 +153,8 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && config.Auth != "none" {
 		_ = l.Close()
-		return nil, fmt.Errorf("HTTP_ADDR: %s can be reached from other machines and there is no authentication; "+
-			"set AUTH=none if that is what you want", config.HTTPAddr)
+		return nil, fmt.Errorf("HTTP_ADDR: %s can be reached from other machines and there is no "+
+			"authentication; set AUTH=none if that is what you want", config.HTTPAddr)
 	}
 	s := &Server{
 		config: config, nc: nc, log: log, timing: timing,
@@ -169,15 +169,15 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 	return s, nil
 }
 
-// Addr is the address that the server listens on, with the port that it got.
+// Addr is the address that the server listens on, with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 func (s *Server) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName:               "Outset",
 		DisableStartupMessage: true,
-		// Strings from a request outlive its handler, in batches that are under way
-		// when the request's time is up. fasthttp would write the next request over them.
+		// Strings of a request outlive its handler, in batches that are still being sent when the
+		// request times out. Without this fasthttp would overwrite them with the next request.
 		Immutable:      true,
 		StrictRouting:  true,
 		CaseSensitive:  true,
@@ -210,8 +210,8 @@ func (s *Server) routes() *fiber.App {
 	if cors := s.cors(); cors != nil {
 		app.Use(cors)
 	}
-	// The routes. A new one is a line here, a handler beside those of its subject, and a path in
-	// openapi.json. A permission or a metric of all requests belongs in frame.
+	// A new route needs a line here, a handler in the file of its subject, and a path in
+	// openapi.json. A permission check or a metric for all requests belongs in frame.
 	app.Get("/healthz", s.alive)
 	app.Get("/readyz", s.ready)
 	app.Get("/limits", s.getLimits)
@@ -240,14 +240,14 @@ func (s *Server) routes() *fiber.App {
 	return app
 }
 
-// Run answers requests until ctx ends, and stops as follows. For a moment it serves on, and every
-// answer ends its connection. Then it takes no more connections and ends those that wait for a
-// request. A request of which it has read a byte is answered, whatever the load, if it arrives and
-// its answer is taken within REQUEST_TIMEOUT and stopTimeout.
+// Run answers requests until ctx ends, and stops as follows. For a moment it goes on serving, and
+// every answer ends its connection. Then it accepts no more connections, and ends those that wait for
+// a request. A request of which it has read a byte is answered, whatever the load, if it arrives and
+// its answer is received within REQUEST_TIMEOUT plus stopTimeout.
 //
-// So all that a client can lose is a request that crosses with the end of its connection. It sees
-// the connection end without an answer, or can't connect; the request was not carried out, and can
-// be sent again elsewhere.
+// So a client can only lose a request that it sends while its connection ends. It sees the connection
+// end without an answer, or can't connect. The request was not carried out, and may be sent to
+// another API.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.queue.Start(ctx); err != nil {
 		_ = s.listener.Close()
@@ -263,8 +263,8 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { served <- s.app.Listener(s.listener) }()
 	s.log.Info("api listening", "addr", s.Addr())
 	if most := s.nc.MaxPayload(); s.nc.IsConnected() && most < messages.MinPayload {
-		s.log.Error("the NATS server's max_payload is too small", "max_payload", most, "least",
-			messages.MinPayload)
+		s.log.Error("the NATS server's max_payload is too small",
+			"max_payload", most, "least", messages.MinPayload)
 	}
 	select {
 	case err := <-served:
@@ -274,30 +274,32 @@ func (s *Server) Run(ctx context.Context) error {
 
 	s.stopping.Store(true)
 	time.Sleep(s.timing.farewell)
-	s.hub.Close() // or their clients would come back only when all else is done
+	s.hub.Close() // early, so that clients reconnect elsewhere at once
 	s.streams.stop()
 	err := errors.Join(s.stopServing(served), s.closeQueue(context.WithoutCancel(ctx)))
 	s.log.Info("api stopped")
 	return err
 }
 
-// stopServing waits for the requests under way. That a client is slow to take its answer is no
-// failure, and it is not waited for.
+// stopServing waits for the requests under way. It gives up clients that are too slow to receive
+// their answers, which is no failure.
 func (s *Server) stopServing(served <-chan error) error {
 	err := errors.Join(s.listener.Close(), <-served)
 	select {
 	case <-s.listener.retire():
 	case <-time.After(s.config.RequestTimeout + stopTimeout):
-		s.log.Warn("clients that had not taken their answers were not waited for")
+		s.log.Warn("closed connections of clients that were too slow to receive their answers")
 		s.listener.abort()
 	}
-	if stopErr := s.app.ShutdownWithTimeout(stopTimeout); !errors.Is(stopErr, context.DeadlineExceeded) {
-		err = errors.Join(err, stopErr)
+	stopErr := s.app.ShutdownWithTimeout(stopTimeout)
+	if errors.Is(stopErr, context.DeadlineExceeded) {
+		return err
 	}
-	return err
+	return errors.Join(err, stopErr)
 }
 
-// closeQueue gives what is in the queue a time of its own, however long the connections took.
+// closeQueue gives the operations in the queue a time of their own, however long the connections
+// took.
 func (s *Server) closeQueue(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
@@ -321,7 +323,7 @@ func (s *Server) ready(c *fiber.Ctx) error {
 	return c.SendString("ok\n")
 }
 
-// encode is json.Marshal without its escapes for HTML: addresses stay what they are.
+// encode is json.Marshal without its escapes for HTML, so that an & in an address stays readable.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -14,17 +14,17 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The media types of patches, beside application/json, which means the first.
+// The media types of patches. application/json stands for a merge patch, too.
 const (
 	mimeMergePatch = "application/merge-patch+json" // RFC 7396
 	mimeJSONPatch  = "application/json-patch+json"  // RFC 6902
 	acceptPatch    = mimeMergePatch + ", " + mimeJSONPatch + ", " + fiber.MIMEApplicationJSON
 )
 
-// getSettings answers the user's document, byte for byte as it was saved; or, where that is asked
-// for, with the schema's defaults added.
+// getSettings answers with the user's document, byte for byte as it was saved, or with the schema's
+// defaults added if the client asks for them.
 func (s *Server) getSettings(c *fiber.Ctx) error {
-	effective, err := truth(c, "effective")
+	effective, err := boolOf(c, "effective")
 	if err != nil {
 		return err
 	}
@@ -35,8 +35,8 @@ func (s *Server) getSettings(c *fiber.Ctx) error {
 	return s.read(c, o)
 }
 
-// truth is the value of a parameter that is true or false. Not there, it is false.
-func truth(c *fiber.Ctx, name string) (bool, error) {
+// boolOf returns the value of a parameter that is true or false. Without it that is false.
+func boolOf(c *fiber.Ctx, name string) (bool, error) {
 	switch value := c.Query(name); {
 	case value == "true":
 		return true, nil
@@ -46,7 +46,7 @@ func truth(c *fiber.Ctx, name string) (bool, error) {
 	return false, problem{kind: messages.KindMalformed, detail: name + " must be true or false"}
 }
 
-// putSettings puts the body in the place of the user's document and answers that.
+// putSettings replaces the user's document with the body, and answers with it.
 func (s *Server) putSettings(c *fiber.Ctx) error {
 	document, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Server) putSettings(c *fiber.Ctx) error {
 	})
 }
 
-// postSettings does the same, and wraps the answer.
+// postSettings does the same, but wraps the document in the answer.
 func (s *Server) postSettings(c *fiber.Ctx) error {
 	document, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
@@ -66,7 +66,8 @@ func (s *Server) postSettings(c *fiber.Ctx) error {
 	}
 	o := messages.Operation{Action: messages.ActionReplace, Document: document}
 	return s.write(c, o, func(c *fiber.Ctx, user string, _ *messages.Result) error {
-		answer := append(make([]byte, 0, len(document)+len(user)+80), `{"status":"settings updated","userId":`...)
+		answer := make([]byte, 0, len(document)+len(user)+80)
+		answer = append(answer, `{"status":"settings updated","userId":`...)
 		answer, err := jsontext.AppendQuote(answer, user)
 		if err != nil {
 			return fmt.Errorf("quoting the user id: %w", err)
@@ -77,7 +78,7 @@ func (s *Server) postSettings(c *fiber.Ctx) error {
 	})
 }
 
-// patchSettings changes parts of the user's document and answers what came of it.
+// patchSettings changes parts of the user's document, and answers with the result.
 func (s *Server) patchSettings(c *fiber.Ctx) error {
 	patch, mediaType, err := bodyOf(c, mimeMergePatch, mimeJSONPatch, fiber.MIMEApplicationJSON)
 	if err != nil {
@@ -90,17 +91,17 @@ func (s *Server) patchSettings(c *fiber.Ctx) error {
 	return s.write(c, o, sendDocument)
 }
 
-// deleteSettings removes the user's document.
+// deleteSettings deletes the user's document.
 func (s *Server) deleteSettings(c *fiber.Ctx) error {
 	return s.write(c, messages.Operation{Action: messages.ActionDelete}, done)
 }
 
-// deleteUser erases all that is known of the user.
+// deleteUser erases all data of the user.
 func (s *Server) deleteUser(c *fiber.Ctx) error {
 	return s.write(c, messages.Operation{Action: messages.ActionErase}, done)
 }
 
-// read answers what an operation reads of the user of the path, if the preconditions let it.
+// read answers with what an operation reads of the user in the path, if the preconditions hold.
 func (s *Server) read(c *fiber.Ctx, o messages.Operation) (err error) {
 	if o.User, err = userOf(c); err != nil {
 		return err
@@ -108,7 +109,7 @@ func (s *Server) read(c *fiber.Ctx, o messages.Operation) (err error) {
 	return s.readOf(c, o)
 }
 
-// readOf does the same of the operation's user, or of the schema.
+// readOf does the same for the operation's user, or for the schema.
 func (s *Server) readOf(c *fiber.Ctx, o messages.Operation) error {
 	r, err := s.fetch(c, o)
 	if err != nil {
@@ -130,11 +131,11 @@ func (s *Server) readOf(c *fiber.Ctx, o messages.Operation) error {
 		}
 	}
 	c.Context().SetContentType(fiber.MIMEApplicationJSON)
-	c.Response().SetBodyRaw(r.Document) // nobody else has it
+	c.Response().SetBodyRaw(r.Document) // not shared, so not copied
 	return nil
 }
 
-// fetch has an operation that reads done.
+// fetch carries out a reading operation. Its error is a problem.
 func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, error) {
 	o.RequestID, o.Deadline = requestID(c), s.deadline(c)
 	r := s.queue.Read(&o)
@@ -144,8 +145,8 @@ func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, err
 	return r, nil
 }
 
-// deadline is when the request is given up, in the form of the wire. Its time begins now, when its
-// body has come; for a subrequest it began with the multi-request.
+// deadline is the operation's deadline, in milliseconds since 1970. The time of a request begins now,
+// after its body has arrived; that of a subrequest began with its multi-request.
 func (s *Server) deadline(c *fiber.Ctx) int64 {
 	began, ok := c.Locals(beganKey).(time.Time)
 	if !ok {
@@ -154,14 +155,14 @@ func (s *Server) deadline(c *fiber.Ctx) int64 {
 	return began.Add(s.config.RequestTimeout).UnixMilli()
 }
 
-// userOf returns the user id of the path. fiber gives it as it was sent, so that an
-// encoded slash belongs to the id and doesn't end it.
+// userOf returns the user id in the path. fiber leaves it percent-encoded, so an encoded slash belongs
+// to the id and doesn't end it.
 func userOf(c *fiber.Ctx) (string, error) {
 	id, err := url.PathUnescape(c.Params("id"))
 	if err != nil {
 		return "", problem{
 			kind:   messages.KindMalformed,
-			detail: "the user id is not percent-encoded as RFC 3986 wants it",
+			detail: "the user id is not percent-encoded correctly (RFC 3986)",
 		}
 	}
 	if err := messages.CheckUser(id); err != nil {
@@ -170,8 +171,7 @@ func userOf(c *fiber.Ctx) (string, error) {
 	return id, nil
 }
 
-// parseMediaType is mime.ParseMediaType, which takes its time, for what is spelt otherwise than
-// nearly everybody does.
+// parseMediaType is mime.ParseMediaType with a fast path for the usual spellings.
 func parseMediaType(value string) (mediaType string, parameters map[string]string, err error) {
 	switch value {
 	case fiber.MIMEApplicationJSON, mimeMergePatch, mimeJSONPatch:
@@ -180,9 +180,8 @@ func parseMediaType(value string) (mediaType string, parameters map[string]strin
 	return mime.ParseMediaType(value)
 }
 
-// bodyOf returns the request's body, and its media type, if that is one of these. Whether it is
-// what it claims is for the worker to tell. It is not too large: that is refused before any
-// handler.
+// bodyOf returns the request's body and its media type, which must be one of these. Workers check
+// whether the body is valid; its size was checked before any handler.
 func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, err error) {
 	if mediaType, err = mediaTypeOf(c, mediaTypes...); err != nil {
 		return nil, "", err
@@ -190,8 +189,8 @@ func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, 
 	return c.Request().Body(), mediaType, nil
 }
 
-// mediaTypeOf returns the media type of the request's body, if that is one of these and nothing is
-// done to it.
+// mediaTypeOf returns the media type of the request's body. It must be one of these, and the body must
+// be whole and not encoded. Its error is a problem.
 func mediaTypeOf(c *fiber.Ctx, mediaTypes ...string) (string, error) {
 	mediaType, parameters, err := parseMediaType(c.Get(fiber.HeaderContentType))
 	if err != nil || !slices.Contains(mediaTypes, mediaType) {
@@ -202,7 +201,7 @@ func mediaTypeOf(c *fiber.Ctx, mediaTypes ...string) (string, error) {
 	}
 	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
 		return "", problem{
-			kind: kindUnsupportedMedia, detail: "JSON is UTF-8 (RFC 8259 section 8.1)",
+			kind: kindUnsupportedMedia, detail: "JSON must be UTF-8 (RFC 8259 section 8.1)",
 		}
 	}
 	if c.Get(fiber.HeaderContentEncoding) != "" {
@@ -213,7 +212,7 @@ func mediaTypeOf(c *fiber.Ctx, mediaTypes ...string) (string, error) {
 	if c.Get(fiber.HeaderContentRange) != "" { // RFC 9110 section 14.5
 		return "", problem{
 			kind:   messages.KindMalformed,
-			detail: "a part of a document (Content-Range) can't be sent; PATCH changes parts",
+			detail: "Content-Range is not supported; use PATCH to change parts of a document",
 		}
 	}
 	return mediaType, nil

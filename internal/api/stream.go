@@ -12,42 +12,42 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// mimeLines is the media type of JSON texts one after the other, each on a line of its own.
+// mimeLines is the media type of newline-delimited JSON: one JSON text a line.
 const mimeLines = "application/x-ndjson"
 
 const (
-	// chunkSize is how many bytes of a streamed body are collected before they leave.
+	// chunkSize is how many bytes of a streamed body are collected before they are sent.
 	chunkSize = 32 << 10
-	// maxExports bounds what is held for exports: each has a part of the users, about 1 MiB.
+	// maxExports bounds the memory of exports: each holds a part of the users, about 1 MiB.
 	maxExports = 32
-	// streamTimeout is how long a client may take for what is sent at once. A kernel makes room for
-	// more only when much of its buffer is free: who reads 30 KB a second and has some MB of it
-	// reads steadily and takes nothing for 20 seconds or more. What is held meanwhile is bounded by
-	// the number of streams.
+	// streamTimeout is how long a client may take to receive one chunk. It is long because a kernel
+	// announces a larger window only when much of its buffer is free: a client that reads 30 KB a
+	// second, with a buffer of some MB, reads steadily and yet accepts nothing for 20 seconds or
+	// more. The number of streams bounds the memory that is held meanwhile.
 	streamTimeout = time.Minute
 )
 
-// errCut ends a connection in the middle of a body, so that nobody takes it for the whole. Of
-// errors like this one fasthttp logs nothing.
+// errCut ends a connection in the middle of a body, so that no client takes the body for complete.
+// It wraps io.ErrUnexpectedEOF, which fasthttp does not log.
 var errCut = fmt.Errorf("the body was cut: %w", io.ErrUnexpectedEOF)
 
-// slots are places for requests that take long and hold much.
+// slots limit the requests of a kind that take long and hold much memory.
 type slots chan struct{}
 
-// take returns what gives the place back. Its error is a problem.
+// take takes a slot, and returns a function that gives it back. Its error is a problem.
 func (s slots) take() (release func(), err error) {
 	select {
 	case s <- struct{}{}:
 		return func() { <-s }, nil
 	default:
 		return nil, problem{
-			kind: messages.KindOverloaded, detail: "too many of these are under way already",
+			kind: messages.KindOverloaded, detail: "too many requests of this kind are in progress",
 		}
 	}
 }
 
-// needChunks refuses a client that would take the chunks of an endless body for the body, and an
-// answer that was cut for the whole.
+// needChunks refuses clients without chunked encoding: one would take the chunks for the body, and
+// an incomplete answer for a complete one.
 func needChunks(c *fiber.Ctx) error {
 	if !c.Request().Header.IsHTTP11() {
 		return problem{kind: kindHTTPVersion, detail: "exports and imports need HTTP/1.1"}
@@ -55,8 +55,8 @@ func needChunks(c *fiber.Ctx) error {
 	return nil
 }
 
-// lines is a response body that is written line by line while it is made, on the connection's own
-// goroutine. fasthttp calls WriteTo, which may take as long as it takes, and then Close.
+// lines is a response body that is produced and written line by line, on the connection's goroutine.
+// fasthttp calls WriteTo, which may take any time, and then Close.
 type lines struct {
 	request string // its id
 	write   func(*lines) error
@@ -67,8 +67,8 @@ type lines struct {
 	pending  []byte
 }
 
-// sendLines answers with the lines that write writes. When write fails the last line tells the
-// problem, and the connection is cut. closing is called at the end in any case.
+// sendLines answers with the lines that write writes. If write fails, the last line has the problem,
+// and the connection is cut. closing is always called at the end.
 func (s *Server) sendLines(c *fiber.Ctx, write func(*lines) error, closing func()) error {
 	c.Context().SetContentType(mimeLines)
 	l := &lines{
@@ -89,7 +89,7 @@ func (*lines) SupportsBodyWriteTo() bool { return true }
 // Read is never called.
 func (*lines) Read([]byte) (int, error) { return 0, errCut }
 
-// Close is called when all is written, or nothing can be.
+// Close is called after WriteTo, or without it if the client has gone.
 func (l *lines) Close() error {
 	l.close()
 	return nil
@@ -104,28 +104,27 @@ func (l *lines) WriteTo(w io.Writer) (int64, error) {
 	}
 	object, _, encodeErr := object(err, l.request)
 	if encodeErr == nil && l.add(`{"error":`, string(object), "}\n") == nil {
-		_ = l.flush() // fails where the client is what failed
+		_ = l.flush() // fails if the client has gone
 	}
 	return 0, errCut
 }
 
-// add appends text, and sends what has come together if it is much.
+// add appends text, and flushes if a chunk is full.
 func (l *lines) add(text ...string) error {
 	for _, t := range text {
 		l.pending = append(l.pending, t...)
 	}
-	return l.sendIfMuch()
+	return l.flushIfFull()
 }
 
-func (l *lines) sendIfMuch() error {
+func (l *lines) flushIfFull() error {
 	if len(l.pending) < chunkSize {
 		return nil
 	}
 	return l.flush()
 }
 
-// flush sends what has come together. Each time the client has streamTimeout to take it, or less
-// when the API stops.
+// flush sends what is pending. The client has streamTimeout to receive it, or less if the API stops.
 func (l *lines) flush() error {
 	if err := l.deadline.next(); err != nil {
 		return err
@@ -137,7 +136,7 @@ func (l *lines) flush() error {
 	return err
 }
 
-// object is an error as a problem object, and its status.
+// object returns the problem object of an error, and its status.
 func object(err error, requestID string) (object []byte, status int, _ error) {
 	var p problem
 	_ = errors.As(err, &p)

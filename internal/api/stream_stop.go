@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// stopPatience is how long a stream's client may take, once the API stops, for what is being sent,
-// and then for all that is left. Together it is less than stopTimeout.
-const stopPatience = 1500 * time.Millisecond
+// streamStopTimeout is how long a stream's client may take, once the API stops, to receive the chunk
+// that is being sent, and then once more for all the rest. Both together are less than stopTimeout.
+const streamStopTimeout = 1500 * time.Millisecond
 
-// streams are those under way, so that none of them keeps the API from stopping.
+// streams has all open streams, so that none of them delays a stop of the API.
 type streams struct {
 	mu       sync.Mutex
 	stopping bool
 	open     map[*lines]struct{}
 }
 
-// add takes a stream in until its remove.
+// add adds a stream until its remove.
 func (s *streams) add(l *lines) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *streams) remove(l *lines) {
 	delete(s.open, l)
 }
 
-// stop has all streams end soon, those that have yet to begin, too.
+// stop makes all streams end soon, including those that are added later.
 func (s *streams) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,14 +44,14 @@ func (s *streams) stop() {
 	}
 }
 
-// deadline is until when a stream waits for its client. set is SetWriteDeadline of the connection,
-// and called with the lock held, so that no write that begins takes back what was set at the stop.
+// deadline is the write deadline of a stream. set is the connection's SetWriteDeadline. It is called
+// with the lock held, so that a new write never overrides the deadline that a stop has set.
 type deadline struct {
 	set func(time.Time) error
 
 	mu     sync.Mutex
 	hasty  bool
-	ending time.Time // no write goes on after this, if it is set
+	ending time.Time // unless zero, the deadline of all further writes
 }
 
 // next sets the deadline of the next write.
@@ -62,17 +62,18 @@ func (d *deadline) next() error {
 	if !d.hasty {
 		return d.set(now.Add(streamTimeout))
 	}
-	// only now: what came before the first write, as an import's attempts, may have taken long
+	// It counts from the first write after the stop: what came before, such as the retries of an
+	// import, may have taken long.
 	if d.ending.IsZero() {
-		d.ending = now.Add(stopPatience)
+		d.ending = now.Add(streamStopTimeout)
 	}
 	return d.set(d.ending)
 }
 
-// hasten gives the write that is under way a last deadline.
+// hasten shortens the deadline of the current write, and of all that follow.
 func (d *deadline) hasten() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.hasty = true
-	_ = d.set(time.Now().Add(stopPatience)) // fails where the connection is away
+	_ = d.set(time.Now().Add(streamStopTimeout)) // fails if the connection is gone
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// usersPage is how many users one answer has if the client doesn't say; messages.MaxUsers at most.
+// usersPage is how many users one answer has by default. At most it has messages.MaxUsers.
 const usersPage = 100
 
 // The parameters of a listing.
@@ -56,7 +56,7 @@ func (s *Server) getUsers(c *fiber.Ctx) error {
 	return nil
 }
 
-// listingOf is the part of all users that a request is about.
+// listingOf returns the listing that the parameters ask for.
 func listingOf(c *fiber.Ctx) (list messages.Listing, err error) {
 	limit, err := numberOf("limit", c.Query("limit"), usersPage, messages.MaxUsers)
 	if err != nil {
@@ -73,7 +73,7 @@ func listingOf(c *fiber.Ctx) (list messages.Listing, err error) {
 	return list, err
 }
 
-// includesSettings tells whether the client wants to see documents.
+// includesSettings tells whether the client asks for documents.
 func includesSettings(c *fiber.Ctx) (bool, error) {
 	switch c.Query(includeParameter) {
 	case "":
@@ -81,12 +81,12 @@ func includesSettings(c *fiber.Ctx) (bool, error) {
 	case withSettings:
 		return true, nil
 	default:
-		return false, problem{kind: messages.KindMalformed, detail: `include can be "settings" only`}
+		return false, problem{kind: messages.KindMalformed, detail: `include must be "settings"`}
 	}
 }
 
-// sinceOf reads the time from which on changes are asked for, in microseconds since 1970; zero: no
-// matter when.
+// sinceOf returns the time of the earliest change that the client asks for, in microseconds since
+// 1970, or zero for all.
 func sinceOf(c *fiber.Ctx) (int64, error) {
 	text := c.Query(sinceParameter)
 	if text == "" {
@@ -94,21 +94,25 @@ func sinceOf(c *fiber.Ctx) (int64, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return 0, problem{kind: messages.KindMalformed, detail: sinceParameter +
-			" must be a time as RFC 3339 has it, like 2026-11-23T15:04:05Z, percent-encoded where it has a +"}
+		return 0, problem{
+			kind: messages.KindMalformed,
+			detail: sinceParameter + " must be a time (RFC 3339) like 2026-11-23T15:04:05Z; " +
+				"a + in it must be percent-encoded",
+		}
 	}
 	return max(t.UnixMicro(), 0), nil
 }
 
-// A cursor is opaque, so that it may have something else in it some day: cursorVersion tells then.
+// cursorVersion is the first byte of a cursor. Cursors are opaque to clients, so their format may
+// change, and then so does this.
 const cursorVersion = 1
 
-// cursorOf is the cursor that goes on after a user.
+// cursorOf returns the cursor that continues after a user.
 func cursorOf(id string) string {
 	return base64.RawURLEncoding.EncodeToString(append([]byte{cursorVersion}, id...))
 }
 
-// cursorID is the user after whom a cursor goes on; "" is before all.
+// cursorID returns the user after whom a cursor continues; "" is before all users.
 func cursorID(cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
@@ -118,13 +122,13 @@ func cursorID(cursor string) (string, error) {
 		messages.CheckUser(string(data[1:])) != nil {
 		return "", problem{
 			kind:   messages.KindMalformed,
-			detail: "after is no cursor that came from here; take the whole address in next",
+			detail: "after is not a valid cursor; use the whole address in next",
 		}
 	}
 	return string(data[1:]), nil
 }
 
-// nextUsers is the address of the next page: the same parameters, but from this user on.
+// nextUsers returns the address of the next page: the same parameters, but after this user.
 func nextUsers(c *fiber.Ctx, after string, limit int) string {
 	next := fmt.Sprintf("/users?after=%s&limit=%d", cursorOf(after), limit)
 	for _, name := range []string{includeParameter, sinceParameter} {
@@ -135,8 +139,8 @@ func nextUsers(c *fiber.Ctx, after string, limit int) string {
 	return next
 }
 
-// appendUser appends a user as JSON, with the document, byte for byte, as the last member if that
-// is wanted.
+// appendUser appends a user as JSON. If whole is true, the last member is the document, byte for
+// byte.
 func appendUser(b []byte, u *messages.User, whole bool) ([]byte, error) {
 	b, err := jsontext.AppendQuote(append(b, `{"user":`...), u.ID)
 	if err != nil {

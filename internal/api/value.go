@@ -10,7 +10,7 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// getValue answers one value inside the user's document.
+// getValue answers with one value of the user's document.
 func (s *Server) getValue(c *fiber.Ctx) error {
 	path, err := pathOf(c)
 	if err != nil {
@@ -19,7 +19,7 @@ func (s *Server) getValue(c *fiber.Ctx) error {
 	return s.read(c, messages.Operation{Action: messages.ActionReadValue, Path: path})
 }
 
-// putValue puts the body at a path inside the user's document.
+// putValue sets a value of the user's document to the body.
 func (s *Server) putValue(c *fiber.Ctx) error {
 	path, err := pathOf(c)
 	if err != nil {
@@ -34,10 +34,10 @@ func (s *Server) putValue(c *fiber.Ctx) error {
 		if r.Created {
 			c.Status(fiber.StatusCreated)
 		}
-		if r.Path != nil { // not where the client asked for
+		if r.Path != nil { // "-" in the request's path has become an index
 			c.Set(fiber.HeaderLocation, "/user/"+segment(user)+"/settings"+segments(r.Path))
 		}
-		return send(c, bytes.Trim(value, " \t\r\n")) // what GET answers
+		return send(c, bytes.Trim(value, " \t\r\n")) // as GET will answer
 	})
 }
 
@@ -50,8 +50,8 @@ func (s *Server) deleteValue(c *fiber.Ctx) error {
 	return s.write(c, messages.Operation{Action: messages.ActionDeleteValue, Path: path}, done)
 }
 
-// pathOf returns the keys and indexes that the rest of the request's path names, one in each
-// segment, so that an encoded slash belongs to a key.
+// pathOf returns the keys and indexes in the rest of the request's path, one for each segment. An
+// encoded slash belongs to a key.
 func pathOf(c *fiber.Ctx) ([]string, error) {
 	path := strings.Split(c.Params("*"), "/")
 	for i, s := range path {
@@ -59,7 +59,7 @@ func pathOf(c *fiber.Ctx) ([]string, error) {
 		if err != nil {
 			return nil, problem{
 				kind:   messages.KindMalformed,
-				detail: "the path is not percent-encoded as RFC 3986 wants it",
+				detail: "the path is not percent-encoded correctly (RFC 3986)",
 			}
 		}
 		path[i] = token
@@ -78,8 +78,8 @@ func segments(path []string) string {
 	return b.String()
 }
 
-// segment encodes a user id, a key or an index as a segment of a path. Dots, too, where clients
-// would take them for the path's own.
+// segment encodes a user id, a key or an index as a segment of a path. It also encodes "." and "..",
+// which clients would resolve.
 func segment(token string) string {
 	if token == "." || token == ".." {
 		return strings.ReplaceAll(token, ".", "%2E")

@@ -23,12 +23,13 @@ const (
 	headerAcceptPatch         = "Accept-Patch"       // RFC 5789
 )
 
-const preconditionWanted = "send If-Match with the ETag that you have read, or If-None-Match: * for a document that isn't there yet"
+const preconditionWanted = "send If-Match with the ETag that you have read, or " +
+	"If-None-Match: * for a document that doesn't exist yet"
 
-// answerer answers a write of a user that was done.
+// answerer answers a user's write that was applied.
 type answerer func(c *fiber.Ctx, user string, r *messages.Result) error
 
-// write applies an operation to the user of the path and calls answer when that was done.
+// write applies an operation to the user in the path, and calls answer if that succeeds.
 func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer answerer) error {
 	user, err := userOf(c)
 	if err != nil {
@@ -37,8 +38,8 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer answerer) erro
 	return s.writeOf(c, user, o, answer)
 }
 
-// writeOf does the same for a user, or for the schema: user is "" then. Every write comes through
-// here: preconditions, idempotency key and preferences are the same for all.
+// writeOf does the same for a user, or for the schema with user "". Every write of a single request
+// comes through here, so preconditions, idempotency keys and preferences are the same for all.
 func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer answerer) error {
 	condition, err := conditionOf(c, versionOf)
 	if err != nil {
@@ -53,7 +54,7 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 	}
 	o.User, o.If, o.ID, o.Keyed = user, condition, key, key != ""
 	o.RequestID, o.Issued, o.Deadline = requestID(c), time.Now().UnixMicro(), s.deadline(c)
-	if key != "" { // a name that is ours is given to one request only
+	if key != "" { // an id that we make is never used for another request
 		o.Fingerprint = fingerprint(c, user, &o)
 	}
 	o.Quiet = preference(c) == minimal
@@ -74,7 +75,7 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 		return answer(c, user, &r)
 	case messages.KindPrecondition:
 		setState(c, &o, &r)
-		if ofSchema(&o) && r.Absent { // it is for users that {} stands for nothing
+		if ofSchema(&o) && r.Absent { // {} stands for an absent document, not for an absent schema
 			r.Document = nil
 		}
 		return problem{kind: r.Kind, detail: missed(c, &o, &r), current: &r, ofSchema: ofSchema(&o)}
@@ -93,15 +94,14 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 	}
 }
 
-// fingerprint tells a request from any other with the same idempotency key: a hash of method, path,
-// preconditions and body. How the answer shall look (Prefer) is no part of it.
+// fingerprint distinguishes a request from any other with the same idempotency key: a hash of
+// method, path, preconditions and body. Preferences about the answer (Prefer) are no part of it.
 func fingerprint(c *fiber.Ctx, user string, o *messages.Operation) []byte {
 	h := sha256.New()
-	// Quoted, nothing can look like something else.
+	// Quoted, so that different values never look the same.
 	_, _ = fmt.Fprintf(h, "%s %q %d %q %d\n", c.Method(), user, o.Action, o.Path, o.Version)
 	for _, header := range []string{
-		fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch,
-		fiber.HeaderIfUnmodifiedSince,
+		fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, fiber.HeaderIfUnmodifiedSince,
 	} {
 		_, _ = fmt.Fprintf(h, "%q\n", c.Request().Header.PeekAll(header))
 	}
@@ -109,9 +109,9 @@ func fingerprint(c *fiber.Ctx, user string, o *messages.Operation) []byte {
 	return h.Sum(nil)
 }
 
-// idempotencyKey returns what the client calls this write, or "" if it doesn't
-// (draft-ietf-httpapi-idempotency-key-header). The draft wants a string as RFC 8941 spells it, in
-// quotes; many clients send the bare characters, which can't be mistaken for anything else.
+// idempotencyKey returns the client's idempotency key, or "" without one
+// (draft-ietf-httpapi-idempotency-key-header). The draft wants a quoted string (RFC 8941). Many
+// clients send the bare characters, which are not ambiguous and accepted, too.
 func idempotencyKey(c *fiber.Ctx) (string, error) {
 	lines := c.Request().Header.PeekAll(headerIdempotencyKey)
 	if len(lines) == 0 {
@@ -119,7 +119,7 @@ func idempotencyKey(c *fiber.Ctx) (string, error) {
 	}
 	key, err := parseKey(string(lines[0]))
 	if err == nil && len(lines) > 1 {
-		err = errors.New("it is there more than once")
+		err = errors.New("it occurs more than once")
 	}
 	if err != nil {
 		return "", problem{
@@ -129,30 +129,35 @@ func idempotencyKey(c *fiber.Ctx) (string, error) {
 	return key, nil
 }
 
+var errNotString = errors.New("it is not a string as in RFC 8941: visible ASCII characters and " +
+	"spaces, in quotes")
+
 func parseKey(value string) (string, error) {
 	key := value
 	if strings.HasPrefix(value, `"`) {
 		item, err := httpsfv.UnmarshalItem([]string{value})
 		if err != nil {
-			return "", errors.New("it is no string as RFC 8941 has them: visible ASCII characters and spaces, in quotes")
+			return "", errNotString
 		}
 		var ok bool
 		if key, ok = item.Value.(string); !ok {
-			return "", errors.New("it is no string as RFC 8941 has them: visible ASCII characters and spaces, in quotes")
+			return "", errNotString
 		}
-	} else if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+	} else if strings.ContainsFunc(value, notInBareKey) {
 		return "", errors.New("without quotes it may have visible ASCII characters only")
 	}
 	switch {
 	case key == "":
 		return "", errors.New("it is empty")
 	case len(key) > messages.MaxID:
-		return "", fmt.Errorf("it is over %d characters", messages.MaxID)
+		return "", fmt.Errorf("it has more than %d characters", messages.MaxID)
 	}
 	return key, nil
 }
 
-// What the client wants to see of the result (RFC 7240 section 4.2).
+func notInBareKey(r rune) bool { return r <= ' ' || r > '~' || r == '"' }
+
+// The values of the preference "return" (RFC 7240 section 4.2).
 const (
 	minimal        = "minimal"
 	representation = "representation"
@@ -174,7 +179,7 @@ func preference(c *fiber.Ctx) string {
 	return ""
 }
 
-// splitOutsideQuotes splits a list at its commas, those in quoted strings excepted.
+// splitOutsideQuotes splits a list at its commas, except those in quoted strings.
 func splitOutsideQuotes(list string) []string {
 	quoted, escaped := false, false
 	return strings.FieldsFunc(list, func(r rune) bool {
@@ -190,8 +195,7 @@ func splitOutsideQuotes(list string) []string {
 	})
 }
 
-// send answers a write with what it made, or without where the client wants no more than that it
-// was done.
+// send answers a write with a body, unless the client prefers a minimal answer.
 func send(c *fiber.Ctx, body []byte) error {
 	wish := preference(c)
 	if wish != "" {
@@ -208,11 +212,11 @@ func send(c *fiber.Ctx, body []byte) error {
 	return nil
 }
 
-// done answers a write that leaves nothing to show.
+// done answers a write that has no body to send, such as a deletion.
 func done(c *fiber.Ctx, _ string, _ *messages.Result) error {
 	c.Status(fiber.StatusNoContent)
 	return nil
 }
 
-// sendDocument answers with the document that a worker has made.
+// sendDocument answers with the document that the worker returned.
 func sendDocument(c *fiber.Ctx, _ string, r *messages.Result) error { return send(c, r.Document) }
