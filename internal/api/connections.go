@@ -10,7 +10,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// How long, and how many bytes, a client may go on sending after an answer that ends its connection.
+// How long, and how many bytes, a client may go on sending after an answer that ends its
+// connection.
 const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 16 << 20

@@ -39,8 +39,8 @@ var (
 	}
 )
 
-// cors lets pages of the configured origins use the API. Without any it returns nil. It never allows
-// credentials: the API doesn't use cookies.
+// cors lets pages of the configured origins use the API. Without any it returns nil. It never
+// allows credentials: the API doesn't use cookies.
 func (s *Server) cors() fiber.Handler {
 	if len(trimmed(s.config.CORSOrigins)) == 0 {
 		return nil
@@ -54,8 +54,8 @@ func (s *Server) cors() fiber.Handler {
 	})
 }
 
-// validateOrigins returns an error for an origin that no browser would ever send. Some of them would
-// make the middleware panic, the others would have no effect.
+// validateOrigins returns an error for an origin that no browser would ever send. Some of them
+// would make the middleware panic, the others would have no effect.
 func validateOrigins(origins []string) error {
 	origins = trimmed(origins)
 	for _, origin := range origins {

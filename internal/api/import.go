@@ -14,8 +14,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// maxImports bounds the memory of imports, about 3 MiB each, and their share of the queue of writes:
-// at most half of it.
+// maxImports bounds the memory of imports, about 3 MiB each, and their share of the queue of
+// writes: at most half of it.
 const maxImports = 8
 
 // mimeLinesShort is another common name of mimeLines.

@@ -56,8 +56,9 @@ type importReader struct {
 func newImportReader(ctx *fasthttp.RequestCtx, config Config) *importReader {
 	r := &importReader{
 		ctx: ctx, body: ctx.RequestBodyStream(), timeout: config.ReadTimeout,
-		parser: lineParser{maxDocument: config.MaxDocument}, most: 6*config.MaxDocument + lineOverhead,
-		came: true, news: make(chan struct{}, 1), space: make(chan struct{}, 1),
+		parser: lineParser{maxDocument: config.MaxDocument},
+		most:   6*config.MaxDocument + lineOverhead,
+		came:   true, news: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		quit: make(chan struct{}),
 	}
 	if r.body == nil {
@@ -124,8 +125,9 @@ func (r *importReader) readAll() error {
 	}
 }
 
-// lineOf parses a line. ok is false if it has no outcome, because it is blank or the valid end of an
-// export. After an end lines are counted from 0, so that exports can be sent one after the other.
+// lineOf parses a line. ok is false if it has no outcome, because it is blank or the valid end of
+// an export. After an end lines are counted from 0, so that exports can be sent one after the
+// other.
 func (r *importReader) lineOf(text []byte, size, number int) (l importLine, ok bool) {
 	if size > r.most {
 		r.before++
@@ -189,8 +191,8 @@ func (r *importReader) put(l importLine) bool {
 	}
 }
 
-// take waits for lines and returns those that have arrived, up to the first whose user is among them
-// already. Its error is io.EOF after the last line, or a problem, also if the API is stopping.
+// take waits for lines and returns those that have arrived, up to the first whose user is among
+// them already. Its error is io.EOF after the last line, or a problem, also if the API is stopping.
 func (r *importReader) take(stopping func() bool) ([]importLine, error) {
 	for !stopping() {
 		if lines, err := r.taken(); len(lines) > 0 || err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// A listing goes through all users in parts. Each part is a read of its own with its own deadline, so
-// the whole may take any time, and no worker is occupied for long.
+// A listing goes through all users in parts. Each part is a read of its own with its own deadline,
+// so the whole may take any time, and no worker is occupied for long.
 
 // nextPart has one part of a listing done, and moves o.List on to the next part. The part has the
 // time of a whole request, however long this one has been going on already. The error is a problem;

@@ -19,8 +19,8 @@ import (
 )
 
 // A multi-request (POST /batch) saves its client a round trip for each of its subrequests, and does
-// nothing else: each subrequest goes through the same handlers as a single request, and gets the same
-// answer.
+// nothing else: each subrequest goes through the same handlers as a single request, and gets the
+// same answer.
 
 // The limits of a multi-request.
 const (
@@ -35,8 +35,8 @@ const beganKey = "began"
 // multiPath is where multi-requests are sent.
 const multiPath = "/batch"
 
-// resultHeaders are the headers that the result of a subrequest has: those about the answer, and not
-// about the message that carries it.
+// resultHeaders are the headers that the result of a subrequest has: those about the answer, and
+// not about the message that carries it.
 var resultHeaders = []string{
 	fiber.HeaderContentType, fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation,
 	fiber.HeaderLink, fiber.HeaderRetryAfter, headerIdempotencyReplayed, headerPreferenceApplied,
@@ -134,8 +134,8 @@ func byUser(operations []subrequest) map[string][]int {
 	return users
 }
 
-// begin initializes the request of a subrequest of the multi-request from. fill adds its headers and
-// its body.
+// begin initializes the request of a subrequest of the multi-request from. fill adds its headers
+// and its body.
 func (o *subrequest) begin(r, from *fasthttp.RequestCtx, id string) {
 	r.Init(&fasthttp.Request{}, from.RemoteAddr(), nil)
 	h := &r.Request.Header

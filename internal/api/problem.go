@@ -22,9 +22,9 @@ const (
 	kindHTTPVersion          messages.Kind = "http-version"
 )
 
-// statuses has the HTTP status and the title of each kind of failure. A new kind gets a row here and a
-// page in explanations.go. If workers send it, its name and whether it may be retried belong in
-// pkg/messages/kind.go, else its name belongs above.
+// statuses has the HTTP status and the title of each kind of failure. A new kind gets a row here
+// and a page in explanations.go. If workers send it, its name and whether it may be retried belong
+// in pkg/messages/kind.go, else its name belongs above.
 var statuses = map[messages.Kind]statusTitle{
 	messages.KindMalformed: {
 		fiber.StatusBadRequest, "The request is malformed",

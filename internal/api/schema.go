@@ -6,12 +6,13 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The schema is like a document without a user: it has versions, preconditions and idempotency keys.
+// The schema is like a document without a user: it has versions, preconditions and idempotency
+// keys.
 
 const mimeSchema = "application/schema+json"
 
-// maxTrials is how many schemas may be tried at once: each occupies a worker until all documents have
-// been checked.
+// maxTrials is how many schemas may be tried at once: each occupies a worker until all documents
+// have been checked.
 const maxTrials = 2
 
 // maxExamples is how many of the documents that would break a schema a trial lists.
@@ -25,8 +26,8 @@ func (s *Server) getSchema(c *fiber.Ctx) error {
 	return s.readOf(c, messages.Operation{Action: messages.ActionReadSchema})
 }
 
-// putSchema makes the body the schema of all documents that are written from now on. With dry_run it
-// only tells which of the current documents would break it.
+// putSchema makes the body the schema of all documents that are written from now on. With dry_run
+// it only tells which of the current documents would break it.
 func (s *Server) putSchema(c *fiber.Ctx) error {
 	try, err := boolOf(c, "dry_run")
 	if err != nil {

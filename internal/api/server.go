@@ -1,6 +1,6 @@
-// Package api is the HTTP side of Outset: it turns requests into operations for the queue, and their
-// results into answers. It keeps no state and has no database, so any number of APIs may run side by
-// side.
+// Package api is the HTTP side of Outset: it turns requests into operations for the queue, and
+// their results into answers. It keeps no state and has no database, so any number of APIs may run
+// side by side.
 //
 // The path of a request: routes (here) → a handler → internal/queue, which asks the workers. On the
 // way back problem.go turns the kind of a failure into a status.
@@ -38,7 +38,8 @@ type Config struct {
 
 	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"origins whose pages may use the API from a browser, or *; none by default"`
 	RequirePrecondition bool     `env:"REQUIRE_PRECONDITION" help:"refuse writes without If-Match, If-None-Match or If-Unmodified-Since"`
-	MaxDocument         int      `kong:"-"` // bytes of a body; its flag is main's, since workers have it, too
+	// MaxDocument is in bytes. Its flag is main's, since workers have it, too.
+	MaxDocument int `kong:"-"`
 
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" default:"5s" placeholder:"DURATION" help:"how long a request may take; past it the answer is 503, or 504 where the outcome isn't known"`
 	WorkerGrace    time.Duration `env:"WORKER_GRACE" default:"3s" placeholder:"DURATION" help:"how long after the last sign of a worker requests wait for another; past it they are refused at once"`
@@ -241,13 +242,13 @@ func (s *Server) routes() *fiber.App {
 }
 
 // Run answers requests until ctx ends, and stops as follows. For a moment it goes on serving, and
-// every answer ends its connection. Then it accepts no more connections, and ends those that wait for
-// a request. A request of which it has read a byte is answered, whatever the load, if it arrives and
-// its answer is received within REQUEST_TIMEOUT plus stopTimeout.
+// every answer ends its connection. Then it accepts no more connections, and ends those that wait
+// for a request. A request of which it has read a byte is answered, whatever the load, if it
+// arrives and its answer is received within REQUEST_TIMEOUT plus stopTimeout.
 //
-// So a client can only lose a request that it sends while its connection ends. It sees the connection
-// end without an answer, or can't connect. The request was not carried out, and may be sent to
-// another API.
+// So a client can only lose a request that it sends while its connection ends. It sees the
+// connection end without an answer, or can't connect. The request was not carried out, and may be
+// sent to another API.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.queue.Start(ctx); err != nil {
 		_ = s.listener.Close()

@@ -145,8 +145,8 @@ func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, err
 	return r, nil
 }
 
-// deadline is the operation's deadline, in milliseconds since 1970. The time of a request begins now,
-// after its body has arrived; that of a subrequest began with its multi-request.
+// deadline is the operation's deadline, in milliseconds since 1970. The time of a request begins
+// now, after its body has arrived; that of a subrequest began with its multi-request.
 func (s *Server) deadline(c *fiber.Ctx) int64 {
 	began, ok := c.Locals(beganKey).(time.Time)
 	if !ok {
@@ -155,8 +155,8 @@ func (s *Server) deadline(c *fiber.Ctx) int64 {
 	return began.Add(s.config.RequestTimeout).UnixMilli()
 }
 
-// userOf returns the user id in the path. fiber leaves it percent-encoded, so an encoded slash belongs
-// to the id and doesn't end it.
+// userOf returns the user id in the path. fiber leaves it percent-encoded, so an encoded slash
+// belongs to the id and doesn't end it.
 func userOf(c *fiber.Ctx) (string, error) {
 	id, err := url.PathUnescape(c.Params("id"))
 	if err != nil {
@@ -189,8 +189,8 @@ func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, 
 	return c.Request().Body(), mediaType, nil
 }
 
-// mediaTypeOf returns the media type of the request's body. It must be one of these, and the body must
-// be whole and not encoded. Its error is a problem.
+// mediaTypeOf returns the media type of the request's body. It must be one of these, and the body
+// must be whole and not encoded. Its error is a problem.
 func mediaTypeOf(c *fiber.Ctx, mediaTypes ...string) (string, error) {
 	mediaType, parameters, err := parseMediaType(c.Get(fiber.HeaderContentType))
 	if err != nil || !slices.Contains(mediaTypes, mediaType) {

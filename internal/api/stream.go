@@ -55,8 +55,8 @@ func needChunks(c *fiber.Ctx) error {
 	return nil
 }
 
-// lines is a response body that is produced and written line by line, on the connection's goroutine.
-// fasthttp calls WriteTo, which may take any time, and then Close.
+// lines is a response body that is produced and written line by line, on the connection's
+// goroutine. fasthttp calls WriteTo, which may take any time, and then Close.
 type lines struct {
 	request string // its id
 	write   func(*lines) error
@@ -67,8 +67,8 @@ type lines struct {
 	pending  []byte
 }
 
-// sendLines answers with the lines that write writes. If write fails, the last line has the problem,
-// and the connection is cut. closing is always called at the end.
+// sendLines answers with the lines that write writes. If write fails, the last line has the
+// problem, and the connection is cut. closing is always called at the end.
 func (s *Server) sendLines(c *fiber.Ctx, write func(*lines) error, closing func()) error {
 	c.Context().SetContentType(mimeLines)
 	l := &lines{
@@ -124,7 +124,8 @@ func (l *lines) flushIfFull() error {
 	return l.flush()
 }
 
-// flush sends what is pending. The client has streamTimeout to receive it, or less if the API stops.
+// flush sends what is pending. The client has streamTimeout to receive it, or less if the API
+// stops.
 func (l *lines) flush() error {
 	if err := l.deadline.next(); err != nil {
 		return err

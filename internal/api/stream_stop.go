@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// streamStopTimeout is how long a stream's client may take, once the API stops, to receive the chunk
-// that is being sent, and then once more for all the rest. Both together are less than stopTimeout.
+// streamStopTimeout is how long a stream's client may take, once the API stops, to receive the
+// chunk that is being sent, and then once more for all the rest. Both together are less than
+// stopTimeout.
 const streamStopTimeout = 1500 * time.Millisecond
 
 // streams has all open streams, so that none of them delays a stop of the API.
@@ -44,8 +45,8 @@ func (s *streams) stop() {
 	}
 }
 
-// deadline is the write deadline of a stream. set is the connection's SetWriteDeadline. It is called
-// with the lock held, so that a new write never overrides the deadline that a stop has set.
+// deadline is the write deadline of a stream. set is the connection's SetWriteDeadline. It is
+// called with the lock held, so that a new write never overrides the deadline that a stop has set.
 type deadline struct {
 	set func(time.Time) error
 

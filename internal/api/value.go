@@ -78,8 +78,8 @@ func segments(path []string) string {
 	return b.String()
 }
 
-// segment encodes a user id, a key or an index as a segment of a path. It also encodes "." and "..",
-// which clients would resolve.
+// segment encodes a user id, a key or an index as a segment of a path. It also encodes "." and
+// "..", which clients would resolve.
 func segment(token string) string {
 	if token == "." || token == ".." {
 		return strings.ReplaceAll(token, ".", "%2E")

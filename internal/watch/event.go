@@ -13,21 +13,22 @@ import (
 // heartbeat is a comment, which clients ignore.
 var heartbeat = []byte(": heartbeat\n\n")
 
-// Clients are told to wait so many milliseconds before they connect again. Each is told another
-// time, so that they don't all come back at once when an API has stopped.
+// How many milliseconds clients are told to wait before they reconnect. The time is random, so that
+// not all of them reconnect at once when an API has stopped.
 const (
 	minRetry = 1000
 	maxRetry = 3000
 )
 
 func appendRetry(b []byte) []byte {
-	return fmt.Appendf(b, "retry: %d\n\n", minRetry+rand.IntN(maxRetry-minRetry+1)) //nolint:gosec // no secret
+	retry := minRetry + rand.IntN(maxRetry-minRetry+1) //nolint:gosec // no secret
+	return fmt.Appendf(b, "retry: %d\n\n", retry)
 }
 
-// eventID is the id of the event that tells of a version.
+// eventID is the id of the event for a version.
 func eventID(version int64) string { return strconv.FormatInt(version, 10) }
 
-// appendEvent appends an event that tells of a change, with the document unless that is nil.
+// appendEvent appends the event for a change, with the document unless that is nil.
 func appendEvent(b []byte, c messages.Changed, document []byte) []byte {
 	b = append(b, "event: changed\nid: "...)
 	b = strconv.AppendInt(b, c.Version, 10)
@@ -48,8 +49,8 @@ func appendEvent(b []byte, c messages.Changed, document []byte) []byte {
 	return append(b, "}\n\n"...)
 }
 
-// appendData appends JSON to a data line. A line break in JSON is white space between its tokens; it
-// begins another data line, and the client puts a line break in between again.
+// appendData appends JSON to a data line. A line break in JSON is white space between its tokens;
+// it begins another data line, and the client puts a line break in between again.
 func appendData(b, document []byte) []byte {
 	for {
 		i := bytes.IndexAny(document, "\r\n")

@@ -1,9 +1,8 @@
 // Package watch tells clients of their users' changes as they happen, as server-sent events (HTML,
 // section 9.2) on connections that it takes over.
 //
-// The way of a change: a notification from NATS, or a check that finds a higher version (news.go) →
-// the user that is watched (user.go) → each of that user's watchers → its connection (watcher.go).
-// It never goes back.
+// The path of a change: a notification from NATS, or a check that finds a higher version (news.go) →
+// the user (user.go) → each of the user's watchers → its connection (watcher.go). It never goes back.
 package watch
 
 import (
@@ -24,21 +23,21 @@ import (
 // Why a client can't watch.
 var (
 	ErrClosed      = errors.New("the API is stopping")
-	ErrTooMany     = errors.New("too many are watching already")
+	ErrTooMany     = errors.New("too many clients are watching already")
 	ErrUnreachable = errors.New("the queue can't be reached")
 )
 
 const (
-	// phases divide a heartbeat. Each user has a phase at random, so that checks are spread evenly
-	// and still come in batches.
+	// phases is how many parts a heartbeat is divided into. Each user has a random phase, so that
+	// checks are spread evenly and still come in batches.
 	phases = 20
-	// maxNotifications is how many notifications may wait for the hub. NATS drops what exceeds it,
-	// and a check finds it.
+	// maxNotifications is how many notifications may wait for the hub. The client of NATS drops the
+	// rest, and a check finds those changes.
 	maxNotifications = 8192
 )
 
-// Reader has operations done that read. When Go returns nil, done is called exactly once, on another
-// goroutine.
+// Reader has operations done that read. When Go returns nil, done is called exactly once, on
+// another goroutine.
 type Reader interface {
 	Go(o *messages.Operation, done func(messages.Result, error)) error
 }
@@ -57,8 +56,8 @@ type Config struct {
 
 // Hub has all watchers, by user. Workers publish each change, and the hub subscribes to those of
 // the users who are watched. NATS keeps nothing, so a notification may be lost: the hub asks for
-// each user's version once in a heartbeat, and soon after NATS was away, and takes a higher one as a
-// notification.
+// each user's version once in a heartbeat, and soon after NATS was away, and takes a higher one as
+// a notification.
 //
 // An idle watcher costs a few hundred bytes and its connection: all subscriptions share one channel
 // and one goroutine, and a watcher has a goroutine only while there is something to write.
@@ -132,8 +131,8 @@ func (h *Hub) Join(conn net.Conn, id string, documents bool) (*Watcher, error) {
 	return w, nil
 }
 
-// userOf returns a user, whom it subscribes to if nobody watches yet. The subscription leaves on the
-// connection before any request that is made afterwards.
+// userOf returns a user, whom it subscribes to if nobody watches yet. The subscription leaves on
+// the connection before any request that is made afterwards.
 func (h *Hub) userOf(id string) (*user, error) {
 	subject := messages.ChangedSubject(id)
 	if u, ok := h.users[subject]; ok {

@@ -113,9 +113,9 @@ func (h *Hub) readDocument(u *user) {
 	})
 }
 
-// read has one thing read of a user, and calls use with the result while the hub is locked, as it is
-// when read is called. A user of whom it can't be read is checked again in the next phase. It tells
-// whether the read is under way.
+// read has one thing read of a user, and calls use with the result while the hub is locked, as it
+// is when read is called. A user of whom it can't be read is checked again in the next phase. It
+// tells whether the read is under way.
 func (h *Hub) read(u *user, action messages.Action, use func(*messages.Result)) bool {
 	o := messages.Operation{
 		Action: action, User: u.id, Deadline: time.Now().Add(h.config.ReadTimeout).UnixMilli(),

@@ -155,8 +155,8 @@ func (w *Watcher) writeInTime(text []byte) error {
 }
 
 // closeAfterSilence has the kernel end a connection when nothing of what was sent has been
-// acknowledged for so long, as by a machine that is gone. By itself it would try for a quarter of an
-// hour, and the watcher would count all that time.
+// acknowledged for so long, as by a machine that is gone. By itself it would try for a quarter of
+// an hour, and the watcher would count all that time.
 func closeAfterSilence(conn net.Conn, d time.Duration) {
 	if wrapper, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = wrapper.NetConn()
