@@ -1,5 +1,5 @@
-// Command api answers HTTP requests about users' settings by asking the workers over
-// NATS. It keeps no state: run as many as you like.
+// Command api answers HTTP requests about users' settings by asking the workers over NATS. It keeps
+// no state: run as many as you like.
 package main
 
 import (
@@ -12,7 +12,8 @@ import (
 )
 
 func main() {
-	os.Exit(program.Main("api", "The HTTP side of Outset: settings of users, kept by the workers behind NATS.", &cli{}))
+	const description = "The HTTP side of Outset: settings of users, kept by the workers behind NATS."
+	os.Exit(program.Main("api", description, &cli{}))
 }
 
 type cli struct {
@@ -28,7 +29,7 @@ type cli struct {
 
 type serve struct{}
 
-// Run answers requests until ctx ends, and then those that have come.
+// Run answers requests until ctx ends, and then those that have begun.
 func (serve) Run(ctx context.Context, c *cli) error {
 	c.MaxDocument = c.Limit
 	if err := c.Config.Validate(); err != nil {

@@ -1,8 +1,9 @@
 // Package watch tells clients of their users' changes as they happen, as server-sent events (HTML,
 // section 9.2) on connections that it takes over.
 //
-// The path of a change: a notification from NATS, or a check that finds a higher version (news.go) →
-// the user (user.go) → each of the user's watchers → its connection (watcher.go). It never goes back.
+// The path of a change: a notification from NATS, or a check that finds a higher version (news.go)
+// → the user (user.go) → each of the user's watchers → its connection (watcher.go). It never goes
+// back.
 package watch
 
 import (
@@ -36,8 +37,8 @@ const (
 	maxNotifications = 8192
 )
 
-// Reader has operations done that read. When Go returns nil, done is called exactly once, on
-// another goroutine.
+// Reader carries out reading operations. If Go returns nil, done is called exactly once, on another
+// goroutine.
 type Reader interface {
 	Go(o *messages.Operation, done func(messages.Result, error)) error
 }
@@ -54,10 +55,10 @@ type Config struct {
 	WriteTimeout time.Duration
 }
 
-// Hub has all watchers, by user. Workers publish each change, and the hub subscribes to those of
-// the users who are watched. NATS keeps nothing, so a notification may be lost: the hub asks for
-// each user's version once in a heartbeat, and soon after NATS was away, and takes a higher one as
-// a notification.
+// Hub has all watchers, by user. Workers publish each change, and the hub subscribes to the changes
+// of watched users. NATS stores nothing, so a notification may be lost. Therefore the hub reads
+// each user's version once in a heartbeat, and soon after NATS reconnects, and treats a higher
+// version like a notification.
 //
 // An idle watcher costs a few hundred bytes and its connection: all subscriptions share one channel
 // and one goroutine, and a watcher has a goroutine only while there is something to write.
@@ -71,7 +72,7 @@ type Hub struct {
 	cancel        context.CancelFunc
 	tasks         sync.WaitGroup
 
-	mu       sync.Mutex // for all below, the users and their watchers
+	mu       sync.Mutex // guards all below, the users and their watchers
 	closed   bool
 	users    map[string]*user // by the subject of their changes
 	byPhase  [phases][]*user
@@ -92,8 +93,8 @@ func New(nc *nats.Conn, reader Reader, config Config, log *slog.Logger) *Hub {
 	return h
 }
 
-// Close ends the connections of all watchers, and returns when nothing of the hub is running. It
-// may be called more than once.
+// Close ends the connections of all watchers, and returns when all goroutines of the hub have
+// ended. It may be called more than once.
 func (h *Hub) Close() {
 	h.cancel()
 	h.mu.Lock()
@@ -131,8 +132,8 @@ func (h *Hub) Join(conn net.Conn, id string, documents bool) (*Watcher, error) {
 	return w, nil
 }
 
-// userOf returns a user, whom it subscribes to if nobody watches yet. The subscription leaves on
-// the connection before any request that is made afterwards.
+// userOf returns a user. If nobody watches the user yet, it subscribes to the changes; NATS gets
+// the subscription before any request that is made afterwards.
 func (h *Hub) userOf(id string) (*user, error) {
 	subject := messages.ChangedSubject(id)
 	if u, ok := h.users[subject]; ok {
@@ -148,7 +149,7 @@ func (h *Hub) userOf(id string) (*user, error) {
 	return u, nil
 }
 
-// remove forgets a watcher, and its user if it was the last one.
+// remove removes a watcher, and the user with the last one.
 func (h *Hub) remove(w *Watcher) {
 	u := w.user
 	i := slices.Index(u.watchers, w)
@@ -161,7 +162,7 @@ func (h *Hub) remove(w *Watcher) {
 	if len(u.watchers) > 0 {
 		return
 	}
-	_ = u.subscription.Unsubscribe() // fails where the connection is closed for good
+	_ = u.subscription.Unsubscribe() // fails if the connection to NATS was closed
 	delete(h.users, u.subscription.Subject)
 	phase := h.byPhase[u.phase]
 	phase[slices.Index(phase, u)] = phase[len(phase)-1]

@@ -16,7 +16,7 @@ const (
 	maxFailed = 256
 )
 
-// listen takes the notifications.
+// listen handles the notifications.
 func (h *Hub) listen(ctx context.Context) {
 	for {
 		select {
@@ -37,8 +37,8 @@ func (h *Hub) listen(ctx context.Context) {
 	}
 }
 
-// keepTime checks each user once in a heartbeat, for changes whose notification was lost, and gives
-// the watchers their heartbeats.
+// keepTime sends the heartbeats, and checks each user once in a heartbeat for changes whose
+// notification was lost.
 func (h *Hub) keepTime(ctx context.Context) {
 	tick := time.NewTicker(h.config.Heartbeat / phases)
 	defer tick.Stop()
@@ -51,7 +51,7 @@ func (h *Hub) keepTime(ctx context.Context) {
 		}
 		h.beat(phase)
 		h.check(append(h.takeFailed(), h.inPhase(phase)...))
-		if n := h.nc.Stats().Reconnects; n != reconnects { // what was published meanwhile is lost
+		if n := h.nc.Stats().Reconnects; n != reconnects { // what was published in between is lost
 			reconnects = n
 			h.checkAll(ctx)
 		}
@@ -76,7 +76,7 @@ func (h *Hub) checkAll(ctx context.Context) {
 	}
 }
 
-// check asks for the versions of users.
+// check reads the versions of users.
 func (h *Hub) check(users []*user) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -85,8 +85,8 @@ func (h *Hub) check(users []*user) {
 	}
 }
 
-// tell is where all news of a user arrive, from a notification, a check or a new watcher. Watchers
-// get what is new to them; those who want documents get them by way of a read.
+// tell handles each change of a user, whether a notification, a check or a new watcher has brought
+// it. Each watcher gets what is new to it. Those who want documents get them after a read.
 func (h *Hub) tell(u *user, c messages.Changed) {
 	u.add(c)
 	if u.wantsDocument() { // also where a read for an earlier change has failed
@@ -96,7 +96,7 @@ func (h *Hub) tell(u *user, c messages.Changed) {
 }
 
 // readDocument reads a user's document, once for all watchers who want it and all changes that are
-// known when it begins. For those that come meanwhile it reads once more.
+// known when it begins. For changes that arrive meanwhile it reads once more.
 func (h *Hub) readDocument(u *user) {
 	if u.reading {
 		return
@@ -113,9 +113,9 @@ func (h *Hub) readDocument(u *user) {
 	})
 }
 
-// read has one thing read of a user, and calls use with the result while the hub is locked, as it
-// is when read is called. A user of whom it can't be read is checked again in the next phase. It
-// tells whether the read is under way.
+// read starts a read of a user, and calls use with the result. The hub is locked in both calls.
+// After a failure the user is checked again in the next phase. read returns whether the read was
+// started.
 func (h *Hub) read(u *user, action messages.Action, use func(*messages.Result)) bool {
 	o := messages.Operation{
 		Action: action, User: u.id, Deadline: time.Now().Add(h.config.ReadTimeout).UnixMilli(),
@@ -138,7 +138,7 @@ func (h *Hub) read(u *user, action messages.Action, use func(*messages.Result)) 
 	return err == nil
 }
 
-// fail has a user checked again in the next phase, if not too many are already.
+// fail marks a user for another check in the next phase, unless too many are marked already.
 func (h *Hub) fail(u *user) {
 	if !u.failed && len(h.failed) < maxFailed {
 		u.failed = true
@@ -146,7 +146,7 @@ func (h *Hub) fail(u *user) {
 	}
 }
 
-// takeFailed returns those whose reads have failed, and who still have watchers.
+// takeFailed returns the users whose reads have failed and who still have watchers.
 func (h *Hub) takeFailed() []*user {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -158,12 +158,12 @@ func (h *Hub) takeFailed() []*user {
 	return slices.DeleteFunc(users, func(u *user) bool { return len(u.watchers) == 0 })
 }
 
-// stateOf is what a result says of the user's state.
+// stateOf returns the user's state in a result.
 func stateOf(r *messages.Result) messages.Changed {
 	return messages.Changed{Version: r.Version, Modified: r.Modified, Absent: r.Absent}
 }
 
-// documentOf is the document that was read, or {} for none.
+// documentOf returns the document that was read, or {} for none.
 func documentOf(r *messages.Result) []byte {
 	if r.Absent || len(r.Document) == 0 {
 		return []byte("{}")

@@ -9,23 +9,23 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// maxRecent is how many changes of a user are kept for watchers that have not been told yet. A
-// watcher that is further behind hears of these only.
+// maxRecent is how many changes of a user are kept for watchers that have not got them yet. A
+// watcher that is further behind gets only these.
 const maxRecent = 16
 
 // user is a user whose changes are watched.
 type user struct {
 	id           string
 	subscription *nats.Subscription
-	phase        int // of the heartbeat, in which it is checked
+	phase        int // the phase of the heartbeat in which the user is checked
 	watchers     []*Watcher
-	recent       []messages.Changed // by version
+	recent       []messages.Changed // by version, ascending
 
 	reading bool // the document is being read
-	failed  bool // it is among the hub's failed
+	failed  bool // the user is in the hub's failed
 }
 
-// newest is the highest version that is known of, or -1.
+// newest returns the highest known version, or -1.
 func (u *user) newest() int64 {
 	if len(u.recent) == 0 {
 		return -1
@@ -33,7 +33,7 @@ func (u *user) newest() int64 {
 	return u.recent[len(u.recent)-1].Version
 }
 
-// add keeps a change, unless it is known or older than all that are kept.
+// add keeps a change, unless it is kept already, or older than all and there are maxRecent.
 func (u *user) add(c messages.Changed) {
 	i, known := slices.BinarySearchFunc(u.recent, c, func(a, b messages.Changed) int {
 		return cmp.Compare(a.Version, b.Version)
@@ -46,14 +46,14 @@ func (u *user) add(c messages.Changed) {
 	}
 }
 
-// wantsDocument tells whether a watcher waits for a document that is newer than the one it has.
+// wantsDocument tells whether a watcher wants a newer document than the one that it has.
 func (u *user) wantsDocument() bool {
 	return slices.ContainsFunc(u.watchers, func(w *Watcher) bool {
 		return w.started && w.documents && w.latest() < u.newest()
 	})
 }
 
-// giveDocument has the event with the document sent to those who want it.
+// giveDocument gives the event with the document to the watchers who want it.
 func (u *user) giveDocument(e *documentEvent) {
 	for _, w := range u.watchers {
 		if w.started && w.documents && w.latest() < e.version {
@@ -62,7 +62,7 @@ func (u *user) giveDocument(e *documentEvent) {
 	}
 }
 
-// wake has each watcher write what is new to it.
+// wake makes each watcher write what is new to it.
 func (u *user) wake() {
 	for _, w := range u.watchers {
 		w.wake()

@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// setUserTimeout does nothing: this system has no such time, or another name for it.
+// setUserTimeout does nothing: this system has no such timeout, or calls it something else.
 func setUserTimeout(syscall.RawConn, time.Duration) {}

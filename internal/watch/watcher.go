@@ -10,11 +10,11 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// hangUpWait is how long a heartbeat waits for the news that the client has gone.
+// hangUpWait is how long a heartbeat waits to learn whether the client has gone.
 const hangUpWait = time.Millisecond
 
-// Watcher is a connection on which a client hears of a user's changes. All but conn is for whoever
-// has locked the hub.
+// Watcher is a connection on which a client gets a user's changes. The hub's lock guards all fields
+// but conn.
 type Watcher struct {
 	hub    *Hub
 	conn   net.Conn
@@ -22,9 +22,9 @@ type Watcher struct {
 	joined time.Time
 
 	documents bool           // events have the document
-	head      []byte         // written before all events
+	head      []byte         // to be written before all events
 	document  *documentEvent // to be written
-	sent      int64          // the version that was written last
+	sent      int64          // the last version that was written
 
 	started bool
 	gone    bool
@@ -32,16 +32,15 @@ type Watcher struct {
 	writing bool // a goroutine is writing
 }
 
-// documentEvent is an event with the document in it, the same for all watchers of the user.
+// documentEvent is an event with the document. All watchers of the user share it.
 type documentEvent struct {
 	version int64
 	text    []byte
 }
 
-// Start takes the connection over: it writes the head of the response, then the state that r has
-// read, unless the client has seen that already, then what is newer. lastEventID is the id of the
-// last event that the client has seen, or "". It is called at most once; the hub closes the
-// connection.
+// Start takes the connection over. It writes the head of the response, then the state in r unless
+// the client has it already, then all newer changes. lastEventID is the id of the last event that
+// the client has seen, or "". Call it at most once. The hub closes the connection.
 func (w *Watcher) Start(head []byte, r *messages.Result, lastEventID string) {
 	h := w.hub
 	h.mu.Lock()
@@ -62,14 +61,14 @@ func (w *Watcher) Start(head []byte, r *messages.Result, lastEventID string) {
 	h.tell(w.user, stateOf(r))
 }
 
-// Leave ends a watcher that was not started, and leaves its connection alone.
+// Leave removes a watcher that was not started. It does not close the connection.
 func (w *Watcher) Leave() {
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
 	w.hub.remove(w)
 }
 
-// beat gives all watchers of a phase their heartbeat.
+// beat sends their heartbeat to all watchers of a phase.
 func (h *Hub) beat(phase int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -85,7 +84,7 @@ func (h *Hub) beat(phase int) {
 	}
 }
 
-// latest is the version that the watcher has got or is about to get.
+// latest returns the version that the watcher got last, or is about to get.
 func (w *Watcher) latest() int64 {
 	if w.document != nil {
 		return w.document.version
@@ -93,7 +92,7 @@ func (w *Watcher) latest() int64 {
 	return w.sent
 }
 
-// wake writes what is due, on a goroutine of its own.
+// wake starts a goroutine that writes what is due.
 func (w *Watcher) wake() {
 	if !w.started || w.gone || w.writing || !w.isDue() {
 		return
@@ -107,8 +106,8 @@ func (w *Watcher) isDue() bool {
 		!w.documents && w.sent < w.user.newest()
 }
 
-// write writes until nothing is due. A watcher whose connection fails, or takes nothing for too
-// long, is dropped.
+// write writes until nothing is due. It removes the watcher if the connection fails or the client
+// is too slow.
 func (w *Watcher) write() {
 	for {
 		text, beat := w.next()
@@ -123,7 +122,7 @@ func (w *Watcher) write() {
 	}
 }
 
-// next returns what is to be written next, or nil. It may be shared and must not be changed.
+// next returns the text to write next, or nil. The text may be shared and must not be changed.
 func (w *Watcher) next() (text []byte, beat bool) {
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
@@ -154,9 +153,9 @@ func (w *Watcher) writeInTime(text []byte) error {
 	return err
 }
 
-// closeAfterSilence has the kernel end a connection when nothing of what was sent has been
-// acknowledged for so long, as by a machine that is gone. By itself it would try for a quarter of
-// an hour, and the watcher would count all that time.
+// closeAfterSilence makes the kernel end a connection if the peer acknowledges nothing for so long,
+// for instance because its machine is gone. By default the kernel retries for a quarter of an hour,
+// and the watcher would count towards MaxWatchers all that time.
 func closeAfterSilence(conn net.Conn, d time.Duration) {
 	if wrapper, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = wrapper.NetConn()
@@ -168,8 +167,8 @@ func closeAfterSilence(conn net.Conn, d time.Duration) {
 	}
 }
 
-// hungUp tells whether the client has ended the connection: the first write after that would still
-// succeed. What the client sends is ignored.
+// hungUp tells whether the client has ended the connection. A write would not show it: the first
+// one after that still succeeds. What the client sends is ignored.
 func hungUp(conn net.Conn) bool {
 	if conn.SetReadDeadline(time.Now().Add(hangUpWait)) != nil {
 		return true
