@@ -2,8 +2,8 @@ package jsontree
 
 import "slices"
 
-// Array is a JSON array that has been taken apart, white space and all. Its elements are kept in
-// blocks, for thousands of insertions at the front of thousands of elements must stay cheap.
+// Array is a parsed JSON array, white space included. Its elements are kept in blocks, so that
+// thousands of insertions before thousands of elements stay cheap.
 type Array struct {
 	start, end string // white space inside the brackets
 	blocks     [][]element
@@ -16,8 +16,8 @@ type element struct {
 	value Node
 }
 
-// block is the number of elements in one to begin with; it is parted at twice that. Of 64 KiB
-// there are at most 256.
+// block is how many elements a block has at first; it is split at twice that. A document of 64 KiB
+// has at most 256 blocks.
 const block = 128
 
 // append puts an element at the end while the array is being read.
@@ -34,7 +34,7 @@ func (a *Array) append(e element) {
 	a.length++
 }
 
-// finish gives the first element a gap for the case that it won't be the first any more.
+// finish gives the first element a gap, for when it isn't the first any more.
 func (a *Array) finish(end string) {
 	if a.length == 0 {
 		a.start = end
@@ -114,7 +114,7 @@ func (a *Array) At(i int) *Node {
 	return &a.blocks[b][j].value
 }
 
-// Nodes returns all values, which move as those of at do.
+// Nodes returns all values. They move when an element is inserted or removed.
 func (a *Array) Nodes() []*Node {
 	nodes := make([]*Node, 0, a.length)
 	for _, part := range a.blocks {

@@ -1,8 +1,7 @@
 package jsontree
 
-// Equal tells whether two values are the same as RFC 6902 section 4.6 has it. It takes no more time
-// than reading the second, the one from the patch, however large the first is, and doesn't change
-// it.
+// Equal reports whether two values are equal in the sense of RFC 6902 section 4.6. It takes no more
+// time than reading the second, the one from the patch, however large the first is.
 func Equal(a, b *Node) bool {
 	switch {
 	case a.Kind() != b.Kind():
@@ -46,8 +45,8 @@ func equalArrays(a, b *Array) bool {
 	return true
 }
 
-// equalStrings compares what two strings say. Escaped, a byte has at most six of them, so most of
-// the different lengths can be told without reading.
+// equalStrings compares two strings without their escapes. A byte takes at most six when escaped,
+// so strings of very different length differ.
 func equalStrings(a, b string) bool {
 	const escaped = len(`\u0000`)
 	if len(a) > escaped*len(b) {

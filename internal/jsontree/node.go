@@ -7,7 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Node is a JSON value that may be edited. What no edit touches is written as it was read, byte for
+// Node is a JSON value that can be edited. What no edit touches is written as it was read, byte for
 // byte. (tailscale/hujson edits in place, too, but finds a member by looking at all of them, tests
 // numbers for equality as doubles and has no merge patch. evanphx/json-patch encodes anew, and
 // tidwall/sjson takes invalid JSON.)
@@ -66,9 +66,9 @@ func (n *Node) Clone() Node {
 	return c
 }
 
-// valueWeight is what each value weighs on top of its bytes, for in memory it has some 200 however
-// short it is. It is chosen so that no value weighs more than 4 times the bytes it comes to
-// in a document: the shortest have one, and a comma.
+// valueWeight is what each value weighs in addition to its bytes, since it takes some 200 bytes of
+// memory however short it is. With this figure no value weighs more than 4 times its bytes in a
+// document: the shortest have one, and a comma.
 const valueWeight = 6
 
 // Weight is that of a copy: the bytes that it is written with, and valueWeight for each value in
@@ -138,7 +138,7 @@ func (n *Node) Remove(token string) (value Node, ok bool) {
 	if n.Object != nil {
 		n.Object.Remove(token)
 	} else {
-		i, _ := index(token) // child has understood it
+		i, _ := index(token) // Child has found it
 		n.Array.remove(i)
 	}
 	return value, true

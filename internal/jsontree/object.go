@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Object is a JSON object that has been taken apart, white space and all.
+// Object is a parsed JSON object, white space included.
 type Object struct {
 	start, end string // white space inside the braces
 	gap, colon string // of a member that is added, as the last one has them
@@ -25,11 +25,11 @@ type Member struct {
 	removed bool
 }
 
-// many is the number of members from where on a map finds one faster, although it must
-// first be made.
+// many is the number of members from which on a map finds one faster, although it must first be
+// built.
 const many = 64
 
-// newObject gives the first member a gap for the case that it won't be the first any more.
+// newObject gives the first member a gap, for when it isn't the first any more.
 func newObject(members []Member, end string) *Object {
 	if len(members) == 0 {
 		return &Object{start: end, gap: ",", colon: ":"}
@@ -45,8 +45,8 @@ func newObject(members []Member, end string) *Object {
 	return o
 }
 
-// Clone returns an object that is edited apart from this one. It leaves out what has been removed:
-// what is copied must have weight.
+// Clone returns an object that is edited apart from this one. It leaves out removed members, which
+// have no weight.
 func (o *Object) Clone() *Object {
 	c := *o
 	c.positions = nil

@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -12,12 +13,11 @@ import (
 	"github.com/outset-settings/outset/internal/jsontree"
 )
 
-// The library compares a value with each one of an "enum", making fractions of both whenever they
-// are numbers, and its hash of what should be unique is easily made to collide: 64 KiB of arrays
-// take it minutes. What is here takes as long as reading the value, however many there are to
-// compare it with.
+// The library compares a value with each value of an "enum", and makes fractions of numbers each
+// time. Its hash for "uniqueItems" is easily made to collide: 64 KiB of arrays take it minutes. The
+// keywords here compare canonical spellings instead, in the time that it takes to read the value.
 
-// replaceSlow takes the keywords over from the library that it is too slow for.
+// replaceSlow replaces the keywords that the library is too slow for by our own.
 func replaceSlow(s *jsonschema.Schema, w *work) {
 	if s.Const != nil {
 		want := *s.Const
@@ -59,7 +59,7 @@ func canonical(to []byte, value any) []byte {
 		return append(to, ']')
 	case map[string]any:
 		to = append(to, '{')
-		for _, key := range sortedKeys(v) {
+		for _, key := range slices.Sorted(maps.Keys(v)) {
 			to = append(canonical(canonical(to, key), v[key]), ',')
 		}
 		return append(to, '}')
@@ -79,16 +79,7 @@ func canonicalNumber(to []byte, spelt string) []byte {
 	return d.Exponent.Append(to, 10)
 }
 
-func sortedKeys(object map[string]any) []string {
-	keys := make([]string, 0, len(object))
-	for key := range object {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// allowed is "enum", or "const".
+// allowed is our "enum" and "const".
 type allowed struct {
 	values map[string]struct{}
 	work   *work
@@ -113,7 +104,7 @@ func (a allowed) Validate(context *jsonschema.ValidatorContext, value any) {
 	}
 }
 
-// unique is "uniqueItems".
+// unique is our "uniqueItems".
 type unique struct{ work *work }
 
 // Validate is that of [jsonschema.SchemaExt].
@@ -135,7 +126,7 @@ func (u unique) Validate(context *jsonschema.ValidatorContext, value any) {
 	}
 }
 
-// propertyNames is the keyword of that name. The library's own gives wrong locations.
+// propertyNames is our keyword of that name. The library's reports wrong locations.
 type propertyNames struct{ schema *jsonschema.Schema }
 
 // Validate is that of [jsonschema.SchemaExt].
@@ -144,7 +135,7 @@ func (n propertyNames) Validate(context *jsonschema.ValidatorContext, value any)
 	if !ok {
 		return
 	}
-	for _, key := range sortedKeys(object) {
+	for _, key := range slices.Sorted(maps.Keys(object)) {
 		var wrong *jsonschema.ValidationError
 		if errors.As(n.schema.Validate(key), &wrong) {
 			context.AddErrors([]*jsonschema.ValidationError{wrong},

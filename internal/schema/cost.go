@@ -8,23 +8,23 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// What a schema may make of one value without going into it, even of a null.
+// What a schema may cost for one value, be it null, without the values inside it. Each schema that
+// a value is checked against is one evaluation. References make few schemas many evaluations, so
+// the text alone doesn't bound them: costs adds them up along all references, each schema once.
 const (
-	// maxEvaluations takes 10 ms at worst. Written out it takes over 64 KiB of text; but thirty
-	// times "twice the one before", which would be a thousand million, takes only 2 KiB.
+	// maxEvaluations takes 10 ms at worst. Written out so many schemas take over 64 KiB of text;
+	// but thirty definitions, each of which refers twice to the one before, take 2 KiB and would be
+	// a thousand million evaluations.
 	maxEvaluations = 10_000
 	// maxChain is how many schemas may lead from one to the next. A document of 256 levels then
 	// takes 30 MB of stack.
 	maxChain = 64
 )
 
-// checkCost refuses a schema that would evaluate each value too often, or never end.
-func checkCost(roots []*jsonschema.Schema) error {
-	c := newCosts(roots)
-	return c.check()
-}
+// checkCost refuses a schema that would evaluate a value too often, or would never end.
+func checkCost(roots []*jsonschema.Schema) error { return newCosts(roots).check() }
 
-// costs adds up, for each schema once, what it makes of one value.
+// costs has the cost of each schema for one value.
 type costs struct {
 	all     []*jsonschema.Schema            // in the order of their locations
 	anchors map[string][]*jsonschema.Schema // that a "$dynamicRef" of that name may lead to
@@ -34,8 +34,8 @@ type costs struct {
 
 type cost struct {
 	evaluations int
-	chain       int  // how many schemas lead from one to the next
-	open        bool // it is being added up
+	chain       int  // the longest chain of schemas that lead from one to the next
+	open        bool // it is still being added up
 }
 
 func newCosts(roots []*jsonschema.Schema) *costs {
@@ -127,8 +127,8 @@ func (c *costs) targets(s *jsonschema.Schema) []*jsonschema.Schema {
 	return nil
 }
 
-// namesOfOne is how many names are as much work as one evaluation, and take as much memory if they
-// are missing.
+// namesOfOne is how many required names count as one evaluation: so many take as much time, and as
+// much memory if they are missing.
 const namesOfOne = 8
 
 // weight is what a schema itself costs, in evaluations, whatever the value.
@@ -169,7 +169,7 @@ func inPlace(s *jsonschema.Schema) []*jsonschema.Schema {
 	return slices.DeleteFunc(next, func(s *jsonschema.Schema) bool { return s == nil })
 }
 
-// within returns the schemas that a schema checks values in the value, or the names in it, against.
+// within returns the schemas that a schema checks values inside the value, or its keys, against.
 func within(s *jsonschema.Schema) []*jsonschema.Schema {
 	next := slices.Clone(s.PrefixItems)
 	next = append(next, s.PropertyNames, s.Contains, s.Items2020, s.UnevaluatedItems,

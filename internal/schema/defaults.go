@@ -6,13 +6,14 @@ import (
 	"github.com/outset-settings/outset/internal/jsontree"
 )
 
-// declaration is what one schema in the text says about defaults.
+// declaration is what one schema in the text says about defaults: its own, those of its properties,
+// and other schemas for the same value. source.read makes one for each schema, source.defaults
+// drops those that lead to no default.
 type declaration struct {
 	value      *jsontree.Node // its own "default"
 	properties []property
-	// what else the same value has its defaults from: "$ref", then "allOf"
-	next  []*declaration
-	leads bool // to a default, its own or a deeper one
+	next       []*declaration // other schemas for the same value: "$ref", then "allOf"
+	leads      bool           // to a default, its own or a deeper one
 }
 
 // property is one that a schema describes.
@@ -21,11 +22,11 @@ type property struct {
 	declaration *declaration
 }
 
-// onlyReference forgets all but what "$ref", which is resolved later, will add.
+// onlyReference drops everything: "$ref", which counts alone, is resolved later and adds to it.
 func (one *declaration) onlyReference() { *one = declaration{} }
 
 // defaults returns the declaration of the whole schema, or nil if there are no defaults. It drops
-// all that leads to none.
+// declarations that lead to none.
 func (s *source) defaults() *declaration {
 	from := map[*declaration][]*declaration{} // those that lead to it directly
 	for _, one := range s.schemas {
@@ -67,7 +68,7 @@ func (one *declaration) mark(from map[*declaration][]*declaration) {
 // comparedOfOne is how many declarations are compared in one step.
 const comparedOfOne = 32
 
-// declarations are those that one value has its defaults from. The first counts where they differ.
+// declarations are all those that apply to one value. Where they differ the first counts.
 type declarations []*declaration
 
 // follow adds the declaration and what it refers to, each once. It leaves out those that say
@@ -101,7 +102,7 @@ type declaredMember struct {
 	from      declarations
 }
 
-// members are in the order of the text.
+// members returns the properties that any of the declarations describes, in the order of the text.
 func (all declarations) members(steps *int) []declaredMember {
 	var members []declaredMember
 	known := map[string]int{}
@@ -123,7 +124,7 @@ func (all declarations) members(steps *int) []declaredMember {
 	return members
 }
 
-// bare tells whether nothing is said about properties.
+// bare reports whether none of them describes a property.
 func (all declarations) bare() bool {
 	return !slices.ContainsFunc(all, func(one *declaration) bool { return len(one.properties) > 0 })
 }

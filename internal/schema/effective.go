@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	// maxSteps is how many defaults may be looked at for one document, some 100 ns each. Those that
-	// are added are bounded by their bytes; but most may have nothing to add.
+	// maxSteps is how many declarations may be followed for one document, at some 100 ns each. The
+	// bytes that are added don't bound that: most declarations may add nothing.
 	maxSteps = 300_000
-	// maxLevels is how deep a document may come to be: twice as deep as documents may be.
+	// maxLevels is how deep a document may become: twice as deep as documents may be.
 	maxLevels = 256
-	// maxGap is the white space that an added member takes over from its neighbor.
+	// maxGap is how many bytes of white space an added member copies from its neighbor.
 	maxGap = 100
 )
 
@@ -30,30 +30,18 @@ func (s *Schema) Effective(document []byte, most int) ([]byte, error) {
 	return laid, err
 }
 
+// lay is Effective, and also returns how many steps it took.
 func (s *Schema) lay(document []byte, most int) (laid []byte, steps int, err error) {
 	defer settings.Survive(&err)
-	laid = document
-	if s != nil && s.defaults != nil {
-		if laid, steps, err = s.defaults.lay(document, most); err != nil {
-			return nil, steps, err
-		}
-	}
-	if len(laid) > most {
-		return nil, steps, tooLarge(most)
-	}
-	return laid, steps, nil
-}
-
-// lay lays a document over the defaults of the whole schema.
-func (one *declaration) lay(document []byte, most int) (laid []byte, steps int, err error) {
-	d, err := jsontree.Parse(document)
-	if err != nil || d.Root.Object == nil {
-		return document, 0, err
-	}
 	l := overlay{most: most, left: most - len(document), steps: maxSteps}
-	err = l.whole(&d.Root, declarations(nil).follow(one, &l.steps))
-	if err == nil && l.added > 0 {
-		document = d.Bytes()
+	if s != nil && s.defaults != nil {
+		document, err = l.document(document, s.defaults)
+	}
+	if err == nil && len(document) > most {
+		err = tooLarge(most)
+	}
+	if err != nil {
+		document = nil
 	}
 	return document, maxSteps - l.steps, err
 }
@@ -63,13 +51,27 @@ func tooLarge(most int) error {
 		settings.ErrTooLarge, most)
 }
 
-// overlay is a document that is being laid over defaults.
+// overlay adds defaults to one document, and counts what that may still cost. It goes through the
+// document along the declarations, not along the document's members.
 type overlay struct {
-	most  int // bytes
-	left  int // of these
-	steps int
+	most  int            // bytes of the result
+	left  int            // bytes that may still be added
+	steps int            // that may still be taken
 	added int            // members
-	path  []declarations // of the values that the one in hand is in
+	path  []declarations // of the current value and of those that it is in
+}
+
+// document lays a document over the defaults of the whole schema.
+func (l *overlay) document(document []byte, root *declaration) ([]byte, error) {
+	d, err := jsontree.Parse(document)
+	if err != nil || d.Root.Object == nil {
+		return document, err
+	}
+	err = l.whole(&d.Root, declarations(nil).follow(root, &l.steps))
+	if err != nil || l.added == 0 {
+		return document, err
+	}
+	return d.Bytes(), nil
 }
 
 // whole lays the document over the default of the whole as well, which no property has.
@@ -140,7 +142,7 @@ func (l *overlay) member(object *jsontree.Object, m *declaredMember) error {
 	return l.add(object, m.name, m.key, *value, bytes)
 }
 
-// inside tells whether the value in hand, or one that it is in, has the same declarations.
+// inside reports whether the current value, or one that it is in, has the same declarations.
 func (l *overlay) inside(all declarations) bool {
 	for _, outer := range l.path {
 		if l.steps -= 1 + min(len(all), len(outer))/comparedOfOne; slices.Equal(outer, all) {
@@ -150,8 +152,8 @@ func (l *overlay) inside(all declarations) bool {
 	return false
 }
 
-// make returns what there is by default, nil if that is nothing, and how many of its bytes are not
-// counted yet.
+// make returns the default value, nil if there is none, and how many of its bytes are not counted
+// yet.
 func (l *overlay) make(all declarations) (made *jsontree.Node, bytes int, err error) {
 	value := all.value()
 	switch {

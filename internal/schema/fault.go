@@ -8,7 +8,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// fault is one thing that is wrong with a value. It is put into words only if these are wanted: a
+// fault is one thing that is wrong with a value. It is worded only when it is reported, since a
 // document can have thirty thousand.
 type fault struct {
 	by      *jsonschema.ValidationError
@@ -16,24 +16,27 @@ type fault struct {
 	keyword string // "anyOf" or "oneOf", if the value matches none of its schemas
 }
 
-// faults are what is wrong with a value, and with those in it. The library's errors are a tree that
-// follows the schema; this is one that follows the document, so that the first faults in that can
-// be told. No paths are kept: with each of 30,000 faults thirty levels deep they took 400 MB.
+// faults is what is wrong with a value and with the values inside it. The library's errors form a
+// tree like the schema's; faultsOf makes one like the document's, so that the first faults in the
+// document can be reported. No paths are kept: with 30,000 faults at thirty levels they took 400
+// MB.
 type faults struct {
 	own    []fault
 	inside map[string]*faults // by key, or index
 }
 
-// faultsOf sorts what the library found by where it is in the document.
-func faultsOf(e *jsonschema.ValidationError) *faults {
+// faultsOf sorts the library's errors by their location in the document.
+func faultsOf(errs ...*jsonschema.ValidationError) *faults {
 	s := sorter{trail: []*faults{{}}}
-	s.sort(e)
+	for _, e := range errs {
+		s.sort(e)
+	}
 	return s.trail[0]
 }
 
-// sorter puts the leaves of the library's tree where they belong.
+// sorter adds the leaves of the library's tree to the faults of the values that they are about.
 type sorter struct {
-	path  []string  // of the last one, to which the next is mostly close
+	path  []string  // of the last leaf; the next is usually close to it
 	trail []*faults // along the path, from the whole document on
 }
 
@@ -64,7 +67,7 @@ func (f *faults) child(token string) *faults {
 
 func (f *faults) add(one fault) { f.own = append(f.own, one) }
 
-// sort adds the leaves of an error: what is wrong in the end.
+// sort adds the leaves of an error.
 func (s *sorter) sort(e *jsonschema.ValidationError) {
 	at := e.InstanceLocation
 	switch k := e.ErrorKind.(type) {
@@ -104,16 +107,16 @@ func (s *sorter) sortCauses(e *jsonschema.ValidationError) {
 	}
 }
 
-// lack adds what is missing, as far as it may be shown: the names are in the order of the schema.
+// lack adds the missing properties, no more than can be reported, in the order of the schema.
 func (f *faults) lack(e *jsonschema.ValidationError, names []string) {
 	for _, name := range names[:min(len(names), MaxViolations+1)] {
 		f.add(fault{by: e, missing: name})
 	}
 }
 
-// failedInPlace tells whether something is wrong with the value itself, or in a schema that it is
-// also checked against. Whatever that schema allows in the value counts as unevaluated then, and
-// must not be called wrong.
+// failedInPlace reports whether the value itself is wrong, or fails another schema that it is
+// checked against. What that schema allows inside the value then counts as unevaluated, and must
+// not be reported.
 func failedInPlace(e *jsonschema.ValidationError) bool {
 	return slices.ContainsFunc(e.Causes, func(cause *jsonschema.ValidationError) bool {
 		switch cause.ErrorKind.(type) {
@@ -124,15 +127,15 @@ func failedInPlace(e *jsonschema.ValidationError) bool {
 	})
 }
 
-// unevaluated tells whether a value is refused by "unevaluatedProperties" or "unevaluatedItems".
+// unevaluated reports whether the error is that of "unevaluatedProperties" or "unevaluatedItems".
 func unevaluated(e *jsonschema.ValidationError) bool {
 	_, refused := e.ErrorKind.(*kind.FalseSchema)
 	return refused && strings.Contains(e.SchemaURL[strings.LastIndexByte(e.SchemaURL, '/')+1:],
 		"unevaluated")
 }
 
-// alternatives adds that a value matches none of the schemas of "anyOf" or "oneOf". If it has the
-// type of only one of them, what is wrong with it is what that one finds.
+// alternatives adds that a value matches none of the schemas of "anyOf" or "oneOf". If only one of
+// them allows the value's type, it adds the errors of that one instead.
 func (s *sorter) alternatives(e *jsonschema.ValidationError, keyword string) {
 	var meant []*jsonschema.ValidationError
 	for _, cause := range e.Causes {
@@ -147,8 +150,8 @@ func (s *sorter) alternatives(e *jsonschema.ValidationError, keyword string) {
 	s.at(e.InstanceLocation).add(fault{by: e, keyword: keyword})
 }
 
-// ofOtherType tells whether the value, at this depth in the document, has not the type that it must
-// have.
+// ofOtherType reports whether the error is that the value, at this depth in the document, has the
+// wrong type.
 func ofOtherType(e *jsonschema.ValidationError, depth int) bool {
 	switch e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:

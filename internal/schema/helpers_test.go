@@ -26,7 +26,7 @@ func compiled(t testing.TB, text string) *schema.Schema {
 	return s
 }
 
-// named are the errors of which every error wraps one.
+// named are the errors of which every error wraps exactly one.
 var named = []error{
 	settings.ErrMalformed, settings.ErrInvalid, settings.ErrTooLarge, settings.ErrNotFound,
 	settings.ErrNotApplicable, settings.ErrSchema, settings.ErrViolation,

@@ -11,8 +11,9 @@ import (
 
 // Keywords that the library can't be trusted with.
 var (
-	// it follows them in 2020-12, too
-	keywordsOf2019  = []string{"$recursiveAnchor", "$recursiveRef"}
+	// The library follows these in 2020-12, too.
+	keywordsOf2019 = []string{"$recursiveAnchor", "$recursiveRef"}
+	// These must be small integers.
 	keywordsOfCount = []string{
 		"maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties",
 		"maxContains", "minContains",
@@ -20,7 +21,7 @@ var (
 	keywordsOfNames = []string{"required", "type", "dependentRequired", "dependencies"}
 )
 
-// keyword looks at what a keyword says, as far as that isn't a schema.
+// keyword reads and checks the value of a keyword, as far as that isn't a schema.
 func (s *source) keyword(one *declaration, at string, m *jsontree.Member, in *resource) error {
 	here := under(at, m.Key)
 	switch {

@@ -1,7 +1,13 @@
-// Package schema holds settings documents to a JSON Schema: it compiles one, says where a document
-// violates it, and adds the defaults that it declares. Validation itself is the library's
-// (santhosh-tekuri/jsonschema); this package keeps what it may cost within bounds, and words what
-// it finds.
+// Package schema checks settings documents against a JSON Schema, and adds the defaults that the
+// schema declares. A library validates (santhosh-tekuri/jsonschema); this package bounds what that
+// may cost, and words what it finds.
+//
+// Compile reads the text of a schema (source.go, keywords.go, reference.go), refuses what the
+// library can't be trusted with, has the library compile it (validator.go), and refuses it if
+// checking a value could cost too much (cost.go). Check runs the library with keywords of our own
+// (canonical.go, pattern.go) that count the work, sorts its errors by their location in the
+// document (fault.go) and words them (violation.go, wording.go). Effective adds defaults
+// (defaults.go, effective.go).
 package schema
 
 import (
@@ -37,10 +43,10 @@ type Schema struct {
 	compile    func() (*validator, error)
 }
 
-// Compile compiles a schema. Its text must keep to what holds for every document, [settings.Limits]
-// included, with ErrMalformed and ErrTooLarge as for documents. All else that is wrong with it
-// wraps ErrSchema: it isn't an object, isn't valid, needs another document, or could make too much
-// work. It says where in the schema that is.
+// Compile compiles a schema. Its text must satisfy what every document must, [settings.Limits]
+// included, with ErrMalformed and ErrTooLarge as for documents. All other errors wrap ErrSchema and
+// say where in the schema they are: it isn't an object, isn't valid, needs another document, or
+// could make too much work.
 //
 // "$ref" and "$dynamicRef" lead to a schema in the text, by "$id", anchor or JSON pointer, or to a
 // metaschema of json-schema.org: nothing is fetched. "format" is an annotation in 2020-12, and is
@@ -97,7 +103,7 @@ func checkText(text []byte, l settings.Limits) error {
 	return err
 }
 
-// trimmed is the text of an error without that of the one that it wraps.
+// trimmed returns the text of an error without that of the one that it wraps.
 func trimmed(err, wrapped error) string {
 	return strings.TrimPrefix(err.Error(), wrapped.Error()+": ")
 }
@@ -107,14 +113,15 @@ func refused(pointer, why string) error {
 	return fmt.Errorf("%w: %q %s", settings.ErrSchema, jsontree.Cut(pointer, maxPointer), why)
 }
 
-// errValidator is what the library fails with if that isn't about the document. It is no proof that
-// the document is right.
+// errValidator is a failure of the library that says nothing about the document.
 var errValidator = errors.New("the validator of schemas failed")
 
+// validatorFailed wraps the text of the library's error only: it must not pass for one of ours.
+func validatorFailed(err error) error { return fmt.Errorf("%w: %s", errValidator, err.Error()) }
+
 // Check returns nil if the document is valid, else a *[ViolationError], or an error that wraps
-// ErrMalformed if it isn't even JSON. A document that takes over maxWork to check is refused, too,
-// as one whose match of a regular expression takes too long. Check doesn't panic: what goes wrong
-// in here is another error.
+// ErrMalformed if it isn't even JSON. It also refuses a document that takes more than maxWork, or
+// too long to match a regular expression. Check doesn't panic: a fault of its own is another error.
 func (s *Schema) Check(document []byte) (err error) {
 	defer settings.Survive(&err)
 	if s == nil {
@@ -130,13 +137,13 @@ func (s *Schema) Check(document []byte) (err error) {
 	defer func() { s.validators <- v }()
 	if v == nil {
 		if v, err = s.compile(); err != nil {
-			return fmt.Errorf("%w: %v", errValidator, err) //nolint:errorlint // it must not pass for one of ours
+			return validatorFailed(err)
 		}
 	}
 	return v.check(document, value)
 }
 
-// wrong makes our error of the library's.
+// wrong translates the library's error.
 func wrong(document []byte, err error) error {
 	if err == nil {
 		return nil
@@ -144,5 +151,5 @@ func wrong(document []byte, err error) error {
 	if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		return violations(document, invalid)
 	}
-	return fmt.Errorf("%w: %v", errValidator, err) //nolint:errorlint // it must not pass for one of ours
+	return validatorFailed(err)
 }

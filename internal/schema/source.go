@@ -11,18 +11,18 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// How large a schema may be. The library compares each schema in it with all others while it
-// compiles them, and keeps several copies of the pointer to each one: at worst these make 0.1 s and
-// 6 MB. A form of ten objects, each in the one before, with 50 properties each is 510 schemas and
-// 40 KB of pointers; one with 290 properties each just fits.
+// How large a schema may be. The library compares each schema in the text with all others while it
+// compiles them, and keeps several copies of the pointer to each: at most 0.1 s and 6 MB. A form of
+// ten objects, each inside the one before and with 50 properties, is 510 schemas and 40 KB of
+// pointers; one with 290 properties in each just fits.
 const (
 	maxSchemas      = 3_000
 	maxPointerBytes = 512 << 10 // of the JSON pointers to all of them, escaped as in an address
 	maxValues       = 90_000
 )
 
-// Where there are schemas inside a schema: as what the keyword says, in a list, or in an object, by
-// names of the author's choice. These are all that the library knows, older ones included.
+// The keywords that contain schemas: one as the value, a list, or an object with names of the
+// author's choice. These are all that the library knows, older ones included.
 var (
 	keywordsOfOne = []string{
 		"not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames",
@@ -35,8 +35,8 @@ var (
 	}
 )
 
-// source is what there is in the text of a schema. It is read before the library is, and refuses
-// what that can't be trusted with.
+// source is what the text of a schema contains. It is read before the library reads the text, and
+// refuses what the library can't be trusted with.
 type source struct {
 	schemas      map[string]*declaration // of all schemas in the text, by JSON pointer
 	resources    map[string]*resource    // by their addresses
@@ -155,7 +155,7 @@ func (s *source) named(one *declaration, at string, m *jsontree.Member, in *reso
 	return nil
 }
 
-// dialect tells whether "$schema" names draft 7, or else 2020-12.
+// dialect reports whether "$schema" names draft 7; if not, it names 2020-12.
 func dialect(at string, named *jsontree.Node) (draft7 bool, err error) {
 	says, _ := named.Says()
 	switch strings.TrimSuffix(says, "#") {

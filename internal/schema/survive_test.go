@@ -9,8 +9,8 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// TestSchemaSurvives: what goes wrong in here is an error that wraps none of the named ones, so that
-// nobody outside is blamed for it.
+// TestSchemaSurvives: what goes wrong in here is an error that wraps none of the named ones, so
+// that nobody outside is blamed for it.
 func TestSchemaSurvives(t *testing.T) {
 	t.Parallel()
 	broken := schema.Broken()

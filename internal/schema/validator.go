@@ -13,25 +13,26 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// maxWork is what one document may cost, in evaluations: a value checked against a schema. The
-// library keeps all that it finds wrong, at 0.7 KB and 1.5 µs each, so this is 150 MB and 0.3 s at
-// worst. Common documents take 20 to 200; one of 64 KiB that is nothing but digits has 32,768
-// values and may have each checked against four schemas.
+// maxWork is what one document may cost, in evaluations. The library keeps everything that it finds
+// wrong, at 0.7 KB and 1.5 µs each, so this is 150 MB and 0.3 s at worst. Common documents take 20
+// to 200; one of 64 KiB that is nothing but digits has 32,768 values and may have each checked
+// against four schemas.
 const maxWork = 200_000
 
-// home is the address that the library gives the schema. It stands for no place: see refuseLoad.
+// home is the address of the schema inside the library. Nothing is ever loaded from it.
 const home = "outset:///schema"
 
-// refuseLoad is where the library loads schemas from that it doesn't have: nothing is fetched. Its
-// metaschemas do not come this way.
+// refuseLoad is the loader for schemas that the library doesn't have: nothing is fetched. It has
+// its metaschemas.
 type refuseLoad struct{}
 
 var errFetch = errors.New("nothing is fetched")
 
 func (refuseLoad) Load(string) (any, error) { return nil, errFetch }
 
-// validator is a schema as the library has compiled it, together with the work that the document at
-// hand has made. The library has no notion of one call, so only one goroutine may use it at a time.
+// validator is a schema that the library has compiled, with the count of the work for the current
+// document. The library can't keep a count for each call, so only one goroutine may use it at a
+// time.
 type validator struct {
 	root    *jsonschema.Schema
 	dynamic []*jsonschema.Schema // those with a "$dynamicAnchor"
@@ -71,12 +72,12 @@ func newValidator(text []byte, dynamic []string, m matchLimits) (*validator, err
 	return v, nil
 }
 
-// entries are the schemas from where all are reached: dynamic references lead to any anchor.
+// entries returns schemas that lead to all others: dynamic references may lead to any anchor.
 func (v *validator) entries() []*jsonschema.Schema {
 	return append([]*jsonschema.Schema{v.root}, v.dynamic...)
 }
 
-// check checks a document, of which value is the content.
+// check checks a document, of which value is the decoded content.
 func (v *validator) check(document []byte, value any) (err error) {
 	v.work.start()
 	defer func() {
@@ -93,10 +94,11 @@ func (v *validator) check(document []byte, value any) (err error) {
 	return wrong(document, v.root.Validate(value))
 }
 
-// work is what the document at hand has cost. Only a panic can stop the library.
+// work is what the current document may still cost. When it runs out, spend panics: nothing else
+// can stop the library.
 type work struct {
 	left     int           // evaluations
-	matching time.Duration // that matches may take yet
+	matching time.Duration // for matches of regular expressions
 	limits   matchLimits
 }
 
@@ -113,14 +115,13 @@ func (w *work) spend(evaluations int) {
 // bytesOfOne is how many bytes of a string, measured or copied, are as much work as one evaluation.
 const bytesOfOne = 128
 
-// meter counts what it costs to check one value against one schema. It is the last thing that the
-// library does with that. Since the library gives up early on a value of the wrong type, this
-// counts all that the value, and each value in it, is checked against next, and not just the schema
-// itself.
+// meter is a keyword of our own, added to every schema, that counts the work of checking one value
+// against it. The library runs it last, and doesn't run it for a value of the wrong type. So each
+// meter also counts the schemas that it leads to, for the value and for each value inside it.
 type meter struct {
 	work *work
-	own  int // whatever the value
-	each int // for each value in it
+	own  int // for any value
+	each int // for each value inside it
 }
 
 func newMeter(s *jsonschema.Schema, w *work) meter {
@@ -148,9 +149,9 @@ func (m meter) Validate(_ *jsonschema.ValidatorContext, value any) {
 	m.work.spend(n)
 }
 
-// explain words the library's error for the person who sent the schema: in one line, with the place
-// in their text and without the address that it has in here. Mostly the metaschema has something to
-// say, of which one thing is enough.
+// explain words the library's error for the person who sent the schema: in one line, with the
+// location in their text and without the address home. If the schema violates the metaschema, it
+// reports the first violation.
 func (s *source) explain(text []byte, err error) error {
 	if invalid, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok {
 		if broken, ok := errors.AsType[*jsonschema.ValidationError](invalid.Err); ok {
@@ -169,7 +170,7 @@ func (s *source) explain(text []byte, err error) error {
 	return fmt.Errorf("%w: %s", settings.ErrSchema, jsontree.Cut(words, maxReason))
 }
 
-// location names where in the schema something is.
+// location returns the JSON pointer of a compiled schema.
 func location(schema *jsonschema.Schema) string {
 	at := strings.TrimPrefix(schema.Location, home+"#")
 	if path, err := url.PathUnescape(at); err == nil {

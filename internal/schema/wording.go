@@ -43,15 +43,11 @@ func (f fault) matchesNone() string {
 	return fmt.Sprintf("matches none of the %d schemas of %q", len(f.by.Causes), f.keyword)
 }
 
-// wrongName says the first thing that is wrong with a name.
+// wrongName words the first thing that is wrong with a name.
 func wrongName(e *jsonschema.ValidationError) string {
 	text := "has a name that is not allowed"
-	s := sorter{trail: []*faults{{}}}
-	for _, cause := range e.Causes {
-		s.sort(cause)
-	}
-	if said := s.at(nil).say(); len(said) > 0 {
-		text += ": it " + said[0]
+	if reasons := faultsOf(e.Causes...).say(); len(reasons) > 0 {
+		text += ": it " + reasons[0]
 	}
 	return text
 }
@@ -87,8 +83,6 @@ func sayKind(of jsonschema.ErrorKind) string {
 	case *kind.OneOf:
 		return fmt.Sprintf(`matches more than one schema of "oneOf": those at %d and %d`,
 			k.Subschemas[0], k.Subschemas[1])
-	case *kind.RefCycle:
-		return "makes the schema refer to itself without end"
 	}
 	if text := ofSize(of); text != "" {
 		return text
@@ -192,7 +186,7 @@ func listed(values []any) string {
 	return b.String()
 }
 
-// spelling returns a value of the schema as JSON, or what it is if that may be long.
+// spelling returns a value of the schema as JSON, but only the type of an array or object.
 func spelling(of any) string {
 	switch v := of.(type) {
 	case nil:

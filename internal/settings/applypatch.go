@@ -7,9 +7,9 @@ import (
 	"github.com/outset-settings/outset/internal/jsontree"
 )
 
-// maxCopies times the size of a document is what the copies of one patch may weigh. Without it a
-// few dozen operations that copy the whole into itself would fill the memory. It is enough for all
-// copies that fit into a document, see valueWeight.
+// maxCopies bounds the weight of all copies of one patch, as a multiple of the largest document.
+// Without it a few dozen operations that copy the document into itself would fill the memory. It is
+// enough for all copies that fit into a document, see Weight in package jsontree.
 const maxCopies = 4
 
 // patching is a document to which a JSON patch is being applied.
@@ -40,7 +40,7 @@ func (p *patching) apply(o *patchOperation) error {
 
 // find fails if there is no value at the path.
 func (p *patching) find(path []string) (*jsontree.Node, error) {
-	// No document is that deep, but what a patch builds on its way could be.
+	// No document is that deep, but a patch could build one before it is done.
 	if len(path) > p.limits.Depth {
 		return nil, fmt.Errorf("%w: the path has more than %d levels", ErrNotApplicable,
 			p.limits.Depth)

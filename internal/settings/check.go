@@ -31,7 +31,7 @@ func (l Limits) Check(document []byte) error {
 	return l.keys(found)
 }
 
-// survey is what there is in a body, as far as limits are about it.
+// survey has the sizes of a body that have limits.
 type survey struct {
 	kind    jsontext.Kind // of the value
 	depth   int           // levels of nested objects and arrays
@@ -56,8 +56,8 @@ func (l Limits) keys(s survey) error {
 	return nil
 }
 
-// survey reads a body to its end. It fails with what holds for every body: its size, that it is one
-// strict JSON value, that it isn't deeper than depth and its numbers.
+// survey reads a body to its end. It checks what every body must satisfy: its size, its numbers,
+// that it is one strict JSON value and isn't deeper than depth.
 func (l Limits) survey(body []byte, depth int) (survey, error) {
 	if len(body) > l.Bytes {
 		return survey{}, fmt.Errorf("%w: %d bytes, and at most %d are allowed", ErrTooLarge,
@@ -76,8 +76,8 @@ func (l Limits) survey(body []byte, depth int) (survey, error) {
 	}
 }
 
-// surveyor walks through the tokens of a body. A number out of range is only remembered: the rest
-// must still be read, since what is not even JSON is reported as that.
+// surveyor walks through the tokens of a body. It remembers a number out of range and goes on,
+// since a body that isn't JSON is reported as that.
 type surveyor struct {
 	decoder *jsontext.Decoder
 	limit   int // of the depth
@@ -125,8 +125,8 @@ func (s *surveyor) scalar(kind jsontext.Kind) error {
 	return nil
 }
 
-// checkNumber refuses what a reader that keeps numbers as IEEE 754 doubles would lose
-// altogether (RFC 8259 section 6). Lost precision is the reader's own choice.
+// checkNumber refuses numbers that a reader can't keep as IEEE 754 doubles at all (RFC 8259 section
+// 6). Losing precision is the reader's own choice.
 func checkNumber(spelling []byte) error {
 	if len(spelling) > MaxDigits {
 		return fmt.Errorf("%w: a number is over %d digits", ErrInvalid, MaxDigits)
@@ -145,21 +145,22 @@ func malformed(err error) error {
 	return jsontree.Malformed(err)
 }
 
-// next returns what has become of the document.
+// next returns the document after a change.
 func next(d *jsontree.Document, created bool) Next {
 	return Next{Document: d.Bytes(), Created: created}
 }
 
-// within returns what has become of the document if that is within the limits.
+// within returns the document after a change if it is within the limits.
 func (l Limits) within(d *jsontree.Document, created bool) (Next, error) {
 	changed := next(d, created)
 	if size := len(changed.Document); size > l.Bytes {
-		return Next{}, fmt.Errorf("%w: the document would have %d bytes, and at most %d are allowed",
+		return Next{}, fmt.Errorf(
+			"%w: the document would have %d bytes, and at most %d are allowed",
 			ErrTooLarge, size, l.Bytes)
 	}
 	err := l.Check(changed.Document)
 	if errors.Is(err, errDeep) {
-		// The body was not too deep, so this can't be taken for what is not JSON.
+		// The body was not too deep, so this isn't reported as malformed.
 		err = fmt.Errorf("%w: the document would be nested deeper than %d levels", ErrInvalid,
 			l.Depth)
 	}

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// State is what a condition is about: a user's document as it is now.
+// State is what a condition is checked against: a user's current document.
 type State struct {
 	Version  int64
 	Absent   bool // there is none: never saved, or deleted
-	NoValue  bool // what the write is about is a value inside the document, and that isn't there
+	NoValue  bool // the write is for a value inside the document that doesn't exist
 	Modified time.Time
 }
 
-// Condition is what a writer wants to be true before a write is applied (RFC 9110
-// section 13). All of its parts must hold; one that is nil or zero does. UnmodifiedSince
-// counts only without Match, which says the same more precisely (section 13.1.4).
+// Condition must be true for a write to be applied (RFC 9110 section 13). All of its parts must
+// hold; one that is nil or zero does. UnmodifiedSince counts only without Match, which says the
+// same more precisely (section 13.1.4).
 type Condition struct {
 	Match           *Versions // If-Match: the current version is one of these
 	NoneMatch       *Versions // If-None-Match: the current version is none of these
@@ -24,11 +24,11 @@ type Condition struct {
 
 // Versions is a set of versions. Zero stands for "there is no document".
 type Versions struct {
-	Any    bool // every version that has what the write is about
+	Any    bool // every version that has the document, or the value, that the write is for
 	Listed []int64
 }
 
-// Holds tells whether the condition is true of the state. A nil condition always is.
+// Holds reports whether the state satisfies the condition. It always satisfies a nil one.
 func (c *Condition) Holds(s State) bool {
 	switch {
 	case c == nil:
@@ -43,14 +43,14 @@ func (c *Condition) Holds(s State) bool {
 	return true
 }
 
-// modified tells whether the document has changed, or gone, after the date. One that never was has
-// no date to compare.
+// modified reports whether the document has changed or was deleted after the date. A user who never
+// saved one has no date to compare.
 func (c *Condition) modified(s State) bool {
 	return !c.UnmodifiedSince.IsZero() && s.Modified.Truncate(time.Second).After(c.UnmodifiedSince)
 }
 
-// has tells whether the state is one of the versions. That of a deleted document is listed by who
-// has seen that it was deleted.
+// has reports whether the state is one of the versions. A writer that has seen the deletion lists
+// the version of the deleted document.
 func (v *Versions) has(s State) bool {
 	return v.Any && !s.Absent && !s.NoValue ||
 		slices.Contains(v.Listed, s.Version) ||

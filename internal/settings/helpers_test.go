@@ -7,7 +7,7 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// named are the errors that one of which every error wraps.
+// named are the errors of which every error wraps exactly one.
 var named = []error{
 	settings.ErrMalformed, settings.ErrInvalid, settings.ErrTooLarge, settings.ErrNotFound,
 	settings.ErrNotApplicable,
@@ -39,10 +39,10 @@ func checkError(t *testing.T, err, want error) {
 	checkNamed(t, err)
 }
 
-// maker is what makes a change of a body: a method of Limits.
+// maker makes a change from a body: a method of Limits.
 type maker func(body []byte) (settings.Change, error)
 
-// outcome applies what comes of body to the document.
+// outcome applies the change that the method makes from body to the document.
 func outcome(method maker, document, body string) (settings.Next, error) {
 	change, err := method([]byte(body))
 	if err != nil {

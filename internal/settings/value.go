@@ -33,7 +33,7 @@ func (l Limits) SetValue(path []string, value []byte) (Change, error) {
 	}, nil
 }
 
-// fits tells as much as can be told before the document is known.
+// fits checks what can be checked before the document is known.
 func (l Limits) fits(path []string, value survey) error {
 	if len(path) == 0 {
 		if err := value.object(); err != nil {
@@ -55,7 +55,7 @@ func (l Limits) fits(path []string, value survey) error {
 	return l.keys(value)
 }
 
-// put sets the value at the path and tells whether there was none.
+// put sets the value at the path and reports whether there was none.
 func put(n *jsontree.Node, path []string, value string) (created bool, err error) {
 	for i, token := range path {
 		child := n.Child(token)
@@ -120,8 +120,8 @@ func Value(document []byte, path []string) ([]byte, error) {
 	return []byte(n.Spelling()), nil
 }
 
-// Placed returns where SetValue has put the value at path in what came of it, document: the path
-// with the index of the last element for each "-" that appended to an array.
+// Placed returns the path at which SetValue has put a value in the document that it made: path,
+// with the index of the last element in place of each "-" that appended to an array.
 func Placed(document []byte, path []string) []string {
 	placed := slices.Clone(path)
 	d, err := jsontree.Parse(document)

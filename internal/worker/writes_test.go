@@ -54,7 +54,8 @@ func life() []event {
 	result := func(doc string) messages.Result { return messages.Result{Document: []byte(doc)} }
 	return []event{
 		{
-			messages.ActionReplace, document(`{"theme":"dark","tags":["a"]}`), messages.Result{},
+			messages.ActionReplace, document(`{"theme":"dark","tags":["a"]}`),
+			messages.Result{},
 			`{"theme":"dark","tags":["a"]}`,
 		},
 		{
@@ -62,7 +63,8 @@ func life() []event {
 			result(`{"tags":["a"],"n":1}`), `{"tags":["a"],"n":1}`,
 		},
 		{
-			messages.ActionMergePatch, both(document(`{"n":2}`), quiet), messages.Result{},
+			messages.ActionMergePatch, both(document(`{"n":2}`), quiet),
+			messages.Result{},
 			`{"tags":["a"],"n":2}`,
 		},
 		{
@@ -71,23 +73,28 @@ func life() []event {
 		},
 		{
 			messages.ActionJSONPatch, both(document(`[{"op":"remove","path":"/m"}]`), quiet),
-			messages.Result{}, `{"tags":["a"],"n":2}`,
+			messages.Result{},
+			`{"tags":["a"],"n":2}`,
 		},
 		{
 			messages.ActionSetValue, value(`"b"`, "tags", "-"),
-			messages.Result{Created: true, Path: []string{"tags", "1"}}, `{"tags":["a","b"],"n":2}`,
+			messages.Result{Created: true, Path: []string{"tags", "1"}},
+			`{"tags":["a","b"],"n":2}`,
 		},
 		{messages.ActionSetValue, value(`4`, "n"), messages.Result{}, `{"tags":["a","b"],"n":4}`},
 		{
-			messages.ActionSetValue, value(`true`, "deep", "er"), messages.Result{Created: true},
+			messages.ActionSetValue, value(`true`, "deep", "er"),
+			messages.Result{Created: true},
 			`{"tags":["a","b"],"n":4,"deep":{"er":true}}`,
 		},
 		{
-			messages.ActionDeleteValue, value("", "deep"), messages.Result{},
+			messages.ActionDeleteValue, value("", "deep"),
+			messages.Result{},
 			`{"tags":["a","b"],"n":4}`,
 		},
 		{
-			messages.ActionReplace, document(`{"replaced":true}`), messages.Result{},
+			messages.ActionReplace, document(`{"replaced":true}`),
+			messages.Result{},
 			`{"replaced":true}`,
 		},
 		{
@@ -98,7 +105,8 @@ func life() []event {
 		{messages.ActionDelete, nothing, messages.Result{Absent: true}, ""},
 		{
 			messages.ActionRestore, version(13),
-			messages.Result{Absent: true, Document: []byte(`{}`)}, "",
+			messages.Result{Absent: true, Document: []byte(`{}`)},
+			"",
 		},
 		{messages.ActionMergePatch, document(`{"again":1}`), result(`{"again":1}`), `{"again":1}`},
 	}

@@ -88,7 +88,8 @@ func TestRestore(t *testing.T) {
 		{8, `{"n": 6}`},
 		{},
 		{9, `{"n": 6}`},
-		{}, {},
+		{},
+		{},
 	}
 	for i, w := range s.Write(t.Context(), writes) {
 		switch {
