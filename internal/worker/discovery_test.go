@@ -79,7 +79,8 @@ func TestDiscovery(t *testing.T) {
 				identity.Type != "io.nats.micro.v1."+kind+"_response" {
 				t.Errorf("%s%s: %s", verb, subject, m.Data)
 			}
-			if got := identity.Metadata[messages.ActionsKey]; got != strconv.Itoa(int(messages.LastAction)) {
+			got := identity.Metadata[messages.ActionsKey]
+			if got != strconv.Itoa(int(messages.LastAction)) {
 				t.Errorf("%s%s: it knows actions up to %q", verb, subject, got)
 			}
 		}

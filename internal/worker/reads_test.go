@@ -157,7 +157,8 @@ func TestLargestDocument(t *testing.T) {
 			t.Errorf("%s: %q %q, %d bytes", name, r.Kind, r.Detail, len(r.Document))
 		}
 	}
-	if r := do(t, nc, write(5, messages.ActionSetValue, value(`1`, "y"))); r.Kind != messages.KindTooLarge {
+	r := do(t, nc, write(5, messages.ActionSetValue, value(`1`, "y")))
+	if r.Kind != messages.KindTooLarge {
 		t.Errorf("a byte more: %q %q", r.Kind, r.Detail)
 	}
 }

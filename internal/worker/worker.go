@@ -65,8 +65,8 @@ type Worker struct {
 }
 
 // New returns a worker that answers requests on nc, once it runs, and publishes changes on the
-// other connection, which has a [ChangesBuffer]. The connections and the store remain the caller's
-// to close. Fails if the configuration is invalid.
+// other connection, which has a [ChangesBuffer]. The caller closes the connections and the
+// store. New fails if the configuration is invalid.
 func New(nc, changes *nats.Conn, s Store, config Config, version string, log *slog.Logger,
 ) (*Worker, error) {
 	if err := config.Validate(); err != nil {
