@@ -10,7 +10,8 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// How many documents that break a schema on trial the answer shows, and how many violations of each.
+// How many documents that break a schema on trial the answer shows, and how many violations of
+// each.
 const (
 	maxExamples          = 10
 	violationsPerExample = 3
