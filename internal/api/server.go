@@ -42,14 +42,14 @@ type Config struct {
 	MaxDocument int `kong:"-"`
 
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" default:"5s" placeholder:"DURATION" help:"how long a request may take; past it the answer is 503, or 504 where the outcome isn't known"`
-	WorkerGrace    time.Duration `env:"WORKER_GRACE" default:"3s" placeholder:"DURATION" help:"how long after the last sign of a worker requests wait for another; past it they are refused at once"`
+	WorkerGrace    time.Duration `env:"WORKER_GRACE" default:"3s" placeholder:"DURATION" help:"how long after the last sign of life of a worker requests wait for another; past it they are refused at once"`
 
 	MaxConnections int           `env:"MAX_CONNECTIONS" default:"16384" placeholder:"N" help:"HTTP connections at once"`
 	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" default:"2m" placeholder:"DURATION" help:"how long an idle HTTP connection is kept"`
 	ReadTimeout    time.Duration `env:"READ_TIMEOUT" default:"10s" placeholder:"DURATION" help:"how long a client may take to send a request"`
 
-	MaxWatchers     int           `env:"MAX_WATCHERS" default:"16384" placeholder:"N" help:"clients that hear of changes at once, beside the other connections; past it the answer is 503"`
-	EventsHeartbeat time.Duration `env:"EVENTS_HEARTBEAT" default:"15s" placeholder:"DURATION" help:"how often a client that hears of changes gets a sign of life, and a change is told at the latest if the word of it was lost"`
+	MaxWatchers     int           `env:"MAX_WATCHERS" default:"16384" placeholder:"N" help:"clients that watch changes at once, in addition to the other connections; past it the answer is 503"`
+	EventsHeartbeat time.Duration `env:"EVENTS_HEARTBEAT" default:"15s" placeholder:"DURATION" help:"how often a client that watches changes gets a heartbeat, and how often its user is checked for a lost notification"`
 }
 
 // Validate returns an error for the first setting that is not valid.
