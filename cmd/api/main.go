@@ -12,8 +12,8 @@ import (
 )
 
 func main() {
-	const description = "The HTTP side of Outset: settings of users, kept by the workers behind NATS."
-	os.Exit(program.Main("api", description, &cli{}))
+	const help = "The HTTP side of Outset: settings of users, kept by the workers behind NATS."
+	os.Exit(program.Main("api", help, &cli{}))
 }
 
 type cli struct {

@@ -201,8 +201,8 @@ func versionOf(tag string) (int64, bool) {
 	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == tag
 }
 
-// dateOf returns the date in a header. It is zero without one, or if it is not valid: RFC 9110 wants
-// that ignored.
+// dateOf returns the date in a header. It is zero without one, or if it is not valid: then RFC 9110
+// wants it ignored.
 func dateOf(c *fiber.Ctx, header string) time.Time {
 	value := c.Get(header)
 	if value == "" { // nearly always; ParseTime took 4 % of a read to find out

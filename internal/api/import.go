@@ -173,7 +173,8 @@ func (i *importing) outcome(out *lines, l *importLine, version int64) (err error
 	return out.flushIfFull()
 }
 
-// writeAll carries out writes side by side, and retries for a while those that fail temporarily.
+// writeAll carries out writes side by side. For a while it retries those that failed temporarily or
+// whose outcome is unknown.
 func (s *Server) writeAll(operations []*messages.Operation) []messages.Result {
 	began := time.Now()
 	return s.queue.WriteAll(operations, s.config.RequestTimeout, func() bool {

@@ -86,28 +86,28 @@ func (s *Server) answerMulti(c *fiber.Ctx, taken *memory) error {
 	if err != nil {
 		return err
 	}
-	operations, err := parseMulti(body)
+	subrequests, err := parseMulti(body)
 	if err != nil {
 		detail := "the batch can't be read: " + strings.TrimPrefix(err.Error(), "jsontext: ")
 		return problem{kind: messages.KindMalformed, detail: messages.Detail(detail)}
 	}
-	if err := taken.take(len(operations) * s.config.MaxDocument); err != nil { // for the answers
+	if err := taken.take(len(subrequests) * s.config.MaxDocument); err != nil { // for the answers
 		return err
 	}
-	return sendResults(c, operations, s.carryOutAll(c, operations), taken)
+	return sendResults(c, subrequests, s.carryOutAll(c, subrequests), taken)
 }
 
 // carryOutAll carries out the subrequests, and returns the request of each with its answer.
-func (s *Server) carryOutAll(c *fiber.Ctx, operations []subrequest) []fasthttp.RequestCtx {
+func (s *Server) carryOutAll(c *fiber.Ctx, subrequests []subrequest) []fasthttp.RequestCtx {
 	began := time.Now()
-	requests := make([]fasthttp.RequestCtx, len(operations))
+	requests := make([]fasthttp.RequestCtx, len(subrequests))
 	var users sync.WaitGroup
-	for _, indexes := range byUser(operations) {
+	for _, indexes := range byUser(subrequests) {
 		users.Go(func() {
 			for _, i := range indexes {
-				operations[i].begin(&requests[i], c.Context(), subrequestID(requestID(c), i))
+				subrequests[i].begin(&requests[i], c.Context(), subrequestID(requestID(c), i))
 				requests[i].SetUserValue(beganKey, began)
-				s.carryOut(&operations[i], &requests[i])
+				s.carryOut(&subrequests[i], &requests[i])
 			}
 		})
 	}
@@ -122,10 +122,10 @@ func subrequestID(multi string, index int) string {
 }
 
 // byUser returns the indexes of the subrequests by user, however the user id is encoded.
-func byUser(operations []subrequest) map[string][]int {
+func byUser(subrequests []subrequest) map[string][]int {
 	users := make(map[string][]int)
-	for i := range operations {
-		user, _, _ := strings.Cut(strings.TrimPrefix(operations[i].resource(), "/user/"), "/")
+	for i := range subrequests {
+		user, _, _ := strings.Cut(strings.TrimPrefix(subrequests[i].resource(), "/user/"), "/")
 		if id, err := url.PathUnescape(user); err == nil {
 			user = id
 		}
@@ -136,24 +136,24 @@ func byUser(operations []subrequest) map[string][]int {
 
 // begin initializes the request of a subrequest of the multi-request from. fill adds its headers
 // and its body.
-func (o *subrequest) begin(r, from *fasthttp.RequestCtx, id string) {
+func (sub *subrequest) begin(r, from *fasthttp.RequestCtx, id string) {
 	r.Init(&fasthttp.Request{}, from.RemoteAddr(), nil)
 	h := &r.Request.Header
-	h.SetMethod(o.method)
-	h.SetRequestURI(o.path)
+	h.SetMethod(sub.method)
+	h.SetRequestURI(sub.path)
 	h.SetHostBytes(from.Request.Host())
 	h.Set(fiber.HeaderXRequestID, id)
 }
 
 // fill adds the headers and the body.
-func (o *subrequest) fill(r *fasthttp.RequestCtx) {
+func (sub *subrequest) fill(r *fasthttp.RequestCtx) {
 	h := &r.Request.Header
-	if o.body != nil {
+	if sub.body != nil {
 		h.SetContentType(fiber.MIMEApplicationJSON)
-		r.Request.SetBodyRaw(o.body)
+		r.Request.SetBodyRaw(sub.body)
 	}
 	given := make(map[string]bool)
-	for _, line := range o.header {
+	for _, line := range sub.header {
 		if name := strings.ToLower(line.name); given[name] {
 			h.Add(line.name, line.value)
 		} else {
@@ -164,16 +164,16 @@ func (o *subrequest) fill(r *fasthttp.RequestCtx) {
 }
 
 // carryOut answers a subrequest as a single request would be answered.
-func (s *Server) carryOut(o *subrequest, r *fasthttp.RequestCtx) {
+func (s *Server) carryOut(sub *subrequest, r *fasthttp.RequestCtx) {
 	switch {
-	case !o.allowed():
+	case !sub.allowed():
 		s.refuse(r, fiber.ErrNotFound)
-	case o.headerSize() > maxHeaders:
+	case sub.headerSize() > maxHeaders:
 		s.refuse(r, fiber.ErrRequestHeaderFieldsTooLarge)
-	case len(o.body) > s.config.MaxDocument:
+	case len(sub.body) > s.config.MaxDocument:
 		s.refuse(r, fiber.ErrRequestEntityTooLarge)
 	default:
-		o.fill(r)
+		sub.fill(r)
 		s.handle(r)
 	}
 }
@@ -188,23 +188,23 @@ func (s *Server) refuse(r *fasthttp.RequestCtx, why error) {
 }
 
 // resource is the path without the query.
-func (o *subrequest) resource() string {
-	path, _, _ := strings.Cut(o.path, "?")
+func (sub *subrequest) resource() string {
+	path, _, _ := strings.Cut(sub.path, "?")
 	return path
 }
 
 // allowed tells whether the path is one for subrequests: it is a user's, and not one of events,
 // whose answer has no end.
-func (o *subrequest) allowed() bool {
-	segments := strings.Split(o.resource(), "/")
+func (sub *subrequest) allowed() bool {
+	segments := strings.Split(sub.resource(), "/")
 	return len(segments) > 2 && segments[1] == "user" &&
 		(len(segments) != 4 || segments[3] != "events")
 }
 
 // headerSize is about how many bytes the request line and the headers would have.
-func (o *subrequest) headerSize() int {
-	size := len(o.method) + len(o.path) + len("  HTTP/1.1\r\n\r\n")
-	for _, h := range o.header {
+func (sub *subrequest) headerSize() int {
+	size := len(sub.method) + len(sub.path) + len("  HTTP/1.1\r\n\r\n")
+	for _, h := range sub.header {
 		size += len(h.name) + len(h.value) + len(": \r\n")
 	}
 	return size
@@ -212,7 +212,7 @@ func (o *subrequest) headerSize() int {
 
 // sendResults answers the multi-request with the answers to its subrequests. It releases the memory
 // when that was sent.
-func sendResults(c *fiber.Ctx, operations []subrequest, requests []fasthttp.RequestCtx,
+func sendResults(c *fiber.Ctx, subrequests []subrequest, requests []fasthttp.RequestCtx,
 	taken *memory,
 ) (err error) {
 	size := 0
@@ -224,7 +224,7 @@ func sendResults(c *fiber.Ctx, operations []subrequest, requests []fasthttp.Requ
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if b, err = appendResult(b, operations[i].method, &requests[i].Response); err != nil {
+		if b, err = appendResult(b, subrequests[i].method, &requests[i].Response); err != nil {
 			return fmt.Errorf("subrequest %d: %w", i, err)
 		}
 		requests[i].Response.ResetBody() // the copy in b is enough

@@ -45,14 +45,14 @@ type multiParser struct {
 }
 
 // parseMulti returns the subrequests of a multi-request. Its error is for the client.
-func parseMulti(text []byte) (operations []subrequest, err error) {
+func parseMulti(text []byte) (subrequests []subrequest, err error) {
 	p := multiParser{text, jsontext.NewDecoder(bytes.NewBuffer(text),
 		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 	err = p.object(func(name string) error {
 		if name != "operations" {
 			return unknownMember(name)
 		}
-		operations, err = p.operations()
+		subrequests, err = p.subrequests()
 		return err
 	})
 	if err != nil {
@@ -61,50 +61,50 @@ func parseMulti(text []byte) (operations []subrequest, err error) {
 	if _, err := p.json.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is more after the end")
 	}
-	if len(operations) == 0 {
+	if len(subrequests) == 0 {
 		return nil, errors.New("it has no operations")
 	}
-	return operations, nil
+	return subrequests, nil
 }
 
-func (p *multiParser) operations() (operations []subrequest, err error) {
+func (p *multiParser) subrequests() (subrequests []subrequest, err error) {
 	if err := p.open('[', "operations must be an array"); err != nil {
 		return nil, err
 	}
 	for p.json.PeekKind() != ']' {
-		if len(operations) == maxSubrequests {
+		if len(subrequests) == maxSubrequests {
 			return nil, fmt.Errorf("it has more than %d operations", maxSubrequests)
 		}
-		o, err := p.operation()
+		sub, err := p.subrequest()
 		if err == nil {
-			err = o.check()
+			err = sub.check()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("operation %d: %w", len(operations), err)
+			return nil, fmt.Errorf("operation %d: %w", len(subrequests), err)
 		}
-		operations = append(operations, o)
+		subrequests = append(subrequests, sub)
 	}
 	_, err = p.json.ReadToken()
-	return operations, err
+	return subrequests, err
 }
 
-func (p *multiParser) operation() (o subrequest, err error) {
+func (p *multiParser) subrequest() (sub subrequest, err error) {
 	err = p.object(func(name string) error {
 		switch name {
 		case "method":
-			o.method, err = p.string("method must be a string")
+			sub.method, err = p.string("method must be a string")
 		case "path":
-			o.path, err = p.string("path must be a string")
+			sub.path, err = p.string("path must be a string")
 		case "headers":
-			o.header, err = p.header()
+			sub.header, err = p.header()
 		case "body":
-			o.body, err = p.value()
+			sub.body, err = p.value()
 		default:
 			err = unknownMember(name)
 		}
 		return err
 	})
-	return o, err
+	return sub, err
 }
 
 func (p *multiParser) header() (header []headerLine, err error) {
@@ -178,24 +178,26 @@ func (p *multiParser) value() ([]byte, error) {
 func unknownMember(name string) error { return fmt.Errorf("the member %.40q is unknown", name) }
 
 // check returns an error if the subrequest can't be a request.
-func (o *subrequest) check() error {
+func (sub *subrequest) check() error {
 	switch {
-	case o.method == "" || o.path == "":
+	case sub.method == "" || sub.path == "":
 		return errors.New("it needs a method and a path")
-	case !slices.Contains(subrequestMethods, o.method):
+	case !slices.Contains(subrequestMethods, sub.method):
 		return fmt.Errorf("the method must be one of %s", strings.Join(subrequestMethods, ", "))
-	case o.path[0] != '/':
+	case sub.path[0] != '/':
 		return errors.New("the path must begin with a /")
-	case strings.ContainsFunc(o.path, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }):
+	case strings.ContainsFunc(sub.path, notInPath):
 		return errors.New("the path must be percent-encoded, without a fragment")
 	}
-	for _, h := range o.header {
+	for _, h := range sub.header {
 		if err := h.check(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func notInPath(r rune) bool { return r <= ' ' || r > '~' || r == '#' }
 
 func (h headerLine) check() error {
 	switch {
