@@ -29,8 +29,14 @@ func (s *Server) url(database string) string {
 // exists is an error (SQLSTATE 42P04). Safe for concurrent use.
 func (s *Server) Database(ctx context.Context, name string) (string, error) {
 	// template0 has no sessions, ever, so that concurrent creations do not refuse one another.
-	sql := "create database " + pgx.Identifier{name}.Sanitize() + " template template0 strategy " +
-		s.strategy
+	return s.Copy(ctx, name, "template0")
+}
+
+// Copy creates a copy of a database in which nobody has a session, and returns its connection
+// string. A name that exists is an error (SQLSTATE 42P04). Safe for concurrent use.
+func (s *Server) Copy(ctx context.Context, name, template string) (string, error) {
+	sql := "create database " + pgx.Identifier{name}.Sanitize() +
+		" template " + pgx.Identifier{template}.Sanitize() + " strategy " + s.strategy
 	if err := s.admin(ctx, sql); err != nil {
 		return "", fmt.Errorf("create database %q: %w", name, err)
 	}

@@ -41,7 +41,12 @@ var shared struct {
 	server *localpg.Server
 	err    error
 	count  atomic.Int64
+
+	prepared    sync.Once // makes the template of ForTestFrom
+	preparedErr error
 }
+
+const template = "prepared"
 
 // Main runs the tests, stops the server, fails on goroutines that were left, and exits. It takes
 // the place of goleak.VerifyTestMain. The tests are a *testing.M, or one with something around it
@@ -78,6 +83,34 @@ func IgnoreServer() goleak.Option {
 // with the sessions it still has, at the end of the test.
 func ForTest(t testing.TB) string {
 	t.Helper()
+	startOnce(t)
+	return create(t, shared.server.Database)
+}
+
+// ForTestFrom is ForTest with a copy of a database that prepare has filled. prepare is called once in
+// a test process, which has only one, and must leave no session in the database.
+func ForTestFrom(t testing.TB, prepare func(ctx context.Context, url string) error) string {
+	t.Helper()
+	startOnce(t)
+	shared.prepared.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		url, err := shared.server.Database(ctx, template)
+		if err == nil {
+			err = prepare(ctx, url)
+		}
+		shared.preparedErr = err
+	})
+	if shared.preparedErr != nil {
+		t.Fatal(errors.Join(shared.preparedErr, shared.server.Err()))
+	}
+	return create(t, func(ctx context.Context, name string) (string, error) {
+		return shared.server.Copy(ctx, name, template)
+	})
+}
+
+func startOnce(t testing.TB) {
+	t.Helper()
 	if !shared.main {
 		t.Fatal("pgtest: the package's TestMain must call pgtest.Main, else nobody stops the server")
 	}
@@ -85,8 +118,12 @@ func ForTest(t testing.TB) string {
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
+}
+
+func create(t testing.TB, database func(ctx context.Context, name string) (string, error)) string {
+	t.Helper()
 	name := databaseName(t.Name(), shared.count.Add(1))
-	url, err := shared.server.Database(t.Context(), name)
+	url, err := database(t.Context(), name)
 	if err != nil {
 		t.Fatal(errors.Join(err, shared.server.Err()))
 	}
