@@ -335,8 +335,7 @@ func TestEventsAfterTrouble(t *testing.T) {
 	whole.hears(at(1, `,"settings":{"a":1}`))
 
 	port := s.nats.Addr().String()
-	s.nats.Shutdown()
-	s.nats.WaitForShutdown()
+	s.stopNATS()
 	src.set("42", 2, `{"a":2}`)
 	s.restartNATS(port)
 	whole.hears(at(2, `,"settings":{"a":2}`))

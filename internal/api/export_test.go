@@ -16,11 +16,15 @@ import (
 func (s *Server) App() *fiber.App { return s.app }
 
 // Timing is timing.
-type Timing struct{ Farewell, Write, Persistence, PersistencePause time.Duration }
+type Timing struct {
+	Farewell, Write, Persistence, PersistencePause, Attempt, Leftover time.Duration
+}
 
 // ListenWith is Listen with other times, and so many bytes for multi-requests.
 func ListenWith(nc *nats.Conn, c Config, t Timing, multiBytes int64, log *slog.Logger) (*Server, error) {
-	s, err := listen(nc, c, timing{t.Farewell, t.Write, t.Persistence, t.PersistencePause}, log)
+	s, err := listen(nc, c, timing{
+		t.Farewell, t.Write, t.Persistence, t.PersistencePause, t.Attempt, t.Leftover,
+	}, log)
 	if err == nil && multiBytes > 0 {
 		s.multiMemory = semaphore.NewWeighted(multiBytes)
 	}

@@ -66,11 +66,11 @@ const ample = 3 * time.Minute
 // timing is what an API of the tests has in the place of times that are made for people.
 var timing = api.Timing{
 	Farewell: 10 * time.Millisecond, Write: ample, Persistence: ample,
-	PersistencePause: 5 * time.Millisecond,
+	PersistencePause: 5 * time.Millisecond, Leftover: 5 * time.Second,
 }
 
 var workerConfig = worker.Config{
-	DrainTimeout: 10 * time.Second,
+	DrainTimeout: ample,
 	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100,
 	HistoryAge: 24 * time.Hour,
 }
@@ -85,9 +85,8 @@ func newSystem(t testing.TB, config api.Config, change ...func(*server.Options))
 	}
 	s := &system{t: t, log: &testlog.Buffer{}}
 	s.nats = natstest.RunServer(&options)
-	t.Cleanup(s.nats.WaitForShutdown)
-	t.Cleanup(s.nats.Shutdown)
-	s.workers = s.dial() // first, so that it is closed last: the API is answered while it stops
+	t.Cleanup(func() { s.stopNATS() }) // after all else, also where it was restarted
+	s.workers = s.dial()               // first, so that it is closed last: the API is answered while it stops
 	s.base, _ = s.startAPI(config)
 	transport := &http.Transport{MaxIdleConnsPerHost: 256}
 	s.client = &http.Client{Transport: transport, Timeout: ample}
@@ -127,14 +126,21 @@ func (s *system) startWith(config api.Config, timing api.Timing, multiBytes int6
 	return a, "http://" + a.Addr(), s.run(a.Run)
 }
 
+// startPatient is startAPI with an API that asks a worker only once. The test may hold its answer
+// back as long as it has to.
+func (s *system) startPatient() (stop func()) {
+	s.t.Helper()
+	patient := timing
+	patient.Attempt = ample
+	s.api, s.base, stop = s.startWith(apiConfig, patient, 0)
+	return stop
+}
+
 // startWorker runs a worker on the system's database until the test ends or stop is called.
 func (s *system) startWorker() (stop func()) {
 	s.t.Helper()
 	if s.database == "" {
-		s.database = pgtest.ForTest(s.t)
-		if err := store.Migrate(s.t.Context(), s.database); err != nil {
-			s.t.Fatal(err)
-		}
+		s.database = pgtest.ForTestFrom(s.t, store.Migrate)
 	}
 	db, err := store.Open(s.t.Context(), s.database, worker.Connections)
 	if err != nil {
@@ -265,6 +271,11 @@ func eventually(t testing.TB, what string, condition func() bool) {
 	}
 }
 
+func (s *system) stopNATS() {
+	s.nats.Shutdown()
+	s.nats.WaitForShutdown()
+}
+
 // restartNATS starts a new server where one was.
 func (s *system) restartNATS(addr string) {
 	s.t.Helper()
@@ -277,5 +288,4 @@ func (s *system) restartNATS(addr string) {
 		s.t.Fatal(err)
 	}
 	s.nats = natstest.RunServer(&options)
-	s.t.Cleanup(s.nats.Shutdown)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -241,18 +242,18 @@ func TestImportBroken(t *testing.T) {
 			if c.want == "request-timeout" {
 				to = impatient
 			}
-			conn := to.dialRaw(t)
-			go func() {
+			a, err := to.exchangeRaw(t, func(conn *net.TCPConn) {
 				_, _ = io.WriteString(conn, c.request)
 				if c.then == "end" {
 					_ = conn.CloseWrite()
 					return
 				}
-				for err := error(nil); err == nil && c.then != ""; time.Sleep(10 * time.Millisecond) { // in drops
+				drops := time.NewTicker(config.ReadTimeout / 20)
+				defer drops.Stop()
+				for err := error(nil); err == nil && c.then != ""; <-drops.C {
 					_, err = io.WriteString(conn, c.then)
 				}
-			}()
-			a, err := readAnswer(bufio.NewReader(conn))
+			})
 			if a.status != http.StatusOK { // what comes within the first bytes is an ordinary refusal
 				if err != nil || !strings.Contains(a.body, "/problems/"+c.want) {
 					t.Errorf("%+v, %v", a, err)

@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -131,9 +131,12 @@ func manyHeaders(n int) string {
 // TestMultiSize: a batch may have a hundred of the largest documents, and not much more.
 func TestMultiSize(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, apiConfig)
+	const maxDocument = 16 << 10 // a hundred of them are more than a message of NATS takes
+	config := apiConfig
+	config.MaxDocument = maxDocument
+	s := newSystem(t, config)
 	s.startWorker()
-	largest := `{"x":"` + strings.Repeat("x", 64<<10-8) + `"}`
+	largest := `{"x":"` + strings.Repeat("x", maxDocument-8) + `"}`
 	var operations []string
 	for i := range 100 {
 		operations = append(operations, fmt.Sprintf(`{"method":"PUT","path":"/user/u%d/settings","headers":{"X-Pad":"%s"},"body":%s}`, i, strings.Repeat("p", 3<<10), largest))
@@ -148,7 +151,7 @@ func TestMultiSize(t *testing.T) {
 	if s.has("u99", 2, largest); waits.status != http.StatusOK {
 		t.Errorf("a client that waits to be asked: %+v", waits)
 	}
-	limit := 100 * (64<<10 + 4<<10)
+	limit := 100 * (maxDocument + 4<<10)
 	filled := func(n int) string {
 		body := `{"operations":[` + aGet + `]}`
 		return body + strings.Repeat(" ", n-len(body))
@@ -163,8 +166,9 @@ func TestMultiSize(t *testing.T) {
 		}
 	}
 	for _, target := range []string{"/batchx", "/user/42/settings?/batch", "/batch/"} {
-		if a := s.do(http.MethodPost, target, filled(64<<10+1),
-			isJSON); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "65536") {
+		a := s.do(http.MethodPost, target, filled(maxDocument+1), isJSON)
+		if a.status != http.StatusRequestEntityTooLarge ||
+			!strings.Contains(a.body, fmt.Sprint(maxDocument)) {
 			t.Errorf("%s: %+v", target, a)
 		}
 	}
@@ -272,25 +276,33 @@ func TestMultiID(t *testing.T) {
 func TestMultiOrder(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
+	s.startPatient()
+	const users = 91
 	var (
-		mu    sync.Mutex
 		order []string
 		sent  int
+		seen  = make(map[string]bool) // users
+		held  []*nats.Msg             // until an operation of each user is under way
 	)
-	s.startFake(messages.WriteSubject, func(r messages.Request) *messages.Reply {
-		time.Sleep(5 * time.Millisecond) // a worker's work, meanwhile others come
-		mu.Lock()
-		defer mu.Unlock()
+	_, err := s.workers.QueueSubscribe(messages.WriteSubject, messages.QueueGroup, func(m *nats.Msg) {
 		sent++
-		var reply messages.Reply
-		for _, o := range r.Operations {
+		for _, o := range s.operations(m) {
+			seen[o.User] = true
 			if o.User == "~" {
 				order = append(order, string(o.Document))
 			}
-			reply.Results = append(reply.Results, messages.Result{Version: int64(len(order))})
 		}
-		return &reply
+		if held = append(held, m); len(seen) < users {
+			return
+		}
+		for _, m := range held {
+			s.applyAll(m)
+		}
+		held = nil
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var operations, want []string
 	for i := range 100 {
 		path, body := fmt.Sprintf("/user/u%d/settings", i), fmt.Sprintf(`{"i":%d}`, i)
@@ -305,11 +317,37 @@ func TestMultiOrder(t *testing.T) {
 			t.Errorf("operation %d: %+v", i, r)
 		}
 	}
+	if err := s.workers.Drain(); err != nil { // the answers are here, so it is done at once
+		t.Error(err)
+	}
 	if !slices.Equal(order, want) {
 		t.Errorf("done in the order %v", order)
 	}
 	if sent > 50 {
 		t.Errorf("100 operations took %d messages", sent)
+	}
+}
+
+// operations are what the API asks for in a message.
+func (s *system) operations(m *nats.Msg) []messages.Operation {
+	s.t.Helper()
+	request, err := messages.DecodeRequest(m.Data)
+	if err != nil {
+		s.t.Errorf("the API sent %x: %v", m.Data, err)
+	}
+	return request.Operations
+}
+
+// applyAll answers a message as if all its operations had been applied.
+func (s *system) applyAll(m *nats.Msg) {
+	s.t.Helper()
+	results := slices.Repeat([]messages.Result{{Version: 1}}, len(s.operations(m)))
+	data, err := messages.EncodeReply(messages.Reply{Results: results})
+	if err == nil {
+		err = m.Respond(data)
+	}
+	if err != nil {
+		s.t.Error(err)
 	}
 }
 
@@ -319,27 +357,26 @@ func TestMultiTime(t *testing.T) {
 	config := apiConfig
 	config.RequestTimeout = 200 * time.Millisecond
 	s := newSystem(t, config)
-	var asked atomic.Int32
-	s.startFake(messages.WriteSubject, func(messages.Request) *messages.Reply {
-		asked.Add(1)
-		return nil
+	silent := s.startSilent(messages.WriteSubject)
+	silent.asked(func(user string) bool {
+		put := `{"method":"PUT","path":"/user/` + user + `/settings","body":{}}`
+		results := s.batch(slices.Repeat([]string{put}, 100)...)
+		if results[0].Status == http.StatusServiceUnavailable && silent.count(user) == 0 {
+			return false // its time was up before it was sent
+		}
+		for i, r := range results {
+			want := http.StatusServiceUnavailable
+			if i == 0 {
+				want = http.StatusGatewayTimeout
+			}
+			if r.Status != want || r.Headers["Retry-After"] == "" {
+				t.Errorf("operation %d: %+v", i, r)
+			}
+		}
+		eventually(t, "the message has come", func() bool { return silent.count(user) > 0 })
+		if n := silent.count(user); n != 1 {
+			t.Errorf("%d messages were sent", n)
+		}
+		return true
 	})
-	const put = `{"method":"PUT","path":"/user/42/settings","body":{}}`
-	began := time.Now()
-	results := s.batch(slices.Repeat([]string{put}, 100)...)
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("it took %v", took)
-	}
-	for i, r := range results {
-		want := http.StatusServiceUnavailable
-		if i == 0 {
-			want = http.StatusGatewayTimeout
-		}
-		if r.Status != want || r.Headers["Retry-After"] == "" {
-			t.Errorf("operation %d: %+v", i, r)
-		}
-	}
-	if n := asked.Load(); n != 1 {
-		t.Errorf("%d messages were sent", n)
-	}
 }

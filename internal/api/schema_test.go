@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/micro"
 
@@ -137,24 +137,26 @@ func TestSchemaTrialEnds(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	base, stop := s.startAPI(apiConfig)
-	stuck := true
+	var stuck atomic.Bool
+	stuck.Store(true)
 	began := make(chan bool, 1)
+	parts := 0
 	s.answering(messages.ReadSubject, func(o messages.Operation) messages.Result {
-		if stuck {
+		if stuck.Load() {
 			return messages.Result{Checked: 1, Next: "a"}
 		}
 		select {
 		case began <- true:
 		default:
 		}
-		time.Sleep(time.Millisecond) // a worker's work
-		return messages.Result{Checked: 1, Next: o.List.After + "a"}
+		parts++
+		return messages.Result{Checked: 1, Next: fmt.Sprintf("%020d", parts)}
 	})
 	s.base = base
 	if a := s.do(http.MethodPut, "/schema?dry_run=true", `{}`, isJSON); a.status != http.StatusInternalServerError {
 		t.Errorf("a listing that doesn't get on: %+v", a)
 	}
-	stuck = false
+	stuck.Store(false)
 	ended := make(chan answer)
 	go func() { ended <- s.do(http.MethodPut, "/schema?dry_run=true", `{}`, isJSON) }()
 	<-began

@@ -103,11 +103,16 @@ type timing struct {
 	write time.Duration
 	// How long a stream retries after a temporary failure, and the pause between attempts.
 	persistence, persistencePause time.Duration
+	// How long a worker has to answer before it is asked again; 0: the queue's default.
+	attempt time.Duration
+	// How long what is left in the queue may take when all connections have ended.
+	leftover time.Duration
 }
 
 var defaultTiming = timing{
 	farewell: 500 * time.Millisecond, write: 10 * time.Second,
 	persistence: 30 * time.Second, persistencePause: 200 * time.Millisecond,
+	leftover: stopTimeout,
 }
 
 // otherMethod replaces every method that fiber doesn't know. fiber would answer these by itself,
@@ -159,7 +164,9 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 	}
 	s := &Server{
 		config: config, nc: nc, log: log, timing: timing,
-		queue:    queue.New(nc, queue.Config{WorkerGrace: config.WorkerGrace}, log),
+		queue: queue.New(nc, queue.Config{
+			WorkerGrace: config.WorkerGrace, AttemptTimeout: timing.attempt,
+		}, log),
 		listener: newListener(l, config.ReadTimeout),
 		exports:  make(slots, maxExports), imports: make(slots, maxImports),
 		trials:      make(slots, maxTrials),
@@ -300,11 +307,17 @@ func (s *Server) stopServing(served <-chan error) error {
 }
 
 // closeQueue gives the operations in the queue a time of their own, however long the connections
-// took.
+// took. That some are given up after it is no failure: no client waits for them any more. While NATS
+// is away these are the checks of watched users.
 func (s *Server) closeQueue(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timing.leftover)
 	defer cancel()
-	return s.queue.Close(ctx)
+	err := s.queue.Close(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("operations that nobody waits for were given up")
+		return nil
+	}
+	return err
 }
 
 // Ready returns nil if requests can be served: NATS is connected and there is a worker.

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // TestStopAnswersWhatHasBegun: when an API stops, a request of which it has read the first bytes is
@@ -66,6 +69,32 @@ func TestStopAnswersWhatHasBegun(t *testing.T) {
 		}
 	}
 	<-stopped
+}
+
+// TestStopGivesChecksUp: a check of a watched user that has no answer is nothing that a client waits
+// for, and no failure of the stop.
+func TestStopGivesChecksUp(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	checked := make(chan struct{})
+	check := sync.OnceFunc(func() { close(checked) })
+	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
+		if r.Operations[0].Action == messages.ActionReadNumber {
+			check()
+			return nil
+		}
+		return &messages.Reply{Results: []messages.Result{{Absent: true}}}
+	})
+	hasty := timing
+	hasty.Leftover = time.Nanosecond
+	_, base, stop := s.startWith(often(), hasty, 0)
+	s.base = base
+	s.watch(t, "/user/42/events?include=settings").hears(`{"version":0,"settings":{}}`)
+	<-checked
+	stop()
+	if !strings.Contains(s.log.String(), "were given up") {
+		t.Error("the check was not under way")
+	}
 }
 
 // TestStopUnderLoad: while an API stops, clients with busy connections get an answer that ends the
