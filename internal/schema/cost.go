@@ -188,6 +188,11 @@ func within(s *jsonschema.Schema) []*jsonschema.Schema {
 			next = append(next, schemas...)
 		}
 	}
+	for _, extension := range s.Extensions {
+		if names, ok := extension.(propertyNames); ok { // in place of s.PropertyNames
+			next = append(next, names.schema)
+		}
+	}
 	return slices.DeleteFunc(next, func(s *jsonschema.Schema) bool { return s == nil })
 }
 

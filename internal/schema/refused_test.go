@@ -70,6 +70,8 @@ func TestCompileRefuses(t *testing.T) {
 		"bad pattern name": {`{"properties":{"a":{"patternProperties":{"a(":{}}}}}`, settings.ErrSchema, `"/properties/a/patternProperties/a(" is not a regular expression`},
 		"a long pattern":   {`{"pattern":"` + strings.Repeat("x", 4001) + `"}`, settings.ErrSchema, `"/pattern" is not a regular expression: it has more than 4000 bytes`},
 		"doubling":         {doubling("allOf", 30), settings.ErrSchema, `"/$defs/a18" would check each value against more than 10000 schemas`},
+		"doubling names":   {`{"propertyNames":{"$ref":"#/$defs/a29"},"$defs":{` + doublings("allOf", 30, `{}`) + `}}`, settings.ErrSchema, `would check each value against more than 10000 schemas`},
+		"names, in a loop": {`{"propertyNames":{"$ref":"#/$defs/a"},"$defs":{"a":{"allOf":[{"$ref":"#/$defs/a"}]}}}`, settings.ErrSchema, `leads back to itself`},
 		"a long chain":     {chainOf(64, `{"type":"object"}`), settings.ErrSchema, `"/$defs/0" starts a chain of more than 64 schemas`},
 		"dynamic circle":   {`{"$dynamicAnchor":"x","allOf":[{"$dynamicRef":"#x"}]}`, settings.ErrSchema, `leads back to itself`},
 		"circle by anchor": {`{"$defs":{"a":{"$id":"http://a","$dynamicAnchor":"x","not":{"$ref":"http://b"}},"b":{"$id":"http://b","$dynamicAnchor":"x","anyOf":[{"$dynamicRef":"http://a#x"}]}},"$ref":"http://b"}`, settings.ErrSchema, `leads back to itself`},
