@@ -67,6 +67,8 @@ func (a asker) attempt(ctx context.Context, subject string, p *pending) retry {
 	case err == nil:
 		a.workers.heardFrom(reply.Worker)
 		return a.answered(p, reply)
+	case notSent(err) && subject != a.subject:
+		return retry{} // that worker is gone; the queue group may have others
 	case notSent(err):
 		return a.notSent(ctx, p, err)
 	default:

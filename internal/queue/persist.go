@@ -14,8 +14,7 @@ const persistPause = 200 * time.Millisecond
 
 // WriteAll has writes done side by side, and returns the result of each at its index; nil has none.
 // Each attempt has the timeout. Writes that could not be done for now, or may have been done, are
-// repeated with the same ids while persist returns true. It sets the operations' Deadline and
-// Issued.
+// repeated with the same ids while persist returns true. It sets the operations' Issued.
 func (q *Queue) WriteAll(
 	operations []*messages.Operation, timeout time.Duration, persist func() bool,
 ) []messages.Result {
