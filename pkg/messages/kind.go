@@ -70,8 +70,8 @@ func (k Kind) Retryable() bool { return k.Temporary() || k == KindOutcomeUnknown
 // yet be: the outcome is unknown. Success is certain, and so is that the id belongs to another
 // write.
 //
-// The rule stands twice more, where this package can't be imported: for what Postgres answers in
-// pkg/store/failure.go, and for what HTTP does in client/retry.go, which is a module of its own.
+// Two places have a rule of their own, because they may not import this package:
+// pkg/store/failure.go for what Postgres answers, and client/retry.go for what the API answers.
 func (k Kind) AfterUnknown() Kind {
 	if k == "" || k == KindIDReused {
 		return k
