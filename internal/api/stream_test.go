@@ -96,7 +96,7 @@ func TestStreamsStop(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			base, stop := s.startAPI(apiConfig)
+			_, base, stop := s.startWith(apiConfig, timing, 0) // startAPI would be a race for s.api
 			conn := (&system{base: base}).dialRaw(t)
 			if err := conn.SetReadBuffer(4 << 10); err != nil {
 				t.Fatal(err)
