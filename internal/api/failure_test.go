@@ -150,8 +150,8 @@ func (w *silent) count(user string) int {
 	return w.messages[user]
 }
 
-// asked repeats what asks the worker, each time for another user, until it tells that the worker was
-// asked: on a busy machine a request's time may be up before.
+// asked repeats what asks the worker, each time for another user, until it tells that the worker
+// was asked: on a busy machine a request's time may be up before.
 func (w *silent) asked(ask func(user string) bool) {
 	w.t.Helper()
 	eventually(w.t, "the worker was asked before the deadline", func() bool {

@@ -307,8 +307,8 @@ func (s *Server) stopServing(served <-chan error) error {
 }
 
 // closeQueue gives the operations in the queue a time of their own, however long the connections
-// took. That some are given up after it is no failure: no client waits for them any more. While NATS
-// is away these are the checks of watched users.
+// took. That some are given up after it is no failure: no client waits for them any more. While
+// NATS is away these are the checks of watched users.
 func (s *Server) closeQueue(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timing.leftover)
 	defer cancel()

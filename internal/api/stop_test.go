@@ -71,8 +71,8 @@ func TestStopAnswersWhatHasBegun(t *testing.T) {
 	<-stopped
 }
 
-// TestStopGivesChecksUp: a check of a watched user that has no answer is nothing that a client waits
-// for, and no failure of the stop.
+// TestStopGivesChecksUp: a check of a watched user that has no answer is nothing that a client
+// waits for, and no failure of the stop.
 func TestStopGivesChecksUp(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A lane is a goroutine that carries one batch after the other. This file says when a lane opens,
-// which batch it takes, and when it closes; a batch that is being carried is a flight.
+// A lane carries one batch after the other. This file decides when a lane opens, which batch it
+// takes, and when it closes. A batch under way is a flight.
 
 // flight is a batch under way.
 type flight[C, R any] struct {
@@ -59,11 +59,12 @@ func (b *Batcher[C, R]) dispatch() {
 	}
 }
 
-// worthLane tells whether what waits is worth a lane: it is a lane's share of all that waits or is
-// carried, or as much as a batch can have, or half of what the queue can have. Less waits for more,
-// or for the next lane that comes back. With one worker, beside lanes that took whatever there was,
-// batches of the API grew from 56 to 70 operations and there were 1.05 times as many reads and 1.08
-// times as many replacements (256 connections, 2 cores, medians of 3 rounds).
+// worthLane tells whether the calls that wait are worth opening a lane. They are if they make a
+// fair share (all calls, waiting or under way, divided by the number of lanes), fill a batch, or
+// fill half of the queue. Fewer calls wait for more to come, or for a lane that finishes its batch.
+// Compared with lanes that take whatever there is, the API's batches grew from 56 to 70 operations,
+// with 1.05 times as many reads and 1.08 times as many replacements (one worker, 256 connections, 2
+// cores, medians of 3 rounds).
 func (b *Batcher[C, R]) worthLane() bool {
 	w := &b.waiting
 	return len(w.calls) > 0 && (w.size.Count*b.lanes >= w.size.Count+b.carried() ||

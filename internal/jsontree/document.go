@@ -53,7 +53,8 @@ func (d *Document) Bytes() []byte {
 }
 
 // NewDecoder returns a decoder that works in place, as it does over a bytes.Buffer: it neither
-// copies nor changes the text. It refuses bad UTF-8, and repeated keys unless an option allows them.
+// copies nor changes the text. It refuses bad UTF-8, and repeated keys unless an option allows
+// them.
 func NewDecoder(text []byte, options ...jsontext.Options) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(text), options...)
 }

@@ -46,9 +46,9 @@ type retry struct {
 	pause   time.Duration
 }
 
-// ask returns a result for each operation. It sends the batch to the queue group, and what has no
-// result afterwards again, where that is safe and may help, until the deadlines of the operations.
-// The operation ids stay the same, so nothing is applied twice.
+// ask returns a result for each operation. It sends the batch to the queue group, and sends again
+// whatever has no result yet, where that is safe and may help, until the operations' deadlines. The
+// operation ids stay the same, so nothing is applied twice.
 func (a asker) ask(ctx context.Context, operations []*messages.Operation) []messages.Result {
 	p := newPending(operations)
 	var next retry
@@ -70,7 +70,7 @@ func (a asker) attempt(ctx context.Context, subject string, p *pending) retry {
 	case notSent(err) && subject != a.subject:
 		return retry{} // that worker is gone; the queue group may have others
 	case notSent(err):
-		return a.notSent(ctx, p, err)
+		return a.unsent(ctx, p, err)
 	default:
 		return a.unanswered(ctx, p, began, err)
 	}
@@ -92,9 +92,9 @@ func (a asker) request(ctx context.Context, subject string, p *pending) (message
 	return messages.DecodeReply(m.Data, len(operations))
 }
 
-// answered goes on after a reply. What did not fit into it is asked for at once. A worker that is
-// full is given up for another one, once. After a document that others were writing is asked until
-// the deadline, so that the request waits and not the worker.
+// answered handles a reply. Results that did not fit into it are requested at once. A full worker
+// is passed over for another one, once. A write to a document that others keep writing is repeated
+// until its deadline, so that the request waits and not the worker.
 func (a asker) answered(p *pending, reply messages.Reply) retry {
 	if reply.Kind == messages.KindOverloaded && !p.overloaded {
 		p.overloaded = true
@@ -121,8 +121,8 @@ func (a asker) whole(reply messages.Reply) messages.Result {
 	return messages.Result{Kind: reply.Kind, Detail: reply.Detail}
 }
 
-// tooOld goes on after a worker that does not know an action: a worker that does is asked. Where
-// there is none, the operations fail once a whole count of the workers has found none.
+// tooOld handles a worker that does not know an action: it sends the batch to one that does. The
+// operations fail if a complete count of the workers finds none.
 func (a asker) tooOld(p *pending, action messages.Action) retry {
 	if id := a.workers.thatKnows(action); id != "" {
 		return retry{subject: messages.WorkerSubject(a.subject, id)}
@@ -141,9 +141,9 @@ func (a asker) tooOld(p *pending, action messages.Action) retry {
 	return retry{pause: pollEvery}
 }
 
-// notSent goes on after a request that reached no worker: it is sent again while a worker may be
-// coming back.
-func (a asker) notSent(ctx context.Context, p *pending, err error) retry {
+// unsent handles a request that reached no worker: it is sent again while a worker may be coming
+// back.
+func (a asker) unsent(ctx context.Context, p *pending, err error) retry {
 	if !a.workers.comingBack() || ctx.Err() != nil {
 		p.fail(messages.Result{Kind: messages.KindUnavailable, Detail: unreachable(err)})
 		return retry{}
@@ -151,9 +151,9 @@ func (a asker) notSent(ctx context.Context, p *pending, err error) retry {
 	return retry{pause: pollEvery}
 }
 
-// unanswered goes on after a request that may have reached a worker. The next goes to a worker that
-// has given a sign of life since: one that is frozen stays in the queue group, and would be drawn
-// again.
+// unanswered handles a request that may have reached a worker but got no reply. The next goes to a
+// worker that has given a sign of life since: one that is frozen stays in the queue group, and
+// would be drawn again.
 func (a asker) unanswered(ctx context.Context, p *pending, began time.Time, err error) retry {
 	p.silence()
 	a.log.Warn("no answer from a worker", "subject", a.subject, "operations", p.sent,

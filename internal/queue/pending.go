@@ -9,9 +9,9 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// pending is a batch that is being asked for: the results so far, and the operations that have none
-// yet. For each of these it keeps what the attempts have told, so that no operation that may have
-// been applied is ever answered with "no".
+// pending is a batch on its way: the results so far, and the operations that have none yet. For
+// each of those it remembers what the attempts so far have told, so that an operation that may have
+// been applied is never answered with "no".
 type pending struct {
 	results    []messages.Result // by index in the batch
 	open       []*operation      // those without a result, in the order of the batch
@@ -35,8 +35,7 @@ type operation struct {
 	// done: it was applied, and only the result did not fit. replayed tells whether it had been
 	// applied before.
 	done, replayed bool
-	// busy is the last refusal because of others who write the same document, if that is the last
-	// that was heard.
+	// busy is the last answer, if that was a refusal because others were writing the document.
 	busy *messages.Result
 }
 

@@ -35,8 +35,8 @@ type inbox struct {
 	timer   *time.Timer
 }
 
-// errNotSent: NATS surely did not get the whole request. If a part of it was written, the connection
-// ended with it, and the server ignores it.
+// errNotSent: NATS surely did not get the whole request. If a part of it was written, the
+// connection ended with it, and the server ignores it.
 var errNotSent = errors.New("the request was not sent")
 
 // request publishes data and returns the first reply. Its error is nats.ErrNoResponders,

@@ -25,8 +25,8 @@ func encode(t testing.TB, v any) []byte {
 // fields is a message of any shape.
 type fields map[any]any
 
-// TestUnknownFieldsAreIgnored: today's programs read what a later version, which has appended fields at
-// every level, sends.
+// TestUnknownFieldsAreIgnored: today's programs read what a later version, which has appended
+// fields at every level, sends.
 func TestUnknownFieldsAreIgnored(t *testing.T) {
 	t.Parallel()
 	type operation struct {

@@ -36,8 +36,8 @@ func fit(t rapid.TB, results []messages.Result, maxPayload int64) []messages.Res
 	return fitted
 }
 
-// rounds sends again what did not fit, as the API does, until every result has come, and returns how
-// many requests it took.
+// rounds sends again what did not fit, as the API does, until every result has come, and returns
+// how many requests it took.
 func rounds(t rapid.TB, results []messages.Result, maxPayload int64) (requests int) {
 	t.Helper()
 	for open := results; len(open) > 0; requests++ {

@@ -87,8 +87,8 @@ func ForTest(t testing.TB) string {
 	return create(t, shared.server.Database)
 }
 
-// ForTestFrom is ForTest with a copy of a database that prepare has filled. prepare is called once in
-// a test process, which has only one, and must leave no session in the database.
+// ForTestFrom is ForTest with a copy of a database that prepare has filled. prepare is called once
+// in a test process, which has only one, and must leave no session in the database.
 func ForTestFrom(t testing.TB, prepare func(ctx context.Context, url string) error) string {
 	t.Helper()
 	startOnce(t)
