@@ -139,6 +139,11 @@ func (s *system) startPatient() (stop func()) {
 // startWorker runs a worker on the system's database until the test ends or stop is called.
 func (s *system) startWorker() (stop func()) {
 	s.t.Helper()
+	return s.startWorkerWith(workerConfig)
+}
+
+func (s *system) startWorkerWith(config worker.Config) (stop func()) {
+	s.t.Helper()
 	if s.database == "" {
 		s.database = pgtest.ForTestFrom(s.t, store.Migrate)
 	}
@@ -147,7 +152,7 @@ func (s *system) startWorker() (stop func()) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(db.Close)
-	w, err := worker.New(s.dial(), s.dial(), db, workerConfig, "0.0.0", s.log.Logger())
+	w, err := worker.New(s.dial(), s.dial(), db, config, "0.0.0", s.log.Logger())
 	if err != nil {
 		s.t.Fatal(err)
 	}
