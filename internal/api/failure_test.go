@@ -226,6 +226,9 @@ func TestNATSRestart(t *testing.T) {
 	config := apiConfig
 	config.WorkerGrace = 0
 	s := newSystem(t, config)
+	quick := timing
+	quick.Attempt = time.Second // a read that NATS loses is asked for again
+	s.api, s.base, _ = s.startWith(config, quick, 0)
 	s.startWorker()
 	s.post("42", `{"n":1}`)
 	port := s.nats.Addr().String()

@@ -148,11 +148,11 @@ func (b *Batcher[C, R]) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	b.cancel()
 	b.mu.Lock()
 	calls := b.waiting.removeAll()
 	b.finishIfIdle()
 	b.mu.Unlock()
+	b.cancel() // from here on a lane that comes back finds nothing to carry
 	refuse(calls, ErrClosed)
 	<-b.idle
 	return context.Cause(ctx)
