@@ -129,18 +129,13 @@ func conditionOf(c *messages.Condition) *settings.Condition {
 	if c == nil {
 		return nil
 	}
-	s := &settings.Condition{Match: versionsOf(c.Match), NoneMatch: versionsOf(c.NoneMatch)}
+	s := &settings.Condition{
+		Match: (*settings.Versions)(c.Match), NoneMatch: (*settings.Versions)(c.NoneMatch),
+	}
 	if c.UnmodifiedSince != 0 {
 		s.UnmodifiedSince = time.Unix(c.UnmodifiedSince, 0)
 	}
 	return s
-}
-
-func versionsOf(v *messages.Versions) *settings.Versions {
-	if v == nil {
-		return nil
-	}
-	return &settings.Versions{Any: v.Any, Listed: v.Listed}
 }
 
 // timeOf and millis convert times of the wire, which are in milliseconds since 1970, 0 for none.
