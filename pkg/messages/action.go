@@ -33,8 +33,13 @@ const (
 
 	ActionLimits Action = 20 // the worker's Limits, as JSON
 
+	ActionListTokens  Action = 21 // the service tokens that are valid
+	ActionCreateToken Action = 22 // Operation.Token is kept, once
+	ActionRevokeToken Action = 23 // the token with the id of Operation.Token is no longer valid
+	ActionUsedTokens  Action = 24 // Operation.Uses is kept as the time of their last use
+
 	// LastAction is the highest action that this program knows.
-	LastAction = ActionLimits
+	LastAction = ActionUsedTokens
 )
 
 // Scope is whom an action is about.
@@ -44,14 +49,14 @@ type Scope uint8
 const (
 	ScopeUser    Scope = iota // the document of Operation.User
 	ScopeSchema               // the schema, which is kept like a document and belongs to no user
-	ScopeService              // neither: all users, or the worker itself
+	ScopeService              // neither: all users, the tokens, or the worker itself
 )
 
 // actions has a row for each action. A new one needs nothing else in this package.
 var actions = [LastAction + 1]struct {
 	name    string
 	scope   Scope
-	writes  bool // it makes a version
+	writes  bool // it changes something
 	path    bool // it needs Operation.Path
 	version bool // it needs Operation.Version
 	list    bool // it needs Operation.List
@@ -80,6 +85,11 @@ var actions = [LastAction + 1]struct {
 	ActionTrySchema:    {name: "try-schema", scope: ScopeService, list: true},
 
 	ActionLimits: {name: "limits", scope: ScopeService},
+
+	ActionListTokens:  {name: "list-tokens", scope: ScopeService},
+	ActionCreateToken: {name: "create-token", scope: ScopeService, writes: true},
+	ActionRevokeToken: {name: "revoke-token", scope: ScopeService, writes: true},
+	ActionUsedTokens:  {name: "used-tokens", scope: ScopeService, writes: true},
 }
 
 // known reports whether this program knows the action.
@@ -101,7 +111,8 @@ func (a Action) Subject() string {
 	return ReadSubject
 }
 
-// Writes reports whether the action makes a version.
+// Writes reports whether the action changes something: except for those of [ScopeService], it makes
+// a version.
 func (a Action) Writes() bool { return a.known() && actions[a].writes }
 
 // Scope is whom the action is about.

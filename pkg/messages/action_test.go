@@ -35,6 +35,11 @@ func every() map[messages.Action]messages.Operation {
 		messages.ActionPutSchema:     {ID: "op-1"},
 		messages.ActionDeleteSchema:  {ID: "op-1"},
 		messages.ActionTrySchema:     {List: &messages.Listing{Limit: 1}},
+
+		messages.ActionListTokens:  {},
+		messages.ActionCreateToken: {ID: "op-1", Token: newToken()},
+		messages.ActionRevokeToken: {ID: "op-1", Token: &messages.Token{ID: "a1"}},
+		messages.ActionUsedTokens:  {ID: "op-1", Uses: []messages.TokenUse{{ID: "a1", Time: 1}}},
 	}
 	for a, o := range all {
 		o.Action = a
@@ -54,7 +59,11 @@ func TestCheckEveryAction(t *testing.T) {
 	history := only(messages.ActionHistory)
 	listings := only(messages.ActionListUsers, messages.ActionTrySchema)
 	ofUsers := func(a messages.Action) bool { return a < messages.ActionListUsers }
-	unconditional := func(a messages.Action) bool { return !a.Writes() }
+	unconditional := func(a messages.Action) bool {
+		return !a.Writes() || a.Scope() == messages.ScopeService
+	}
+	tokens := only(messages.ActionCreateToken, messages.ActionRevokeToken)
+	uses := only(messages.ActionUsedTokens)
 	always := func(messages.Action) bool { return true }
 	never := func(messages.Action) bool { return false }
 	tooMany := &messages.Versions{Listed: make([]int64, messages.MaxVersions+1)}
@@ -144,6 +153,14 @@ func TestCheckEveryAction(t *testing.T) {
 			o.RequestID = strings.Repeat("r",
 				65)
 		}, always, "too long"},
+		"an actor": {func(o *messages.Operation) {
+			o.Actor = messages.NewActor(messages.ActorUser, "42", "t")
+		}, never, ""},
+		"an actor of no kind": {func(o *messages.Operation) {
+			o.Actor = &messages.Actor{Subject: "42"}
+		}, always, "unknown kind"},
+		"no token": {func(o *messages.Operation) { o.Token = nil }, tokens, "token's id"},
+		"no uses":  {func(o *messages.Operation) { o.Uses = nil }, uses, "1 to 1000"},
 	} {
 		for action, o := range every() {
 			c.change(&o)

@@ -53,8 +53,11 @@ func (o *Operation) checkFields() error {
 		return errors.New("the listing begins at an impossible time")
 	case o.List != nil && o.List.After != "" && CheckUser(o.List.After) != nil:
 		return errors.New("the listing begins after what is no user id")
-	case o.If != nil && !o.Action.Writes():
+	case o.If != nil && (!o.Action.Writes() || o.Action.Scope() == ScopeService):
 		return errors.New("this action takes no condition")
+	}
+	if err := o.Actor.check(); err != nil {
+		return err
 	}
 	if actions[o.Action].path {
 		if err := CheckPath(o.Path); err != nil {
@@ -69,7 +72,7 @@ func (o *Operation) checkFields() error {
 		}
 	}
 	if o.Action.Scope() != ScopeUser {
-		return nil
+		return o.checkTokens()
 	}
 	return CheckUser(o.User)
 }

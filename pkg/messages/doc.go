@@ -60,6 +60,16 @@
 // write is checked against it, by whichever worker, except by those that don't know that action:
 // don't put a schema while they run.
 //
+// # Actors and tokens
+//
+// [Operation.Actor] is who asks, as far as the sender knows; the worker keeps it with the version
+// that a write makes, and tells it in the history. It judges nothing by it: who may send messages
+// to the workers is the NATS server's to say.
+//
+// Service tokens are kept as hashes ([Token]). The API has all valid ones ([ActionListTokens]), so
+// checking one asks nobody. Creating a token twice with the same id and hash, revoking one twice
+// and reporting a use twice change nothing more, so these may be sent again at will.
+//
 // # Failures
 //
 // A failure has a [Kind], the same word from where it arises to the HTTP problem that it becomes.

@@ -13,6 +13,7 @@ import (
 func FuzzDecodeRequest(f *testing.F) {
 	f.Add(fromHex(f, goldenRequestBytes))
 	f.Add(fromHex(f, goldenActionsBytes))
+	f.Add(fromHex(f, goldenTokenActionsBytes))
 	f.Add(fromHex(f, goldenReplyBytes))
 	// a null for an operation
 	f.Add([]byte{0xa1, 1, 0x81, 0xf6})
@@ -41,6 +42,10 @@ func FuzzDecodeRequest(f *testing.F) {
 			// None and an empty one are the same, and are sent as none.
 			o.Fingerprint, o.Document, o.Path = orNil(o.Fingerprint), orNil(o.Document),
 				orNil(o.Path)
+			o.Uses = orNil(o.Uses)
+			if o.Token != nil {
+				o.Token.Hash, o.Token.Scopes = orNil(o.Token.Hash), orNil(o.Token.Scopes)
+			}
 			if o.If != nil {
 				listedOrNil(o.If.Match)
 				listedOrNil(o.If.NoneMatch)
@@ -61,6 +66,7 @@ func FuzzDecodeRequest(f *testing.F) {
 func FuzzDecodeReply(f *testing.F) {
 	f.Add(fromHex(f, goldenReplyBytes), len(goldenReply.Results))
 	f.Add(fromHex(f, goldenResultsBytes), len(goldenResults.Results))
+	f.Add(fromHex(f, goldenTokensBytes), len(goldenTokens.Results))
 	f.Add(fromHex(f, goldenRefusalBytes), 7)
 	// an empty path and an empty entry
 	f.Add([]byte{0xa1, 2, 0x81, 0xa2, 10, 0x80, 11, 0x81, 0xa0}, 1)
@@ -79,6 +85,11 @@ func FuzzDecodeReply(f *testing.F) {
 			result := &r.Results[i]
 			result.Document, result.Path, result.Entries = orNil(result.Document),
 				orNil(result.Path), orNil(result.Entries)
+			result.Tokens = orNil(result.Tokens)
+			for i := range result.Tokens {
+				token := &result.Tokens[i]
+				token.Hash, token.Scopes = orNil(token.Hash), orNil(token.Scopes)
+			}
 		}
 		encoded, err := messages.EncodeReply(r)
 		if err != nil {

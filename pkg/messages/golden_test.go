@@ -55,6 +55,8 @@ func TestGoldenRequests(t *testing.T) {
 	t.Parallel()
 	golden(t, goldenRequest, goldenRequestBytes, messages.EncodeRequest, messages.DecodeRequest)
 	golden(t, goldenActions, goldenActionsBytes, messages.EncodeRequest, messages.DecodeRequest)
+	golden(t, goldenTokenActions, goldenTokenActionsBytes, messages.EncodeRequest,
+		messages.DecodeRequest)
 }
 
 func TestGoldenReplies(t *testing.T) {
@@ -68,6 +70,7 @@ func TestGoldenReplies(t *testing.T) {
 		"refused as a whole": {goldenRefusal, goldenRefusalBytes, 6},
 		"states and history": {goldenResults, goldenResultsBytes, 5},
 		"users and schema":   {goldenUsers, goldenUsersBytes, 3},
+		"actors and tokens":  {goldenTokens, goldenTokensBytes, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,8 +92,8 @@ func TestGoldenMessagesHaveEveryField(t *testing.T) {
 	t.Parallel()
 	set := make(map[string]bool)
 	for _, message := range []any{
-		goldenRequest, goldenActions, goldenReply, goldenRefusal, goldenResults, goldenUsers,
-		goldenChanged,
+		goldenRequest, goldenActions, goldenTokenActions, goldenReply, goldenRefusal, goldenResults,
+		goldenUsers, goldenTokens, goldenChanged,
 	} {
 		fieldsSet(reflect.ValueOf(message), set)
 	}
@@ -166,6 +169,10 @@ func TestGoldenActions(t *testing.T) {
 		18: {"delete-schema", messages.WriteSubject, messages.ScopeSchema},
 		19: {"try-schema", messages.ReadSubject, messages.ScopeService},
 		20: {"limits", messages.ReadSubject, messages.ScopeService},
+		21: {"list-tokens", messages.ReadSubject, messages.ScopeService},
+		22: {"create-token", messages.WriteSubject, messages.ScopeService},
+		23: {"revoke-token", messages.WriteSubject, messages.ScopeService},
+		24: {"used-tokens", messages.WriteSubject, messages.ScopeService},
 	}
 	if len(golden) != int(messages.LastAction)+1 {
 		t.Errorf("%d actions, and %d are in the table above", messages.LastAction, len(golden)-1)

@@ -40,6 +40,8 @@ const (
 	KindViolation Kind = "schema-violation"
 	// KindInvalidSchema: not a JSON Schema, or one that isn't accepted.
 	KindInvalidSchema Kind = "invalid-schema"
+	// KindTooManyTokens: there are [MaxServiceTokens] valid ones already.
+	KindTooManyTokens Kind = "too-many-tokens"
 )
 
 // kinds has the failures that are not the fault of what was asked. All others, and those that this

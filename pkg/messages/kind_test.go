@@ -34,6 +34,7 @@ var allKinds = map[messages.Kind]traits{
 	"unknown-action":         {},
 	"schema-violation":       {},
 	"invalid-schema":         {},
+	"too-many-tokens":        {},
 	"outcome-unknown":        {service: true},
 	"ask-again":              {},
 	"internal":               {service: true},

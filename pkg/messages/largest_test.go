@@ -29,6 +29,41 @@ func largest() messages.Operation {
 			Match: versions(), NoneMatch: versions(), UnmodifiedSince: 1 << 62,
 		},
 		Version: 1 << 62, Limit: messages.MaxEntries, Quiet: true, Keyed: true, Issued: 1 << 62,
+		Actor: largestActor(),
+	}
+}
+
+func largestActor() *messages.Actor {
+	return messages.NewActor(messages.ActorService, strings.Repeat("s", 2*messages.MaxSubject),
+		strings.Repeat("t", 2*messages.MaxTokenID))
+}
+
+// TestLargestTokens: all service tokens fit in one message, with those of the configuration.
+func TestLargestTokens(t *testing.T) {
+	t.Parallel()
+	token := newToken()
+	token.ID = strings.Repeat("i", messages.MaxTokenID)
+	token.Name = strings.Repeat("n", messages.MaxTokenName)
+	token.Scopes = slices.Repeat([]string{strings.Repeat("s", 16)}, messages.MaxScopes)
+	token.App, token.Expires = strings.Repeat("a", 32), 1<<47
+	o := messages.Operation{Action: messages.ActionCreateToken, ID: "op-1", Token: token}
+	if kind, detail := o.Check(messages.WriteSubject); kind != "" {
+		t.Fatal(kind, detail)
+	}
+	token.Created, token.LastUsed, token.CreatedBy = 1<<47, 1<<47, largestActor()
+	r := messages.Result{
+		Tokens: slices.Repeat([]messages.Token{*token}, messages.MaxServiceTokens+24),
+	}
+	if size, capacity := r.Size(), messages.Capacity(messages.MinPayload); size > capacity {
+		t.Errorf("the largest tokens take %d bytes of a capacity of %d", size, capacity)
+	}
+	reply := messages.Reply{Worker: workerID, Results: []messages.Result{r}}
+	data, err := messages.EncodeReply(reply)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := messages.DecodeReply(data, 1); err != nil || !reflect.DeepEqual(got, reply) {
+		t.Errorf("%v\n got %.300v\nwant %.300v", err, got, reply)
 	}
 }
 
@@ -57,6 +92,7 @@ func TestLargest(t *testing.T) {
 		Path: o.Path, Document: o.Document,
 		Entries: slices.Repeat([]messages.Entry{{
 			Version: 1 << 62, Time: 1 << 62, Action: "delete-value", Size: 1 << 62,
+			Actor: largestActor(),
 		}}, messages.MaxEntries),
 	}
 	reply := messages.Reply{Worker: workerID, Results: []messages.Result{r}}

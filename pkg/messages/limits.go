@@ -1,7 +1,5 @@
 package messages
 
-import "strings"
-
 // The limits of the contract. Both sides hold them.
 const (
 	MaxOperations  = 1024      // operations in one request
@@ -20,15 +18,17 @@ const (
 	MaxViolations  = 32        // of one document in one result
 	MaxPointer     = 512       // bytes of where a violation is, and of its reason
 
+	MaxSubject       = 128  // bytes of an actor's subject
+	MaxTokenID       = 64   // bytes of a service token's id, and of the id of an actor's token
+	MaxTokenName     = 64   // bytes of a service token's name
+	MaxScopes        = 8    // of a service token, 16 bytes each
+	MaxServiceTokens = 1000 // that are valid at once; those of the configuration may be more
+	MaxUses          = 1000 // of tokens in one operation
+
 	// MinPayload is the least max_payload that the NATS server may have: in a reply
 	// to the most operations one result with the largest document must fit.
 	MinPayload = 640 << 10
 )
 
 // Detail cuts a text to [MaxDetail] bytes, at a whole character.
-func Detail(text string) string {
-	if len(text) <= MaxDetail {
-		return text
-	}
-	return strings.ToValidUTF8(text[:MaxDetail], "")
-}
+func Detail(text string) string { return cut(text, MaxDetail) }

@@ -36,7 +36,8 @@ type Operation struct {
 	// From then on the operation isn't applied any more. Zero: none.
 	Deadline int64 `cbor:"5,keyasint,omitempty"`
 	// ID is unique among the user's writes, so that sending one again can't
-	// apply it twice. Required for writes, at most [MaxID] bytes.
+	// apply it twice. Required for writes, at most [MaxID] bytes. Those about tokens are not
+	// remembered by it, since applying one twice changes nothing more.
 	ID string `cbor:"6,keyasint,omitempty"`
 	// Keyed: the ID was chosen by the sender's client, who may have sent the same write long ago.
 	// Then the log is searched for it even if the document is refused today.
@@ -62,6 +63,12 @@ type Operation struct {
 	Limit int `cbor:"14,keyasint,omitempty"`
 	// List says which users ActionListUsers and ActionTrySchema are about.
 	List *Listing `cbor:"15,keyasint,omitempty"`
+	// Actor is who asks, to be kept with the version that a write makes; nil: not known.
+	Actor *Actor `cbor:"16,keyasint,omitempty"`
+	// Token is the one that ActionCreateToken and ActionRevokeToken are about.
+	Token *Token `cbor:"17,keyasint,omitempty"`
+	// Uses are the last uses of tokens, for ActionUsedTokens: from 1 to [MaxUses].
+	Uses []TokenUse `cbor:"18,keyasint,omitempty"`
 }
 
 // Listing is a part of all users who have a document, in the order of their ids as bytes.
@@ -151,6 +158,8 @@ type Result struct {
 	// the schema.
 	Checked int64 `cbor:"17,keyasint,omitempty"`
 	Broken  int64 `cbor:"18,keyasint,omitempty"`
+	// Tokens answer ActionListTokens, the oldest first, and ActionCreateToken.
+	Tokens []Token `cbor:"19,keyasint,omitempty"`
 }
 
 // User is one of those who have a document.
@@ -174,6 +183,7 @@ type Entry struct {
 	Time    int64  `cbor:"2,keyasint"`           // when it was applied, in milliseconds since 1970 (UTC)
 	Action  string `cbor:"3,keyasint"`           // what made it, see [Action.String]
 	Size    int64  `cbor:"4,keyasint,omitempty"` // bytes of the document; zero: there is none
+	Actor   *Actor `cbor:"5,keyasint,omitempty"` // who made it; nil: not known
 }
 
 // Reply answers a [Request].

@@ -64,6 +64,9 @@ func operations() *rapid.Generator[messages.Operation] {
 			Keyed:       rapid.Bool().Draw(t, "keyed"),
 			Issued:      rapid.Int64().Draw(t, "issued"),
 			List:        rapid.Ptr(listings(), true).Draw(t, "list"),
+			Actor:       rapid.Ptr(actors(), true).Draw(t, "actor"),
+			Token:       rapid.Ptr(tokens(), true).Draw(t, "token"),
+			Uses:        listOf(uses(), 5).Draw(t, "uses"),
 		}
 	})
 }
@@ -109,6 +112,39 @@ func entries() *rapid.Generator[messages.Entry] {
 			Time:    rapid.Int64().Draw(t, "time"),
 			Action:  text(64).Draw(t, "action"),
 			Size:    rapid.Int64().Draw(t, "size"),
+			Actor:   rapid.Ptr(actors(), true).Draw(t, "actor"),
+		}
+	})
+}
+
+func actors() *rapid.Generator[messages.Actor] {
+	return rapid.Custom(func(t *rapid.T) messages.Actor {
+		return messages.Actor{
+			Kind:    messages.ActorKind(rapid.Uint8().Draw(t, "kind")),
+			Subject: text(2*messages.MaxSubject).Draw(t, "subject"),
+			Token:   text(2*messages.MaxTokenID).Draw(t, "token"),
+		}
+	})
+}
+
+func tokens() *rapid.Generator[messages.Token] {
+	return rapid.Custom(func(t *rapid.T) messages.Token {
+		return messages.Token{
+			ID:   text(2*messages.MaxTokenID).Draw(t, "id"),
+			Name: text(2*messages.MaxTokenName).Draw(t, "name"),
+			Hash: octets(64).Draw(t, "hash"), Scopes: listOf(text(32), 8).Draw(t, "scopes"),
+			App: text(64).Draw(t, "app"), Created: rapid.Int64().Draw(t, "created"),
+			CreatedBy: rapid.Ptr(actors(), true).Draw(t, "created by"),
+			Expires:   rapid.Int64().Draw(t, "expires"),
+			LastUsed:  rapid.Int64().Draw(t, "last used"),
+		}
+	})
+}
+
+func uses() *rapid.Generator[messages.TokenUse] {
+	return rapid.Custom(func(t *rapid.T) messages.TokenUse {
+		return messages.TokenUse{
+			ID: text(2*messages.MaxTokenID).Draw(t, "id"), Time: rapid.Int64().Draw(t, "time"),
 		}
 	})
 }
@@ -164,6 +200,7 @@ func results() *rapid.Generator[messages.Result] {
 			MoreViolations: rapid.Bool().Draw(t, "more violations"),
 			Checked:        rapid.Int64().Draw(t, "checked"),
 			Broken:         rapid.Int64().Draw(t, "broken"),
+			Tokens:         listOf(tokens(), 3).Draw(t, "tokens"),
 		}
 	})
 }
@@ -226,7 +263,8 @@ func TestSizeIsAnUpperBound(t *testing.T) {
 	const number, token = 8, 2
 	rapid.Check(t, func(t *rapid.T) {
 		o := operations().Draw(t, "operation")
-		slack := 3*number + token*len(o.Path)
+		slack := 3*number + token*len(o.Path) + slackOfActor(o.Actor) + slackOfToken(o.Token) +
+			useSlack*len(o.Uses)
 		if o.List != nil {
 			slack += 40
 		}
@@ -245,8 +283,31 @@ func TestSizeIsAnUpperBound(t *testing.T) {
 		for _, u := range r.Users {
 			slack += 40 + 12*len(u.Violations)
 		}
+		for _, e := range r.Entries {
+			slack += slackOfActor(e.Actor)
+		}
+		for _, t := range r.Tokens {
+			slack += slackOfToken(&t)
+		}
 		check(t, r, r.Size(), slack)
 	})
+}
+
+// useSlack is how much too large the size of a use may be.
+const useSlack = 12
+
+func slackOfActor(a *messages.Actor) int {
+	if a == nil {
+		return 0
+	}
+	return 12
+}
+
+func slackOfToken(t *messages.Token) int {
+	if t == nil {
+		return 0
+	}
+	return 20 + 3*8 + 2*len(t.Scopes) + 4 + slackOfActor(t.CreatedBy)
 }
 
 // payloads draws the max_payload of a server: the least that we allow, or NATS's default.

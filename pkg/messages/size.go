@@ -9,6 +9,9 @@ const (
 	listOverhead      = 40
 	userOverhead      = 40
 	violationOverhead = 12
+	actorOverhead     = 14
+	tokenOverhead     = 20
+	useOverhead       = 16
 	envelopeOverhead  = MaxDetail + 64
 )
 
@@ -17,7 +20,8 @@ func (o *Operation) Size() int {
 	return operationOverhead + len(o.User) + len(o.RequestID) + len(o.ID) + len(o.Fingerprint) +
 		len(o.Document) +
 		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) +
-		sizeOfNumber(o.Issued) + 4 + o.List.size()
+		sizeOfNumber(o.Issued) + 4 + o.List.size() + o.Actor.size() + o.Token.size() +
+		sizeOfUses(o.Uses)
 }
 
 func (l *Listing) size() int {
@@ -32,11 +36,15 @@ func (r *Result) Size() int {
 	size := resultOverhead + len(r.Kind) + len(r.Detail) + len(r.Document) +
 		sizeOfNumber(r.Modified) + sizeOfPath(r.Path)
 	for i := range r.Entries {
-		size += entryOverhead + len(r.Entries[i].Action)
+		size += entryOverhead + len(r.Entries[i].Action) + r.Entries[i].Actor.size()
 	}
 	for i := range r.Users {
 		size += r.Users[i].Size()
 	}
+	for i := range r.Tokens {
+		size += r.Tokens[i].size()
+	}
+	size += sizeOfCount(len(r.Tokens))
 	return size + sizeOfViolations(r.Violations) + sizeOfText(r.Next) + sizeOfNumber(r.Schema) +
 		sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken)
 }
@@ -55,6 +63,38 @@ func sizeOfViolations(violations []Violation) int {
 		size += violationOverhead + len(v.Pointer) + len(v.Reason)
 	}
 	return size
+}
+
+func (a *Actor) size() int {
+	if a == nil {
+		return 0
+	}
+	return actorOverhead + len(a.Subject) + len(a.Token)
+}
+
+func (t *Token) size() int {
+	if t == nil {
+		return 0
+	}
+	return tokenOverhead + len(t.ID) + len(t.Name) + len(t.Hash) + len(t.App) +
+		sizeOfPath(t.Scopes) + t.CreatedBy.size() + sizeOfNumber(t.Created) +
+		sizeOfNumber(t.Expires) + sizeOfNumber(t.LastUsed)
+}
+
+func sizeOfUses(uses []TokenUse) int {
+	size := sizeOfCount(len(uses))
+	for i := range uses {
+		size += useOverhead + len(uses[i].ID)
+	}
+	return size
+}
+
+// sizeOfCount is what a list of so many takes beside its elements, if it's there.
+func sizeOfCount(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 4
 }
 
 func sizeOfText(text string) int {
@@ -87,10 +127,7 @@ func sizeOfNumber(n int64) int {
 }
 
 func sizeOfPath(path []string) int {
-	size := 0
-	if len(path) > 0 {
-		size = 4
-	}
+	size := sizeOfCount(len(path))
 	for _, token := range path {
 		size += 3 + len(token)
 	}
