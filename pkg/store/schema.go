@@ -62,9 +62,9 @@ const schemaQuery = `
 // isSchema is true as long as the schema is the known one. Before the first schema there is no row,
 // or a placeholder.
 const isSchema = `coalesce((
-	select schema.version = $10 and (schema.version = 0 or schema.updated_at = $11)
+	select schema.version = $2 and (schema.version = 0 or schema.updated_at = $3)
 	from settings schema
-	where schema.user_id = $9), $10 = 0)`
+	where schema.user_id = $1), $2 = 0)`
 
 // queueSchema reads the schema. Every transaction that writes documents does, so that a schema
 // holds as soon as its put is acknowledged, whichever workers there are. Usually the answer is that

@@ -222,6 +222,27 @@ func TestSchemaHoldsAtOnce(t *testing.T) {
 	all.Wait()
 }
 
+// TestSchemaAfterWait: a replacement waits for a row, and a schema is put meanwhile that refuses
+// it. It must satisfy that schema, since the row's holder may have written under it.
+func TestSchemaAfterWait(t *testing.T) {
+	t.Parallel()
+	_, url := open(t)
+	s := openWith(t, url, store.Timeouts{Lock: store.Patient})
+	write(t, s, replace(t, "user", "1", `{"n":1}`))
+	holder := connect(t, url)
+	exec(t, holder, `begin`)
+	exec(t, holder, `select from settings where user_id = 'user' for update`)
+	written := make(chan []store.Written, 1)
+	go func() { written <- s.Write(t.Context(), []store.Write{replace(t, "user", "2", `{"n":2}`)}) }()
+	becomes(t, connect(t, url), lockAwaited)
+	write(t, reopen(t, url), putSchema("s", `{"properties":{"n":{"maximum":1}}}`))
+	exec(t, holder, `commit`)
+	if w := (<-written)[0]; !errors.Is(w.Err, settings.ErrViolation) {
+		t.Errorf("%+v, want a violation", w)
+	}
+	check(t, s, "user", 1, `{"n":1}`)
+}
+
 // TestSchemaRestored: in a database that was restored while workers go on, a version that they have
 // seen may become another schema.
 func TestSchemaRestored(t *testing.T) {

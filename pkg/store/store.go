@@ -8,10 +8,9 @@
 // # A batch of replacements
 //
 // An unconditional replacement doesn't depend on the current document, so Postgres can do it alone.
-// One statement increments the versions and writes documents and log; another does the same for
-// users who have saved nothing yet. Each commits by itself. It passes over what it must not apply
-// (an expired deadline, a repetition), or fails as a whole. What is left is written like all other
-// writes, which gives it its outcome.
+// One statement inserts or replaces the documents, counts their versions and appends to the log. It
+// passes over what it must not apply (an expired deadline, a repetition), or fails as a whole. What
+// is left is written like all other writes, which gives it its outcome.
 //
 // # A batch of other writes
 //

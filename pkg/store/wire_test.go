@@ -15,10 +15,9 @@ import (
 type wire struct {
 	network, address string // of the database
 
-	mu          sync.Mutex
-	onRequest   func() // not nil: lose the next request, call this, and break the connection
-	loseNext    bool   // lose the next answer and break the connection
-	skipAnswers int    // how many answers to pass on before that one
+	mu        sync.Mutex
+	onRequest func() // not nil: lose the next request, call this, and break the connection
+	loseNext  bool   // lose the next answer and break the connection
 
 	clients []net.Conn
 }
@@ -69,13 +68,6 @@ func (w *wire) loseAnswer() {
 	w.loseNext = true
 }
 
-// skipAnswer makes loseAnswer choose the answer after that.
-func (w *wire) skipAnswer() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.skipAnswers++
-}
-
 // cut closes all current connections on the store's side only: the database goes on with what it is
 // doing.
 func (w *wire) cut() {
@@ -110,14 +102,9 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 		carry(client, server, func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			if !w.loseNext {
-				return false
-			}
-			if w.skipAnswers--; w.skipAnswers >= 0 {
-				return false
-			}
-			w.loseNext, w.skipAnswers = false, 0
-			return true
+			lose := w.loseNext
+			w.loseNext = false
+			return lose
 		})
 	}()
 	carry(server, client, func() bool {
