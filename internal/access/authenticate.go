@@ -1,0 +1,166 @@
+package access
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// MaxToken is how many bytes a token may have: as many as all headers together.
+	MaxToken = 8 << 10
+	// maxVerified is how many verified tokens are kept, each about 300 bytes.
+	maxVerified = 100_000
+	// maxRefused is how many refused tokens are kept, each about 80 bytes, and for how long. So a
+	// client that repeats a bad token neither waits nor costs a signature each time.
+	maxRefused = 10_000
+	refusedFor = 5 * time.Second
+)
+
+// Refused says why a token doesn't count. It is for the log: who sent the token isn't told.
+type Refused string
+
+// Error returns the reason.
+func (r Refused) Error() string { return "the token is refused: " + string(r) }
+
+const malformed Refused = "it is malformed"
+
+// ErrUnavailable tells that a token can't be judged, because neither the keys of the identity
+// provider nor the list of tokens could ever be read.
+var ErrUnavailable = errors.New("what tokens are judged by couldn't be read yet")
+
+// Config says which tokens count.
+type Config struct {
+	JWT    *JWT   // nil: there are no JWTs
+	Static Source // nil: there are no static tokens
+	Log    *slog.Logger
+}
+
+// Authenticator tells whose a token is.
+type Authenticator struct {
+	jwt      *verifier
+	static   *static
+	verified *bounded[Hash, *verifiedToken]
+	refused  *bounded[Hash, refusal]
+	now      func() time.Time // a test has another one
+}
+
+// verifiedToken is a JWT that was verified.
+type verifiedToken struct {
+	identity   *Identity
+	generation uint64 // of the keys
+}
+
+type refusal struct {
+	reason Refused
+	until  time.Time
+}
+
+// New returns an authenticator. It knows no token before [Authenticator.Run].
+func New(config Config) (*Authenticator, error) {
+	a := &Authenticator{
+		verified: newBounded[Hash, *verifiedToken](maxVerified),
+		refused:  newBounded[Hash, refusal](maxRefused),
+		now:      time.Now,
+	}
+	var err error
+	if config.JWT != nil {
+		if a.jwt, err = newVerifier(*config.JWT, config.Log); err != nil {
+			return nil, err
+		}
+	}
+	if config.Static != nil {
+		a.static = newStatic(config.Static, config.Log)
+	}
+	return a, nil
+}
+
+// Run reads keys and static tokens until ctx ends.
+func (a *Authenticator) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	if a.jwt != nil {
+		all.Go(func() { a.jwt.keys.run(ctx) })
+	}
+	if a.static != nil {
+		all.Go(func() { a.static.run(ctx) })
+	}
+	all.Wait()
+}
+
+// Authenticate returns whose token it is. The identity must not be changed. The error is [Refused]
+// or [ErrUnavailable].
+//
+// A token that was seen before costs a hash. One that isn't known may wait for keys or tokens to be
+// read again: about a second, five at most.
+func (a *Authenticator) Authenticate(ctx context.Context, token []byte) (*Identity, error) {
+	if len(token) > MaxToken {
+		return nil, malformed
+	}
+	hash, now := Hash(sha256.Sum256(token)), a.now()
+	if r, ok := a.refused.get(hash); ok && now.Before(r.until) {
+		return nil, r.reason
+	}
+	id, err := a.find(ctx, hash, token, now)
+	var reason Refused
+	if errors.As(err, &reason) {
+		a.refused.put(hash, refusal{reason, a.now().Add(refusedFor)})
+	}
+	return id, err
+}
+
+func (a *Authenticator) find(ctx context.Context, hash Hash, token []byte, now time.Time) (
+	*Identity, error,
+) {
+	if bytes.HasPrefix(token, []byte(staticPrefix)) {
+		if a.static == nil {
+			return nil, Refused("there are no static tokens")
+		}
+		return a.static.find(ctx, hash, now)
+	}
+	if a.jwt == nil {
+		return nil, Refused("there are no JWTs")
+	}
+	if t, ok := a.verified.get(hash); ok {
+		if !now.Before(t.identity.Expires.Add(leeway)) {
+			return nil, Refused("it has expired")
+		}
+		if t.generation == a.jwt.keys.current.Load().generation {
+			return t.identity, nil
+		}
+	}
+	id, generation, err := a.jwt.verify(ctx, string(token))
+	if err == nil {
+		a.verified.put(hash, &verifiedToken{id, generation})
+	}
+	return id, err
+}
+
+// Valid tells whether an identity's token is valid still. A response that has no end asks for it.
+func (a *Authenticator) Valid(id *Identity) bool {
+	now := a.now()
+	if id.static {
+		return a.static.lists(id.Token) && (id.Expires.IsZero() || now.Before(id.Expires))
+	}
+	return now.Before(id.Expires.Add(leeway))
+}
+
+// Ready returns nil if keys and tokens have been read.
+func (a *Authenticator) Ready() error {
+	if a.jwt != nil && a.jwt.keys.current.Load() == nil ||
+		a.static != nil && a.static.list.Load() == nil {
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// TakeUsed returns the ids of the static tokens that were used since the last call, and when.
+func (a *Authenticator) TakeUsed() map[string]time.Time {
+	if a.static == nil {
+		return nil
+	}
+	return a.static.takeUsed()
+}
