@@ -22,6 +22,8 @@ type Config struct {
 	HistoryVersions int           `env:"HISTORY_VERSIONS" default:"100" placeholder:"N" help:"versions of each document that the history keeps, however old"`
 	HistoryAge      time.Duration `env:"HISTORY_AGE" default:"24h" placeholder:"DURATION" help:"how long the history keeps every version, at least 24h: so long a repeated write is recognized"`
 
+	AdminToken string `env:"ADMIN_TOKEN" secret:"" hidden:"" placeholder:"TOKEN" help:"a token with the scope admin, outset_NAME_SECRET with 32 or more random letters and digits; valid as long as the workers have it"`
+
 	// LastAction is the highest action that the worker announces and does; zero: all that there
 	// are. Tests make a worker of an older generation with it.
 	LastAction messages.Action `kong:"-"`
@@ -70,6 +72,11 @@ func (c Config) Validate() error {
 		if v.n < v.min || v.n > v.max {
 			return fmt.Errorf("%s must be at least %d and at most %d, not %d", v.name, v.min, v.max,
 				v.n)
+		}
+	}
+	if c.AdminToken != "" {
+		if err := messages.CheckConfiguredToken(c.AdminToken); err != nil {
+			return fmt.Errorf("ADMIN_TOKEN: %w", err)
 		}
 	}
 	if c.DrainTimeout <= 0 {

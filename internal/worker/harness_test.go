@@ -189,6 +189,16 @@ func (f *fakeStore) Write(_ context.Context, writes []store.Write) []store.Writt
 	return make([]store.Written, len(writes))
 }
 
+func (f *fakeStore) CreateToken(_ context.Context, t store.Token) (store.Token, error) {
+	return t, nil
+}
+
+func (f *fakeStore) RevokeToken(context.Context, string) error { return nil }
+
+func (f *fakeStore) UsedTokens(context.Context, []store.TokenUse) error { return nil }
+
+func (f *fakeStore) ConfigureToken(context.Context, string, *store.Token) error { return nil }
+
 func (f *fakeStore) Prune(ctx context.Context, keep store.Retention) (int64, time.Duration, error) {
 	if f.prune == nil {
 		return 0, time.Hour, nil

@@ -22,6 +22,8 @@ func userOf(o *messages.Operation) string {
 func readOf(o *messages.Operation) store.Read {
 	r := store.Read{User: userOf(o)}
 	switch o.Action {
+	case messages.ActionListTokens:
+		r.Tokens = true
 	case messages.ActionReadVersion:
 		r.Version = o.Version
 	case messages.ActionHistory:
@@ -51,8 +53,8 @@ func listOf(l *messages.Listing, whole bool) *store.List {
 func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	s := store.Write{
 		User: userOf(o), ID: o.ID, Keyed: o.Keyed, Fingerprint: o.Fingerprint,
-		Operation: o.Action.String(),
-		Deadline:  timeOf(o.Deadline), If: conditionOf(o.If),
+		Operation: o.Action.String(), Actor: actorOf(o),
+		Deadline: timeOf(o.Deadline), If: conditionOf(o.If),
 	}
 	if o.Issued != 0 {
 		s.Issued = time.UnixMicro(o.Issued)

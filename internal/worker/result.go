@@ -17,7 +17,9 @@ func (w *Worker) readResult(o *messages.Operation, f *store.Found) messages.Resu
 	r := stateOf(&f.Document)
 	switch o.Action {
 	case messages.ActionHistory:
-		return messages.Result{Entries: entriesOf(f.Entries)}
+		return messages.Result{Entries: entriesOf(userOf(o), f.Entries)}
+	case messages.ActionListTokens:
+		return messages.Result{Tokens: tokensOf(f.Tokens)}
 	case messages.ActionListUsers:
 		return messages.Result{Users: usersOf(f.Listed.Users), Next: f.Listed.Next}
 	case messages.ActionReadNumber: // the state is all
@@ -58,11 +60,12 @@ func usersOf(listed []store.User) []messages.User {
 	return users
 }
 
-func entriesOf(found []store.Entry) []messages.Entry {
+func entriesOf(user string, found []store.Entry) []messages.Entry {
 	entries := make([]messages.Entry, len(found))
 	for i, e := range found {
 		entries[i] = messages.Entry{
 			Version: e.Version, Time: millis(e.Time), Action: e.Operation, Size: e.Size,
+			Actor: actorFor(user, e.Actor),
 		}
 	}
 	return entries
@@ -121,6 +124,10 @@ func kindOf(err error) messages.Kind {
 		return messages.KindViolation
 	case errors.Is(err, settings.ErrSchema):
 		return messages.KindInvalidSchema
+	case errors.Is(err, store.ErrNoToken):
+		return messages.KindNotFound
+	case errors.Is(err, store.ErrTooManyTokens):
+		return messages.KindTooManyTokens
 	case errors.Is(err, store.ErrIDReused):
 		return messages.KindIDReused
 	case errors.Is(err, store.ErrExpired):

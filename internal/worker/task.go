@@ -19,7 +19,7 @@ type task struct {
 	results    []messages.Result
 
 	open    []int                  // indexes of the operations that have no result yet
-	writes  []store.Write          // of the open ones, in the same order, if they write
+	writes  []store.Write          // of the open ones, in the same order, that make a version
 	schemas map[int]*schema.Schema // on trial, by index
 }
 
@@ -82,7 +82,7 @@ func (e *endpoint) prepare(t *task, i int) (settled bool) {
 		return true
 	case o.Action == messages.ActionTrySchema:
 		return e.prepareTrial(t, i)
-	case !o.Action.Writes():
+	case !o.Action.Writes() || o.Action.Scope() == messages.ScopeService:
 		return false
 	}
 	w, err := e.worker.writeOf(o)

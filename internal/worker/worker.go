@@ -29,6 +29,11 @@ import (
 type Store interface {
 	Read(ctx context.Context, reads []store.Read) ([]store.Found, error)
 	Write(ctx context.Context, writes []store.Write) []store.Written
+	CreateToken(ctx context.Context, t store.Token) (store.Token, error)
+	RevokeToken(ctx context.Context, id string) error
+	UsedTokens(ctx context.Context, uses []store.TokenUse) error
+	// ConfigureToken makes a token of the configuration valid, and ends all others of it.
+	ConfigureToken(ctx context.Context, prefix string, t *store.Token) error
 	Ping(ctx context.Context) error
 	// Prune takes one step, and says when the next is due.
 	Prune(ctx context.Context, keep store.Retention) (removed int64, next time.Duration, err error)
@@ -131,6 +136,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.log.Info("worker ready")
 	}
 	pruned := w.startPruning(ctx)
+	configured := w.startConfiguring(ctx)
 	stopPublishing := w.startPublishing()
 
 	<-ctx.Done()
@@ -139,9 +145,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer cancel()
 	err = w.drain(ctx, discovery)
 	stopPublishing(ctx) // nothing is written any more
-	select {
-	case <-pruned: // it stopped when the drain began
-	case <-ctx.Done():
+	for _, stopped := range []<-chan struct{}{pruned, configured} {
+		select {
+		case <-stopped: // when the drain began
+		case <-ctx.Done():
+		}
 	}
 	w.log.Info("worker stopped", "read", w.reads.requests.Load(),
 		"written", w.writes.requests.Load())

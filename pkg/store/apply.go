@@ -55,7 +55,7 @@ func (t *transaction) apply(w *Write) Written {
 	}
 	e := logEntry{
 		operationKey: k, Document: r.Document, fingerprint: w.Fingerprint,
-		operation: w.Operation, created: next.Created,
+		operation: w.Operation, actor: w.Actor, created: next.Created,
 	}
 	t.applied[k] = e
 	t.log = append(t.log, e)

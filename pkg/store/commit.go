@@ -105,20 +105,40 @@ func (t *transaction) queueLog(b *pgx.Batch) {
 	users, ids, operations := make([]string, n), make([]string, n), make([]string, n)
 	versions, fingerprints, documents := make([]int64, n), make([][]byte, n), make([][]byte, n)
 	created := make([]bool, n)
+	actors := newActors(n)
 	for i := range t.log {
 		e := &t.log[i]
+		actors.set(i, &e.actor)
 		users[i], versions[i], ids[i], fingerprints[i] = e.user, e.Version, e.id, e.fingerprint
 		operations[i], created[i], documents[i] = e.operation, e.created, e.orNull()
 	}
 	b.Queue(`
 		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
-		                          document, size, applied_at)
+		                          document, size, applied_at, actor_kind, actor_subject,
+		                          actor_token)
 		select user_id, version, operation_id, fingerprint, operation, created,
-		       document::json, coalesce(octet_length(document), 0), $8::timestamptz
+		       document::json, coalesce(octet_length(document), 0), $8::timestamptz, actor_kind,
+		       actor_subject, actor_token
 		from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[],
-		            $6::boolean[], $7::text[])
-			as new (user_id, version, operation_id, fingerprint, operation, created, document)`,
-		users, versions, ids, fingerprints, operations, created, documents, t.now)
+		            $6::boolean[], $7::text[], $9::smallint[], $10::text[], $11::text[])
+			as new (user_id, version, operation_id, fingerprint, operation, created, document,
+			        actor_kind, actor_subject, actor_token)`,
+		users, versions, ids, fingerprints, operations, created, documents, t.now, actors.kinds,
+		actors.subjects, actors.tokens)
+}
+
+// actors are the arguments of a statement that appends to the log.
+type actors struct {
+	kinds            []int16
+	subjects, tokens []string
+}
+
+func newActors(n int) actors {
+	return actors{make([]int16, n), make([]string, n), make([]string, n)}
+}
+
+func (a *actors) set(i int, actor *Actor) {
+	a.kinds[i], a.subjects[i], a.tokens[i] = actor.Kind, actor.Subject, actor.Token
 }
 
 // orNull returns the bytes for a statement: nil, which becomes null, if there is no document.

@@ -25,6 +25,13 @@ var (
 	ErrOutcomeUnknown = errors.New("whether the write was applied is unknown")
 )
 
+// Actor is who made a version, or a token.
+type Actor struct {
+	Kind    int16  // 1 a user, 2 a service, 0 not known
+	Subject string // the user's id or the service's name; "": the user whose settings these are
+	Token   string // the id of the token; "": not known
+}
+
 // Document is a user's settings at a version.
 type Document struct {
 	Version  int64 // how many writes there have been; 0: none yet
@@ -41,11 +48,12 @@ type Read struct {
 	Number  bool  // the current document without its bytes
 	Schema  bool  // the current document, and the schema that documents must satisfy
 	List    *List // of all users; nil: not wanted
+	Tokens  bool  // the valid tokens
 }
 
 // current reports whether the current document is wanted.
 func (r *Read) current() bool {
-	return r.Version == 0 && r.History == nil && !r.Number && r.List == nil
+	return r.Version == 0 && r.History == nil && !r.Number && r.List == nil && !r.Tokens
 }
 
 // Page is a part of a history, from the newest version down.
@@ -60,6 +68,7 @@ type Found struct {
 	Entries []Entry // of the history, the newest first
 	Schema  *Schema // with Read.Schema
 	Listed  *Listed // with Read.List
+	Tokens  []Token // with Read.Tokens, the oldest first
 	Err     error   // wraps settings.ErrNotFound: the version is not in the history
 }
 
@@ -69,6 +78,7 @@ type Entry struct {
 	Time      time.Time // when it was applied
 	Operation string    // what made it: Write.Operation
 	Size      int64     // bytes of the document, 0: there is none
+	Actor     Actor     // who made it
 }
 
 // Write is one operation that changes a user's document, by exactly one of Replace, Change, Restore
@@ -81,6 +91,7 @@ type Write struct {
 	Deadline    time.Time // not applied from then on; zero: none
 	Issued      time.Time // not applied if the user was erased since; zero: not known
 	Operation   string    // what the history calls it
+	Actor       Actor     // who asked for it
 	If          *settings.Condition
 
 	Path []string // of the value that it changes; nil: the whole document

@@ -69,6 +69,9 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 		if r.History != nil {
 			history.add(r.User, r.History, f)
 		}
+		if r.Tokens {
+			queueTokens(&b, f)
+		}
 	}
 	withSchema := slices.ContainsFunc(reads, func(r Read) bool { return r.Schema })
 	// This is nearly always so, and a single statement is less to send and to answer than a
@@ -211,12 +214,13 @@ func (h *historyReads) add(user string, p *Page, f *Found) {
 // historyQuery doesn't read the documents: with them a page of 100 takes 39 ms if each has 512 KB,
 // and 0.3 ms without.
 const historyQuery = `
-	select asked.number, log.version, log.applied_at, log.operation, log.size
+	select asked.number, log.version, log.applied_at, log.operation, log.size, log.actor_kind,
+	       log.actor_subject, log.actor_token
 	from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality
 		as asked (user_id, below, most, number)
 	join settings on settings.user_id = asked.user_id
 	cross join lateral (
-		select version, applied_at, operation, size
+		select version, applied_at, operation, size, actor_kind, actor_subject, actor_token
 		from settings_log
 		where user_id = asked.user_id and version < asked.below
 		  and version > coalesce(settings.erased_version, 0)
@@ -229,7 +233,10 @@ func (h *historyReads) scan(rows pgx.Rows) error {
 		number int64
 		e      Entry
 	)
-	into := []any{&number, &e.Version, &e.Time, &e.Operation, &e.Size}
+	into := []any{
+		&number, &e.Version, &e.Time, &e.Operation, &e.Size, &e.Actor.Kind, &e.Actor.Subject,
+		&e.Actor.Token,
+	}
 	_, err := pgx.ForEachRow(rows, into, func() error {
 		e.Time = e.Time.UTC()
 		f := h.found[number-1]

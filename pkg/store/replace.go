@@ -149,9 +149,9 @@ const replaceQuery = `
 		returning user_id, version, document, updated_at
 	)
 	insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
-	                          document, size, applied_at)
+	                          document, size, applied_at, actor_kind, actor_subject, actor_token)
 	select user_id, version, ($2::text[])[i], ($4::bytea[])[i], ($5::text[])[i], false, document,
-	       ($7::bigint[])[i], updated_at
+	       ($7::bigint[])[i], updated_at, ($10::smallint[])[i], ($11::text[])[i], ($12::text[])[i]
 	from saved cross join lateral width_bucket(user_id collate "C", $1::text[]) as i
 	returning user_id, version, applied_at`
 
@@ -175,11 +175,13 @@ func (s *Store) replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Wr
 	users, ids, operations := make([]string, n), make([]string, n), make([]string, n)
 	keyed, fingerprints, documents := make([]bool, n), make([][]byte, n), make([][]byte, n)
 	sizes, deadlines := make([]int64, n), make([]time.Time, n)
+	actors := newActors(n)
 	firstIssued, firstDeadline := never, never
 	for i, w := range writes {
 		users[i], ids[i], operations[i] = w.User, w.ID, w.Operation
 		keyed[i], fingerprints[i], documents[i] = w.Keyed, w.Fingerprint, w.Replace
 		sizes[i], deadlines[i] = int64(len(w.Replace)), orNever(w.Deadline)
+		actors.set(i, &w.Actor)
 		firstIssued = earlier(firstIssued, w.Issued)
 		firstDeadline = earlier(firstDeadline, w.Deadline)
 	}
@@ -188,7 +190,7 @@ func (s *Store) replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Wr
 	applied := make(map[string]newVersion, n)
 	var b pgx.Batch
 	b.Queue(replaceQuery, users, ids, keyed, fingerprints, operations, documents, sizes, deadlines,
-		firstIssued).Query(func(rows pgx.Rows) error {
+		firstIssued, actors.kinds, actors.subjects, actors.tokens).Query(func(rows pgx.Rows) error {
 		var (
 			user string
 			v    newVersion

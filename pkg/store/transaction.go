@@ -49,6 +49,7 @@ type logEntry struct {
 	Document
 	fingerprint []byte
 	operation   string
+	actor       Actor
 	created     bool
 }
 

@@ -17,7 +17,8 @@ type wire struct {
 
 	mu        sync.Mutex
 	onRequest func() // not nil: lose the next request, call this, and break the connection
-	loseNext  bool   // lose the next answer and break the connection
+	loseNext  bool   // lose an answer and break the connection
+	passFirst int    // after so many more
 
 	clients []net.Conn
 }
@@ -62,10 +63,13 @@ func (w *wire) loseRequest(then func()) {
 }
 
 // loseAnswer makes the wire lose the next answer.
-func (w *wire) loseAnswer() {
+func (w *wire) loseAnswer() { w.loseAnswerAfter(0) }
+
+// loseAnswerAfter makes the wire lose an answer after it has passed on so many.
+func (w *wire) loseAnswerAfter(passed int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.loseNext = true
+	w.loseNext, w.passFirst = true, passed
 }
 
 // cut closes all current connections on the store's side only: the database goes on with what it is
@@ -102,9 +106,12 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 		carry(client, server, func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			lose := w.loseNext
-			w.loseNext = false
-			return lose
+			if !w.loseNext {
+				return false
+			}
+			w.passFirst--
+			w.loseNext = w.passFirst >= 0
+			return !w.loseNext
 		})
 	}()
 	carry(server, client, func() bool {

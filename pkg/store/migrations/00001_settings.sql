@@ -29,12 +29,36 @@ create table settings_log (
     document     json,                      -- null: none
     size         integer          not null check (size >= 0), -- bytes of the document; 0: none
     applied_at   timestamptz      not null,
+    -- Who made the version: 1 a user, 2 a service, 0 not known; the user's id or the service's
+    -- name ('' is the user whose row this is); the id of the token. Nulls would make most rows
+    -- longer than these are, since a row without any needs no map of them.
+    actor_kind    smallint        not null default 0,
+    actor_subject text            not null default '',
+    actor_token   text            not null default '',
     primary key (user_id, version), -- a version is given once
     -- An operation is applied once. The index begins with its id because ids are made in the order
     -- of time: new ones go to the index's end, and not to pages all over it that must be read and,
     -- after each checkpoint, logged whole.
     constraint settings_log_operation unique (operation_id, user_id)
 );
+
+-- The service tokens. The hash is the SHA-256 of a token; the secret itself is nowhere. Rows of
+-- tokens that are revoked or have expired stay, since the history has their ids.
+create table tokens (
+    id                 text collate "C" primary key,
+    name               text        not null,
+    hash               bytea       not null check (length(hash) = 32),
+    scopes             text[]      not null,
+    application        text        not null,
+    created_at         timestamptz not null,
+    created_by_kind    smallint    not null, -- as in settings_log
+    created_by_subject text        not null,
+    created_by_token   text        not null,
+    expires_at         timestamptz, -- null: never
+    revoked_at         timestamptz, -- null: it is not
+    last_used_at       timestamptz  -- null: never; only about, see the API
+);
+create index tokens_not_revoked on tokens (created_at, id) where revoked_at is null;
 
 -- How far the workers have come in removing old rows of the log, user by user.
 create table settings_pruning (
