@@ -46,11 +46,13 @@ func (c *Client) doWithin(
 
 // once makes one attempt and reads the answer to its end.
 func (c *Client) once(ctx context.Context, o *Operation) (*answer, error) {
-	r, err := c.request(ctx, o, bytes.NewReader(o.body))
-	if err != nil {
-		return nil, err
-	}
-	response, err := c.send(r, o)
+	response, err := c.authorized(ctx, func(token string) (*http.Response, error) {
+		r, err := c.request(ctx, o, bytes.NewReader(o.body), token)
+		if err != nil {
+			return nil, err
+		}
+		return c.send(r, o)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -67,13 +69,18 @@ func (c *Client) once(ctx context.Context, o *Operation) (*answer, error) {
 
 // request makes an HTTP request of an operation. It parses the URL from its text, so that what is
 // percent-encoded there stays so.
-func (c *Client) request(ctx context.Context, o *Operation, body io.Reader) (*http.Request, error) {
+func (c *Client) request(
+	ctx context.Context, o *Operation, body io.Reader, token string,
+) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, o.method, c.base+o.path, body)
 	if err != nil {
 		return nil, fmt.Errorf("outset: %w", err)
 	}
 	maps.Copy(r.Header, c.header)
 	maps.Copy(r.Header, o.header)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
 	return r, nil
 }
 
@@ -131,6 +138,7 @@ const (
 	jsonType   = "application/json"
 	linesType  = "application/x-ndjson"
 	eventsType = "text/event-stream"
+	noContent  = "none" // 204, without a body
 )
 
 var versionTag = regexp.MustCompile(`^(W/)?"[0-9]+(-[0-9]+)?"$`)
@@ -143,6 +151,12 @@ func (o *Operation) recognize(r *http.Response) error {
 			return nil
 		}
 		return foreign(r.StatusCode, "no version")
+	}
+	if o.answer == noContent {
+		if r.StatusCode == http.StatusNoContent {
+			return nil
+		}
+		return foreign(r.StatusCode, "a body")
 	}
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil &&
 		mediaType == o.answer {

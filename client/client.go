@@ -15,6 +15,7 @@ type Client struct {
 	base    string      // scheme, host and perhaps a path, without a slash at the end
 	header  http.Header // of every request
 	http    *http.Client
+	tokens  *tokenKeeper // nil: requests have no token
 	retry   Retry
 	timeout time.Duration // of one attempt
 }

@@ -9,6 +9,12 @@
 //	v, err := c.SetValue(ctx, "42", client.Path{"font", "size"}, json.RawMessage(`12`))
 //	s, err = c.Patch(ctx, "42", json.RawMessage(`{"theme":null}`), client.IfVersion(v.Version))
 //
+// # Tokens
+//
+// [WithToken] gives the client a token, of a service or of a user, and a way to get another when it
+// has expired. [Client.CreateToken], [Client.Tokens] and [Client.RevokeToken] manage those of
+// services.
+//
 // # Preconditions
 //
 // A write may say what it builds upon, by [IfVersion], [IfMatch] or [IfAbsent]. If somebody else

@@ -36,6 +36,16 @@ var (
 	ErrNotApplicable = errors.New("outset: patch not applicable")
 	// ErrKeyReused: the idempotency key was used for another request of this user.
 	ErrKeyReused = errors.New("outset: idempotency key reused")
+	// ErrUnauthenticated: the service wants a token, or takes this one no longer. See [WithToken].
+	ErrUnauthenticated = errors.New("outset: unauthenticated")
+	// ErrForbidden: the token lacks a scope, which the [*Error] names. What a user's token may not
+	// do is [ErrNotFound].
+	ErrForbidden = errors.New("outset: forbidden")
+	// ErrRateLimited: the token has sent too many requests. The error is [ErrUnavailable], too, and
+	// is retried like it.
+	ErrRateLimited = errors.New("outset: rate limited")
+	// ErrTooManyTokens: no more service tokens can be made until some are revoked.
+	ErrTooManyTokens = errors.New("outset: too many tokens")
 	// ErrUnavailable: the service is busy or can't be reached. Nothing was changed.
 	ErrUnavailable = errors.New("outset: unavailable")
 	// ErrOutcomeUnknown: the write may have been applied, or may be applied soon. Repeating it with
@@ -56,6 +66,8 @@ const (
 	kindUnavailable = "unavailable"
 )
 
+const kindRateLimited = "rate-limited"
+
 // sentinels maps the service's kinds to errors.
 var sentinels = map[string]error{
 	"not-found":              ErrNotFound,
@@ -68,6 +80,10 @@ var sentinels = map[string]error{
 	"too-large":              ErrTooLarge,
 	"patch-not-applicable":   ErrNotApplicable,
 	"idempotency-key-reused": ErrKeyReused,
+	"unauthenticated":        ErrUnauthenticated,
+	"forbidden":              ErrForbidden,
+	kindRateLimited:          ErrRateLimited,
+	"too-many-tokens":        ErrTooManyTokens,
 	"overloaded":             ErrUnavailable,
 	kindUnavailable:          ErrUnavailable,
 	"deadline-exceeded":      ErrUnavailable,
@@ -139,7 +155,12 @@ func (e *Error) text() string {
 }
 
 // Is tells whether the error is of the kind of target, one of the errors of this package.
-func (e *Error) Is(target error) bool { return target != nil && sentinels[e.Kind] == target }
+func (e *Error) Is(target error) bool {
+	if e.Kind == kindRateLimited && target == ErrUnavailable {
+		return true
+	}
+	return target != nil && sentinels[e.Kind] == target
+}
 
 // problem is an Error as the service writes it.
 type problem struct {

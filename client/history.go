@@ -16,6 +16,8 @@ type Revision struct {
 	Action string `json:"operation"`
 	// Size is that of the document in bytes; 0 after a deletion.
 	Size int64 `json:"size"`
+	// By is who made the version; nil: not known.
+	By *Actor `json:"by,omitempty"`
 }
 
 // History yields the versions of the user's document that are kept, the newest first. It reads page

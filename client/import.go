@@ -117,7 +117,7 @@ func (c *Client) openImport(ctx context.Context, source *importSource) (*http.Re
 	}
 	var response *http.Response
 	err := c.repeat(ctx, o, func(ctx context.Context) (err error) {
-		response, err = c.begin(ctx, o, source.beginAttempt()) //nolint:bodyclose // the caller does
+		response, err = c.begin(ctx, o, source.body) //nolint:bodyclose // the caller does
 		if err == nil {
 			return nil
 		}
@@ -145,7 +145,12 @@ type importSource struct {
 	attempt *attemptReader
 }
 
-func (s *importSource) beginAttempt() *attemptReader {
+// body returns the lines for an attempt, or nil if an earlier one may have read some.
+func (s *importSource) body() io.Reader {
+	s.endAttempt()
+	if s.begun.Load() {
+		return nil
+	}
 	s.attempt = &attemptReader{source: s}
 	return s.attempt
 }

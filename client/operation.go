@@ -19,7 +19,8 @@ type Operation struct {
 	path   string // percent-encoded, with the query
 	header http.Header
 	body   []byte
-	write  bool   // it has an idempotency key, so that repeating it is safe
+	write  bool   // repeating it is safe: nearly always it has an idempotency key
+	once   bool   // but this one must not be repeated once it may have been carried out
 	answer string // the media type of a success; "" if it has a version instead
 	err    error  // why it can't be sent
 }

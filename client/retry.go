@@ -66,7 +66,7 @@ func (c *Client) repeat(
 		if ctx.Err() != nil && !outcomeUnknown {
 			return fmt.Errorf("outset: %w", ctx.Err()) // the caller has given up, not the service
 		}
-		if ctx.Err() != nil || n >= c.retry.Attempts || !f.temporary {
+		if ctx.Err() != nil || n >= c.retry.Attempts || !f.temporary || o.once && f.mayBeApplied {
 			return giveUp(err, outcomeUnknown, n)
 		}
 		if stop := sleep(ctx, c.retry.pause(n, retryAfterOf(err))); stop != nil {
@@ -85,6 +85,13 @@ type failure struct {
 // temporaryStatuses are those of a service or a gateway that may work again in a moment.
 var temporaryStatuses = []int{
 	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+	http.StatusTooManyRequests,
+}
+
+// gateStatuses are those with which the service refuses a request before it looks at anything else.
+// They tell nothing about an earlier attempt, which may have had a token that was valid then.
+var gateStatuses = []int{
+	http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests,
 }
 
 func classify(err error) failure {
@@ -99,7 +106,8 @@ func classify(err error) failure {
 	}
 	refused := e.Status >= http.StatusMultipleChoices && e.Status < http.StatusInternalServerError
 	return failure{
-		settled:      refused && e.Kind != "", // by the service, not by something on the way
+		// by the service, not by something on the way
+		settled:      refused && e.Kind != "" && !slices.Contains(gateStatuses, e.Status),
 		mayBeApplied: !refused && !errors.Is(e, ErrUnavailable),
 		temporary:    slices.Contains(temporaryStatuses, e.Status),
 	}

@@ -23,22 +23,37 @@ var errLoopLeft = errors.New("the loop was left")
 func (c *Client) open(ctx context.Context, o *Operation) (*http.Response, error) {
 	var response *http.Response
 	err := c.repeat(ctx, o, func(ctx context.Context) (err error) {
-		response, err = c.begin(ctx, o, http.NoBody) //nolint:bodyclose // the caller does
+		response, err = c.begin(ctx, o, noBody) //nolint:bodyclose // the caller does
 		return err
 	})
 	return response, err
 }
 
-// begin makes one attempt at an operation whose answer is a stream. The timeout of an attempt
-// limits the time until the stream begins. The caller closes its body.
-func (c *Client) begin(ctx context.Context, o *Operation, body io.Reader) (*http.Response, error) {
+// noBody is the body of a request that has none.
+func noBody() io.Reader { return http.NoBody }
+
+// begin makes one attempt at an operation whose answer is a stream. body returns the body; if the
+// service refuses the token it is called again, and returns nil if the body can't be sent again.
+// The timeout of an attempt limits the time until the stream begins. The caller closes its body.
+func (c *Client) begin(
+	ctx context.Context, o *Operation, body func() io.Reader,
+) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timeout := time.AfterFunc(c.timeout, func() { cancel(errNoAnswer) })
-	r, err := c.request(ctx, o, body)
-	var response *http.Response
-	if err == nil {
-		response, err = c.send(r, o)
-	}
+	var refused error
+	response, err := c.authorized(ctx, func(token string) (*http.Response, error) {
+		content := body()
+		if content == nil {
+			return nil, refused
+		}
+		r, err := c.request(ctx, o, content, token)
+		if err != nil {
+			return nil, err
+		}
+		response, err := c.send(r, o)
+		refused = err
+		return response, err
+	})
 	if !timeout.Stop() && err == nil { // the timeout and the answer came together
 		_ = response.Body.Close()
 		err = lostError{errNoAnswer, true}

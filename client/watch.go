@@ -123,7 +123,7 @@ func (w *watcher) connect(ctx context.Context) error {
 	maxSilence := maxMissedHeartbeats * heartbeat
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	response, err := w.client.begin(ctx, &w.operation, http.NoBody)
+	response, err := w.client.begin(ctx, &w.operation, noBody)
 	if err != nil {
 		return err
 	}
