@@ -27,7 +27,7 @@ LINT_VERSION := v2.15.0
 LINT         := bin/.tools/golangci-lint-$(LINT_VERSION)
 
 # Not `.`, in which there may be a data directory that only Postgres may read.
-GO_FOLDERS = $(wildcard client cmd examples internal pkg e2e bench)
+GO_FOLDERS = $(wildcard client cmd deploy examples internal pkg e2e bench)
 
 # What the two thin programs must not link, however indirectly. The rest of the import table is in
 # .golangci.yml.
@@ -35,7 +35,7 @@ NOT_IN_API    := github.com/jackc/pgx|database/sql$$|$(MODULE)/pkg/store|github.
 NOT_IN_WORKER := github.com/gofiber/fiber|github.com/valyala/fasthttp|github.com/nats-io/nats-server
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test browser fuzz bench bench-quick bench-go lint fmt e2e up clean
+.PHONY: help run build test browser fuzz bench bench-quick bench-go lint fmt e2e secrets up clean
 
 help: ## Print this list
 	@echo 'Outset: settings over HTTP, through a NATS queue group, by N workers, into Postgres.'
@@ -131,7 +131,10 @@ $(LINT):
 e2e: ## Test the whole of compose.yaml: scaling, killing, restarting (needs Docker)
 	e2e/run.sh
 
-up: ## Start all of it in containers, with WORKERS=2
+secrets: ## Make the keys, certificates and passwords of compose.yaml that are missing (SECRETS=a/folder)
+	@go run ./deploy/make-secrets "$${SECRETS:-deploy/secrets}"
+
+up: secrets ## Start all of it in containers, with WORKERS=2
 	@docker compose version >/dev/null 2>&1 || { echo 'docker compose is missing: install the Docker Compose plugin, v2 or newer' >&2; exit 1; }
 	VERSION=$(VERSION) docker compose up --build --scale worker=$(WORKERS) $(ARGS)
 

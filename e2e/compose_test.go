@@ -9,10 +9,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/outset-settings/outset/internal/secrets"
 )
 
 // settled is how many requests a change must be followed by before the next one.
@@ -93,6 +96,13 @@ func newCompose(t *testing.T) *compose {
 		t.Setenv("COMPOSE_PROJECT_NAME", fmt.Sprintf("outset-e2e-%d", os.Getpid()))
 	}
 	t.Setenv("API_PORT", freePort(t))
+	// Secrets of its own: those in deploy/secrets may be in use.
+	if os.Getenv("SECRETS") == "" {
+		t.Setenv("SECRETS", filepath.Join(t.TempDir(), "secrets"))
+	}
+	if _, err := secrets.Make(os.Getenv("SECRETS")); err != nil {
+		t.Fatal(err)
+	}
 	c := &compose{t: t, command: append(strings.Fields(command), "--project-directory", "..",
 		"--file", "../compose.yaml")}
 	t.Cleanup(func() {

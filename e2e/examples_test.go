@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/outset-settings/outset/internal/localnats"
 )
 
 // TestExampleNATS runs the example, which changes a setting and says why where it cannot.
@@ -26,6 +29,7 @@ func TestExampleNATS(t *testing.T) {
 		{[]string{s.queue}, 1, "nats: usage: nats URL USER PATCH"},
 	} {
 		cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "nats"), c.args...)
+		cmd.Env = append(os.Environ(), s.key(localnats.API))
 		out, _ := cmd.CombinedOutput() // the exit code tells
 		if got := strings.TrimSpace(string(out)); got != c.want ||
 			cmd.ProcessState.ExitCode() != c.code {

@@ -15,32 +15,26 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
-	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/outset-settings/outset/internal/localnats"
 )
 
 const logLines = 60 // of each program, shown when the test fails
 
-// startNATS starts a NATS server as deploy/nats.conf has it, on a free port, and returns its URL.
-func startNATS(t *testing.T) string {
+// startNATS starts a NATS server with the roles of deploy/nats-roles.conf, on a free port, and returns
+// its URL and the directory with its keys.
+func startNATS(t *testing.T) (url, keys string) {
 	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{
-		Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true,
-		PingInterval: 5 * time.Second, MaxPingsOut: 2,
-	})
+	s, err := localnats.Start("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(time.Minute) {
-		t.Fatal("the NATS server does not start")
+	t.Cleanup(s.Stop)
+	keys = t.TempDir()
+	if err := s.SaveKeys(keys); err != nil {
+		t.Fatal(err)
 	}
-	return s.ClientURL()
+	return s.URL(), keys
 }
 
 // program is a process, with the log that it writes.

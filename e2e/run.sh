@@ -23,6 +23,21 @@ compose=$("$here/compose.sh")
 export E2E_COMPOSE=$compose
 # A project of its own: nothing that is already running is touched.
 export COMPOSE_PROJECT_NAME=outset-e2e-$$
+secrets=$(mktemp -d)
+export SECRETS=$secrets
+go run ./deploy/make-secrets "$SECRETS" >/dev/null
+
+# For a test that is interrupted or crashes; else it removes its project itself.
+tear_down() {
+	local code=$?
+	trap - EXIT INT TERM
+	$compose down -v --remove-orphans --timeout 5 >/dev/null 2>&1 || say "could not tear down project $COMPOSE_PROJECT_NAME"
+	rm -rf "$secrets"
+	exit "$code"
+}
+trap tear_down EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # The base images that are used as they are, and the one that the Dockerfile builds with.
 official_images() {
@@ -50,16 +65,5 @@ if [[ $local_images == 1 ]]; then
 	. "$here/.local-images.env"
 	set +a
 fi
-
-# For a test that is interrupted or crashes; else it removes its project itself.
-tear_down() {
-	local code=$?
-	trap - EXIT INT TERM
-	$compose down -v --remove-orphans --timeout 5 >/dev/null 2>&1 || say "could not tear down project $COMPOSE_PROJECT_NAME"
-	exit "$code"
-}
-trap tear_down EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 go test -race -count=1 -tags e2e -timeout 20m -v -run "${E2E_RUN:-TestCompose}" ./e2e/...

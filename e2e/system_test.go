@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/outset-settings/outset/internal/localnats"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 )
 
@@ -29,6 +30,7 @@ type system struct {
 	bin      string // the folder with the programs of this tree
 	database string
 	queue    string
+	keys     string // the directory with the keys of the queue's roles
 	http     *http.Client
 }
 
@@ -37,17 +39,23 @@ func newSystem(ctx context.Context, t *testing.T) *system {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
+	queue, keys := startNATS(t)
 	return &system{
-		t: t, ctx: ctx, bin: programs(t), database: pgtest.ForTest(t), queue: startNATS(t),
+		t: t, ctx: ctx, bin: programs(t), database: pgtest.ForTest(t), queue: queue, keys: keys,
 		http: &http.Client{Transport: transport, Timeout: clientTimeout},
 	}
+}
+
+// key is the setting that makes a program one of this role.
+func (s *system) key(role localnats.Role) string {
+	return "NATS_NKEY=" + localnats.KeyFile(s.keys, role)
 }
 
 // worker starts the worker program in the folder bin, and waits until it serves.
 func (s *system) worker(bin string, env ...string) *program {
 	s.t.Helper()
 	w := startProgram(s.t, filepath.Join(bin, "worker"), append([]string{
-		"NATS_URL=" + s.queue, "DATABASE_URL=" + s.database, "ADMIN_ADDR=127.0.0.1:0",
+		"NATS_URL=" + s.queue, s.key(localnats.Worker), "DATABASE_URL=" + s.database, "ADMIN_ADDR=127.0.0.1:0",
 	}, env...)...)
 	s.do(w.serving(s.ctx, "admin listening"))
 	return w
@@ -58,7 +66,7 @@ func (s *system) worker(bin string, env ...string) *program {
 func (s *system) api(bin string, env ...string) (a *program, base string) {
 	s.t.Helper()
 	a = startProgram(s.t, filepath.Join(bin, "api"), append([]string{
-		"NATS_URL=" + s.queue, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0",
+		"NATS_URL=" + s.queue, s.key(localnats.API), "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0",
 		"REQUEST_TIMEOUT=1m",
 	}, env...)...)
 	s.do(a.listens(s.ctx, "api listening"))

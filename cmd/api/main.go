@@ -7,8 +7,11 @@ import (
 	"errors"
 	"os"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/outset-settings/outset/internal/api"
 	"github.com/outset-settings/outset/internal/program"
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
 func main() {
@@ -38,7 +41,7 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	program.LazyGC(200)
 	log := c.Logger()
 	ctx, whenClosed := program.UntilClosed(ctx)
-	nc, err := c.Connect("outset api", log, whenClosed)
+	nc, err := c.Connect("outset api", log, whenClosed, nats.CustomInboxPrefix(messages.APIInbox))
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,7 +28,18 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	pgtest.Main(m)
+	pgtest.Main(withData{m})
+}
+
+// testData is where those systems keep their keys that are given no directory.
+var testData = filepath.Join(os.TempDir(), fmt.Sprintf("outset-test-data-%d", os.Getpid()))
+
+// withData runs the tests, then removes testData.
+type withData struct{ m *testing.M }
+
+func (d withData) Run() int {
+	defer func() { _ = os.RemoveAll(testData) }()
+	return d.m.Run()
 }
 
 // process is a running outset.
@@ -44,7 +57,9 @@ func env(more ...string) []string {
 		e = append(e, name+"="+os.Getenv(name))
 	}
 	// The race detector waits a second at every exit for goroutines that still race.
-	return slices.Concat(e, []string{asProgram + "=1", "GORACE=atexit_sleep_ms=10"}, more)
+	return slices.Concat(e, []string{
+		asProgram + "=1", "GORACE=atexit_sleep_ms=10", "OUTSET_DATA=" + testData,
+	}, more)
 }
 
 // start runs outset. At the end of the test it is stopped, if it still runs.

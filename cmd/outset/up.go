@@ -14,9 +14,11 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/api"
+	"github.com/outset-settings/outset/internal/localnats"
 	"github.com/outset-settings/outset/internal/localpg"
 	"github.com/outset-settings/outset/internal/program"
 	"github.com/outset-settings/outset/internal/worker"
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // up runs the whole system in one process. It starts no NATS server if it is given one by NATS_URL,
@@ -25,8 +27,9 @@ type up struct {
 	Data    string `env:"OUTSET_DATA" placeholder:"DIR" help:"data directory of Postgres (default: /var/lib/outset for root, else outset in the user's data directory)"`
 	Workers int    `default:"2" placeholder:"N" help:"number of workers in this process"`
 
-	NATSAddr    string `name:"nats" env:"NATS_ADDR" default:"127.0.0.1:4222" placeholder:"ADDR" help:"address of the embedded NATS server"`
-	NATSURL     string `name:"nats-url" env:"NATS_URL" placeholder:"URL" help:"use this NATS server instead of an embedded one"`
+	NATSAddr string `name:"nats" env:"NATS_ADDR" default:"127.0.0.1:4222" placeholder:"ADDR" help:"address of the embedded NATS server"`
+	NATSURL  string `name:"nats-url" env:"NATS_URL" placeholder:"URL" help:"use this NATS server instead of an embedded one"`
+	program.NATSIdentity
 	DatabaseURL string `env:"DATABASE_URL" placeholder:"URL" help:"use this Postgres database instead of starting one"`
 
 	API    api.Config    `embed:""`
@@ -52,18 +55,14 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
-	queue := program.NATS{URL: u.NATSURL}
-	if u.NATSURL == "" {
-		server, err := startNATS(u.NATSAddr)
-		if err != nil {
-			return err
-		}
-		defer server.WaitForShutdown()
-		defer server.Shutdown()
-		queue.URL = server.ClientURL()
+	queue, err := u.openQueue()
+	if err != nil {
+		return err
 	}
+	defer queue.close()
 	ctx, whenClosed := program.UntilClosed(ctx)
-	nc, err := queue.Connect("outset api", log, whenClosed)
+	nc, err := queue.Connect("outset api", log, whenClosed, queue.as(localnats.API),
+		nats.CustomInboxPrefix(messages.APIInbox))
 	if err != nil {
 		return err
 	}
@@ -96,6 +95,10 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	defer stopWorkers()
 	go func() {
 		if waitReady(ctx, server) {
+			if err := queue.saveKeys(u.Data); err != nil {
+				fail(err)
+				return
+			}
 			u.announce(stdout, server.Addr(), admin.Addr(), queue.String(), database,
 				time.Since(start))
 		}
@@ -108,12 +111,9 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 }
 
 func (u up) startPostgres(ctx context.Context, log *slog.Logger) (*localpg.Server, error) {
-	dir := u.Data
-	if dir == "" {
-		var err error
-		if dir, err = dataDir(); err != nil {
-			return nil, err
-		}
+	dir, err := dataDir(u.Data)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, databaseStart)
 	defer cancel()
@@ -124,8 +124,11 @@ func (u up) startPostgres(ctx context.Context, log *slog.Logger) (*localpg.Serve
 	return postgres, nil
 }
 
-// dataDir returns the default of --data.
-func dataDir() (string, error) {
+// dataDir returns what --data says, or its default.
+func dataDir(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
 	if os.Geteuid() == 0 {
 		// Postgres refuses to run as root, and other users can't enter root's home directory.
 		return "/var/lib/outset", nil
@@ -151,7 +154,7 @@ func stopPostgres(postgres *localpg.Server, log *slog.Logger) {
 // startWorkers starts the workers, each with connections of its own as if it were a process of its
 // own. The function that it returns stops them and waits until they have ended.
 func (u up) startWorkers(
-	ctx context.Context, queue program.NATS, database string, log *slog.Logger, fail func(error),
+	ctx context.Context, queue *queue, database string, log *slog.Logger, fail func(error),
 ) (stop func()) {
 	// They outlive ctx, because the API may still have requests for them.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -170,11 +173,11 @@ func (u up) startWorkers(
 }
 
 func (u up) runWorker(
-	ctx context.Context, queue program.NATS, database string, log *slog.Logger,
+	ctx context.Context, queue *queue, database string, log *slog.Logger,
 ) error {
 	ctx, whenClosed := program.UntilClosed(ctx)
 	connect := func(name string, options ...nats.Option) (*nats.Conn, error) {
-		return queue.Connect(name, log, append(options, whenClosed)...)
+		return queue.Connect(name, log, append(options, whenClosed, queue.as(localnats.Worker))...)
 	}
 	w, err := worker.Open(ctx, database, connect, u.Limits, program.Version(), log)
 	if err != nil {

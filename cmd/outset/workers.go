@@ -7,13 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/outset-settings/outset/internal/localnats"
 	"github.com/outset-settings/outset/internal/program"
 	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -22,6 +25,7 @@ import (
 // workers lists the live workers with their statistics, which it asks for over NATS.
 type workers struct {
 	program.NATS
+	Data  string        `env:"OUTSET_DATA" placeholder:"DIR" help:"data directory of outset up on this machine, whose key is used without NATS_NKEY and NATS_CREDS (default: as for outset up)"`
 	JSON  bool          `name:"json" help:"print JSON"`
 	Wait  time.Duration `default:"500ms" placeholder:"DURATION" help:"how long to wait for answers"`
 	Count int           `placeholder:"N" help:"don't wait longer once N workers have answered"`
@@ -42,7 +46,12 @@ type workerRow struct {
 
 // Run prints a line for each worker. It fails if there is none.
 func (w workers) Run(ctx context.Context, stdout io.Writer) error {
-	nc, err := nats.Connect(w.URL, nats.Name("outset workers"))
+	options, err := w.identity().Options()
+	if err != nil {
+		return err
+	}
+	nc, err := nats.Connect(w.URL, append(options, nats.Name("outset workers"),
+		nats.CustomInboxPrefix(messages.OperatorInbox))...)
 	if err != nil {
 		return fmt.Errorf("NATS at %s: %w", w.NATS, err)
 	}
@@ -62,6 +71,21 @@ func (w workers) Run(ctx context.Context, stdout io.Writer) error {
 		err = errors.New("no worker answers")
 	}
 	return err
+}
+
+// identity is what the settings say, or else that of an operator of `outset up`, if its key is there.
+func (w workers) identity() program.NATSIdentity {
+	identity := w.NATSIdentity
+	if identity.NKey != "" || identity.Creds != "" || strings.Contains(w.URL, "@") {
+		return identity
+	}
+	if data, err := dataDir(w.Data); err == nil {
+		key := localnats.KeyFile(data, localnats.Operator)
+		if _, err := os.Stat(key); err == nil {
+			identity.NKey = key
+		}
+	}
+	return identity
 }
 
 // ask returns the workers that answer in time, the oldest first.

@@ -5,12 +5,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/outset-settings/outset/internal/localnats"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/internal/program"
 )
@@ -19,7 +22,8 @@ func TestWorkers(t *testing.T) {
 	t.Parallel()
 	const reads, writes = 7, 5
 	before := time.Now().Add(-time.Minute)
-	p := start(t, env("DATABASE_URL="+pgtest.ForTest(t)), upArgs("--workers=3")...)
+	data := "OUTSET_DATA=" + t.TempDir() // with the key that asks
+	p := start(t, env(data, "DATABASE_URL="+pgtest.ForTest(t)), upArgs("--workers=3")...)
 	at := p.ready(t)
 	for i := range reads {
 		user := fmt.Sprintf("%s/user/%d/settings", at.http, i)
@@ -33,7 +37,7 @@ func TestWorkers(t *testing.T) {
 
 	asked := []string{"workers", "--wait=5m", "--count=3"}
 	t.Run("json", func(t *testing.T) {
-		code, stdout, stderr := run(t, env("NATS_URL="+at.nats), append(asked, "--json")...)
+		code, stdout, stderr := run(t, env(data, "NATS_URL="+at.nats), append(asked, "--json")...)
 		var rows []workerRow
 		if err := json.Unmarshal([]byte(stdout), &rows); code != 0 || err != nil ||
 			len(rows) != 3 || stderr != "" {
@@ -63,7 +67,7 @@ func TestWorkers(t *testing.T) {
 		}
 	})
 	t.Run("table", func(t *testing.T) {
-		code, stdout, stderr := run(t, env(), append(asked, "--nats-url", at.nats)...)
+		code, stdout, stderr := run(t, env(data), append(asked, "--nats-url", at.nats)...)
 		lines := strings.Split(strings.TrimSpace(stdout), "\n")
 		if code != 0 || stderr != "" || len(lines) != 1+3 {
 			t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
@@ -89,6 +93,64 @@ func TestWorkers(t *testing.T) {
 			t.Errorf("%d requests: %s", sum, stdout)
 		}
 	})
+}
+
+// TestKeysOfUp: only with a key can somebody connect to the NATS server of `up`, and only the user
+// who started it can read the keys.
+func TestKeysOfUp(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	p := start(t, env("OUTSET_DATA="+data, "DATABASE_URL="+pgtest.ForTest(t)), upArgs()...)
+	at := p.ready(t)
+	for _, role := range []localnats.Role{localnats.API, localnats.Worker, localnats.Operator} {
+		for file, want := range map[string]fs.FileMode{
+			localnats.KeyFile(data, role):               0o600,
+			filepath.Dir(localnats.KeyFile(data, role)): fs.ModeDir | 0o700,
+		} {
+			if info, err := os.Stat(file); err != nil || info.Mode() != want {
+				t.Errorf("%s: %v, %v; want %v", file, info.Mode(), err, want)
+			}
+		}
+	}
+	for name, e := range map[string][]string{
+		"no key":        env("NATS_URL="+at.nats, "OUTSET_DATA="+t.TempDir()),
+		"another's key": env("NATS_URL="+at.nats, "NATS_NKEY="+otherKey(t)),
+	} {
+		code, stdout, stderr := run(t, e, "workers")
+		if line := complaint(t, stderr); code != 1 || stdout != "" ||
+			!strings.Contains(line, "Authorization Violation") {
+			t.Errorf("%s: exit code %d: %q, %q", name, code, stdout, line)
+		}
+	}
+	// A key of another role is known, and of no use to an operator.
+	code, stdout, _ := run(t, env("NATS_URL="+at.nats, "NATS_NKEY="+localnats.KeyFile(data,
+		localnats.Worker)), "workers")
+	if code != 1 || stdout != "" {
+		t.Errorf("a worker's key: exit code %d: %q", code, stdout)
+	}
+	key, err := os.ReadFile(localnats.KeyFile(data, localnats.Operator))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := p.stdout.String() + p.stderr.String(); strings.Contains(said,
+		strings.TrimSpace(string(key))) {
+		t.Errorf("a key was printed: %s", said)
+	}
+}
+
+// otherKey returns the file of a key that no server knows.
+func otherKey(t *testing.T) string {
+	t.Helper()
+	s, err := localnats.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	data := t.TempDir()
+	if err := s.SaveKeys(data); err != nil {
+		t.Fatal(err)
+	}
+	return localnats.KeyFile(data, localnats.Operator)
 }
 
 func TestNoWorker(t *testing.T) {

@@ -1,8 +1,9 @@
 // Command nats changes one setting of a user and prints what has become of them, with nothing
 // between it and the workers but a NATS server. Any NATS client in any language can do the same:
-// package messages describes the protocol.
+// package messages describes the protocol. NATS_NKEY names the file with the seed of an nkey, where the
+// server asks for one:
 //
-//	go run ./examples/nats nats://127.0.0.1:4222 42 '{"theme":"dark"}'
+//	NATS_NKEY=api.nk go run ./examples/nats nats://127.0.0.1:4222 42 '{"theme":"dark"}'
 package main
 
 import (
@@ -28,7 +29,16 @@ func run(args []string) error {
 	if len(args) != 3 {
 		return errors.New("usage: nats URL USER PATCH")
 	}
-	nc, err := nats.Connect(args[0])
+	// Who sends requests may hear replies below this prefix only.
+	options := []nats.Option{nats.CustomInboxPrefix(messages.APIInbox)}
+	if seed := os.Getenv("NATS_NKEY"); seed != "" {
+		key, err := nats.NkeyOptionFromSeed(seed)
+		if err != nil {
+			return err
+		}
+		options = append(options, key)
+	}
+	nc, err := nats.Connect(args[0], options...)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 // NATS is where the queue is.
 type NATS struct {
 	URL string `name:"nats-url" env:"NATS_URL" default:"nats://127.0.0.1:4222" placeholder:"URL" help:"the NATS server, or several, comma separated"`
+	NATSIdentity
 }
 
 // String returns the addresses without user names, passwords and tokens.
@@ -47,9 +48,14 @@ const (
 
 // Connect returns a connection that lasts until it is closed: a server that cannot be reached is
 // tried again for ever, from the beginning too. While it is away nothing is kept to be sent later,
-// since by then nobody would wait for it. The error is for an address that can never work.
+// since by then nobody would wait for it. The error is for an address that can never work, and for
+// an identity that can't be read.
 func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
 	if err := n.check(); err != nil {
+		return nil, err
+	}
+	identity, err := n.Options()
+	if err != nil {
 		return nil, err
 	}
 	sometimes := rate.Sometimes{First: 1, Interval: logEvery}
@@ -90,7 +96,7 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 			log.Error("NATS", "error", err, "subject", subject)
 		}),
 	}
-	nc, err := nats.Connect(n.URL, append(options, more...)...)
+	nc, err := nats.Connect(n.URL, slices.Concat(options, identity, more)...)
 	if err != nil {
 		return nil, fmt.Errorf("NATS_URL: %w", err)
 	}

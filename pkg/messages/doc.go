@@ -8,7 +8,8 @@
 // operations do, with a reply subject of the sender's. The workers subscribe to
 // both subjects in the queue group [QueueGroup], so the NATS server hands each
 // message to one worker, drawn at random. If nobody subscribes, the server says
-// "no responders" at once: then nothing was applied and a retry is safe.
+// "no responders" at once: then nothing was applied and a retry is safe. A server that tells roles
+// apart lets senders hear replies below [APIInbox] only.
 //
 // # Replies
 //

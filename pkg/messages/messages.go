@@ -16,6 +16,13 @@ const (
 	ActionsKey = "actions"
 )
 
+// Where replies go: each role has its own prefix of inboxes, so that a NATS server can keep it from
+// hearing what others are answered (deploy/nats-roles.conf). A worker asks nobody.
+const (
+	APIInbox      = "_INBOX.api"      // of all who send requests
+	OperatorInbox = "_INBOX.operator" // of who asks the service discovery
+)
+
 // WorkerSubject is the subject on which one worker, by its id, receives what the queue group would
 // receive on subject. It is for retries: a frozen worker stays in the queue group until the NATS
 // server misses its pings, and one worker may know an action that another doesn't know yet.

@@ -1,0 +1,10 @@
+// Package deploy has the files of this folder that programs and tests need as well: one text says
+// who may do what, in containers, in `outset up` and in tests.
+package deploy
+
+import _ "embed"
+
+// NATSRoles is the part of a NATS server's configuration that says who may do what, see there.
+//
+//go:embed nats-roles.conf
+var NATSRoles string

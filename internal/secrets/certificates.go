@@ -1,0 +1,129 @@
+package secrets
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"time"
+)
+
+// How long certificates are valid. Nothing renews them by itself.
+const (
+	authorityYears   = 10
+	certificateYears = 5
+	serialBits       = 127
+)
+
+// certificates makes the authority, and what it signs: of the servers, by the names that
+// compose.yaml gives them, and of the clients of NATS.
+func (f *folder) certificates() error {
+	authority, changed, err := f.authority()
+	if err != nil {
+		return err
+	}
+	for _, host := range []string{"nats", "postgres"} {
+		if err := f.certificate(host+"-server", authority, changed, &x509.Certificate{
+			Subject:     pkix.Name{CommonName: host},
+			DNSNames:    []string{host, "localhost"},
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		}); err != nil {
+			return err
+		}
+	}
+	for _, role := range roles {
+		if err := f.certificate(role.file, authority, changed, &x509.Certificate{
+			Subject:     pkix.Name{CommonName: role.file},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// authority returns the certificate authority, and whether it was made just now: then all that
+// others have signed is of no use any more. Its key is for signing here, and for no container.
+func (f *folder) authority() (pair tls.Certificate, changed bool, err error) {
+	if pair, err = tls.LoadX509KeyPair(f.at("ca.pem"), f.at("ca-key.pem")); err == nil ||
+		!errors.Is(err, fs.ErrNotExist) {
+		return pair, false, err
+	}
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: "Outset"},
+		NotAfter:              time.Now().AddDate(authorityYears, 0, 0),
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	if err := f.sign("ca", forNobody, template, nil); err != nil {
+		return pair, false, err
+	}
+	pair, err = tls.LoadX509KeyPair(f.at("ca.pem"), f.at("ca-key.pem"))
+	return pair, true, err
+}
+
+// certificate makes a certificate with its key, unless both are there.
+func (f *folder) certificate(name string, authority tls.Certificate, again bool,
+	template *x509.Certificate,
+) error {
+	if !again && f.has(name+".pem") && f.has(name+"-key.pem") {
+		return nil
+	}
+	template.NotAfter = time.Now().AddDate(certificateYears, 0, 0)
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	return f.sign(name, forSome, template, &authority)
+}
+
+func (f *folder) has(name string) bool {
+	_, err := os.Stat(f.at(name))
+	return err == nil
+}
+
+// sign makes a key and its certificate, which the authority signs, or the key itself. The keys are
+// ECDSA, which OpenSSL, Go and SCRAM's channel binding all know.
+func (f *folder) sign(name string, mode fs.FileMode, template *x509.Certificate,
+	authority *tls.Certificate,
+) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), serialBits))
+	if err != nil {
+		return err
+	}
+	template.SerialNumber = serial
+	template.NotBefore = time.Now().Add(-time.Hour) // clocks differ
+	parent, signer := template, any(key)
+	if authority != nil {
+		parent, signer = authority.Leaf, authority.PrivateKey
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		f.write(name+"-key.pem", mode, encode("PRIVATE KEY", private)),
+		f.write(name+".pem", forSome, encode("CERTIFICATE", certificate)),
+	)
+}
+
+func encode(kind string, data []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data})
+}
