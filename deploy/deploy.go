@@ -8,3 +8,9 @@ import _ "embed"
 //
 //go:embed nats-roles.conf
 var NATSRoles string
+
+// PostgresRoles makes the roles of a database, see there. It is for a superuser, and has several
+// statements.
+//
+//go:embed postgres-roles.sql
+var PostgresRoles string

@@ -51,9 +51,9 @@ type program struct {
 }
 
 // startProgram starts a program, which is killed at the end of the test at the latest.
-func startProgram(t *testing.T, path string, env ...string) *program {
+func startProgram(t *testing.T, path string, env []string, args ...string) *program {
 	t.Helper()
-	p := &program{cmd: exec.Command(path), read: make(chan struct{}), quit: make(chan struct{})}
+	p := &program{cmd: exec.Command(path, args...), read: make(chan struct{}), quit: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "LOG_FORMAT=json",
 		// The race detector would wait a second at every exit for goroutines that still race.
@@ -157,6 +157,11 @@ func (p *program) terminate(ctx context.Context) error {
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
+	return p.succeeds(ctx)
+}
+
+// succeeds waits until the program ends, which must be with 0.
+func (p *program) succeeds(ctx context.Context) error {
 	select {
 	case <-p.quit:
 	case <-ctx.Done():

@@ -28,22 +28,42 @@ type system struct {
 	t        *testing.T
 	ctx      context.Context
 	bin      string // the folder with the programs of this tree
-	database string
+	database string // for a superuser
+	workers  string // the database for workers, which may not migrate it
 	queue    string
 	keys     string // the directory with the keys of the queue's roles
 	http     *http.Client
 }
 
-// newSystem has no program running yet.
+// newSystem has the tables and no program running yet.
 func newSystem(ctx context.Context, t *testing.T) *system {
+	t.Helper()
+	s := emptySystem(ctx, t)
+	s.migrate(s.bin)
+	return s
+}
+
+// emptySystem has no tables yet.
+func emptySystem(ctx context.Context, t *testing.T) *system {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	queue, keys := startNATS(t)
-	return &system{
+	s := &system{
 		t: t, ctx: ctx, bin: programs(t), database: pgtest.ForTest(t), queue: queue, keys: keys,
 		http: &http.Client{Transport: transport, Timeout: clientTimeout},
 	}
+	pgtest.GiveRoles(t, s.database)
+	s.workers = pgtest.As(t, pgtest.Worker, s.database)
+	return s
+}
+
+// migrate migrates the tables with the worker program in the folder bin.
+func (s *system) migrate(bin string) {
+	s.t.Helper()
+	p := startProgram(s.t, filepath.Join(bin, "worker"),
+		[]string{"DATABASE_URL=" + pgtest.As(s.t, pgtest.Migrator, s.database)}, "migrate")
+	s.do(p.succeeds(s.ctx))
 }
 
 // key is the setting that makes a program one of this role.
@@ -55,8 +75,9 @@ func (s *system) key(role localnats.Role) string {
 func (s *system) worker(bin string, env ...string) *program {
 	s.t.Helper()
 	w := startProgram(s.t, filepath.Join(bin, "worker"), append([]string{
-		"NATS_URL=" + s.queue, s.key(localnats.Worker), "DATABASE_URL=" + s.database, "ADMIN_ADDR=127.0.0.1:0",
-	}, env...)...)
+		"NATS_URL=" + s.queue, s.key(localnats.Worker), "DATABASE_URL=" + s.workers,
+		"ADMIN_ADDR=127.0.0.1:0",
+	}, env...))
 	s.do(w.serving(s.ctx, "admin listening"))
 	return w
 }
@@ -68,7 +89,7 @@ func (s *system) api(bin string, env ...string) (a *program, base string) {
 	a = startProgram(s.t, filepath.Join(bin, "api"), append([]string{
 		"NATS_URL=" + s.queue, s.key(localnats.API), "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0",
 		"REQUEST_TIMEOUT=1m",
-	}, env...)...)
+	}, env...))
 	s.do(a.listens(s.ctx, "api listening"))
 	base = "http://" + a.addr
 	s.do(ready(s.ctx, base))

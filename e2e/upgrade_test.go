@@ -25,15 +25,16 @@ const (
 	residentVersions = 3
 )
 
-// TestRollingUpgrade replaces the old programs by new ones under load: first the workers, whose
-// first one migrates the database, then the APIs. Old and new serve side by side, an old worker
+// TestRollingUpgrade replaces the old programs by new ones under load: first the tables, then
+// the workers, then the APIs. Old and new serve side by side, an old worker
 // restarts in between, and no request fails.
 func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
-	s := newSystem(ctx, t)
+	s := emptySystem(ctx, t)
 	old := basePrograms(t, s.bin)
+	s.migrate(old)
 
 	oldWorker := s.worker(old)
 	oldAPI, oldBase := s.api(old)
@@ -49,6 +50,7 @@ func TestRollingUpgrade(t *testing.T) {
 	s.do(l.settle(ctx, 200))
 
 	l.phase("new worker beside")
+	s.migrate(s.bin)
 	s.newWorker()
 	s.do(l.settle(ctx, 200))
 

@@ -30,6 +30,7 @@ type cli struct {
 
 	Up      up      `cmd:"" group:"The service:" help:"run the whole system: NATS, Postgres, workers and the API"`
 	Workers workers `cmd:"" group:"The service:" help:"list the live workers"`
+	Migrate migrate `cmd:"" group:"The service:" help:"make or migrate the tables of the database"`
 
 	Get     get           `cmd:"" group:"A user's settings:" help:"print settings, or one of their values"`
 	Set     set           `cmd:"" group:"A user's settings:" help:"set one value, or all settings"`

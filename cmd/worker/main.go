@@ -24,8 +24,9 @@ type cli struct {
 	Admin       string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9091" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
 	program.NATS
 
-	Serve  serve  `cmd:"" default:"1" help:"take requests from the queue (the default)"`
-	Health health `cmd:"" help:"exit with 0 if the worker at ADMIN_ADDR is ready"`
+	Serve   serve   `cmd:"" default:"1" help:"take requests from the queue (the default)"`
+	Migrate migrate `cmd:"" help:"make or migrate the tables of the database, and exit"`
+	Health  health  `cmd:"" help:"exit with 0 if the worker at ADMIN_ADDR is ready"`
 }
 
 type serve struct{}
@@ -50,6 +51,13 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	}
 	err = admin.Around(ctx, w.Run)
 	return errors.Join(err, program.WhyClosed(ctx))
+}
+
+type migrate struct{}
+
+// Run migrates the database once it is reachable.
+func (migrate) Run(ctx context.Context, c *cli) error {
+	return worker.Migrate(ctx, c.DatabaseURL, c.Logger())
 }
 
 type health struct{}

@@ -51,20 +51,21 @@ func open(t *testing.T) *store.Store {
 	return s
 }
 
-// openAt returns the database's address, too.
+// openAt returns the database's address for a superuser, too.
 func openAt(t *testing.T) (s *store.Store, url string) {
 	t.Helper()
 	url = pgtest.ForTest(t)
-	if err := store.Migrate(t.Context(), url); err != nil {
+	pgtest.GiveRoles(t, url)
+	if err := store.Migrate(t.Context(), pgtest.As(t, pgtest.Migrator, url)); err != nil {
 		t.Fatal(err)
 	}
 	return openBy(t, url), url
 }
 
-// openBy returns a store on the database at this address.
+// openBy returns a store on the database at this address, with a worker's role.
 func openBy(t *testing.T, url string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), url, worker.Connections)
+	s, err := store.Open(t.Context(), pgtest.As(t, pgtest.Worker, url), worker.Connections)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,10 +55,16 @@ func (s *Service) open(ctx context.Context, connect Connect, config Config, vers
 	return err
 }
 
-// Run migrates the database, once it is reachable, and answers requests until ctx ends, see
-// [Worker.Run].
+// Migrate brings the tables at this address up to what the worker needs, as soon as the database is
+// reachable. Its error is for a role that may not do that, and for ctx.
+func Migrate(ctx context.Context, database string, log *slog.Logger) error {
+	return store.MigrateWhenReachable(ctx, database, log)
+}
+
+// Run migrates the database, once it is reachable, or waits until somebody else has. Then it answers
+// requests until ctx ends, see [Worker.Run].
 func (s *Service) Run(ctx context.Context) error {
-	if err := store.MigrateWhenReachable(ctx, s.database, s.log); err != nil {
+	if err := store.AwaitMigration(ctx, s.database, s.log); err != nil {
 		return err
 	}
 	return s.Worker.Run(ctx)

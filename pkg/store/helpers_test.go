@@ -16,11 +16,13 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// open returns a store on a new, migrated database, and the database's address.
+// open returns a store on a new, migrated database, and the database's address. All stores have the
+// role of a worker, so that nothing here needs more; the address is the superuser's.
 func open(t testing.TB) (*store.Store, string) {
 	t.Helper()
 	url := pgtest.ForTest(t)
-	if err := store.Migrate(t.Context(), url); err != nil {
+	pgtest.GiveRoles(t, url)
+	if err := store.Migrate(t.Context(), pgtest.As(t, pgtest.Migrator, url)); err != nil {
 		t.Fatal(err)
 	}
 	return reopen(t, url), url
@@ -29,7 +31,7 @@ func open(t testing.TB) (*store.Store, string) {
 // reopen returns another store on the same database, as another worker has one.
 func reopen(t testing.TB, url string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), url, 4)
+	s, err := store.Open(t.Context(), pgtest.As(t, pgtest.Worker, url), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func reopen(t testing.TB, url string) *store.Store {
 // openWith is reopen with other timeouts.
 func openWith(t testing.TB, url string, timeouts store.Timeouts) *store.Store {
 	t.Helper()
-	s, err := store.OpenWith(t.Context(), url, timeouts)
+	s, err := store.OpenWith(t.Context(), pgtest.As(t, pgtest.Worker, url), timeouts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,6 +108,34 @@ func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) err
 	}
 }
 
+// AwaitMigration is MigrateWhenReachable for a worker, whose role need not be allowed to migrate:
+// then it waits until somebody else has done so.
+func AwaitMigration(ctx context.Context, url string, log *slog.Logger) error {
+	sometimes := rate.Sometimes{First: 1, Interval: repeatEvery}
+	for {
+		err := MigrateWhenReachable(ctx, url, log)
+		if !notAllowed(err) {
+			return err
+		}
+		sometimes.Do(func() {
+			log.Warn("the tables must be migrated, and the role of DATABASE_URL may not do that; "+
+				"run \"worker migrate\" as one that may", "error", err)
+		})
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// notAllowed reports whether the role lacks a right.
+func notAllowed(err error) bool {
+	const insufficientPrivilege = "42501"
+	var fromServer *pgconn.PgError
+	return errors.As(err, &fromServer) && fromServer.Code == insufficientPrivilege
+}
+
 // unreachable reports whether the database may become reachable by itself: nothing answers, or it
 // is starting, stopping or out of resources (classes 57P and 53).
 func unreachable(err error) bool {

@@ -23,10 +23,12 @@ import (
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	url := pgtest.ForTest(t)
+	pgtest.GiveRoles(t, url)
+	migrator := pgtest.As(t, pgtest.Migrator, url)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if err := store.Migrate(t.Context(), url); err != nil {
+			if err := store.Migrate(t.Context(), migrator); err != nil {
 				t.Error(err)
 			}
 		})

@@ -67,3 +67,14 @@ create table settings_pruning (
     due     timestamptz      not null            -- not before
 );
 insert into settings_pruning (id, user_id, due) values (1, '', clock_timestamp());
+
+-- Where deploy/postgres-roles.sql has given the workers rights on rows, these are not for them.
+-- +goose StatementBegin
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'outset_worker') then
+        revoke insert, update, delete on goose_db_version from outset_worker;
+    end if;
+end
+$$;
+-- +goose StatementEnd
