@@ -205,7 +205,7 @@ func (c *compose) kill(ctx context.Context, signal string) string {
 func (c *compose) query(ctx context.Context, sql string) []row {
 	c.t.Helper()
 	output := c.must(ctx, "exec", "-T", "postgres", "psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-U",
-		"outset", "-d", "outset", "-c", sql)
+		"postgres", "-d", "outset", "-c", sql)
 	var rows []row
 	for line := range strings.Lines(output) {
 		r, err := parseRow(line)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Entry point of the local postgres image: does what compose.yaml needs of the official one.
-# Initialises $PGDATA if it is empty, with the user, password and database of the environment, then
-# becomes Postgres, as the user postgres and as process 1.
+# Initialises $PGDATA if it is empty, with the user, password and database of the environment and the
+# files of /docker-entrypoint-initdb.d, then becomes Postgres, as the user postgres and as process 1.
 set -eu
 
 case "${1:-postgres}" in
@@ -23,6 +23,9 @@ user=${POSTGRES_USER:-postgres}
 database=${POSTGRES_DB:-$user}
 
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
+	if [ -n "${POSTGRES_PASSWORD_FILE:-}" ]; then
+		POSTGRES_PASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
+	fi
 	: "${POSTGRES_PASSWORD:?must be set where the data directory is empty}"
 	echo "$POSTGRES_PASSWORD" >/tmp/password
 	initdb --username="$user" --pwfile=/tmp/password --encoding=UTF8 --locale=C.UTF-8 \
@@ -31,11 +34,19 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
 	echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
 	echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
 	# On the socket only, so that nobody connects from outside before it is complete.
-	pg_ctl -w -o "-c listen_addresses=''" start
+	shift
+	pg_ctl -w -o "$* -c listen_addresses=''" start
 	if [ "$database" != postgres ]; then
 		createdb --username="$user" --maintenance-db=postgres "$database"
 	fi
+	for file in /docker-entrypoint-initdb.d/*; do
+		case $file in
+		*.sh) "$file" ;;
+		*.sql) psql --no-psqlrc --set ON_ERROR_STOP=1 --username "$user" --dbname "$database" --file "$file" ;;
+		esac
+	done
 	pg_ctl -w -m fast stop
+	set -- postgres "$@"
 fi
 
 exec "$@"

@@ -82,10 +82,19 @@ func (f *folder) nkeys() error {
 	return f.derive("nats.env", []byte(public))
 }
 
-// passwords makes those of Postgres's users.
+// passwords makes those of Postgres's users, and for those who connect over the network the same as a
+// libpq password file.
 func (f *folder) passwords() error {
-	for _, user := range []string{"postgres", "migrator", "worker"} {
-		if _, err := f.keep("postgres-"+user+"-password", forSome, password); err != nil {
+	if _, err := f.keep("postgres-postgres-password", forSome, password); err != nil {
+		return err
+	}
+	for _, user := range []string{"migrator", "worker"} {
+		word, err := f.keep("postgres-"+user+"-password", forSome, password)
+		if err != nil {
+			return err
+		}
+		line := fmt.Sprintf("*:*:*:outset_%s:%s\n", user, word)
+		if err := f.derive("postgres-"+user+".pgpass", []byte(line)); err != nil {
 			return err
 		}
 	}
@@ -114,7 +123,7 @@ func (f *folder) keep(name string, mode fs.FileMode, content func() ([]byte, err
 	return text, f.write(name, mode, text)
 }
 
-// derive writes a file that follows from others, and is no secret.
+// derive writes a file that follows from others.
 func (f *folder) derive(name string, content []byte) error {
 	if old, err := os.ReadFile(f.at(name)); err == nil && string(old) == string(content) {
 		return nil

@@ -57,7 +57,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 		t.Errorf("made again: %q", made)
 	}
 	for removed, want := range map[string][]string{
-		"postgres-worker-password": {"postgres-worker-password"},
+		"postgres-worker-password": {"postgres-worker-password", "postgres-worker.pgpass"},
 		"nats-api.pem":             {"nats-api-key.pem", "nats-api.pem"},
 		"nats-worker.nk":           {"nats-worker.nk", "nats.env"},
 		"nats.env":                 {"nats.env"},
@@ -97,7 +97,7 @@ func TestSecretsAreSecret(t *testing.T) {
 	seen := make(map[string]string)
 	for _, all := range []map[string]string{files(t, folder), files(t, other)} {
 		for name, content := range all {
-			if before, ok := seen[content]; ok || len(content) < 40 {
+			if before, ok := seen[content]; ok || len(content) < 40 { // 256 bits are 43
 				t.Errorf("%s is short, or the same as %s: %q", name, before, content)
 			}
 			seen[content] = name

@@ -1,0 +1,70 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/outset-settings/outset/internal/secrets"
+)
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// TestPinnedImages: each image is one exact version: that of go.mod, where it has one.
+func TestPinnedImages(t *testing.T) {
+	t.Parallel()
+	module := read(t, "../go.mod")
+	text := read(t, "../compose.yaml") + read(t, "Dockerfile")
+	images := regexp.MustCompile(`(?m)(?:_IMAGE:-|_IMAGE=)([a-z]+):([^}\s]+)\}?`).
+		FindAllStringSubmatch(text, -1)
+	if len(images) < 4 {
+		t.Errorf("found only %q", images)
+	}
+	for _, image := range images {
+		name, tag := image[1], image[2]
+		version, _, _ := strings.Cut(tag, "-")
+		if !regexp.MustCompile(`^\d+\.\d+(\.\d+)?$`).MatchString(version) || strings.Count(version,
+			".") < map[string]int{"postgres": 1, "nats": 2, "golang": 2}[name] {
+			t.Errorf("%s:%s is not one version", name, tag)
+		}
+		for of, want := range map[string]string{
+			"nats": "github.com/nats-io/nats-server/v2 v" + version, "golang": "\ngo " + version + "\n",
+		} {
+			if of == name && !strings.Contains(module, want) {
+				t.Errorf("%s:%s is not the version of go.mod", name, tag)
+			}
+		}
+	}
+}
+
+// TestNoSecretInCompose: no password and no key stands in compose.yaml, nor a default of one, and
+// each secret that a service asks for is made by `make secrets`.
+func TestNoSecretInCompose(t *testing.T) {
+	t.Parallel()
+	text := read(t, "../compose.yaml")
+	for _, bad := range []string{
+		`(?i)_PASSWORD: `, `://[^/@ ]+:[^/@ ]+@`, `sslmode=disable`,
+	} {
+		if found := regexp.MustCompile(bad).FindString(text); found != "" {
+			t.Errorf("compose.yaml has %q", found)
+		}
+	}
+	folder := filepath.Join(t.TempDir(), "secrets")
+	if _, err := secrets.Make(folder); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range regexp.MustCompile(`/secrets\}/([^"]+)"`).FindAllStringSubmatch(text, -1) {
+		if _, err := os.Stat(filepath.Join(folder, file[1])); err != nil {
+			t.Error(err)
+		}
+	}
+}
