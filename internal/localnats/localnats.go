@@ -114,7 +114,8 @@ func (s *Server) options() (*server.Options, error) {
 		definitions += variable + ": " + public + "\n"
 	}
 	options := new(server.Options)
-	return options, options.ProcessConfigString(definitions + deploy.NATSRoles)
+	err := options.ProcessConfigString(definitions + deploy.NATSRoles)
+	return options, err
 }
 
 // URL is where the server listens.

@@ -71,7 +71,7 @@ func TestSavedKeys(t *testing.T) {
 	}
 	file := localnats.KeyFile(data, localnats.Operator)
 	for _, err := range []error{
-		os.Chmod(filepath.Dir(file), 0o777), os.Chmod(file, 0o666), //nolint:gosec // it is to be undone
+		os.Chmod(filepath.Dir(file), 0o777), os.Chmod(file, 0o666),
 	} {
 		if err != nil {
 			t.Fatal(err)

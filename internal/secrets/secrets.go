@@ -43,7 +43,7 @@ func Make(path string) (made []string, err error) {
 	if err := os.MkdirAll(path, folderMode); err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, folderMode); err != nil { //nolint:gosec // a folder needs its x
+	if err := os.Chmod(path, folderMode); err != nil {
 		return nil, err
 	}
 	f := &folder{path: path}
@@ -139,7 +139,7 @@ func (f *folder) write(name string, mode fs.FileMode, content []byte) error {
 	}
 	defer func() { _ = os.Remove(temporary.Name()) }() // no longer there after the rename
 	_, err = temporary.Write(content)
-	if err = errors.Join(err, temporary.Chmod(mode), temporary.Close()); err != nil {
+	if err := errors.Join(err, temporary.Chmod(mode), temporary.Close()); err != nil {
 		return err
 	}
 	f.made = append(f.made, name)
