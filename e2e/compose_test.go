@@ -34,7 +34,9 @@ func TestCompose(t *testing.T) {
 	base := "http://" + strings.TrimSpace(c.must(ctx, "port", "api", "8080"))
 	c.do(ready(ctx, base))
 
-	l := startLoad(t, base, "1 worker")
+	token, err := os.ReadFile(filepath.Join(os.Getenv("SECRETS"), "admin-token"))
+	c.do(err)
+	l := startLoadWith(t, base, "1 worker", string(token))
 	c.do(l.settle(ctx, settled))
 
 	l.phase("scale to 4")

@@ -61,13 +61,19 @@ type phase struct {
 // startLoad starts the clients, in a first phase. They stop with finish, or with the test.
 func startLoad(t *testing.T, base, phase string) *load {
 	t.Helper()
+	return startLoadWith(t, base, phase, "")
+}
+
+// startLoadWith does the same with a token.
+func startLoadWith(t *testing.T, base, phase, token string) *load {
+	t.Helper()
 	transport := &http.Transport{
 		MaxIdleConnsPerHost: clients,
 		DialContext:         (&net.Dialer{Timeout: time.Minute}).DialContext,
 		DisableCompression:  true,
 	}
 	l := &load{
-		http:    &http.Client{Transport: transport, Timeout: clientTimeout},
+		http:    &http.Client{Transport: bearer{transport, token}, Timeout: clientTimeout},
 		ledgers: make(map[string]*ledger),
 		stop:    make(chan struct{}),
 	}
@@ -87,6 +93,20 @@ func startLoad(t *testing.T, base, phase string) *load {
 		transport.CloseIdleConnections()
 	})
 	return l
+}
+
+// bearer sends a token with each request, unless it is "".
+type bearer struct {
+	http.RoundTripper
+	token string
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.token != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	return b.RoundTripper.RoundTrip(r)
 }
 
 // through makes the clients ask these APIs, from their next request on.

@@ -6,6 +6,7 @@ package secrets
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,7 +48,7 @@ func Make(path string) (made []string, err error) {
 		return nil, err
 	}
 	f := &folder{path: path}
-	for _, part := range []func() error{f.certificates, f.nkeys, f.passwords} {
+	for _, part := range []func() error{f.certificates, f.nkeys, f.passwords, f.adminToken} {
 		if err := part(); err != nil {
 			return f.made, fmt.Errorf("secrets: %w", err)
 		}
@@ -99,6 +100,16 @@ func (f *folder) passwords() error {
 		}
 	}
 	return nil
+}
+
+// adminToken makes a service token of the API that may do everything, in the form that ADMIN_TOKEN has.
+func (f *folder) adminToken() error {
+	_, err := f.keep("admin-token", forSome, func() ([]byte, error) {
+		random := make([]byte, secretBytes)
+		_, err := rand.Read(random)
+		return []byte("outset_compose_" + hex.EncodeToString(random)), err
+	})
+	return err
 }
 
 // password has only letters, digits, - and _, so that it can stand in a URL.
