@@ -106,3 +106,11 @@ func (s Scope) lacking(needed Scope) Scope {
 	}
 	return 0
 }
+
+// KnownScopes returns those of the names that are scopes. A newer program may know more.
+func KnownScopes(names []string) (all Scope) {
+	for _, name := range names {
+		all |= scopeOf(name)
+	}
+	return all
+}

@@ -28,19 +28,21 @@ var (
 		fiber.MethodDelete,
 	}
 	corsRequestHeaders = []string{
-		fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch,
+		fiber.HeaderAuthorization, fiber.HeaderContentType, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch,
 		fiber.HeaderIfModifiedSince, fiber.HeaderIfUnmodifiedSince, headerIdempotencyKey,
 		headerPrefer, fiber.HeaderXRequestID, headerLastEventID,
 	}
 	corsResponseHeaders = []string{
 		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink,
 		headerIdempotencyReplayed, headerPreferenceApplied, headerAcceptPatch,
-		fiber.HeaderRetryAfter, fiber.HeaderXRequestID,
+		fiber.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy,
+		fiber.HeaderWWWAuthenticate, fiber.HeaderXRequestID,
 	}
 )
 
 // cors lets pages of the configured origins use the API. Without any it returns nil. It never
-// allows credentials: the API doesn't use cookies.
+// allows credentials: a page of another origin sends its token itself, and the cookie for streams is
+// for pages of the same site.
 func (s *Server) cors() fiber.Handler {
 	if len(trimmed(s.config.CORSOrigins)) == 0 {
 		return nil

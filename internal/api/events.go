@@ -35,6 +35,10 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 	if err != nil {
 		return watchProblem(err)
 	}
+	if s.auth != nil {
+		valid := s.validity(c)
+		w.While(func() bool { return valid() == nil })
+	}
 	o := messages.Operation{Action: messages.ActionReadNumber, User: user}
 	if documents {
 		o.Action = messages.ActionRead

@@ -49,6 +49,35 @@ var explanations = map[messages.Kind]explanation{
 			"kept.",
 		detail: `not found: there is no value at "/font/size"`,
 	},
+	kindUnauthenticated: {
+		Means: "This address needs a token, and the request has none, or one that doesn't count: " +
+			"it is expired, revoked, malformed or invalid for another reason. The answer never " +
+			"says which; the service's log does.",
+		Changed: nothing,
+		Do: "Send a token as Authorization: Bearer <token>. A user's token is that of the " +
+			"identity provider: get a new one there. A service's token is made with " +
+			"outset token create.",
+		detail: "send a token: Authorization: Bearer <token>",
+		header: `WWW-Authenticate: Bearer realm="outset"`,
+	},
+	kindForbidden: {
+		Means:   "The token is that of a service, and it lacks a scope that this needs.",
+		Changed: nothing,
+		Do: "Use a token that has the scope, which WWW-Authenticate names. Who manages the " +
+			"service can make one.",
+		detail: "the token needs the scope settings:write",
+		header: `WWW-Authenticate: Bearer realm="outset", error="insufficient_scope", ` +
+			`scope="settings:write"`,
+	},
+	kindRateLimited: {
+		Means: "The user or the token has sent more requests than it may. Nobody else is " +
+			"affected. Each request in a batch counts.",
+		Changed: nothing,
+		Do: "Repeat the request after as many seconds as Retry-After says." + sameKey +
+			" RateLimit-Policy says how many requests may be sent in how many seconds.",
+		detail: "at most 100 requests a second, of which 200 may come at once",
+		header: "RateLimit-Policy: \"user\";q=200;w=2\nRateLimit: \"user\";r=0;t=1",
+	},
 	kindMethodNotAllowed: {
 		Means:   "The address exists, but it doesn't support this method.",
 		Changed: nothing,

@@ -22,7 +22,7 @@ func (s *Server) exportUsers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	e := &export{server: s, rest: messages.Operation{
+	e := &export{server: s, valid: s.validity(c), rest: messages.Operation{
 		Action: messages.ActionListUsers, RequestID: requestID(c), List: &messages.Listing{
 			Limit: messages.MaxUsers, Documents: true,
 		},
@@ -38,6 +38,7 @@ func (s *Server) exportUsers(c *fiber.Ctx) error {
 // export is an export in progress.
 type export struct {
 	server *Server
+	valid  func() error // whose token it is may have lost it meanwhile
 	first  messages.Result
 	rest   messages.Operation // lists the users after those that were read
 	users  int
@@ -51,6 +52,9 @@ func (e *export) write(out *lines) error {
 	for got := time.Now(); err == nil && more; {
 		err = e.server.eachPart(&e.rest, func(r *messages.Result) error {
 			got = time.Now()
+			if err := e.valid(); err != nil {
+				return err
+			}
 			return e.put(out, r)
 		})
 		if more = err != nil; more && e.server.mayPersist(err, got) {

@@ -10,6 +10,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/outset-settings/outset/internal/access"
 )
 
 // App is what serves the requests, with its routes.
@@ -95,4 +97,20 @@ func ParseImportLine(text []byte, maxDocument int) (
 		kind = string(is.kind)
 	}
 	return l.user, l.document, l.end, kind
+}
+
+// Guard returns what the API says to routes that add adds.
+func (s *Server) Guard(add func(*fiber.App)) error {
+	app := fiber.New()
+	before := depths(app)
+	add(app)
+	return s.guardRoutes(app, before)
+}
+
+// Judge returns the kind of the problem that an identity has with an import's line of a user.
+func (s *Server) Judge(id *access.Identity, user string) string {
+	i := &importing{server: s, identity: id, valid: s.validityOf(id)}
+	var p problem
+	errors.As(i.judge(user), &p)
+	return string(p.kind)
 }

@@ -31,7 +31,8 @@ func (s *Server) frame(c *fiber.Ctx) error {
 	}
 	if s.log.Enabled(c.UserContext(), slog.LevelDebug) {
 		s.log.Debug("request", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
-			"status", c.Response().StatusCode(), "took", time.Since(c.Context().Time()))
+			"status", c.Response().StatusCode(), "took", time.Since(c.Context().Time()),
+			"actor", actor{identityOf(c)})
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
+	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -31,6 +32,7 @@ func (s *Server) importUsers(c *fiber.Ctx) error {
 	}
 	i := &importing{
 		server: s, request: requestID(c), reader: newImportReader(c.Context(), s.config),
+		identity: identityOf(c), valid: s.validity(c),
 	}
 	c.Response().ImmediateHeaderFlush = true // some clients wait for it before they send
 	return s.sendLines(c, i.write, func() {
@@ -61,6 +63,8 @@ type importing struct {
 	server          *Server
 	request         string
 	reader          *importReader
+	identity        *access.Identity
+	valid           func() error
 	applied, failed int
 }
 
@@ -131,7 +135,11 @@ func (i *importing) apply(out *lines, window []importLine) error {
 // operations returns the operation of each line, or nil for a line that has failed already.
 func (i *importing) operations(window []importLine) ([]*messages.Operation, error) {
 	operations := make([]*messages.Operation, len(window))
-	for n, l := range window {
+	for n := range window {
+		l := &window[n]
+		if l.failure == nil {
+			l.failure = i.judge(l.user)
+		}
 		if l.failure != nil {
 			continue
 		}
@@ -141,11 +149,33 @@ func (i *importing) operations(window []importLine) ([]*messages.Operation, erro
 		}
 		operations[n] = &messages.Operation{
 			Action: messages.ActionReplace, User: l.user, Document: l.document, ID: id.String(),
-			RequestID: i.request,
+			RequestID: i.request, Actor: actorOf(i.identity),
 		}
 	}
 	return operations, nil
 }
+
+// judge returns why the line can't be written by whoever sends it, or nil. A line is judged as a
+// request of its own would be.
+func (i *importing) judge(user string) error {
+	if i.server.auth == nil {
+		return nil
+	}
+	if err := i.valid(); err != nil {
+		return err
+	}
+	switch answer, lacking := access.Decide(i.identity, lineRule, user, lineRule.Scope); answer {
+	case access.Allowed:
+		return nil
+	case access.Forbidden:
+		return lackingScope(lacking)
+	default:
+		return problem{kind: messages.KindNotFound}
+	}
+}
+
+// lineRule is the rule of the request that a line stands for.
+var lineRule = access.Find(fiber.MethodPut, "/user/:id/settings")
 
 // outcome writes the outcome of a line.
 func (i *importing) outcome(out *lines, l *importLine, version int64) (err error) {

@@ -107,6 +107,9 @@ func (s *Server) carryOutAll(c *fiber.Ctx, subrequests []subrequest) []fasthttp.
 			for _, i := range indexes {
 				subrequests[i].begin(&requests[i], c.Context(), subrequestID(requestID(c), i))
 				requests[i].SetUserValue(beganKey, began)
+				if s.auth != nil { // each subrequest is judged again, as its sender's own
+					requests[i].SetUserValue(identityKey, identityOf(c))
+				}
 				s.carryOut(&subrequests[i], &requests[i])
 			}
 		})
@@ -193,12 +196,12 @@ func (sub *subrequest) resource() string {
 	return path
 }
 
-// allowed tells whether the path is one for subrequests: it is a user's, and not one of events,
-// whose answer has no end.
+// allowed tells whether the path is one for subrequests: it is a user's, and not about events,
+// whose answer has no end and whose cookie is for a browser.
 func (sub *subrequest) allowed() bool {
 	segments := strings.Split(sub.resource(), "/")
 	return len(segments) > 2 && segments[1] == "user" &&
-		(len(segments) != 4 || segments[3] != "events")
+		(len(segments) < 4 || segments[3] != "events")
 }
 
 // headerSize is about how many bytes the request line and the headers would have.

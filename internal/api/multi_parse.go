@@ -28,12 +28,14 @@ var (
 		fiber.MethodGet, fiber.MethodHead, fiber.MethodPut, fiber.MethodPost, fiber.MethodPatch,
 		fiber.MethodDelete,
 	}
-	// These are about the connection or the message, which a subrequest shares with the others.
+	// These are about the connection, the message or its sender, which a subrequest shares with the
+	// others.
 	notInSubrequest = []string{
 		fiber.HeaderHost, fiber.HeaderContentLength, fiber.HeaderTransferEncoding,
 		fiber.HeaderConnection, fiber.HeaderExpect, fiber.HeaderKeepAlive,
 		"Proxy-Connection", fiber.HeaderProxyAuthenticate, fiber.HeaderProxyAuthorization,
-		fiber.HeaderTE, fiber.HeaderTrailer, fiber.HeaderUpgrade,
+		fiber.HeaderTE, fiber.HeaderTrailer, fiber.HeaderUpgrade, fiber.HeaderAuthorization,
+		fiber.HeaderCookie,
 	}
 )
 

@@ -20,6 +20,9 @@ const (
 	kindPreconditionRequired messages.Kind = "precondition-required"
 	kindCrossOrigin          messages.Kind = "cross-origin"
 	kindHTTPVersion          messages.Kind = "http-version"
+	kindUnauthenticated      messages.Kind = "unauthenticated"
+	kindForbidden            messages.Kind = "forbidden"
+	kindRateLimited          messages.Kind = "rate-limited"
 )
 
 // statuses has the HTTP status and the title of each kind of failure. A new kind gets a row here
@@ -70,6 +73,15 @@ var statuses = map[messages.Kind]statusTitle{
 		fiber.StatusInternalServerError, "Something went wrong on our side",
 	},
 
+	kindUnauthenticated: {
+		fiber.StatusUnauthorized, "This needs a token",
+	},
+	kindForbidden: {
+		fiber.StatusForbidden, "The token doesn't allow this",
+	},
+	kindRateLimited: {
+		fiber.StatusTooManyRequests, "These are too many requests; nothing was changed",
+	},
 	kindMethodNotAllowed: {
 		fiber.StatusMethodNotAllowed, "This method is not allowed here",
 	},
@@ -99,7 +111,9 @@ type statusTitle struct {
 }
 
 // retryable tells whether repeating the request unchanged may help.
-func retryable(k messages.Kind) bool { return k.Retryable() || k == kindTimeout }
+func retryable(k messages.Kind) bool {
+	return k.Retryable() || k == kindTimeout || k == kindRateLimited
+}
 
 // retryAfter is the Retry-After of retryable failures, in seconds.
 const retryAfter = "1"
@@ -135,13 +149,13 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if entry.status >= fiber.StatusInternalServerError {
 		s.sometimes.Do(func() {
 			s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(),
-				"path", c.Path(), "status", entry.status, "error", err)
+				"path", c.Path(), "status", entry.status, "error", err, "actor", actor{identityOf(c)})
 		})
 	}
 	if p.kind == kindUnsupportedMedia && c.Method() == fiber.MethodPatch { // RFC 5789 section 2.2
 		c.Set(headerAcceptPatch, acceptPatch)
 	}
-	if retryable(p.kind) {
+	if retryable(p.kind) && p.kind != kindRateLimited { // that one knows how long it takes
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
 	}
 	body, err := p.body(entry.status, entry.title, requestID(c))

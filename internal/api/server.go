@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
+	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/internal/queue"
 	"github.com/outset-settings/outset/internal/watch"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -34,7 +35,8 @@ import (
 // Config has the address and the limits of an API.
 type Config struct {
 	HTTPAddr string `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"where the API listens"`
-	Auth     string `env:"AUTH" placeholder:"none" help:"\"none\" lets an API without authentication listen beyond loopback"`
+
+	AuthConfig
 
 	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"origins whose pages may use the API from a browser, or *; none by default"`
 	RequirePrecondition bool     `env:"REQUIRE_PRECONDITION" help:"refuse writes without If-Match, If-None-Match or If-Unmodified-Since"`
@@ -72,8 +74,9 @@ func (c Config) Validate() error {
 	case c.EventsHeartbeat < minHeartbeat:
 		return fmt.Errorf("EVENTS_HEARTBEAT must be at least %v, not %v", minHeartbeat,
 			c.EventsHeartbeat)
-	case c.Auth != "" && c.Auth != "none":
-		return fmt.Errorf("AUTH must be \"none\" or not set, not %q", c.Auth)
+	}
+	if err := c.AuthConfig.validate(); err != nil {
+		return err
 	}
 	// It is 0 while flags are parsed, since it has none in this struct.
 	if n := c.MaxDocument; n != 0 && (n < minDocument || n > messages.MaxDocument) {
@@ -136,6 +139,13 @@ type Server struct {
 	listener    *listener
 	stopping    atomic.Bool
 	timing      timing
+
+	auth        *access.Authenticator // nil: no tokens are asked for
+	limiter     *access.Limiter
+	unauthentic atomic.Uint64
+	// A flood of bad tokens must not fill the log.
+	sometimesUnauthentic rate.Sometimes
+
 	// In an outage thousands of requests fail each second. It limits their log lines.
 	sometimes rate.Sometimes
 }
@@ -157,10 +167,12 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 	if err != nil {
 		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
 	}
-	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && config.Auth != "none" {
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() &&
+		config.Auth != authNone && !config.required() {
 		_ = l.Close()
 		return nil, fmt.Errorf("HTTP_ADDR: %s can be reached from other machines and there is no "+
-			"authentication; set AUTH=none if that is what you want", config.HTTPAddr)
+			"authentication; set AUTH=required, or AUTH=none if that is what you want",
+			config.HTTPAddr)
 	}
 	s := &Server{
 		config: config, nc: nc, log: log, timing: timing,
@@ -172,15 +184,24 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 		trials:      make(slots, maxTrials),
 		multiMemory: semaphore.NewWeighted(multiBudget),
 		sometimes:   rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
+		limiter:     access.NewLimiter(config.UserRate, config.TokenRate),
+
+		sometimesUnauthentic: rate.Sometimes{First: 10, Interval: time.Second},
 	}
-	s.app = s.routes()
+	if s.auth, err = config.authenticator(s.workersTokens, log); err == nil {
+		s.app, err = s.routes()
+	}
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
 	return s, nil
 }
 
 // Addr is the address that the server listens on, with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-func (s *Server) routes() *fiber.App {
+func (s *Server) routes() (*fiber.App, error) {
 	app := fiber.New(fiber.Config{
 		AppName:               "Outset",
 		DisableStartupMessage: true,
@@ -218,8 +239,9 @@ func (s *Server) routes() *fiber.App {
 	if cors := s.cors(); cors != nil {
 		app.Use(cors)
 	}
-	// A new route needs a line here, a handler in the file of its subject, and a path in
-	// openapi.json. A permission check or a metric for all requests belongs in frame.
+	// A new route needs a line here, a row in internal/access/routes.go, a handler in the file of
+	// its subject, and a path in openapi.json. A metric for all requests belongs in frame.
+	middlewares := depths(app)
 	app.Get("/healthz", s.alive)
 	app.Get("/readyz", s.ready)
 	app.Get("/limits", s.getLimits)
@@ -243,9 +265,10 @@ func (s *Server) routes() *fiber.App {
 	app.Get("/user/:id/history/:version", s.getVersion)
 	app.Post("/user/:id/history/:version/restore", s.restoreVersion)
 	app.Get("/user/:id/events", s.getEvents)
+	app.Post("/user/:id/events/cookie", s.postEventsCookie)
 	app.Get("/users/export", s.exportUsers)
 	app.Post(importPath, s.importUsers)
-	return app
+	return app, s.guardRoutes(app, middlewares)
 }
 
 // Run answers requests until ctx ends, and stops as follows. For a moment it goes on serving, and
@@ -267,6 +290,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}, s.log)
 	defer s.hub.Close()
 
+	stopAuth := s.startAuth(ctx)
+	defer stopAuth()
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(s.listener) }()
 	s.log.Info("api listening", "addr", s.Addr())
@@ -284,7 +309,9 @@ func (s *Server) Run(ctx context.Context) error {
 	time.Sleep(s.timing.farewell)
 	s.hub.Close() // early, so that clients reconnect elsewhere at once
 	s.streams.stop()
-	err := errors.Join(s.stopServing(served), s.closeQueue(context.WithoutCancel(ctx)))
+	err := s.stopServing(served)
+	stopAuth()
+	err = errors.Join(err, s.closeQueue(context.WithoutCancel(ctx)))
 	s.log.Info("api stopped")
 	return err
 }
@@ -325,7 +352,10 @@ func (s *Server) Ready(context.Context) error {
 	if s.stopping.Load() {
 		return errors.New("stopping")
 	}
-	return s.queue.Ready()
+	if err := s.queue.Ready(); err != nil || s.auth == nil {
+		return err
+	}
+	return s.auth.Ready()
 }
 
 func (s *Server) alive(c *fiber.Ctx) error { return c.SendString("ok\n") }

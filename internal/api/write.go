@@ -53,6 +53,7 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 		return err
 	}
 	o.User, o.If, o.ID, o.Keyed = user, condition, key, key != ""
+	o.Actor = actorOf(identityOf(c))
 	o.RequestID, o.Issued, o.Deadline = requestID(c), time.Now().UnixMicro(), s.deadline(c)
 	if key != "" { // an id that we make is never used for another request
 		o.Fingerprint = fingerprint(c, user, &o)
@@ -75,6 +76,9 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 		return answer(c, user, &r)
 	case messages.KindPrecondition:
 		setState(c, &o, &r)
+		if !ofSchema(&o) && !mayRead(identityOf(c)) {
+			r.Document = nil
+		}
 		if ofSchema(&o) && r.Absent { // {} stands for an absent document, not for an absent schema
 			r.Document = nil
 		}

@@ -21,6 +21,7 @@ type Watcher struct {
 	user   *user
 	joined time.Time
 
+	while     func() bool    // the client may go on watching; nil: for ever
 	documents bool           // events have the document
 	head      []byte         // to be written before all events
 	document  *documentEvent // to be written
@@ -61,6 +62,14 @@ func (w *Watcher) Start(head []byte, r *messages.Result, lastEventID string) {
 	h.tell(w.user, stateOf(r))
 }
 
+// While has the stream end once valid returns false, within a heartbeat. Call it before Start.
+// valid must not wait.
+func (w *Watcher) While(valid func() bool) {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	w.while = valid
+}
+
 // Leave removes a watcher that was not started. It does not close the connection.
 func (w *Watcher) Leave() {
 	w.hub.mu.Lock()
@@ -76,6 +85,11 @@ func (h *Hub) beat(phase int) {
 		for _, w := range slices.Clone(u.watchers) {
 			if !w.started && time.Since(w.joined) > h.config.ReadTimeout+h.config.WriteTimeout {
 				h.remove(w) // its connection broke before Start
+				continue
+			}
+			if w.started && w.while != nil && !w.while() {
+				h.remove(w)
+				_ = w.conn.Close()
 				continue
 			}
 			w.beat = true

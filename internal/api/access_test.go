@@ -1,0 +1,470 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/nats-io/nats.go"
+	"pgregory.net/rapid"
+
+	"github.com/outset-settings/outset/internal/access"
+	"github.com/outset-settings/outset/internal/api"
+)
+
+// theirs are spellings of ids that are not ann's, and mine of hers.
+var (
+	theirs = []string{"bob", "Ann", "ann%20", "%20ann", "ann%2F", "ann%00", "a%6En", "an", "annn", "*", "%3E", "%zz", "ann.", "日"}
+	mine   = []string{"ann", "%61nn", "a%6e%6E"}
+)
+
+// TestWrongIdentity: whatever the route, the method and the way, who may not gets what they would
+// get if there were nothing, and no worker hears of it.
+func TestWrongIdentity(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	var asked atomic.Int64
+	spy, err := s.dial().Subscribe("settings.v1.>", func(*nats.Msg) { asked.Add(1) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := spy.SetPendingLimits(-1, -1); err != nil {
+		t.Fatal(err)
+	}
+	ann, expired := s.user("ann"), s.user("ann", jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()})
+	scopes := append(access.ScopeNames(), "")
+	tried := make(map[string]bool)
+
+	rapid.Check(t, func(rt *rapid.T) {
+		rule := rapid.SampledFrom(access.Routes).Draw(rt, "route")
+		method := rule.Method
+		if method == http.MethodGet && rapid.Bool().Draw(rt, "HEAD") {
+			method = http.MethodHead
+		}
+		id := rapid.SampledFrom(append(theirs, mine...)).Draw(rt, "id")
+		path := strings.NewReplacer(":id", id, ":version", "1", "*", "a/b", ":file", "start.js", ":kind", "internal").Replace(rule.Path)
+		if len(rule.With) > 0 && rapid.Bool().Draw(rt, "with") {
+			path += "?" + rule.With[0].Parameter + "=" + rule.With[0].Value
+		}
+		parsed, err := url.Parse(path)
+		if err != nil {
+			return // Go's client can't send it
+		}
+		decoded, idErr := url.PathUnescape(id)
+
+		header, want, scope := "X-Nobody: 1", http.StatusUnauthorized, ""
+		switch rapid.SampledFrom([]string{"nobody", "bad", "user", "service"}).Draw(rt, "who") {
+		case "bad":
+			header = rapid.SampledFrom([]string{
+				expired, "Authorization: Bearer x.y.z", "Authorization: Bearer", "Authorization: Basic YTpi",
+				"Cookie: outset_events=x", "Cookie: session=" + strings.TrimPrefix(ann, "Authorization: Bearer "),
+			}).Draw(rt, "token")
+		case "user":
+			header, want = ann, http.StatusNotFound
+			own := idErr == nil && decoded == "ann"
+			if rule.Who == access.Owner && own || rule.Who == access.Signed {
+				want = 0
+			}
+		case "service":
+			scope = rapid.SampledFrom(scopes).Draw(rt, "scope")
+			header, want = s.service(scope), http.StatusForbidden
+			has, err := access.ParseScope(strings.Fields(scope))
+			if err != nil {
+				rt.Fatal(err)
+			}
+			query := parsed.Query()
+			if has.Allows(rule.Needs(query.Get)) {
+				want = 0
+			}
+		}
+		if rule.Who == access.Public || want == 0 {
+			return // they may
+		}
+		tried[fmt.Sprint(method, " ", rule.Path, " ", want)] = true
+		headers := []string{header, isJSON, "X-Request-ID: same"}
+		body := ""
+		if !slices.Contains([]string{http.MethodGet, http.MethodHead}, method) {
+			body = `{"a":1}`
+		}
+		a := s.do(method, path, body, headers...)
+		if a.status != want {
+			rt.Fatalf("%s %s is answered with %d %s, not %d", method, path, a.status, a.body, want)
+		}
+		checkRefusal(rt, a, header, scope, &rule)
+		if want == http.StatusNotFound {
+			nothing := s.do(method, "/no/such/route", body, headers...)
+			if a.body != nothing.body || steady(a.header) != steady(nothing.header) {
+				rt.Fatalf("%s %s is told from a route that doesn't exist:\n%v %s\n%v %s", method, path,
+					a.header, a.body, nothing.header, nothing.body)
+			}
+		}
+		if want != http.StatusUnauthorized && strings.HasPrefix(path, "/user/") &&
+			!strings.Contains(path, "/events") && strings.IndexFunc(path, func(r rune) bool { return r > '~' }) < 0 {
+			s.checkMember(rt, method, path, body, header, want)
+		}
+	})
+	if err := s.workers.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n := asked.Load(); n > 0 {
+		t.Errorf("the workers heard of %d requests", n)
+	}
+	t.Logf("%d kinds of refusal were tried", len(tried))
+}
+
+// checkMember sends the request as a member of a multi-request.
+func (s *secured) checkMember(t *rapid.T, method, path, body, header string, want int) {
+	operation := func(path string) string {
+		o := map[string]any{"method": method, "path": path}
+		if body != "" {
+			o["body"] = json.RawMessage(body)
+		}
+		data, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	a := s.do(http.MethodPost, "/batch", `{"operations":[`+operation(path)+`,`+operation("/no/such/route")+`]}`,
+		header, isJSON)
+	var answer struct{ Results []result }
+	if err := json.Unmarshal([]byte(a.body), &answer); err != nil || len(answer.Results) != 2 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	got, nothing := answer.Results[0], answer.Results[1]
+	if got.Status != want {
+		t.Fatalf("%s %s in a batch is answered with %d %s, not %d", method, path, got.Status, got.Body, want)
+	}
+	if want == http.StatusNotFound && withoutID(string(got.Body)) != withoutID(string(nothing.Body)) {
+		t.Fatalf("%s %s in a batch is told from a route that doesn't exist:\n%s\n%s", method, path, got.Body, nothing.Body)
+	}
+}
+
+var requestIDMember = regexp.MustCompile(`"requestId":"[^"]*"`)
+
+func withoutID(body string) string { return requestIDMember.ReplaceAllString(body, "") }
+
+// steady is a header without what differs from answer to answer.
+func steady(h http.Header) string {
+	h = h.Clone()
+	h.Del("Date")
+	return fmt.Sprint(h)
+}
+
+// checkRefusal: it says what RFC 6750 has for it, and nothing else.
+func checkRefusal(t *rapid.T, a answer, header, scope string, rule *access.Rule) {
+	challenges := a.header.Values("WWW-Authenticate")
+	var want []string
+	switch a.status {
+	case http.StatusUnauthorized:
+		want = []string{`Bearer realm="outset"`}
+		if strings.HasPrefix(header, "Authorization: Bearer") ||
+			rule.Cookie && strings.HasPrefix(header, "Cookie: outset_events") {
+			want[0] += `, error="invalid_token"`
+		}
+	case http.StatusForbidden:
+		if len(challenges) != 1 {
+			break
+		}
+		lacking, ok := strings.CutPrefix(challenges[0], `Bearer realm="outset", error="insufficient_scope", scope="`)
+		lacking = strings.TrimSuffix(lacking, `"`)
+		if needed, err := access.ParseScope([]string{lacking}); !ok || err != nil || lacking == scope || needed == access.Admin {
+			t.Fatalf("scope %q: it is told to get %s", scope, challenges[0])
+		}
+		return
+	}
+	if !slices.Equal(challenges, want) {
+		t.Fatalf("%d: WWW-Authenticate is %q, not %q", a.status, challenges, want)
+	}
+}
+
+// TestRightIdentity: each route works for its owner, and for a service with just its scope.
+func TestRightIdentity(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	s.startWorker()
+	bodies := map[string]string{
+		"PUT /user/:id/settings": `{"a":1}`, "POST /user/:id/settings": `{"a":2}`, "PATCH /user/:id/settings": `{"a":3}`,
+		"PUT /user/:id/settings/*": `{"c":1}`, "POST /batch": `{"operations":[{"method":"GET","path":"/user/ann/settings"}]}`,
+		"PUT /schema": `{}`, "POST /users/import": `{"user":"ann","settings":{}}` + "\n",
+	}
+	type caller struct{ name, header string }
+	for _, rule := range access.Routes {
+		if rule.Who == access.Public {
+			continue
+		}
+		var callers []caller
+		if rule.Who == access.Owner {
+			callers = append(callers, caller{"the owner", s.user("ann")})
+		}
+		if rule.Who == access.Signed {
+			callers = append(callers, caller{"a user", s.user("ann")})
+		}
+		callers = append(callers, caller{"a service", s.service(rule.Scope.String())}, caller{"an administrator", s.service("admin")})
+		for _, c := range callers {
+			for path, body := range map[string]string{"/user/ann/settings": `{"a":{"b":1}}`, "/schema": "{}"} {
+				if a := s.do(http.MethodPut, path, body, isJSON, s.service("admin")); a.status != http.StatusOK {
+					t.Fatalf("preparing: %d %s", a.status, a.body)
+				}
+			}
+			name := rule.Method + " " + rule.Path
+			path := strings.NewReplacer(":id", "%61nn", ":version", "1", "*", "a/b").Replace(rule.Path)
+			if strings.HasSuffix(path, "/events") {
+				stream := s.watch(t, path, c.header)
+				if got := stream.answer.status; got != http.StatusOK {
+					t.Errorf("%s: %s gets %d", name, c.name, got)
+				}
+				continue
+			}
+			contentType := isJSON
+			if path == "/users/import" {
+				contentType = "Content-Type: application/x-ndjson"
+			}
+			if strings.Contains(path, "/history/") { // an erasure takes the first version along
+				var p page
+				a := s.do(http.MethodGet, "/user/ann/history", "", s.service("admin"))
+				if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+					t.Fatal(err)
+				}
+				path = strings.Replace(path, "/1", fmt.Sprint("/", p.Versions[0].Version), 1)
+			}
+			a := s.do(rule.Method, path, bodies[name], contentType, c.header)
+			if a.status >= http.StatusBadRequest || path == "/users/import" && strings.Contains(a.body, `"error"`) {
+				t.Errorf("%s: %s gets %d %s", name, c.name, a.status, a.body)
+			}
+		}
+	}
+}
+
+// TestPublic: what is public needs no token, and a bad one doesn't matter.
+func TestPublic(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	s.startWorker()
+	eventually(t, "it is ready", func() bool { return s.do("GET", "/readyz", "").status == http.StatusOK })
+	for _, rule := range access.Routes {
+		if rule.Who != access.Public {
+			continue
+		}
+		path := strings.NewReplacer(":file", "start.js", ":kind", "internal").Replace(rule.Path)
+		for _, header := range []string{"X-Nobody: 1", "Authorization: Bearer x"} {
+			if a := s.do(rule.Method, path, "", header); a.status != http.StatusOK {
+				t.Errorf("%s with %s: %d %s", path, header, a.status, a.body)
+			}
+		}
+	}
+	for _, path := range []string{"/", "/nowhere", "/user", "/user/ann"} {
+		if a := s.do("GET", path, ""); a.status != http.StatusNotFound && a.status != http.StatusMethodNotAllowed {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+}
+
+// TestUnauthorized: tokens that are none get the same answer over HTTP, whatever is wrong with them.
+func TestUnauthorized(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	now := time.Now()
+	good := s.sign("ann")
+	none := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"sub": "ann"})
+	unsigned, err := none.SignedString(jwt.UnsafeAllowNoneSignatureType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hmac := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ann", "iss": issuer, "aud": audience, "exp": now.Add(time.Hour).Unix()})
+	hmac.Header["kid"] = "1"
+	hashed, err := hmac.SignedString([]byte("the public key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first string
+	for name, token := range map[string]string{
+		"alg none": unsigned, "HS256": hashed, "dots": strings.Repeat(".", 7000), "garbage": "garbage",
+		"expired":          s.sign("ann", jwt.MapClaims{"exp": now.Add(-time.Hour).Unix()}),
+		"not yet valid":    s.sign("ann", jwt.MapClaims{"nbf": now.Add(time.Hour).Unix()}),
+		"another audience": s.sign("ann", jwt.MapClaims{"aud": "x"}), "another issuer": s.sign("ann", jwt.MapClaims{"iss": "x"}),
+		"revoked": "outset_0123456789abcdef_" + strings.Repeat("a", 43), "twice": good + "\r\nAuthorization: Bearer " + good,
+	} {
+		header := []string{"Authorization: Bearer " + token, "X-Request-ID: same"}
+		if name == "twice" {
+			header = []string{"Authorization: Bearer " + good, "Authorization: Bearer " + good, "X-Request-ID: same"}
+		}
+		a := s.do("GET", "/user/ann/settings", "", header...)
+		if a.status != http.StatusUnauthorized ||
+			a.header.Get("WWW-Authenticate") != `Bearer realm="outset", error="invalid_token"` {
+			t.Errorf("%s: %d %v %s", name, a.status, a.header, a.body)
+		}
+		if first == "" {
+			first = a.body
+		}
+		if a.body != first {
+			t.Errorf("%s: the answer tells what is wrong: %s", name, a.body)
+		}
+	}
+	a := s.do("GET", "/user/ann/settings", "")
+	if a.status != http.StatusUnauthorized || a.header.Get("WWW-Authenticate") != `Bearer realm="outset"` {
+		t.Errorf("no token: %d %v", a.status, a.header)
+	}
+	if a := s.do("GET", "/user/ann/settings", "", "Authorization: Bearer "+strings.Repeat(".", 100_000)); a.status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("100,000 dots: %d", a.status)
+	}
+	if n := s.api.Unauthenticated(); n != 11 {
+		t.Errorf("%d were counted", n)
+	}
+	if log := s.log.String(); !strings.Contains(log, "it has expired") || strings.Contains(log, good) {
+		t.Errorf("the log doesn't say why, or has a token in it: %s", log)
+	}
+}
+
+// TestBodiesOfRefused: a request that is refused leaves the connection usable or ends it, and its
+// body isn't taken for a request.
+func TestBodiesOfRefused(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	large := strings.Repeat(" ", 200_000)
+	for path, want := range map[string]int{
+		"/batch": http.StatusUnauthorized, "/users/import": http.StatusUnauthorized,
+		"/user/ann/settings": http.StatusRequestEntityTooLarge, "/nowhere": http.StatusRequestEntityTooLarge,
+	} {
+		if a := s.do("POST", path, large, "Content-Type: application/x-ndjson"); a.status != want {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+}
+
+// TestSubrequestIdentity: a subrequest has the sender of its multi-request, and can't have another.
+func TestSubrequestIdentity(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	s.startWorker()
+	for _, name := range []string{"Authorization", "authorization", "Cookie"} {
+		a := s.do("POST", "/batch", `{"operations":[{"method":"GET","path":"/user/bob/settings","headers":{"`+name+`":"x"}}]}`,
+			isJSON, s.user("ann"))
+		if a.status != http.StatusBadRequest || !strings.Contains(a.body, "can't have the header") {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+	a := s.do("POST", "/batch", `{"operations":[{"method":"PUT","path":"/user/ann/settings","body":{}},`+
+		`{"method":"PUT","path":"/user/bob/settings","body":{}},{"method":"GET","path":"/user/%61nn/settings"},`+
+		`{"method":"POST","path":"/user/ann/events/cookie"}]}`, isJSON, s.user("ann"))
+	var answer struct{ Results []result }
+	if err := json.Unmarshal([]byte(a.body), &answer); err != nil {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	var statuses []int
+	for _, r := range answer.Results {
+		statuses = append(statuses, r.Status)
+	}
+	if !slices.Equal(statuses, []int{200, 404, 200, 404}) {
+		t.Errorf("the results are %v", statuses)
+	}
+}
+
+// TestErasureShowsNothing: a service that may only erase gets no document by a precondition.
+func TestErasureShowsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	s.startWorker()
+	if a := s.do("PUT", "/user/ann/settings", `{"secret":1}`, isJSON, s.user("ann")); a.status != http.StatusOK {
+		t.Fatal(a)
+	}
+	for header, shown := range map[string]bool{s.service("users:erase"): false, s.user("ann"): true, s.service("admin"): true} {
+		a := s.do("DELETE", "/user/ann", "", `If-Match: "7"`, header)
+		if a.status != http.StatusPreconditionFailed || strings.Contains(a.body, "secret") != shown {
+			t.Errorf("%s: %d %s", header, a.status, a.body)
+		}
+	}
+}
+
+// TestImportIdentity: a line is judged as the write that it is, while the import goes on.
+func TestImportIdentity(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	s.startWorker()
+	const lines = `{"user":"ann","settings":{}}` + "\n" + `{"user":"bob","settings":{}}` + "\n"
+	a := s.do("POST", "/users/import", lines, "Content-Type: application/x-ndjson", s.service("settings:write"))
+	if a.status != http.StatusOK || !strings.Contains(a.body, `"applied":2`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	expired := &access.Identity{Kind: access.Service, Scopes: access.Admin, App: access.DefaultApp, Expires: time.Unix(1, 0)}
+	later := time.Now().Add(time.Hour)
+	for want, id := range map[string]*access.Identity{
+		"unauthenticated": expired,
+		"forbidden":       {Kind: access.Service, Scopes: access.UsersList, App: access.DefaultApp, Expires: later},
+		"not-found":       {Kind: access.User, Subject: "ann", App: access.DefaultApp, Expires: later},
+		"":                {Kind: access.User, Subject: "bob", App: access.DefaultApp, Expires: later},
+	} {
+		if got := s.api.Judge(id, "bob"); got != want {
+			t.Errorf("it is %q, not %q", got, want)
+		}
+	}
+}
+
+// TestUnlistedRoute: a route that the table doesn't have can't be served.
+func TestUnlistedRoute(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	handler := func(*fiber.Ctx) error { return nil }
+	for name, add := range map[string]func(*fiber.App){
+		"unknown path":   func(app *fiber.App) { app.Get("/secrets", handler) },
+		"unknown method": func(app *fiber.App) { app.Put("/users", handler) },
+		"all methods":    func(app *fiber.App) { app.All("/users", handler) },
+		"a middleware":   func(app *fiber.App) { app.Use("/users", handler) },
+	} {
+		if err := s.api.Guard(add); err == nil || !strings.Contains(err.Error(), "internal/access/routes.go") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := s.api.Guard(func(app *fiber.App) { app.Get("/users", handler) }); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAuthConfig: what contradicts itself is refused at the start.
+func TestAuthConfig(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	full := func(c *api.Config) {
+		c.JWTIssuer, c.JWTAudience, c.JWTKeys = issuer, []string{audience}, "/a/file"
+	}
+	for name, c := range map[string]struct {
+		change func(*api.Config)
+		wrong  string
+	}{
+		"nothing":              {func(*api.Config) {}, ""},
+		"JWTs":                 {full, ""},
+		"required":             {func(c *api.Config) { c.Auth = "required" }, ""},
+		"required, everywhere": {func(c *api.Config) { c.Auth, c.HTTPAddr = "required", "0.0.0.0:0" }, ""},
+		"JWTs, everywhere":     {func(c *api.Config) { full(c); c.HTTPAddr = "0.0.0.0:0" }, ""},
+		"none":                 {func(c *api.Config) { c.Auth = "none" }, ""},
+		"none and JWTs":        {func(c *api.Config) { full(c); c.Auth = "none" }, "AUTH=none"},
+		"none and a claim":     {func(c *api.Config) { c.Auth, c.JWTUserClaim = "none", "uid" }, "AUTH=none"},
+		"another":              {func(c *api.Config) { c.Auth = "jwt" }, "AUTH"},
+		"no audience":          {func(c *api.Config) { full(c); c.JWTAudience = nil }, "JWT_AUDIENCE"},
+		"no issuer":            {func(c *api.Config) { full(c); c.JWTIssuer = "" }, "JWT_ISSUER"},
+		"only a claim":         {func(c *api.Config) { c.JWTScopeClaim = "scp" }, "JWT_ISSUER"},
+		"keys over http":       {func(c *api.Config) { full(c); c.JWTKeys = "http://id.example.org/" }, "JWT_JWKS"},
+		"a negative rate":      {func(c *api.Config) { c.UserRate = -1 }, "USER_RATE"},
+		"nothing, everywhere":  {func(c *api.Config) { c.HTTPAddr = "0.0.0.0:0" }, "AUTH=required"},
+		"a claim of the usual": {func(c *api.Config) { c.JWTUserClaim, c.JWTScopeClaim = "sub", "scope" }, ""},
+	} {
+		config := apiConfig
+		c.change(&config)
+		a, err := api.Listen(s.dial(), config, s.log.Logger())
+		if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			s.run(a.Run)()
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/internal/access"
+)
+
+// A browser's EventSource can't send an Authorization header. So a page first exchanges its token
+// for a cookie that holds it. The cookie counts for the one stream only: the guard looks at it on
+// that route alone. It is no state of the API's, so any API takes it. Reading a stream changes
+// nothing, so no page of another site gains anything by making a browser send the cookie; the
+// browser doesn't anyway (SameSite).
+
+const (
+	eventsCookie = "outset_events"
+	// maxCookieAge is in seconds. A page asks for a new cookie before it opens a stream again.
+	maxCookieAge = 3600
+	// maxCookie is how many bytes a token may have in a cookie: browsers drop cookies of over 4,096
+	// with name and attributes.
+	maxCookie = 3 << 10
+)
+
+// postEventsCookie sets the cookie for the user's stream. Where no tokens are asked for there is
+// nothing to set.
+func (s *Server) postEventsCookie(c *fiber.Ctx) error {
+	if _, err := userOf(c); err != nil {
+		return err
+	}
+	c.Status(fiber.StatusNoContent)
+	if s.auth == nil {
+		return nil
+	}
+	token, err := tokenOf(c, false)
+	switch {
+	case err != nil:
+		return err
+	case len(token) > maxCookie:
+		return tooLarge("a token in a cookie", maxCookie)
+	}
+	cookie := fmt.Sprintf("%s=%s; Path=%s; Max-Age=%d; HttpOnly; SameSite=Strict", eventsCookie,
+		token, streamPath(c), cookieAge(identityOf(c), time.Now()))
+	if c.Secure() {
+		cookie += "; Secure"
+	}
+	c.Response().Header.Add(fiber.HeaderSetCookie, cookie)
+	return nil
+}
+
+// streamPath is the path of the stream, spelt as in the request: browsers compare paths byte by
+// byte. What would end the attribute is encoded.
+func streamPath(c *fiber.Ctx) string {
+	path := strings.TrimSuffix(c.Path(), "/cookie")
+	return strings.NewReplacer(";", "%3B", ",", "%2C").Replace(path)
+}
+
+// cookieAge is how many seconds the cookie lasts: as long as the token, within maxCookieAge.
+func cookieAge(id *access.Identity, now time.Time) int {
+	if id.Expires.IsZero() {
+		return maxCookieAge
+	}
+	return int(min(max(id.Expires.Sub(now), 0), maxCookieAge*time.Second) / time.Second)
+}

@@ -1,0 +1,37 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/internal/access"
+)
+
+// The headers of draft-ietf-httpapi-ratelimit-headers-10.
+const (
+	headerRateLimit       = "RateLimit"
+	headerRateLimitPolicy = "RateLimit-Policy"
+)
+
+// count counts the request against what its sender may send, and refuses it if it is one too many.
+// The answer has the state of the quota once half of it is used up: before that nobody needs it.
+func (s *Server) count(c *fiber.Ctx, id *access.Identity) error {
+	q, ok := s.limiter.Take(id, time.Now())
+	if q.Policy == "" || ok && q.Left >= q.Limit/2 {
+		return nil
+	}
+	set(c, headerRateLimitPolicy, fmt.Sprintf("%q;q=%d;w=%d", q.Policy, q.Limit, q.Window))
+	set(c, headerRateLimit, fmt.Sprintf("%q;r=%d;t=%d", q.Policy, q.Left, q.Reset))
+	if ok {
+		return nil
+	}
+	set(c, fiber.HeaderRetryAfter, strconv.Itoa(q.Reset))
+	return problem{
+		kind: kindRateLimited,
+		detail: fmt.Sprintf("at most %d requests a second, of which %d may come at once",
+			q.Limit/q.Window, q.Limit),
+	}
+}
