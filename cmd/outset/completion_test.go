@@ -21,7 +21,7 @@ func TestCompletions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for words, want := range map[string]string{
-		"":                         "up workers get set unset patch delete history restore watch users import export schema completion",
+		"":                         "up workers migrate get set unset patch delete history restore watch users import export schema completion",
 		"u":                        "up unset users",
 		"x":                        "",
 		"schema ":                  "get set delete check",
