@@ -27,11 +27,73 @@ var (
 	mine   = []string{"ann", "%61nn", "a%6e%6E"}
 )
 
-// TestWrongIdentity: whatever the route, the method and the way, who may not gets what they would
-// get if there were nothing, and no worker hears of it.
-func TestWrongIdentity(t *testing.T) {
-	t.Parallel()
-	s := newSecured(t)
+// wrong is a request of somebody who may not send it.
+type wrong struct {
+	rule         *access.Rule
+	method, path string
+	header       string // with the token
+	scope        string // of a service
+	want         int    // the status
+}
+
+// fatal is what a test and a property have in common.
+type fatal interface {
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+// refuses fails the test unless the request is refused as it should be, alone and in a batch.
+func (s *secured) refuses(t fatal, w *wrong) {
+	headers := []string{w.header, isJSON, "X-Request-ID: same"}
+	body := ""
+	if w.method != http.MethodGet && w.method != http.MethodHead {
+		body = `{"a":1}`
+	}
+	a := s.do(w.method, w.path, body, headers...)
+	if a.status != w.want {
+		t.Fatalf("%s %s (%s) is answered with %d %s, not %d", w.method, w.path, w.scope, a.status, a.body, w.want)
+	}
+	checkRefusal(t, a, w)
+	if w.want == http.StatusNotFound {
+		nothing := s.do(w.method, "/no/such/route", body, headers...)
+		if a.body != nothing.body || steady(a.header) != steady(nothing.header) {
+			t.Fatalf("%s %s is told from a route that doesn't exist:\n%v %s\n%v %s", w.method, w.path,
+				a.header, a.body, nothing.header, nothing.body)
+		}
+	}
+	if w.want != http.StatusUnauthorized && strings.HasPrefix(w.path, "/user/") &&
+		!strings.Contains(w.path, "/events") && strings.IndexFunc(w.path, func(r rune) bool { return r > '~' }) < 0 {
+		s.checkMember(t, w, body)
+	}
+}
+
+// pathOfRule is a path that the rule is about, of the user with this id, with the parameter that
+// needs more if there is one and it is wanted.
+func pathOfRule(r *access.Rule, id string, more bool) string {
+	path := strings.NewReplacer(":id", id, ":version", "1", "*", "a/b").Replace(r.Path)
+	if more && len(r.With) > 0 {
+		path += "?" + r.With[0].Parameter + "=" + r.With[0].Value
+	}
+	return path
+}
+
+// lacks tells whether a service with just this scope may not send the request.
+func lacks(t fatal, scope string, r *access.Rule, path string) bool {
+	has, err := access.ParseScope(strings.Fields(scope))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := url.Parse(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := parsed.Query()
+	return !has.Allows(r.Needs(query.Get))
+}
+
+// spy counts what the API sends to workers.
+func (s *secured) spy(t *testing.T) *atomic.Int64 {
+	t.Helper()
 	var asked atomic.Int64
 	spy, err := s.dial().Subscribe("settings.v1.>", func(*nats.Msg) { asked.Add(1) })
 	if err != nil {
@@ -40,89 +102,100 @@ func TestWrongIdentity(t *testing.T) {
 	if err := spy.SetPendingLimits(-1, -1); err != nil {
 		t.Fatal(err)
 	}
+	return &asked
+}
+
+// TestEveryWrongIdentity: every route refuses, with every method, alone and in a batch, whoever has
+// no token, a bad one, that of another user, or one of a service that lacks the scope.
+func TestEveryWrongIdentity(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	asked := s.spy(t)
 	ann, expired := s.user("ann"), s.user("ann", jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()})
-	scopes := append(access.ScopeNames(), "")
-	tried := make(map[string]bool)
-
-	rapid.Check(t, func(rt *rapid.T) {
-		rule := rapid.SampledFrom(access.Routes).Draw(rt, "route")
-		method := rule.Method
-		if method == http.MethodGet && rapid.Bool().Draw(rt, "HEAD") {
-			method = http.MethodHead
+	tried := 0
+	for i := range access.Routes {
+		r := &access.Routes[i]
+		if r.Who == access.Public {
+			continue
 		}
-		id := rapid.SampledFrom(append(theirs, mine...)).Draw(rt, "id")
-		path := strings.NewReplacer(":id", id, ":version", "1", "*", "a/b", ":file", "start.js", ":kind", "internal").Replace(rule.Path)
-		if len(rule.With) > 0 && rapid.Bool().Draw(rt, "with") {
-			path += "?" + rule.With[0].Parameter + "=" + rule.With[0].Value
+		methods := []string{r.Method}
+		if r.Method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
 		}
-		parsed, err := url.Parse(path)
-		if err != nil {
-			return // Go's client can't send it
-		}
-		decoded, idErr := url.PathUnescape(id)
-
-		header, want, scope := "X-Nobody: 1", http.StatusUnauthorized, ""
-		switch rapid.SampledFrom([]string{"nobody", "bad", "user", "service"}).Draw(rt, "who") {
-		case "bad":
-			header = rapid.SampledFrom([]string{
-				expired, "Authorization: Bearer x.y.z", "Authorization: Bearer", "Authorization: Basic YTpi",
-				"Cookie: outset_events=x", "Cookie: session=" + strings.TrimPrefix(ann, "Authorization: Bearer "),
-			}).Draw(rt, "token")
-		case "user":
-			header, want = ann, http.StatusNotFound
-			own := idErr == nil && decoded == "ann"
-			if rule.Who == access.Owner && own || rule.Who == access.Signed {
-				want = 0
-			}
-		case "service":
-			scope = rapid.SampledFrom(scopes).Draw(rt, "scope")
-			header, want = s.service(scope), http.StatusForbidden
-			has, err := access.ParseScope(strings.Fields(scope))
-			if err != nil {
-				rt.Fatal(err)
-			}
-			query := parsed.Query()
-			if has.Allows(rule.Needs(query.Get)) {
-				want = 0
+		for _, method := range methods {
+			for _, more := range []bool{false, true}[:1+min(len(r.With), 1)] {
+				path := pathOfRule(r, "bob", more)
+				all := []wrong{
+					{r, method, path, "X-Nobody: 1", "", http.StatusUnauthorized},
+					{r, method, path, expired, "", http.StatusUnauthorized},
+				}
+				if r.Who != access.Signed {
+					all = append(all, wrong{r, method, path, ann, "", http.StatusNotFound})
+				}
+				for _, scope := range append(access.ScopeNames(), "") {
+					if lacks(t, scope, r, path) {
+						all = append(all, wrong{r, method, path, s.service(scope), scope, http.StatusForbidden})
+					}
+				}
+				for n := range all {
+					s.refuses(t, &all[n])
+				}
+				tried += len(all)
 			}
 		}
-		if rule.Who == access.Public || want == 0 {
-			return // they may
-		}
-		tried[fmt.Sprint(method, " ", rule.Path, " ", want)] = true
-		headers := []string{header, isJSON, "X-Request-ID: same"}
-		body := ""
-		if !slices.Contains([]string{http.MethodGet, http.MethodHead}, method) {
-			body = `{"a":1}`
-		}
-		a := s.do(method, path, body, headers...)
-		if a.status != want {
-			rt.Fatalf("%s %s is answered with %d %s, not %d", method, path, a.status, a.body, want)
-		}
-		checkRefusal(rt, a, header, scope, &rule)
-		if want == http.StatusNotFound {
-			nothing := s.do(method, "/no/such/route", body, headers...)
-			if a.body != nothing.body || steady(a.header) != steady(nothing.header) {
-				rt.Fatalf("%s %s is told from a route that doesn't exist:\n%v %s\n%v %s", method, path,
-					a.header, a.body, nothing.header, nothing.body)
-			}
-		}
-		if want != http.StatusUnauthorized && strings.HasPrefix(path, "/user/") &&
-			!strings.Contains(path, "/events") && strings.IndexFunc(path, func(r rune) bool { return r > '~' }) < 0 {
-			s.checkMember(rt, method, path, body, header, want)
-		}
-	})
-	if err := s.workers.Flush(); err != nil {
-		t.Fatal(err)
 	}
 	if n := asked.Load(); n > 0 {
 		t.Errorf("the workers heard of %d requests", n)
 	}
-	t.Logf("%d kinds of refusal were tried", len(tried))
+	t.Logf("%d requests were refused", tried)
+}
+
+// TestWrongIdentity: the same, however an id or a token is spelt.
+func TestWrongIdentity(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	asked := s.spy(t)
+	ann, expired := s.user("ann"), s.user("ann", jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()})
+	rapid.Check(t, func(t *rapid.T) {
+		rule := rapid.SampledFrom(access.Routes).Draw(t, "route")
+		id := rapid.SampledFrom(append(theirs, mine...)).Draw(t, "id")
+		w := wrong{rule: &rule, method: rule.Method, path: pathOfRule(&rule, id, rapid.Bool().Draw(t, "with"))}
+		if _, err := url.Parse(w.path); err != nil || rule.Who == access.Public {
+			return // Go's client can't send it, or everybody may
+		}
+		if w.method == http.MethodGet && rapid.Bool().Draw(t, "HEAD") {
+			w.method = http.MethodHead
+		}
+		w.header, w.want = "X-Nobody: 1", http.StatusUnauthorized
+		switch rapid.SampledFrom([]string{"bad", "user", "service"}).Draw(t, "who") {
+		case "bad":
+			w.header = rapid.SampledFrom([]string{
+				expired, "Authorization: Bearer x.y.z", "Authorization: Bearer", "Authorization: Basic YTpi",
+				"Cookie: outset_events=x", "Cookie: session=" + strings.TrimPrefix(ann, "Authorization: Bearer "),
+			}).Draw(t, "token")
+		case "user":
+			w.header, w.want = ann, http.StatusNotFound
+			if decoded, err := url.PathUnescape(id); rule.Who == access.Signed ||
+				rule.Who == access.Owner && err == nil && decoded == "ann" {
+				return // they may
+			}
+		case "service":
+			w.scope = rapid.SampledFrom(append(access.ScopeNames(), "")).Draw(t, "scope")
+			w.header, w.want = s.service(w.scope), http.StatusForbidden
+			if !lacks(t, w.scope, &rule, w.path) {
+				return
+			}
+		}
+		s.refuses(t, &w)
+	})
+	if n := asked.Load(); n > 0 {
+		t.Errorf("the workers heard of %d requests", n)
+	}
 }
 
 // checkMember sends the request as a member of a multi-request.
-func (s *secured) checkMember(t *rapid.T, method, path, body, header string, want int) {
+func (s *secured) checkMember(t fatal, w *wrong, body string) {
+	method, path, want := w.method, w.path, w.want
 	operation := func(path string) string {
 		o := map[string]any{"method": method, "path": path}
 		if body != "" {
@@ -135,7 +208,7 @@ func (s *secured) checkMember(t *rapid.T, method, path, body, header string, wan
 		return string(data)
 	}
 	a := s.do(http.MethodPost, "/batch", `{"operations":[`+operation(path)+`,`+operation("/no/such/route")+`]}`,
-		header, isJSON)
+		w.header, isJSON)
 	var answer struct{ Results []result }
 	if err := json.Unmarshal([]byte(a.body), &answer); err != nil || len(answer.Results) != 2 {
 		t.Fatalf("%d %s", a.status, a.body)
@@ -161,7 +234,8 @@ func steady(h http.Header) string {
 }
 
 // checkRefusal: it says what RFC 6750 has for it, and nothing else.
-func checkRefusal(t *rapid.T, a answer, header, scope string, rule *access.Rule) {
+func checkRefusal(t fatal, a answer, w *wrong) {
+	header, scope, rule := w.header, w.scope, w.rule
 	challenges := a.header.Values("WWW-Authenticate")
 	var want []string
 	switch a.status {
