@@ -68,6 +68,10 @@ var Routes = []Rule{
 	},
 	{Method: "DELETE", Path: "/schema", Scope: SchemaWrite, App: DefaultApp},
 
+	{Method: "GET", Path: "/tokens", Scope: Admin},
+	{Method: "POST", Path: "/tokens", Scope: Admin},
+	{Method: "DELETE", Path: "/tokens/:id", Scope: Admin},
+
 	{Method: "GET", Path: "/limits", Who: Public},
 	{Method: "GET", Path: "/openapi.json", Who: Public},
 	{Method: "GET", Path: "/docs", Who: Public},

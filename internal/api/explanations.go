@@ -161,6 +161,13 @@ var explanations = map[messages.Kind]explanation{
 		Do:      "Correct the schema: the detail says what is wrong.",
 		detail:  `not a schema: "/properties/age/minimum" must be a number, not a string`,
 	},
+	messages.KindTooManyTokens: {
+		Means: "No more service tokens can be made: at most 1,000 may be valid at once, since " +
+			"each API has them all in memory.",
+		Changed: nothing,
+		Do:      "Revoke tokens that are no longer used. GET /tokens tells when each was last used.",
+		detail:  "too many tokens: 1000 are valid; revoke some first",
+	},
 	kindCrossOrigin: {
 		Means: "A browser sent this request for a page of another origin, and this service " +
 			"doesn't allow that origin.",

@@ -19,10 +19,11 @@ const (
 
 // historyVersion is a version in the answer of getHistory.
 type historyVersion struct {
-	Version   int64     `json:"version"`
-	Time      time.Time `json:"time"`
-	Operation string    `json:"operation"`
-	Size      int64     `json:"size"` // bytes of the document; 0: it was deleted
+	Version   int64      `json:"version"`
+	Time      time.Time  `json:"time"`
+	Operation string     `json:"operation"`
+	Size      int64      `json:"size"` // bytes of the document; 0: it was deleted
+	By        *actorJSON `json:"by,omitempty"`
 }
 
 // getHistory lists the versions of the user's document, the newest first.
@@ -59,6 +60,7 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 		}
 		answer.Versions = append(answer.Versions, historyVersion{
 			e.Version, time.UnixMilli(e.Time).UTC(), e.Action, e.Size,
+			actorFor(identityOf(c), e.Actor),
 		})
 	}
 	return c.JSON(answer)

@@ -57,6 +57,10 @@ var statuses = map[messages.Kind]statusTitle{
 		fiber.StatusUnprocessableEntity, "This is not a schema that can be used",
 	},
 
+	messages.KindTooManyTokens: {
+		fiber.StatusConflict, "There are too many tokens",
+	},
+
 	messages.KindOverloaded: {
 		fiber.StatusServiceUnavailable, "Too many requests are waiting; nothing was changed",
 	},

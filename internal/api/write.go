@@ -58,7 +58,7 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 	if key != "" { // an id that we make is never used for another request
 		o.Fingerprint = fingerprint(c, user, &o)
 	}
-	o.Quiet = preference(c) == minimal
+	o.Quiet, o.Actor = preference(c) == minimal, actorOf(identityOf(c))
 	if key == "" {
 		id, err := uuid.NewV7()
 		if err != nil {

@@ -103,17 +103,19 @@ func (c Config) adminToken() *store.Token {
 const configurePause = time.Second
 
 // startConfiguring makes the token of the configuration valid, and any that it had before invalid.
-// It retries until that is done or ctx ends; the channel is closed then.
+// If that fails it returns all the same, and retries until it is done or ctx ends; the channel is
+// closed then.
 func (w *Worker) startConfiguring(ctx context.Context) <-chan struct{} {
 	stopped := make(chan struct{})
+	err := w.configureToken(ctx)
+	if err == nil {
+		close(stopped)
+		return stopped
+	}
 	go func() {
 		defer close(stopped)
 		failures := rate.Sometimes{First: 1, Interval: failureLogged}
-		for {
-			err := w.configureToken(ctx)
-			if err == nil || ctx.Err() != nil {
-				return
-			}
+		for ; err != nil && ctx.Err() == nil; err = w.configureToken(ctx) {
 			failures.Do(func() { w.log.Warn("ADMIN_TOKEN not set; retrying", "error", err) })
 			select {
 			case <-time.After(configurePause):

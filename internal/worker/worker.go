@@ -125,6 +125,7 @@ const flushTimeout = 2 * time.Second
 func (w *Worker) Run(ctx context.Context) error {
 	w.reads = w.newEndpoint(ctx, "read", messages.ReadSubject, w.read)
 	w.writes = w.newEndpoint(ctx, "write", messages.WriteSubject, w.write)
+	configured := w.startConfiguring(ctx) // before it is ready, so that the token is valid by then
 	discovery, err := w.subscribe(ctx)
 	if err != nil {
 		return fmt.Errorf("subscribing: %w", err)
@@ -136,7 +137,6 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.log.Info("worker ready")
 	}
 	pruned := w.startPruning(ctx)
-	configured := w.startConfiguring(ctx)
 	stopPublishing := w.startPublishing()
 
 	<-ctx.Done()
