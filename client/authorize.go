@@ -59,7 +59,7 @@ func (k *tokenKeeper) renew(ctx context.Context, refused string) (string, error)
 		return "", err
 	}
 	if !validToken(token) { // net/http's error would have the token
-		return "", fmt.Errorf("%w: it is not a bearer token", ErrMalformed)
+		return "", fmt.Errorf("%w: the token is not a bearer token (RFC 6750)", ErrMalformed)
 	}
 	k.kept.Store(&token)
 	return token, nil
@@ -82,6 +82,9 @@ func (c *Client) authorized(
 		return attempt("")
 	}
 	token, err := c.tokens.current(ctx)
+	if errors.Is(err, ErrMalformed) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("outset: the token: %w", err)
 	}

@@ -21,13 +21,13 @@ func TestCompletions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for words, want := range map[string]string{
-		"":                         "up workers migrate get set unset patch delete history restore watch users import export schema completion",
+		"":                         "up workers migrate get set unset patch delete history restore watch users import export schema token completion",
 		"u":                        "up unset users",
 		"x":                        "",
 		"schema ":                  "get set delete check",
 		"schema s":                 "set",
 		"completion ":              "bash zsh fish",
-		"patch --t":                "--type",
+		"patch --t":                "--token-file --type",
 		"patch --type ":            "auto merge json",
 		"patch --type m":           "merge",
 		"patch --type merge --if":  "--if-version",

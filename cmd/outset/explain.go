@@ -17,6 +17,7 @@ const (
 	exitPrecondition = 4
 	exitInvalid      = 5
 	exitUnavailable  = 6
+	exitDenied       = 7
 	exitInterrupted  = 130 // that of shells for Ctrl-C
 )
 
@@ -26,6 +27,8 @@ var exits = []struct {
 	code int
 }{
 	{context.Canceled, exitInterrupted}, // only a signal cancels
+	{client.ErrUnauthenticated, exitDenied},
+	{client.ErrForbidden, exitDenied},
 	{client.ErrNotFound, exitNotFound},
 	{client.ErrPrecondition, exitPrecondition},
 	{client.ErrPreconditionRequired, exitPrecondition},
@@ -38,6 +41,7 @@ var exits = []struct {
 	{client.ErrKeyReused, exitInvalid},
 	{client.ErrOutcomeUnknown, exitUnavailable},
 	{client.ErrUnavailable, exitUnavailable},
+	{client.ErrRateLimited, exitUnavailable},
 	{client.ErrIncomplete, exitUnavailable},
 }
 
@@ -51,6 +55,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, client.ErrOutcomeUnknown):
 		return program.WithCode(code, errors.New(plain(err).Error()+outcomeUnknown))
+	case errors.Is(err, client.ErrUnauthenticated):
+		return program.WithCode(code, errors.New(plain(err).Error()+needsToken))
 	case errors.As(err, &e) && len(e.Violations) > 0:
 		return program.WithCode(code, listViolations(e))
 	}
@@ -59,6 +65,9 @@ func explain(err error) error {
 
 const outcomeUnknown = "\n" +
 	"The change may have been made, or may be made soon. Check before you repeat it."
+
+const needsToken = "\n" +
+	"The token is taken from the variable OUTSET_TOKEN, or from a file with --token-file."
 
 func exitFor(err error) int {
 	if errors.As(err, new(*fs.PathError)) { // a local file, whatever became of the request

@@ -36,12 +36,19 @@ func TestSessions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			server := "http://127.0.0.1:1" // where nothing listens
-			if !bytes.HasPrefix(want, []byte("# Without a service.")) {
-				p := start(t, env("DATABASE_URL="+pgtest.ForTest(t)), upArgs("--workers=1")...)
-				server = p.ready(t).http
+			shell := newShell(t, "http://127.0.0.1:1") // where nothing listens
+			database := "DATABASE_URL=" + pgtest.ForTest(t)
+			switch {
+			case bytes.HasPrefix(want, []byte("# Without a service.")):
+			case bytes.HasPrefix(want, []byte("# With tokens.")):
+				const token = "TOKEN=outset_ops_0123456789abcdef0123456789abcdef"
+				p := start(t, env(database, "ADMIN_"+token), upArgs("--workers=1", "--auth=required")...)
+				shell = newShell(t, p.ready(t).http)
+				shell.env = append(shell.env, "OUTSET_"+token)
+			default:
+				shell = newShell(t, start(t, env(database), upArgs("--workers=1")...).ready(t).http)
 			}
-			got := newShell(t, server).replay(t, string(want))
+			got := shell.replay(t, string(want))
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -141,6 +148,8 @@ var masks = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "YYYY-MM-DD hh:mm:ss"},
 	{regexp.MustCompile(`\(request [A-Za-z0-9]{22}\)`), "(request ID)"},
+	{regexp.MustCompile(`outset_[0-9a-f]{16}_[0-9a-f]{64}`), "TOKEN"},
+	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "TOKENID"},
 }
 
 func (s shell) masked(text string) string {

@@ -28,12 +28,13 @@ prints it.
 // Run prints the versions, the newest first, as a table or as one line of JSON each.
 func (h history) Run(ctx context.Context, stdout io.Writer) error {
 	return h.with(func(c *client.Client) error {
-		t := newTable(stdout, "VERSION\tTIME\tCHANGE\tBYTES")
+		t := newTable(stdout, "VERSION\tTIME\tCHANGE\tBYTES\tBY")
 		for r, err := range first(h.Limit, c.History(ctx, h.User)) {
 			if err == nil && h.json(stdout) {
 				err = printJSON(stdout, r)
 			} else if err == nil {
-				err = t.row("%d\t%s\t%s\t%d", r.Version, clock(r.Time), r.Action, r.Size)
+				err = t.row("%d\t%s\t%s\t%d\t%s", r.Version, clock(r.Time), r.Action, r.Size,
+					by(r.By))
 			}
 			if err != nil {
 				return err

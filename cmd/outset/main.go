@@ -23,6 +23,7 @@ Exit codes:
 	4    a precondition failed (--if-version)
 	5    the document or the change is invalid, or the idempotency key was used for another change
 	6    the service is unavailable, or the outcome of a change is unknown
+	7    the token is missing, not valid, or may not do this
 	130  interrupted`
 
 type cli struct {
@@ -45,6 +46,8 @@ type cli struct {
 	Import importCommand `cmd:"" group:"All users:" help:"set the settings of many users"`
 	Export export        `cmd:"" group:"All users:" help:"save the settings of all users"`
 	Schema schema        `cmd:"" group:"All users:" help:"read, set and check the JSON Schema of settings"`
+
+	Token token `cmd:"" group:"The service:" help:"make, list and revoke the tokens of programs"`
 
 	Completion completion `cmd:"" group:"The service:" help:"print the script that completes commands in a shell"`
 	Complete   complete   `cmd:"" hidden:"" help:"print the completions of the last word, for that script"`

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
 	"github.com/outset-settings/outset/client"
@@ -20,17 +21,47 @@ import (
 // remote has the flags of all commands that send requests to a service.
 type remote struct {
 	Server string `env:"OUTSET_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"URL of the API"`
-	JSON   *bool  `negatable:"" help:"print JSON instead of text; the default if the output is not a terminal"`
+	// Token has a flag only because settings are flags: others can read a program's arguments.
+	Token     string `env:"OUTSET_TOKEN" hidden:"" help:"the token that requests have; in the environment only"`
+	TokenFile string `env:"OUTSET_TOKEN_FILE" placeholder:"FILE" help:"file with the token that requests have, instead of OUTSET_TOKEN; it is read again when the token is refused"`
+	JSON      *bool  `negatable:"" help:"print JSON instead of text; the default if the output is not a terminal"`
 }
 
 // with calls f with a client and explains its error.
 func (r remote) with(f func(c *client.Client) error) error {
-	c, err := client.New(r.Server, client.WithHeader("User-Agent", "outset/"+program.Version()))
+	options := []client.Option{client.WithHeader("User-Agent", "outset/"+program.Version())}
+	switch {
+	case r.TokenFile != "":
+		options = append(options, client.WithToken(r.tokenInFile))
+	case r.Token != "":
+		options = append(options, client.WithToken(client.StaticToken(r.Token)))
+	}
+	c, err := client.New(r.Server, options...)
 	if err != nil {
 		return program.Usage(fmt.Errorf("--server, OUTSET_URL: %w", plain(err)))
 	}
 	defer c.CloseIdleConnections()
 	return explain(f(c))
+}
+
+// AfterApply refuses a token in the arguments.
+func (r remote) AfterApply(command *kong.Context) error {
+	for _, p := range command.Path {
+		if p.Flag != nil && p.Flag.Name == "token" && !p.Resolved {
+			return errors.New("--token: other users can read it here; set OUTSET_TOKEN or use " +
+				"--token-file")
+		}
+	}
+	return nil
+}
+
+// tokenInFile reads the token.
+func (r remote) tokenInFile(context.Context) (string, error) {
+	text, err := os.ReadFile(r.TokenFile)
+	if err != nil {
+		return "", fmt.Errorf("--token-file: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // json tells whether to print JSON.

@@ -52,6 +52,9 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	if u.Workers < 1 {
 		return errors.New("--workers must be at least 1")
 	}
+	if u.API.Auth == "" {
+		u.API.Auth = "required"
+	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
@@ -94,14 +97,20 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	stopWorkers := u.startWorkers(ctx, queue, database, log, fail)
 	defer stopWorkers()
 	go func() {
-		if waitReady(ctx, server) {
-			if err := queue.saveKeys(u.Data); err != nil {
-				fail(err)
-				return
-			}
-			u.announce(stdout, server.Addr(), admin.Addr(), queue.String(), database,
-				time.Since(start))
+		if !waitReady(ctx, server) {
+			return
 		}
+		if err := queue.saveKeys(u.Data); err != nil {
+			fail(err)
+			return
+		}
+		token, err := u.firstToken(ctx, database)
+		if err != nil {
+			fail(fmt.Errorf("making a first token: %w", err))
+			return
+		}
+		u.announce(stdout, server.Addr(), admin.Addr(), queue.String(), database, token,
+			time.Since(start))
 	}()
 	err = admin.Around(ctx, server.Run)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -199,7 +208,9 @@ func waitReady(ctx context.Context, server *api.Server) bool {
 	return true
 }
 
-func (u up) announce(w io.Writer, http, admin, nats, database string, took time.Duration) {
+func (u up) announce(
+	w io.Writer, http, admin, nats, database, token string, took time.Duration,
+) {
 	if u.DatabaseURL != "" {
 		database = "see DATABASE_URL" // which may have a password
 	}
@@ -211,10 +222,11 @@ Outset is ready after %.1f s, with %d workers. Stop it with Ctrl-C.
   NATS      %s
   Postgres  %s
 
-Try:
+%sTry:
 
-  curl -i -H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' http://%s/user/me/settings
-  curl -i http://%s/user/me/settings
+  curl -i %s-H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' http://%s/user/me/settings
+  curl -i %shttp://%s/user/me/settings
 
-`, took.Seconds(), u.Workers, http, admin, nats, database, http, http)
+`, took.Seconds(), u.Workers, http, admin, nats, database, u.aboutTokens(token),
+		u.authorization(), http, u.authorization(), http)
 }
