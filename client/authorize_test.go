@@ -24,7 +24,7 @@ type guard struct {
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
-	if r.Header.Get("Authorization") != "Bearer "+g.valid.Load().(string) {
+	if r.Header.Get("Authorization") != fmt.Sprint("Bearer ", g.valid.Load()) {
 		g.refused.Add(1)
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		problem(401, "unauthenticated")(w, r, nil)
