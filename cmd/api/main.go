@@ -4,7 +4,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"os"
 
 	"github.com/nats-io/nats.go"
@@ -40,7 +40,13 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	}
 	program.LazyGC(200)
 	log := c.Logger()
-	ctx, whenClosed := program.UntilClosed(ctx)
+	return program.Anew(ctx, log, func(ctx context.Context, whenClosed nats.Option) error {
+		return c.serve(ctx, log, whenClosed)
+	})
+}
+
+// serve answers requests as long as there can be a connection to NATS.
+func (c *cli) serve(ctx context.Context, log *slog.Logger, whenClosed nats.Option) error {
 	nc, err := c.Connect("outset api", log, whenClosed, nats.CustomInboxPrefix(messages.APIInbox))
 	if err != nil {
 		return err
@@ -54,7 +60,7 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(admin.Around(ctx, server.Run), program.WhyClosed(ctx))
+	return admin.Around(ctx, server.Run)
 }
 
 type health struct{}

@@ -31,6 +31,9 @@ type workers struct {
 	Count int           `placeholder:"N" help:"don't wait longer once N workers have answered"`
 }
 
+// maxWorkers is how many workers are listed at most. Whoever reaches NATS may claim to be one.
+const maxWorkers = 1024
+
 // workerRow is one live worker. Started is by its own clock.
 type workerRow struct {
 	ID       string    `json:"id"`
@@ -101,7 +104,7 @@ func (w workers) ask(ctx context.Context, nc *nats.Conn) ([]workerRow, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.Wait)
 	defer cancel()
 	rows := []workerRow{} // in JSON [] and not null
-	for w.Count <= 0 || len(rows) < w.Count {
+	for len(rows) < maxWorkers && (w.Count <= 0 || len(rows) < w.Count) {
 		m, err := sub.NextMsgWithContext(ctx)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
 			break
@@ -110,10 +113,9 @@ func (w workers) ask(ctx context.Context, nc *nats.Conn) ([]workerRow, error) {
 			return nil, err
 		}
 		var stats micro.Stats
-		if err := json.Unmarshal(m.Data, &stats); err != nil {
-			return nil, fmt.Errorf("an answer that can't be understood: %w", err)
+		if json.Unmarshal(m.Data, &stats) == nil && messages.CheckWorker(stats.ID) == nil {
+			rows = append(rows, rowOf(stats))
 		}
-		rows = append(rows, rowOf(stats))
 	}
 	slices.SortFunc(rows, func(a, b workerRow) int {
 		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
@@ -143,7 +145,8 @@ func printWorkers(w io.Writer, rows []workerRow) error {
 	for _, r := range rows {
 		uptime := time.Duration(r.Uptime) * time.Second
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%v\t%d\t%d\t%d\n",
-			r.ID, r.Host, r.PID, r.Version, uptime, r.Requests, r.Errors, r.InFlight)
+			r.ID, visible(r.Host), visible(r.PID), visible(r.Version), uptime, r.Requests, r.Errors,
+			r.InFlight)
 	}
 	return t.Flush()
 }

@@ -4,7 +4,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"os"
 
 	"github.com/nats-io/nats.go"
@@ -36,7 +36,13 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	program.LazyGC(400)
 	program.OneProcessor()
 	log := c.Logger()
-	ctx, whenClosed := program.UntilClosed(ctx)
+	return program.Anew(ctx, log, func(ctx context.Context, whenClosed nats.Option) error {
+		return c.work(ctx, log, whenClosed)
+	})
+}
+
+// work takes requests as long as there can be a connection to NATS.
+func (c *cli) work(ctx context.Context, log *slog.Logger, whenClosed nats.Option) error {
 	connect := func(name string, options ...nats.Option) (*nats.Conn, error) {
 		return c.Connect(name, log, append(options, whenClosed)...)
 	}
@@ -49,8 +55,7 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	err = admin.Around(ctx, w.Run)
-	return errors.Join(err, program.WhyClosed(ctx))
+	return admin.Around(ctx, w.Run)
 }
 
 type migrate struct{}

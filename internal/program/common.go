@@ -59,6 +59,7 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 		return nil, err
 	}
 	sometimes := rate.Sometimes{First: 1, Interval: logEvery}
+	errs := rate.Sometimes{First: 10, Interval: time.Second} // a flood has one for every message
 	options := []nats.Option{
 		nats.Name(name),
 		nats.Timeout(dialTimeout),
@@ -93,7 +94,7 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 			if sub != nil {
 				subject = sub.Subject
 			}
-			log.Error("NATS", "error", err, "subject", subject)
+			errs.Do(func() { log.Error("NATS", "error", err, "subject", subject) })
 		}),
 	}
 	nc, err := nats.Connect(n.URL, slices.Concat(options, identity, more)...)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -36,6 +37,9 @@ type asker struct {
 	workers   *workers
 	subject   string
 	log       *slog.Logger
+	// In an outage, or in a flood of false answers, every batch fails. It limits the log lines of
+	// all askers.
+	sometimes *rate.Sometimes
 
 	attemptTimeout time.Duration
 }
@@ -114,8 +118,10 @@ func (a asker) answered(p *pending, reply messages.Reply) retry {
 // whole is the result that a reply gives to its request as a whole.
 func (a asker) whole(reply messages.Reply) messages.Result {
 	if reply.Kind == messages.KindMalformed { // our mistake, not the client's
-		a.log.Error("a worker can't read our request", "worker", reply.Worker, "detail",
-			reply.Detail)
+		a.sometimes.Do(func() {
+			a.log.Error("a worker can't read our request", "worker", reply.Worker, "detail",
+				reply.Detail)
+		})
 		return messages.Result{Kind: messages.KindInternal}
 	}
 	return messages.Result{Kind: reply.Kind, Detail: reply.Detail}
@@ -156,8 +162,10 @@ func (a asker) unsent(ctx context.Context, p *pending, err error) retry {
 // would be drawn again.
 func (a asker) unanswered(ctx context.Context, p *pending, began time.Time, err error) retry {
 	p.silence()
-	a.log.Warn("no answer from a worker", "subject", a.subject, "operations", p.sent,
-		"attempt", p.unanswered, "error", err)
+	a.sometimes.Do(func() {
+		a.log.Warn("no answer from a worker", "subject", a.subject, "operations", p.sent,
+			"attempt", p.unanswered, "error", err)
+	})
 	if p.unanswered == maxAttempts || ctx.Err() != nil {
 		p.fail(messages.Result{
 			Kind: messages.KindUnavailable, Detail: "no worker answered in time",

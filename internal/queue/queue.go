@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -65,9 +66,10 @@ type batcher = batch.Batcher[*messages.Operation, messages.Result]
 func New(nc *nats.Conn, config Config, log *slog.Logger) *Queue {
 	w := newWorkers(nc, config.WorkerGrace)
 	r := &requester{nc: nc}
+	sometimes := &rate.Sometimes{First: 100, Interval: 100 * time.Millisecond}
 	batches := func(subject string, operations int) *batcher {
 		return newBatcher(operations, asker{
-			requester: r, workers: w, subject: subject, log: log,
+			requester: r, workers: w, subject: subject, log: log, sometimes: sometimes,
 			attemptTimeout: cmp.Or(config.AttemptTimeout, attemptTimeout),
 		})
 	}

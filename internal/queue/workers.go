@@ -24,7 +24,15 @@ const (
 	// A worker that took part in none of so many counts is taken as gone.
 	maxMissed = 2
 	forget    = time.Minute
-	maxPongs  = 1024 // answers that may wait to be read; NATS drops what exceeds it
+)
+
+// What is taken of whoever claims to be a worker. All beyond it is dropped, so that no flood of
+// answers costs more than this.
+const (
+	maxMembers   = 1024
+	maxPong      = 4 << 10        // bytes of an answer to a count; a worker's has about 250
+	maxPongs     = 2 * maxMembers // answers that are read in one count
+	maxPongBytes = 1 << 20        // of the answers that wait to be read
 )
 
 // pingSubject is where every worker answers (NATS micro protocol, ADR-32).
@@ -38,23 +46,28 @@ type workers struct {
 
 	cancel   context.CancelFunc
 	counting sync.WaitGroup
+	nobody   chan string // the reply subject of a count that reached nobody
 
 	mu       sync.Mutex
-	members  map[string]member // by the worker's id
+	members  map[string]member // by the worker's id; at most maxMembers
 	last     time.Time         // that any of them gave a sign of life
 	current  int               // the number of the count under way, or of the last one
 	finished int               // the number of the last count that has ended
+	pongs    int               // answers that were read since the count began
 }
 
 // member is what is known of one worker.
 type member struct {
-	seen    time.Time
-	counted int             // the number of the last count that it took part in; 0: none
-	knows   messages.Action // the highest action; 0: it has not told
+	seen     time.Time
+	answered time.Time       // the last request
+	counted  int             // the number of the last count that it took part in; 0: none
+	knows    messages.Action // the highest action; 0: it has not told
 }
 
 func newWorkers(nc *nats.Conn, grace time.Duration) *workers {
-	return &workers{nc: nc, grace: grace, members: make(map[string]member)}
+	return &workers{
+		nc: nc, grace: grace, members: make(map[string]member), nobody: make(chan string, 1),
+	}
 }
 
 // ready returns nil if there is a worker that knows all actions, and NATS carries all messages.
@@ -88,8 +101,15 @@ func (w *workers) heardFrom(id string) {
 	defer w.mu.Unlock()
 	w.last = time.Now()
 	m := w.members[id]
-	m.seen = w.last
-	w.members[id] = m
+	m.seen, m.answered = w.last, w.last
+	w.note(id, m)
+}
+
+// note notes what is known of a worker, unless it is one too many. The lock is held.
+func (w *workers) note(id string, m member) {
+	if _, known := w.members[id]; known || len(w.members) < maxMembers {
+		w.members[id] = m
+	}
 }
 
 // thatKnows returns a worker that knows the action, or "" if there is none.
@@ -116,9 +136,12 @@ func (w *workers) anyOlder(action messages.Action) bool {
 	return false
 }
 
-// present tells whether a worker took part in one of the last counts. The lock is held.
+// present tells whether a worker took part in one of the last counts, or in an earlier one and has
+// answered requests since: its answer to a count may get lost where there are too many. The lock is
+// held.
 func (w *workers) present(m member) bool {
-	return m.counted > 0 && m.counted >= w.current-maxMissed
+	return m.counted > 0 &&
+		(m.counted >= w.current-maxMissed || time.Since(m.answered) < maxMissed*countEvery)
 }
 
 // comingBack tells whether a worker was here so recently that another, or the same one restarted,
@@ -166,8 +189,10 @@ func (w *workers) counts() (current, finished int) {
 // start counts the workers again and again until stop, and reports how many there are.
 func (w *workers) start(ctx context.Context, report func(workers int)) error {
 	inbox := w.nc.NewInbox() + "."
-	pongs := make(chan *nats.Msg, maxPongs)
-	sub, err := w.nc.ChanSubscribe(inbox+"*", pongs)
+	sub, err := w.nc.Subscribe(inbox+"*", w.receive)
+	if err == nil {
+		err = sub.SetPendingLimits(maxPongs, maxPongBytes)
+	}
 	if err != nil {
 		return err
 	}
@@ -176,7 +201,7 @@ func (w *workers) start(ctx context.Context, report func(workers int)) error {
 		defer func() { _ = sub.Unsubscribe() }()
 		for ctx.Err() == nil {
 			began, pause := time.Now(), recountEvery
-			if n := w.count(ctx, inbox, pongs); n > 0 {
+			if n := w.count(ctx, inbox); n > 0 {
 				report(n)
 				pause = countEvery
 			}
@@ -194,7 +219,7 @@ func (w *workers) stop() {
 }
 
 // count asks all workers to answer, and returns how many there are.
-func (w *workers) count(ctx context.Context, inbox string, pongs <-chan *nats.Msg) int {
+func (w *workers) count(ctx context.Context, inbox string) int {
 	reply := inbox + strconv.Itoa(w.begin())
 	if err := w.nc.PublishRequest(pingSubject, reply, nil); err != nil { // not connected
 		return w.end(false)
@@ -203,16 +228,9 @@ func (w *workers) count(ctx context.Context, inbox string, pongs <-chan *nats.Ms
 	defer window.Stop()
 	for {
 		select {
-		case m := <-pongs:
-			if isNoResponders(m) {
-				if m.Subject == reply {
-					return w.end(true)
-				}
-				continue
-			}
-			var pong micro.Ping
-			if err := json.Unmarshal(m.Data, &pong); err == nil && pong.ID != "" {
-				w.counted(pong)
+		case subject := <-w.nobody:
+			if subject == reply {
+				return w.end(true)
 			}
 		case <-window.C:
 			return w.end(false)
@@ -227,19 +245,66 @@ func (w *workers) begin() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.current++
+	w.pongs = 0
 	return w.current
 }
 
-// counted notes a worker's answer to a count. One that does not tell what it knows knows nothing.
-func (w *workers) counted(pong micro.Ping) {
-	knows, err := strconv.ParseUint(pong.Metadata[messages.ActionsKey], 10, 8)
-	if err != nil {
-		knows = 0
+// receive takes an answer to a count.
+func (w *workers) receive(m *nats.Msg) {
+	if isNoResponders(m) {
+		select {
+		case w.nobody <- m.Subject:
+		default:
+		}
+		return
 	}
+	if !w.mayRead() {
+		return
+	}
+	if id, knows, err := decodePong(m.Data); err == nil {
+		w.counted(id, knows)
+	}
+}
+
+// mayRead tells whether another answer is read in this count.
+func (w *workers) mayRead() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pongs++
+	return w.pongs <= maxPongs
+}
+
+// decodePong reads what claims to be a worker's answer to a count, see [messages.ServiceName]: its
+// id and the highest action that it knows. One that does not tell what it knows knows nothing.
+func decodePong(data []byte) (id string, knows messages.Action, err error) {
+	if len(data) > maxPong {
+		return "", 0, fmt.Errorf("the answer is over %d bytes", maxPong)
+	}
+	var pong micro.Ping
+	if err := json.Unmarshal(data, &pong); err != nil {
+		return "", 0, fmt.Errorf("not an answer to a ping: %w", err)
+	}
+	if pong.Name != messages.ServiceName {
+		return "", 0, errors.New("the answer is another service's")
+	}
+	if err := messages.CheckWorker(pong.ID); err != nil {
+		return "", 0, err
+	}
+	action, err := strconv.ParseUint(pong.Metadata[messages.ActionsKey], 10, 8)
+	if err != nil {
+		action = 0
+	}
+	return pong.ID, messages.Action(action), nil
+}
+
+// counted notes a worker's answer to a count.
+func (w *workers) counted(id string, knows messages.Action) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last = time.Now()
-	w.members[pong.ID] = member{seen: w.last, counted: w.current, knows: messages.Action(knows)}
+	m := w.members[id]
+	m.seen, m.counted, m.knows = w.last, w.current, knows
+	w.note(id, m)
 }
 
 // end ends a count and returns how many workers there are. That NATS knew of nobody to ask is

@@ -1,7 +1,7 @@
 // Package watch tells clients of their users' changes as they happen, as server-sent events (HTML,
 // section 9.2) on connections that it takes over.
 //
-// The path of a change: a notification from NATS, or a check that finds a higher version (news.go)
+// The path of a change: a notification from NATS, or a check (news.go) → a read of the user's state
 // → the user (user.go) → each of the user's watchers → its connection (watcher.go). It never goes
 // back.
 package watch
@@ -35,6 +35,9 @@ const (
 	// maxNotifications is how many notifications may wait for the hub. The client of NATS drops the
 	// rest, and a check finds those changes.
 	maxNotifications = 8192
+	// maxReads is how many users may be read at once. Others wait for their turn, so that the
+	// changes of many users at once leave the queue to those who ask over HTTP.
+	maxReads = 512
 )
 
 // Reader carries out reading operations. If Go returns nil, done is called exactly once, on another
@@ -56,9 +59,10 @@ type Config struct {
 }
 
 // Hub has all watchers, by user. Workers publish each change, and the hub subscribes to the changes
-// of watched users. NATS stores nothing, so a notification may be lost. Therefore the hub reads
-// each user's version once in a heartbeat, and soon after NATS reconnects, and treats a higher
-// version like a notification.
+// of watched users. A notification is only a hint to read the user's state: whoever reaches NATS
+// could make one up. And NATS stores nothing, so one may be lost. Therefore the hub also reads each
+// user's version once in a heartbeat, and soon after NATS reconnects. Watchers get what the
+// database says, also where its version has gone back, as after the restoration of a backup.
 //
 // An idle watcher costs a few hundred bytes and its connection: all subscriptions share one channel
 // and one goroutine, and a watcher has a goroutine only while there is something to write.
@@ -76,7 +80,9 @@ type Hub struct {
 	closed   bool
 	users    map[string]*user // by the subject of their changes
 	byPhase  [phases][]*user
-	failed   []*user // whose reads failed; checked again in the next phase
+	failed   []*user // to be read again in the next phase
+	due      []*user // to be read when it is their turn
+	reads    int     // under way
 	watchers int
 }
 

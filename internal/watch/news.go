@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -14,26 +16,52 @@ const (
 	// maxFailed bounds how many users are checked again in the next phase. During an outage all
 	// checks fail; the others wait for their own phase.
 	maxFailed = 256
+	// maxLies is how many hints of a user may turn out wrong before further ones wait for the next
+	// phase: a flood of made-up changes costs that many reads of a user.
+	maxLies = 8
 )
 
 // listen handles the notifications.
 func (h *Hub) listen(ctx context.Context) {
+	sometimes := rate.Sometimes{First: 10, Interval: time.Second}
 	for {
 		select {
 		case m := <-h.notifications:
 			c, err := messages.DecodeChanged(m.Data)
 			if err != nil {
-				h.log.Warn("a notification can't be read", "subject", m.Subject, "error", err)
+				sometimes.Do(func() {
+					h.log.Warn("a notification can't be read", "subject", m.Subject, "error", err)
+				})
 				continue
 			}
 			h.mu.Lock()
 			if u, ok := h.users[m.Subject]; ok {
-				h.tell(u, c)
+				h.hint(u, c)
 			}
 			h.mu.Unlock()
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// hint handles a notification: the state is read if that may be news.
+func (h *Hub) hint(u *user, c messages.Changed) {
+	if u.known && c.Version <= u.state.Version {
+		return
+	}
+	u.hint(c)
+	h.follow(u)
+}
+
+// follow has a user read of whom there are hints that no read under way will confirm.
+func (h *Hub) follow(u *user) {
+	switch {
+	case len(u.hints) == 0 || u.reading:
+	case u.lies < maxLies:
+		h.ask(u)
+	default:
+		h.fail(u)
 	}
 }
 
@@ -76,69 +104,103 @@ func (h *Hub) checkAll(ctx context.Context) {
 	}
 }
 
-// check reads the versions of users.
+// check has the states of users read.
 func (h *Hub) check(users []*user) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, u := range users {
-		h.read(u, messages.ActionReadNumber, func(r *messages.Result) { h.tell(u, stateOf(r)) })
+		u.lies = 0
+		h.ask(u)
 	}
 }
 
-// tell handles each change of a user, whether a notification, a check or a new watcher has brought
-// it. Each watcher gets what is new to it. Those who want documents get them after a read.
-func (h *Hub) tell(u *user, c messages.Changed) {
-	u.add(c)
-	if u.wantsDocument() { // also where a read for an earlier change has failed
-		h.readDocument(u)
+// ask has a user's state read when it is their turn. While it is being read it is read once more
+// afterwards.
+func (h *Hub) ask(u *user) {
+	switch {
+	case u.reading:
+		u.again = true
+	case !u.due:
+		u.due = true
+		h.due = append(h.due, u)
+		h.readDue()
 	}
-	u.wake()
 }
 
-// readDocument reads a user's document, once for all watchers who want it and all changes that are
-// known when it begins. For changes that arrive meanwhile it reads once more.
-func (h *Hub) readDocument(u *user) {
-	if u.reading {
-		return
-	}
-	known := u.newest()
-	u.reading = h.read(u, messages.ActionRead, func(r *messages.Result) {
-		state := stateOf(r)
-		u.add(state)
-		u.giveDocument(&documentEvent{state.Version, appendEvent(nil, state, documentOf(r))})
-		if u.newest() > known && u.wantsDocument() {
-			h.readDocument(u)
+// readDue begins reads as long as there may be more of them.
+func (h *Hub) readDue() {
+	for len(h.due) > 0 && h.reads < maxReads {
+		u := h.due[0]
+		h.due[0] = nil
+		h.due = h.due[1:]
+		u.due = false
+		if len(u.watchers) > 0 {
+			h.read(u)
 		}
-		u.wake()
-	})
+	}
 }
 
-// read starts a read of a user, and calls use with the result. The hub is locked in both calls.
-// After a failure the user is checked again in the next phase. read returns whether the read was
-// started.
-func (h *Hub) read(u *user, action messages.Action, use func(*messages.Result)) bool {
+// read reads a user's state, with the document if a watcher is known to want it.
+func (h *Hub) read(u *user) {
+	action := messages.ActionReadNumber
+	if u.wantsDocument(len(u.hints) > 0) {
+		action = messages.ActionRead
+	}
 	o := messages.Operation{
 		Action: action, User: u.id, Deadline: time.Now().Add(h.config.ReadTimeout).UnixMilli(),
 	}
+	a := asked{u.hints, u.starts}
+	u.hints, u.again, u.reading = nil, false, true
+	h.reads++
 	err := h.reader.Go(&o, func(r messages.Result, err error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if action == messages.ActionRead {
-			u.reading = false
-		}
 		if err != nil || r.Kind != "" {
-			h.fail(u)
-			return
+			h.unanswered(u, a)
+		} else {
+			h.answered(u, a, action, &r)
 		}
-		use(&r)
+		h.readDue()
 	})
 	if err != nil {
-		h.fail(u)
+		h.unanswered(u, a)
 	}
-	return err == nil
 }
 
-// fail marks a user for another check in the next phase, unless too many are marked already.
+// asked is what was known of a user when a read began.
+type asked struct {
+	hints  []messages.Changed
+	starts int
+}
+
+// unanswered handles a read that failed: the user is read again in the next phase.
+func (h *Hub) unanswered(u *user, a asked) {
+	u.reading = false
+	h.reads--
+	hints := slices.Concat(a.hints, u.hints)
+	u.hints = hints[:min(len(hints), maxRecent)]
+	h.fail(u)
+}
+
+// answered handles the result of a read.
+func (h *Hub) answered(u *user, a asked, action messages.Action, r *messages.Result) {
+	u.reading = false
+	h.reads--
+	if state := stateOf(r); u.learn(state, a) {
+		if action == messages.ActionRead {
+			u.giveDocument(&documentEvent{
+				state.Version, appendEvent(nil, state, documentOf(r)),
+			})
+		}
+		u.wake()
+	}
+	if u.again || u.wantsDocument(false) {
+		h.ask(u)
+	}
+	h.follow(u)
+}
+
+// fail marks a user for a read in the next phase, unless too many are marked already.
 func (h *Hub) fail(u *user) {
 	if !u.failed && len(h.failed) < maxFailed {
 		u.failed = true
@@ -146,7 +208,7 @@ func (h *Hub) fail(u *user) {
 	}
 }
 
-// takeFailed returns the users whose reads have failed and who still have watchers.
+// takeFailed returns the users who are to be read again and still have watchers.
 func (h *Hub) takeFailed() []*user {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -59,7 +59,11 @@ func (w *Watcher) Start(head []byte, r *messages.Result, lastEventID string) {
 		}
 		w.head = appendEvent(w.head, stateOf(r), document)
 	}
-	h.tell(w.user, stateOf(r))
+	w.user.start(stateOf(r))
+	if w.user.wantsDocument(false) {
+		h.ask(w.user)
+	}
+	w.user.wake()
 }
 
 // While has the stream end once valid returns false, within a heartbeat. Call it before Start.
@@ -116,9 +120,11 @@ func (w *Watcher) wake() {
 }
 
 func (w *Watcher) isDue() bool {
-	return w.head != nil || w.document != nil || w.beat ||
-		!w.documents && w.sent < w.user.newest()
+	return w.head != nil || w.document != nil || w.beat || w.isBehind()
 }
+
+// isBehind tells whether the watcher has another version than the user.
+func (w *Watcher) isBehind() bool { return !w.documents && w.sent != w.user.state.Version }
 
 // write writes until nothing is due. It removes the watcher if the connection fails or the client
 // is too slow.
@@ -146,12 +152,8 @@ func (w *Watcher) next() (text []byte, beat bool) {
 		text, w.head = w.head, nil
 	case w.document != nil:
 		text, w.sent, w.document = w.document.text, w.document.version, nil
-	case !w.documents && w.sent < w.user.newest():
-		for _, c := range w.user.recent {
-			if c.Version > w.sent {
-				text, w.sent = appendEvent(text, c, nil), c.Version
-			}
-		}
+	case w.isBehind():
+		text, w.sent = w.user.appendSince(nil, w.sent), w.user.state.Version
 	case w.beat:
 		text, beat, w.beat = heartbeat, true, false
 	}

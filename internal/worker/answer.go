@@ -43,7 +43,9 @@ func (e *endpoint) respond(m *nats.Msg, r messages.Reply) {
 		err = m.Respond(data)
 	}
 	if err != nil { // the sender will retry
-		e.worker.log.Warn("reply not sent", "endpoint", e.name, "error", err)
+		e.worker.unsent.Do(func() {
+			e.worker.log.Warn("reply not sent", "endpoint", e.name, "error", err)
+		})
 	}
 }
 

@@ -10,8 +10,9 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// ChangesBuffer is an option for the connection on which changes are published. Nobody waits for
-// them, so they leave together: one at a time, as replies do, each would cost a system call.
+// ChangesBuffer is an option for the connection on which changes are published and the service
+// discovery is answered. Nobody waits for them, so they leave together: one at a time, as replies
+// do, each would cost a system call.
 var ChangesBuffer = nats.WriteBufferSize(32 << 10)
 
 // maxPendingChanges is how many batches may wait for their changes to be published. The changes of

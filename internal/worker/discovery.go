@@ -12,6 +12,16 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
+// What the service discovery may cost. It is asked by every API once a second, and by people; a
+// flood of it must not hold up requests. So it has the connection on which nobody waits for
+// anything, little memory, and a bounded rate. What exceeds that gets no answer.
+const (
+	maxDiscovery      = 256      // questions on each subject that wait
+	maxDiscoveryBytes = 64 << 10 // of them
+	discoveryRate     = 1000     // answers in a second
+	discoveryBurst    = 200
+)
+
 // EndpointData is what a worker adds to the standard figures of each endpoint in
 // the answer to $SRV.STATS.
 type EndpointData struct {
@@ -38,7 +48,10 @@ func (w *Worker) answerDiscovery() ([]*nats.Subscription, error) {
 			if err != nil {
 				return nil, err
 			}
-			s, err := w.nc.Subscribe(subject, func(m *nats.Msg) { w.respondJSON(m, answer()) })
+			s, err := w.changesConn.Subscribe(subject, func(m *nats.Msg) { w.tell(m, answer) })
+			if err == nil {
+				err = s.SetPendingLimits(maxDiscovery, maxDiscoveryBytes)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -48,13 +61,19 @@ func (w *Worker) answerDiscovery() ([]*nats.Subscription, error) {
 	return subscriptions, nil
 }
 
-func (w *Worker) respondJSON(m *nats.Msg, answer any) {
-	data, err := json.Marshal(answer)
+// tell answers a question of the service discovery.
+func (w *Worker) tell(m *nats.Msg, answer func() any) {
+	if messages.CheckReplyTo(m.Reply) != nil || !w.discovery.Allow() {
+		return
+	}
+	data, err := json.Marshal(answer())
 	if err == nil {
 		err = m.Respond(data)
 	}
 	if err != nil {
-		w.log.Warn("service discovery not answered", "subject", m.Subject, "error", err)
+		w.unsent.Do(func() {
+			w.log.Warn("service discovery not answered", "subject", m.Subject, "error", err)
+		})
 	}
 }
 

@@ -79,6 +79,12 @@ func (e *endpoint) unsubscribe() error {
 // receive takes one message. NATS calls it for one message of a subscription after the other, so
 // it only decodes and checks, and leaves the rest to the batcher.
 func (e *endpoint) receive(m *nats.Msg) {
+	if err := messages.CheckReplyTo(m.Reply); err != nil {
+		e.worker.unsent.Do(func() {
+			e.worker.log.Warn("request dropped", "endpoint", e.name, "error", err)
+		})
+		return
+	}
 	request, err := messages.DecodeRequest(m.Data)
 	if err != nil {
 		e.refuse(m, 1, messages.KindMalformed, messages.Detail(err.Error()))

@@ -67,11 +67,14 @@ type Worker struct {
 	// failures limits the log: an outage fails thousands of operations a second, all with the same
 	// error.
 	failures rate.Sometimes
+	unsent   rate.Sometimes // the same for what could not be answered
+	// discovery limits the answers to the service discovery.
+	discovery *rate.Limiter
 }
 
-// New returns a worker that answers requests on nc, once it runs, and publishes changes on the
-// other connection, which has a [ChangesBuffer]. The caller closes the connections and the
-// store. New fails if the configuration is invalid.
+// New returns a worker that answers requests on nc, once it runs. On the other connection, which
+// has a [ChangesBuffer], it publishes changes and answers the service discovery. The caller closes
+// the connections and the store. New fails if the configuration is invalid.
 func New(nc, changes *nats.Conn, s Store, config Config, version string, log *slog.Logger,
 ) (*Worker, error) {
 	if err := config.Validate(); err != nil {
@@ -86,7 +89,9 @@ func New(nc, changes *nats.Conn, s Store, config Config, version string, log *sl
 		config: config, limits: config.limits(), limitsJSON: limits, nc: nc, store: s,
 		maxQueue: queueOperations, storeTimeout: storeTimeout, maxTrial: maxTrial,
 		changesConn: changes, pendingChanges: make(chan []change, maxPendingChanges),
-		failures: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
+		failures:  rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
+		unsent:    rate.Sometimes{First: 10, Interval: time.Second},
+		discovery: rate.NewLimiter(discoveryRate, discoveryBurst),
 	}
 	w.host, _ = os.Hostname() // for people only
 	w.log = log.With("worker", w.id)
@@ -163,19 +168,26 @@ func (w *Worker) subscribe(ctx context.Context) (discovery []*nats.Subscription,
 	if discovery, err = w.answerDiscovery(); err != nil {
 		return nil, err
 	}
+	if err := flush(ctx, w.changesConn); err != nil {
+		return nil, err
+	}
 	for _, e := range w.endpoints() {
 		if err := e.subscribe(); err != nil {
 			return nil, err
 		}
 	}
+	return discovery, flush(ctx, w.nc)
+}
+
+// flush waits until the NATS server knows all subscriptions. Without a connection they are sent
+// once it is back.
+func flush(ctx context.Context, nc *nats.Conn) error {
 	flushCtx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	// Without a connection this fails, and the subscriptions are sent once it is back.
-	if err := w.nc.FlushWithContext(flushCtx); err != nil && w.nc.IsConnected() &&
-		ctx.Err() == nil {
-		return nil, err
+	if err := nc.FlushWithContext(flushCtx); err != nil && nc.IsConnected() && ctx.Err() == nil {
+		return err
 	}
-	return discovery, nil
+	return nil
 }
 
 func (w *Worker) endpoints() []*endpoint { return []*endpoint{w.reads, w.writes} }

@@ -1,6 +1,7 @@
 package messages_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -125,7 +126,35 @@ func TestCheckEveryAction(t *testing.T) {
 			o.If = &messages.Condition{NoneMatch: tooMany}
 		}, always, "condition"},
 		"quiet":  {func(o *messages.Operation) { o.Quiet = true }, never, ""},
-		"issued": {func(o *messages.Operation) { o.Issued = -1 }, never, ""},
+		"issued": {func(o *messages.Operation) { o.Issued = lastMillis*1000 + 999 }, never, ""},
+		"issued before all times": {
+			func(o *messages.Operation) { o.Issued = -1 }, always, "impossible",
+		},
+		"issued after all times": {
+			func(o *messages.Operation) { o.Issued = (lastMillis + 1) * 1000 }, always,
+			"impossible",
+		},
+		"the last deadline": {
+			func(o *messages.Operation) { o.Deadline = lastMillis }, never, "",
+		},
+		"a deadline before all times": {
+			func(o *messages.Operation) { o.Deadline = -1 }, always, "impossible",
+		},
+		"a deadline that wraps around": {
+			func(o *messages.Operation) { o.Deadline = math.MaxInt64 }, always, "impossible",
+		},
+		"a condition's time that wraps around": {func(o *messages.Operation) {
+			o.If = &messages.Condition{UnmodifiedSince: math.MaxInt64}
+		}, always, "condition"},
+		"a condition's time before all times": {func(o *messages.Operation) {
+			o.If = &messages.Condition{UnmodifiedSince: -1}
+		}, always, "condition"},
+		"a condition's version before all": {func(o *messages.Operation) {
+			o.If = &messages.Condition{Match: &messages.Versions{Listed: []int64{1, -1}}}
+		}, always, "condition"},
+		"a request id of two lines": {
+			func(o *messages.Operation) { o.RequestID = "a\nb" }, always, "control character",
+		},
 		"no listing": {
 			func(o *messages.Operation) { o.List = nil }, listings,
 			"from 1 to 500",

@@ -3,13 +3,19 @@ package messages
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// maxTime is the last microsecond of the year 9999.
-const maxTime = 253_402_300_799_999_999
+// The last moment of the year 9999 in the units of the wire. Later times wrap around on the way to
+// Postgres, and HTTP has no way to write them.
+const (
+	maxTime    = 253_402_300_799_999_999 // microseconds
+	maxMillis  = maxTime / 1000
+	maxSeconds = maxMillis / 1000
+)
 
 // Check returns the kind and the detail of what makes the operation impossible
 // on the given subject, or an empty kind. It does not look into the document.
@@ -41,6 +47,10 @@ func (o *Operation) checkFields() error {
 		return errors.New("a write needs an operation id")
 	case strings.ContainsFunc(o.ID, unicode.IsControl):
 		return errors.New("the operation id has a control character")
+	case strings.ContainsFunc(o.RequestID, unicode.IsControl):
+		return errors.New("the request id has a control character")
+	case o.Deadline < 0 || o.Deadline > maxMillis || o.Issued < 0 || o.Issued > maxTime:
+		return errors.New("the deadline or the time of issue is impossible")
 	case actions[o.Action].version && o.Version < 1:
 		return errors.New("a version is a number from 1 on")
 	case o.Version < 0:
@@ -64,17 +74,32 @@ func (o *Operation) checkFields() error {
 			return err
 		}
 	}
-	if o.If != nil {
-		for _, v := range []*Versions{o.If.Match, o.If.NoneMatch} {
-			if v != nil && len(v.Listed) > MaxVersions {
-				return fmt.Errorf("a condition lists more than %d versions", MaxVersions)
-			}
-		}
+	if err := o.If.check(); err != nil {
+		return err
 	}
 	if o.Action.Scope() != ScopeUser {
 		return o.checkTokens()
 	}
 	return CheckUser(o.User)
+}
+
+func (c *Condition) check() error {
+	if c == nil {
+		return nil
+	}
+	if c.UnmodifiedSince < 0 || c.UnmodifiedSince > maxSeconds {
+		return errors.New("a condition has an impossible time")
+	}
+	for _, v := range []*Versions{c.Match, c.NoneMatch} {
+		switch {
+		case v == nil:
+		case len(v.Listed) > MaxVersions:
+			return fmt.Errorf("a condition lists more than %d versions", MaxVersions)
+		case len(v.Listed) > 0 && slices.Min(v.Listed) < 0:
+			return errors.New("a condition lists a negative version")
+		}
+	}
+	return nil
 }
 
 // CheckPath returns what is wrong with the path to a value: it has 1 to [MaxTokens] tokens

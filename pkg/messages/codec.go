@@ -57,8 +57,9 @@ func DecodeRequest(data []byte) (Request, error) {
 	return r, nil
 }
 
-// DecodeReply reads the reply to a request of n operations. It fails when
-// data isn't one, or when it has neither n results nor a kind of its own.
+// DecodeReply reads the reply to a request of n operations. It fails when data isn't one, or when
+// it has neither n results nor a kind of its own. A result that no worker can have made becomes
+// [KindInternal], so that it fails no other.
 func DecodeReply(data []byte, n int) (Reply, error) {
 	var r Reply
 	if err := decoder.Unmarshal(data, &r); err != nil {
@@ -66,6 +67,16 @@ func DecodeReply(data []byte, n int) (Reply, error) {
 	}
 	if r.Kind == "" && len(r.Results) != n {
 		return Reply{}, fmt.Errorf("not a reply: %d results for %d operations", len(r.Results), n)
+	}
+	if err := r.check(); err != nil {
+		return Reply{}, fmt.Errorf("not a reply: %w", err)
+	}
+	for i := range r.Results {
+		if err := r.Results[i].check(); err != nil {
+			r.Results[i] = Result{
+				Kind: KindInternal, Detail: "the worker's result is impossible: " + err.Error(),
+			}
+		}
 	}
 	return r, nil
 }

@@ -21,14 +21,14 @@ func largest() messages.Operation {
 	token := strings.Repeat("t", messages.MaxPath/messages.MaxTokens)
 	return messages.Operation{
 		Action: messages.ActionSetValue, User: strings.Repeat("u", messages.MaxUser),
-		RequestID: strings.Repeat("r", messages.MaxRequestID), Deadline: 1 << 62,
+		RequestID: strings.Repeat("r", messages.MaxRequestID), Deadline: lastMillis,
 		ID: strings.Repeat("i", messages.MaxID), Fingerprint: make([]byte, messages.MaxFingerprint),
 		Document: make([]byte, messages.MaxDocument),
 		Path:     slices.Repeat([]string{token}, messages.MaxTokens),
 		If: &messages.Condition{
-			Match: versions(), NoneMatch: versions(), UnmodifiedSince: 1 << 62,
+			Match: versions(), NoneMatch: versions(), UnmodifiedSince: lastMillis / 1000,
 		},
-		Version: 1 << 62, Limit: messages.MaxEntries, Quiet: true, Keyed: true, Issued: 1 << 62,
+		Version: 1 << 62, Limit: messages.MaxEntries, Quiet: true, Keyed: true, Issued: lastMillis * 1000,
 		Actor: largestActor(),
 	}
 }
@@ -88,10 +88,10 @@ func TestLargest(t *testing.T) {
 	}
 
 	r := messages.Result{
-		Version: 1 << 62, Modified: 1 << 62, Absent: true, Created: true, Replayed: true,
+		Version: 1 << 62, Modified: lastMillis, Absent: true, Created: true, Replayed: true,
 		Path: o.Path, Document: o.Document,
 		Entries: slices.Repeat([]messages.Entry{{
-			Version: 1 << 62, Time: 1 << 62, Action: "delete-value", Size: 1 << 62,
+			Version: 1 << 62, Time: lastMillis, Action: "delete-value", Size: 1 << 62,
 			Actor: largestActor(),
 		}}, messages.MaxEntries),
 	}

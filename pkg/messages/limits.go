@@ -7,6 +7,9 @@ const (
 	MaxUser        = 128       // bytes of a user id
 	MaxID          = 255       // bytes of an operation id
 	MaxRequestID   = 64        // bytes of a request id
+	MaxWorker      = 64        // bytes of a worker's id
+	MaxReplyTo     = 256       // bytes of the subject that a reply goes to
+	MaxKind        = 64        // bytes of a kind, and of an action's name in the history
 	MaxFingerprint = 64        // bytes of a fingerprint
 	MaxDetail      = 512       // bytes of a result's detail
 	MaxPath        = 4 << 10   // bytes of all tokens of a path

@@ -89,6 +89,14 @@ func path() *rapid.Generator[[]string] {
 	return rapid.OneOf(listOf(text(300), 3), listOf(text(2), 2*messages.MaxTokens))
 }
 
+// possiblePath is one that [messages.CheckPath] allows.
+func possiblePath() *rapid.Generator[[]string] {
+	return rapid.OneOf(listOf(text(300), 3), listOf(text(2), messages.MaxTokens))
+}
+
+// times draws a time that a result may have.
+func times() *rapid.Generator[int64] { return rapid.Int64Range(0, lastMillis) }
+
 func conditions() *rapid.Generator[messages.Condition] {
 	versions := rapid.Custom(func(t *rapid.T) messages.Versions {
 		return messages.Versions{
@@ -108,11 +116,11 @@ func conditions() *rapid.Generator[messages.Condition] {
 func entries() *rapid.Generator[messages.Entry] {
 	return rapid.Custom(func(t *rapid.T) messages.Entry {
 		return messages.Entry{
-			Version: rapid.Int64().Draw(t, "version"),
-			Time:    rapid.Int64().Draw(t, "time"),
+			Version: rapid.Int64Min(1).Draw(t, "version"),
+			Time:    times().Draw(t, "time"),
 			Action:  text(64).Draw(t, "action"),
-			Size:    rapid.Int64().Draw(t, "size"),
-			Actor:   rapid.Ptr(actors(), true).Draw(t, "actor"),
+			Size:    rapid.Int64Min(0).Draw(t, "size"),
+			Actor:   rapid.Ptr(keptActors(), true).Draw(t, "actor"),
 		}
 	})
 }
@@ -141,6 +149,32 @@ func tokens() *rapid.Generator[messages.Token] {
 	})
 }
 
+// keptTokens and keptActors are those that a reply may have.
+func keptTokens() *rapid.Generator[messages.Token] {
+	return rapid.Custom(func(t *rapid.T) messages.Token {
+		return messages.Token{
+			ID:      rapid.StringMatching(`[A-Za-z0-9]{1,64}`).Draw(t, "id"),
+			Name:    text(messages.MaxTokenName).Draw(t, "name"),
+			Hash:    octets(32).Draw(t, "hash"),
+			Scopes:  listOf(text(32), messages.MaxScopes).Draw(t, "scopes"),
+			App:     text(messages.MaxTokenName).Draw(t, "app"),
+			Created: times().Draw(t, "created"), Expires: times().Draw(t, "expires"),
+			LastUsed:  times().Draw(t, "last used"),
+			CreatedBy: rapid.Ptr(keptActors(), true).Draw(t, "created by"),
+		}
+	})
+}
+
+func keptActors() *rapid.Generator[messages.Actor] {
+	return rapid.Custom(func(t *rapid.T) messages.Actor {
+		return messages.Actor{
+			Kind:    messages.ActorKind(rapid.Uint8().Draw(t, "kind")),
+			Subject: text(messages.MaxSubject).Draw(t, "subject"),
+			Token:   text(messages.MaxTokenID).Draw(t, "token"),
+		}
+	})
+}
+
 func uses() *rapid.Generator[messages.TokenUse] {
 	return rapid.Custom(func(t *rapid.T) messages.TokenUse {
 		return messages.TokenUse{
@@ -161,8 +195,8 @@ func listings() *rapid.Generator[messages.Listing] {
 func users() *rapid.Generator[messages.User] {
 	return rapid.Custom(func(t *rapid.T) messages.User {
 		return messages.User{
-			ID: text(2*messages.MaxUser).Draw(t, "id"), Version: rapid.Int64().Draw(t, "version"),
-			Modified:   rapid.Int64().Draw(t, "modified"),
+			ID: text(2*messages.MaxUser).Draw(t, "id"), Version: rapid.Int64Min(0).Draw(t, "version"),
+			Modified:   times().Draw(t, "modified"),
 			Document:   octets(300).Draw(t, "document"),
 			Violations: listOf(violations(), 2).Draw(t, "violations"),
 		}
@@ -183,24 +217,24 @@ func results() *rapid.Generator[messages.Result] {
 		return messages.Result{
 			Kind:     messages.Kind(text(64).Draw(t, "kind")),
 			Detail:   text(messages.MaxDetail).Draw(t, "detail"),
-			Version:  rapid.Int64().Draw(t, "version"),
+			Version:  rapid.Int64Min(0).Draw(t, "version"),
 			Document: octets(someDocument).Draw(t, "document"),
 			Replayed: rapid.Bool().Draw(t, "replayed"),
-			Modified: rapid.Int64().Draw(t, "modified"),
+			Modified: times().Draw(t, "modified"),
 			Absent:   rapid.Bool().Draw(t, "absent"),
 			Created:  rapid.Bool().Draw(t, "created"),
-			Path:     path().Draw(t, "path"),
+			Path:     possiblePath().Draw(t, "path"),
 			Entries:  listOf(entries(), messages.MaxEntries).Draw(t, "entries"),
 			Busy:     rapid.Bool().Draw(t, "busy"),
 
 			Users:          listOf(users(), 5).Draw(t, "users"),
 			Next:           text(messages.MaxUser).Draw(t, "next"),
-			Schema:         rapid.Int64().Draw(t, "schema"),
+			Schema:         rapid.Int64Min(0).Draw(t, "schema"),
 			Violations:     listOf(violations(), messages.MaxViolations).Draw(t, "violations"),
 			MoreViolations: rapid.Bool().Draw(t, "more violations"),
-			Checked:        rapid.Int64().Draw(t, "checked"),
-			Broken:         rapid.Int64().Draw(t, "broken"),
-			Tokens:         listOf(tokens(), 3).Draw(t, "tokens"),
+			Checked:        rapid.Int64Min(0).Draw(t, "checked"),
+			Broken:         rapid.Int64Min(0).Draw(t, "broken"),
+			Tokens:         listOf(keptTokens(), 3).Draw(t, "tokens"),
 		}
 	})
 }
@@ -227,9 +261,11 @@ func TestRequestRoundTrip(t *testing.T) {
 func TestReplyRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		want := messages.Reply{Worker: text(64).Draw(t, "worker")}
+		want := messages.Reply{
+			Worker: rapid.StringMatching(`[A-Za-z0-9_-]{0,64}`).Draw(t, "worker"),
+		}
 		if rapid.Bool().Draw(t, "refused as a whole") {
-			want.Kind = messages.Kind(text(64).Draw(t, "kind")) + "x"
+			want.Kind = messages.Kind(text(63).Draw(t, "kind")) + "x"
 			want.Detail = text(messages.MaxDetail).Draw(t, "detail")
 		} else {
 			want.Results = rapid.SliceOfN(results(), 1, 5).Draw(t, "results")

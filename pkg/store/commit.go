@@ -40,7 +40,7 @@ func (s *Store) committing(ctx context.Context) (context.Context, context.Cancel
 // commit is already sent; this one is a division by zero.
 func queueGuard(b *pgx.Batch, until time.Time) {
 	if !until.IsZero() {
-		b.Queue(`select 1 / (clock_timestamp() < $1)::int`, until)
+		b.Queue(`select 1 / (clock_timestamp() < $1)::int`, orNever(until))
 	}
 }
 

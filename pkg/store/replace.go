@@ -214,9 +214,14 @@ func (s *Store) replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Wr
 // never is later than any time of a clock.
 var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// orNever returns a time that Postgres has: never for none and for a later one, which would wrap
+// around on the way, and the beginning of all times for an earlier one.
 func orNever(t time.Time) time.Time {
-	if t.IsZero() {
+	switch {
+	case t.IsZero() || t.After(never):
 		return never
+	case t.Before(time.Unix(0, 0)):
+		return time.Unix(0, 0)
 	}
 	return t
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +75,38 @@ func TestDeadline(t *testing.T) {
 		t.Errorf("before its deadline: %+v", written[1])
 	}
 	checkLog(t, connect(t, url))
+}
+
+// TestTimesBeyondPostgres: a time that Postgres can't have doesn't fail the batch. One after the end
+// of its calendar is never, and one before all times has passed.
+func TestTimesBeyondPostgres(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	var writes []store.Write
+	for i := range 12 {
+		w := replace(t, strconv.Itoa(i), "1", `{}`)
+		switch i {
+		case 3:
+			w.Deadline = time.UnixMilli(math.MaxInt64)
+		case 4:
+			w.Issued = time.UnixMicro(math.MaxInt64)
+		case 5:
+			w.Deadline = time.UnixMilli(math.MinInt64)
+		case 6: // not by the statement for replacements
+			w.Deadline, w.If = time.UnixMilli(math.MaxInt64), &settings.Condition{
+				NoneMatch: &settings.Versions{Any: true},
+			}
+		}
+		writes = append(writes, w)
+	}
+	for i, w := range s.Write(t.Context(), writes) {
+		if i == 5 && errors.Is(w.Err, store.ErrExpired) {
+			continue
+		}
+		if w.Err != nil || w.Version != 1 {
+			t.Errorf("write %d: version %d, %v", i, w.Version, w.Err)
+		}
+	}
 }
 
 // TestPausedPastDeadline: a worker that is stopped between locking and committing, and goes on
