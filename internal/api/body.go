@@ -8,6 +8,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // Bodies are read here and not by fasthttp, which reads either all bodies or none: those of imports
@@ -38,13 +40,13 @@ func (s *Server) streamBodies(server *fasthttp.Server) {
 // readBody reads the whole body for the handler. If it fails, the connection ends with the answer,
 // since the rest of the body is not read.
 func (s *Server) readBody(c *fiber.Ctx) error {
-	stream := c.Context().RequestBodyStream()
+	stream := streamOf(c.Context())
 	if stream == nil {
 		return nil
 	}
 	err := takeBody(c.Request(), stream, s.bodyLimit(&c.Request().Header))
 	if err == nil && !brokenOff(c.Context()) {
-		return nil
+		return refuseTrailers(c)
 	}
 	if timedOut(err) {
 		c.Context().SetConnectionClose()
@@ -55,6 +57,17 @@ func (s *Server) readBody(c *fiber.Ctx) error {
 		return fiber.ErrRequestEntityTooLarge
 	}
 	return fiber.ErrBadRequest
+}
+
+// refuseTrailers refuses a body that is followed by trailer fields. fasthttp puts them beside the
+// headers, which have been checked before and may say something else.
+func refuseTrailers(c *fiber.Ctx) error {
+	if len(c.Request().Header.PeekTrailerKeys()) == 0 {
+		return nil
+	}
+	return problem{
+		kind: messages.KindMalformed, detail: "trailer fields are not taken (RFC 9110, section 6.5)",
+	}
 }
 
 // endAfter ends the connection after the answer, in a way that a client that is still sending gets

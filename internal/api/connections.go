@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -16,6 +17,17 @@ const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 16 << 20
 )
+
+// How many bytes a client may send beside what a body consists of: the frames of chunks, their
+// extensions and trailers, whose length HTTP does not limit. Each byte of a body makes up for
+// framing of others, since a chunk may be as small as one byte, with five for its frame.
+const (
+	maxFraming     = 128 << 10
+	framingPerByte = 8
+)
+
+// errFraming ends a request with more than that.
+var errFraming = errors.New("too many bytes that are no part of the body")
 
 // listener keeps track of its connections, so that an API that stops can end those without a
 // request and wait for the others.
@@ -121,17 +133,19 @@ type connection struct {
 	begun   bool // a byte was read of a request that is not answered yet
 	waiting bool // Read waits for the first byte of a request
 	retired bool // no other request is read
+	framing int  // bytes that were read of the request and are not made up for by its body
 }
 
 // Read reads from the connection, or ends if it is retired and no request has begun.
 func (c *connection) Read(p []byte) (int, error) {
-	if !c.mayRead() {
-		return 0, io.EOF
+	if err := c.mayRead(); err != nil {
+		return 0, err
 	}
 	n, err := c.Conn.Read(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting = false
+	c.framing += n
 	switch {
 	case n > 0:
 		if c.retired && !c.begun { // it came just before retire, which changed the deadline
@@ -146,15 +160,25 @@ func (c *connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *connection) mayRead() bool {
+func (c *connection) mayRead() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.retired && !c.begun {
+	switch {
+	case c.retired && !c.begun:
 		c.lingers.Store(true)
-		return false
+		return io.EOF
+	case c.framing > maxFraming:
+		return errFraming
 	}
 	c.waiting = !c.begun
-	return true
+	return nil
+}
+
+// received notes that so many bytes of a body have come.
+func (c *connection) received(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.framing = max(c.framing-framingPerByte*n, 0)
 }
 
 // state is what fasthttp says of the connection. It says that a request is active before it reads
@@ -165,9 +189,9 @@ func (c *connection) state(s fasthttp.ConnState) {
 	defer c.mu.Unlock()
 	switch s {
 	case fasthttp.StateActive:
-		c.begun = true
+		c.begun, c.framing = true, 0
 	case fasthttp.StateIdle:
-		c.begun = false
+		c.begun, c.framing = false, 0
 	default:
 	}
 }
@@ -222,4 +246,26 @@ func linger(c *fasthttp.RequestCtx) {
 	if conn, ok := c.Conn().(*connection); ok {
 		conn.lingers.Store(true)
 	}
+}
+
+// streamOf returns the body of a request, or nil. Reading it tells the connection how much of what it
+// reads is body.
+func streamOf(c *fasthttp.RequestCtx) io.Reader {
+	stream := c.RequestBodyStream()
+	conn, ok := c.Conn().(*connection)
+	if stream == nil || !ok {
+		return stream
+	}
+	return metered{stream, conn}
+}
+
+type metered struct {
+	io.Reader
+	conn *connection
+}
+
+func (m metered) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	m.conn.received(n)
+	return n, err
 }

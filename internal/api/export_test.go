@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"log/slog"
 	"maps"
@@ -9,9 +11,11 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/nats-io/nats.go"
+	"github.com/valyala/fasthttp"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/outset-settings/outset/internal/access"
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // App is what serves the requests, with its routes.
@@ -113,4 +117,38 @@ func (s *Server) Judge(id *access.Identity, user string) string {
 	var p problem
 	errors.As(i.judge(user), &p)
 	return string(p.kind)
+}
+
+// ParseKey is parseKey, CursorID and CursorOf are what they are called.
+var (
+	ParseKey = parseKey
+	CursorID = cursorID
+	CursorOf = cursorOf
+)
+
+// ParseTags reads a list of entity tags.
+func ParseTags(list string) (messages.Versions, error) {
+	v, err := parseTags(list, weak, versionOf)
+	if err != nil {
+		return messages.Versions{}, err
+	}
+	return *v, nil
+}
+
+// ValidHost is validHost.
+func ValidHost(host string) bool { return validHost([]byte(host)) }
+
+// Head is what a head says: of the body's length, -1 for chunks, and of its host.
+type Head struct {
+	Length int
+	Host   string
+}
+
+// CheckHead reads and checks the head of a request.
+func CheckHead(data []byte) (Head, error) {
+	var h fasthttp.RequestHeader
+	if err := h.Read(bufio.NewReaderSize(bytes.NewReader(data), maxHeaders)); err != nil {
+		return Head{}, err
+	}
+	return Head{h.ContentLength(), string(h.Host())}, checkHead(&h)
 }

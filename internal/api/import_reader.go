@@ -55,7 +55,7 @@ type importReader struct {
 
 func newImportReader(ctx *fasthttp.RequestCtx, config Config) *importReader {
 	r := &importReader{
-		ctx: ctx, body: ctx.RequestBodyStream(), timeout: config.ReadTimeout,
+		ctx: ctx, body: streamOf(ctx), timeout: config.ReadTimeout,
 		parser: lineParser{maxDocument: config.MaxDocument},
 		most:   6*config.MaxDocument + lineOverhead,
 		came:   true, news: make(chan struct{}, 1), space: make(chan struct{}, 1),

@@ -229,6 +229,10 @@ func (s *Server) routes() (*fiber.App, error) {
 		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
 			c.Request.Header.SetMethod(otherMethod)
 		}
+		if err := checkHead(&c.Request.Header); err != nil {
+			s.refuseHead(c, err)
+			return
+		}
 		s.handle(c)
 		if s.stopping.Load() {
 			c.SetConnectionClose()
