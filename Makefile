@@ -7,7 +7,7 @@ MODULE := github.com/outset-settings/outset
 PACKAGES     ?= ./...
 SHORT        ?= -short
 TEST_TIMEOUT ?= 20m
-FUZZTIME     ?= 20s
+FUZZTIME     ?= 1m
 BENCH        ?= .
 WORKERS      ?= 2
 ARGS         ?=
@@ -65,7 +65,7 @@ browser: ## Test the pages in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/f
 	go test -tags browser -run '^TestBrowser' -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) ./internal/api
 
 # Go before 1.27 may call the end of FUZZTIME a failure (go.dev/issue/75804): that is repeated once.
-fuzz: ## Fuzz each fuzz test for FUZZTIME=20s
+fuzz: ## Fuzz each fuzz test for FUZZTIME=1m
 	@set -e; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; found=0; \
 	fuzz() { \
 		{ go test -run '^$$' -fuzz "^$$2\$$" -fuzztime $(FUZZTIME) "./$$1" 2>&1 || echo "$$2 failed"; } | tee "$$log"; \

@@ -192,7 +192,8 @@ var explanations = map[messages.Kind]explanation{
 	},
 	kindHTTPVersion: {
 		Means: "The length of the answer isn't known when it begins, so it is sent in chunks, " +
-			"which HTTP/1.0 doesn't have.",
+			"which HTTP/1.0 doesn't have. Or the request is of a version that isn't spoken " +
+			"here: only HTTP/1.1 and HTTP/1.0 are.",
 		Changed: nothing,
 		Do: "Send the request as HTTP/1.1. If there is a proxy in between, check which " +
 			"version it uses towards the service.",
