@@ -16,21 +16,21 @@ import (
 // several equal headers, and takes more than RFC 9112 allows. Where two servers read a head in two
 // ways, a request can be smuggled past one of them, so whatever is ambiguous is refused.
 
-// singles are the headers that may be there once. All others are lists, or not looked at.
+// singles are the headers that may be there once. All others are lists, or not looked at, or get an
+// answer of their own: a second Authorization is refused like a token that isn't valid.
 var singles = [][]byte{
 	transferEncoding: []byte("Transfer-Encoding"),
 	contentLength:    []byte("Content-Length"),
 	2:                []byte("Host"),
 	3:                []byte("Content-Type"),
 	4:                []byte("Content-Encoding"),
-	5:                []byte("Authorization"),
-	6:                []byte("Cookie"),
-	7:                []byte("Expect"),
-	8:                []byte("Origin"),
-	9:                []byte("Idempotency-Key"),
-	10:               []byte("If-Modified-Since"),
-	11:               []byte("If-Unmodified-Since"),
-	12:               []byte("Last-Event-Id"),
+	5:                []byte("Cookie"),
+	6:                []byte("Expect"),
+	7:                []byte("Origin"),
+	8:                []byte("Idempotency-Key"),
+	9:                []byte("If-Modified-Since"),
+	10:               []byte("If-Unmodified-Since"),
+	11:               []byte("Last-Event-Id"),
 }
 
 // The indexes in singles of those that say where a body ends.
