@@ -21,13 +21,13 @@ const (
 	refusedFor = 5 * time.Second
 )
 
-// Refused says why a token doesn't count. It is for the log: who sent the token isn't told.
-type Refused string
+// RefusedError says why a token doesn't count. It is for the log: who sent the token isn't told.
+type RefusedError string
 
 // Error returns the reason.
-func (r Refused) Error() string { return "the token is refused: " + string(r) }
+func (r RefusedError) Error() string { return "the token is refused: " + string(r) }
 
-const malformed Refused = "it is malformed"
+const malformed RefusedError = "it is malformed"
 
 // ErrUnavailable tells that a token can't be judged, because neither the keys of the identity
 // provider nor the list of tokens could ever be read.
@@ -56,7 +56,7 @@ type verifiedToken struct {
 }
 
 type refusal struct {
-	reason Refused
+	reason RefusedError
 	until  time.Time
 }
 
@@ -91,7 +91,7 @@ func (a *Authenticator) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// Authenticate returns whose token it is. The identity must not be changed. The error is [Refused]
+// Authenticate returns whose token it is. The identity must not be changed. The error is [RefusedError]
 // or [ErrUnavailable].
 //
 // A token that was seen before costs a hash. One that isn't known may wait for keys or tokens to be
@@ -100,12 +100,12 @@ func (a *Authenticator) Authenticate(ctx context.Context, token []byte) (*Identi
 	if len(token) > MaxToken {
 		return nil, malformed
 	}
-	hash, now := Hash(sha256.Sum256(token)), a.now()
+	hash, now := sha256.Sum256(token), a.now()
 	if r, ok := a.refused.get(hash); ok && now.Before(r.until) {
 		return nil, r.reason
 	}
 	id, err := a.find(ctx, hash, token, now)
-	var reason Refused
+	var reason RefusedError
 	if errors.As(err, &reason) {
 		a.refused.put(hash, refusal{reason, a.now().Add(refusedFor)})
 	}
@@ -117,16 +117,16 @@ func (a *Authenticator) find(ctx context.Context, hash Hash, token []byte, now t
 ) {
 	if bytes.HasPrefix(token, []byte(staticPrefix)) {
 		if a.static == nil {
-			return nil, Refused("there are no static tokens")
+			return nil, RefusedError("there are no static tokens")
 		}
 		return a.static.find(ctx, hash, now)
 	}
 	if a.jwt == nil {
-		return nil, Refused("there are no JWTs")
+		return nil, RefusedError("there are no JWTs")
 	}
 	if t, ok := a.verified.get(hash); ok {
 		if !now.Before(t.identity.Expires.Add(leeway)) {
-			return nil, Refused("it has expired")
+			return nil, RefusedError("it has expired")
 		}
 		if t.generation == a.jwt.keys.current.Load().generation {
 			return t.identity, nil

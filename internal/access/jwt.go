@@ -63,7 +63,7 @@ func newVerifier(config JWT, log *slog.Logger) (*verifier, error) {
 }
 
 // verify returns whose token it is, and the generation of the keys that it was verified with. Its
-// error is [Refused] or [ErrUnavailable].
+// error is [RefusedError] or [ErrUnavailable].
 //
 // The signature is checked before the claims are read: reading those that somebody made up may cost
 // a hundred times as much as their signature. The parser then checks all of it, signature included,
@@ -128,7 +128,7 @@ func (v *verifier) checkSignature(ctx context.Context, token string) (
 	}
 	signed := token[:len(head)+1+len(claims)]
 	if jwt.GetSigningMethod(h.Algorithm).Verify(signed, binary, public) != nil {
-		return nil, 0, Refused("its signature is wrong")
+		return nil, 0, RefusedError("its signature is wrong")
 	}
 	return public, generation, nil
 }
@@ -138,9 +138,9 @@ func (v *verifier) checkSignature(ctx context.Context, token string) (
 func (h *header) check() error {
 	switch {
 	case !slices.Contains(algorithms, h.Algorithm):
-		return Refused("its algorithm is not allowed")
+		return RefusedError("its algorithm is not allowed")
 	case h.Critical != nil:
-		return Refused("it needs an extension")
+		return RefusedError("it needs an extension")
 	case h.Type == nil:
 		return nil
 	}
@@ -148,7 +148,7 @@ func (h *header) check() error {
 	case "jwt", "at+jwt":
 		return nil
 	}
-	return Refused("it is of another type")
+	return RefusedError("it is of another type")
 }
 
 // takeClientID makes client_id the audience of an access token of Amazon Cognito, which has no aud.
@@ -167,7 +167,7 @@ func takeClientID(claims jwt.MapClaims) {
 func (v *verifier) identity(claims jwt.MapClaims) (*Identity, error) {
 	expires, err := claims.GetExpirationTime()
 	if err != nil || expires == nil {
-		return nil, Refused("it has no exp")
+		return nil, RefusedError("it has no exp")
 	}
 	id := &Identity{Kind: User, App: DefaultApp, Expires: expires.Time}
 	if jti, _ := claims["jti"].(string); len(jti) <= maxTokenID && isPrintable(jti) {
@@ -180,7 +180,7 @@ func (v *verifier) identity(claims jwt.MapClaims) (*Identity, error) {
 		id.Subject = firstText(claims, "sub", "client_id", "azp")
 	}
 	if !validSubject(id.Subject) {
-		return nil, Refused("it has no subject that can be used")
+		return nil, RefusedError("it has no subject that can be used")
 	}
 	return id, nil
 }
@@ -227,7 +227,7 @@ func isPrintable(s string) bool {
 // token in them.
 var reasons = []struct {
 	err    error
-	reason Refused
+	reason RefusedError
 }{
 	{jwt.ErrTokenExpired, "it has expired"},
 	{jwt.ErrTokenNotValidYet, "it is not valid yet"},
@@ -241,7 +241,7 @@ var reasons = []struct {
 }
 
 func reasonOf(err error) error {
-	var refused Refused
+	var refused RefusedError
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return ErrUnavailable

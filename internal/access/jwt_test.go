@@ -261,7 +261,7 @@ func TestRefused(t *testing.T) {
 	} {
 		for range 2 { // judged, and then remembered
 			id, err := a.Authenticate(ctx, token)
-			var refused access.Refused
+			var refused access.RefusedError
 			if id != nil || !errors.As(err, &refused) {
 				t.Errorf("%s: %+v, %v", name, id, err)
 			} else if strings.Contains(err.Error(), "ann") || strings.Contains(err.Error(), "ec-1") {

@@ -180,10 +180,10 @@ func (k *keys) find(ctx context.Context, id, algorithm string) (crypto.PublicKey
 	case set == nil:
 		return nil, 0, ErrUnavailable
 	default:
-		return nil, 0, Refused("its key is unknown")
+		return nil, 0, RefusedError("its key is unknown")
 	}
 	if found.algorithm != "" && found.algorithm != algorithm {
-		return nil, 0, Refused("its key is for another algorithm")
+		return nil, 0, RefusedError("its key is for another algorithm")
 	}
 	return found.public, set.generation, nil
 }

@@ -101,10 +101,10 @@ func (s *static) find(ctx context.Context, h Hash, now time.Time) (*Identity, er
 	case list == nil:
 		return nil, ErrUnavailable
 	default:
-		return nil, Refused("it is unknown or revoked")
+		return nil, RefusedError("it is unknown or revoked")
 	}
 	if e := found.identity.Expires; !e.IsZero() && !now.Before(e) {
-		return nil, Refused("it has expired")
+		return nil, RefusedError("it has expired")
 	}
 	if second := now.Unix(); found.used.Load() != second {
 		found.used.Store(second)
