@@ -1,0 +1,16 @@
+package edge
+
+import (
+	"io/fs"
+	"runtime"
+	"strings"
+)
+
+// Exposed tells whether others than a file's owner and group may read it, or others than its owner
+// change it, so that a secret in it is none. Container engines mount secrets below /run/secrets,
+// readable for all users of the container, of whom there is one.
+func Exposed(path string, mode fs.FileMode) bool {
+	const others, changing = 0o004, 0o022
+	return runtime.GOOS != "windows" && mode.IsRegular() && mode.Perm()&(others|changing) != 0 &&
+		!strings.HasPrefix(path, "/run/secrets/")
+}
