@@ -25,6 +25,7 @@ export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -buildvcs=false)
 # Built once per version: that takes minutes, running it takes seconds.
 LINT_VERSION := v2.15.0
 LINT         := bin/.tools/golangci-lint-$(LINT_VERSION)
+VULNCHECK    := $(CURDIR)/bin/.tools/govulncheck-v1.9.0
 
 # Not `.`, in which there may be a data directory that only Postgres may read.
 GO_FOLDERS = $(wildcard client cmd deploy examples internal pkg e2e bench)
@@ -35,7 +36,7 @@ NOT_IN_API    := github.com/jackc/pgx|database/sql$$|$(MODULE)/pkg/store|github.
 NOT_IN_WORKER := github.com/gofiber/fiber|github.com/valyala/fasthttp|github.com/nats-io/nats-server
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test browser fuzz bench bench-quick bench-go lint fmt e2e secrets up clean
+.PHONY: help run build sbom test browser fuzz bench bench-quick bench-go lint fmt e2e secrets up clean
 
 help: ## Print this list
 	@echo 'Outset: settings over HTTP, through a NATS queue group, by N workers, into Postgres.'
@@ -49,6 +50,9 @@ run: ## Start all of it here: API, workers, NATS, Postgres (ARGS="--http 127.0.0
 
 build: ## Build bin/api, bin/worker and bin/outset
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+sbom: build ## Write what each program is made of, in CycloneDX, to bin/*.cdx.json
+	go run ./internal/sbom -version '$(VERSION)' bin/api bin/worker bin/outset
 
 # Four packages at a time, because most of them wait for servers most of the time. Without
 # atexit_sleep_ms the race detector waits a second at the end of each package, and without -w linking
@@ -103,6 +107,7 @@ lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the s
 	go mod tidy -diff
 	CGO_ENABLED=0 go vet -tags e2e,browser,failpoint ./...
 	CGO_ENABLED=0 $(LINT) run ./...
+	CGO_ENABLED=0 deploy/vulnerabilities.sh $(VULNCHECK)
 	@echo 'what cmd/api and cmd/worker link'
 	@set -e; \
 	refuse() { \
