@@ -140,7 +140,7 @@ func (w *watching) open() error {
 
 // listen reads the stream to its end.
 func (w *watcher) listen() {
-	_, err := fmt.Fprintf(w.conn, "GET /user/%d/events HTTP/1.1\r\nHost: test\r\n\r\n", w.user)
+	_, err := fmt.Fprintf(w.conn, "GET /user/%d/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", w.user)
 	lines := bufio.NewScanner(w.conn)
 	for err == nil && lines.Scan() {
 		now := time.Now()

@@ -56,7 +56,7 @@ func (c *cli) serve(ctx context.Context, log *slog.Logger, whenClosed nats.Optio
 	if err != nil {
 		return err
 	}
-	admin, err := program.ListenAdmin(c.Admin, server.Ready, log)
+	admin, err := program.ListenAdmin(c.Admin, c.HTTPHosts, server.Ready, log)
 	if err != nil {
 		return err
 	}

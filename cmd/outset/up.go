@@ -28,9 +28,9 @@ type up struct {
 	Workers int    `default:"2" placeholder:"N" help:"number of workers in this process"`
 
 	NATSAddr string `name:"nats" env:"NATS_ADDR" default:"127.0.0.1:4222" placeholder:"ADDR" help:"address of the embedded NATS server"`
-	NATSURL  string `name:"nats-url" env:"NATS_URL" placeholder:"URL" help:"use this NATS server instead of an embedded one"`
+	NATSURL  string `name:"nats-url" env:"NATS_URL" secret:"" placeholder:"URL" help:"use this NATS server instead of an embedded one"`
 	program.NATSIdentity
-	DatabaseURL string `env:"DATABASE_URL" placeholder:"URL" help:"use this Postgres database instead of starting one"`
+	DatabaseURL string `env:"DATABASE_URL" secret:"" placeholder:"URL" help:"use this Postgres database instead of starting one"`
 
 	API    api.Config    `embed:""`
 	Limits worker.Config `embed:""`
@@ -76,7 +76,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	admin, err := program.ListenAdmin(u.Admin, server.Ready, log)
+	admin, err := program.ListenAdmin(u.Admin, u.API.HTTPHosts, server.Ready, log)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 			fail(fmt.Errorf("making a first token: %w", err))
 			return
 		}
-		u.announce(stdout, server.Addr(), admin.Addr(), queue.String(), database, token,
+		u.announce(stdout, server.URL(), admin.Addr(), queue.String(), database, token,
 			time.Since(start))
 	}()
 	err = admin.Around(ctx, server.Run)
@@ -217,15 +217,15 @@ func (u up) announce(
 	_, _ = fmt.Fprintf(w, `
 Outset is ready after %.1f s, with %d workers. Stop it with Ctrl-C.
 
-  API       http://%s
+  API       %s
   health    http://%s/readyz
   NATS      %s
   Postgres  %s
 
 %sTry:
 
-  curl -i %s-H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' http://%s/user/me/settings
-  curl -i %shttp://%s/user/me/settings
+  curl -i %s-H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' %s/user/me/settings
+  curl -i %s%s/user/me/settings
 
 `, took.Seconds(), u.Workers, http, admin, nats, database, u.aboutTokens(token),
 		u.authorization(), http, u.authorization(), http)

@@ -49,6 +49,9 @@ type workerRow struct {
 
 // Run prints a line for each worker. It fails if there is none.
 func (w workers) Run(ctx context.Context, stdout io.Writer) error {
+	if err := w.Check(); err != nil {
+		return program.Usage(err)
+	}
 	options, err := w.identity().Options()
 	if err != nil {
 		return err

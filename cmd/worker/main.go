@@ -20,8 +20,9 @@ func main() {
 type cli struct {
 	program.Common
 	worker.Config
-	DatabaseURL string `env:"DATABASE_URL" default:"postgres://127.0.0.1:5432/outset" placeholder:"URL" help:"the Postgres database"`
-	Admin       string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9091" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
+	DatabaseURL string   `env:"DATABASE_URL" secret:"" default:"postgres://127.0.0.1:5432/outset" placeholder:"URL" help:"the Postgres database"`
+	Admin       string   `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9091" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
+	HTTPHosts   []string `name:"http-hosts" env:"HTTP_HOSTS" placeholder:"NAME" help:"names under which ADMIN_ADDR may be asked, besides localhost and IP addresses; *.NAME for all below it, * for all"`
 	program.NATS
 
 	Serve   serve   `cmd:"" default:"1" help:"take requests from the queue (the default)"`
@@ -51,7 +52,7 @@ func (c *cli) work(ctx context.Context, log *slog.Logger, whenClosed nats.Option
 		return err
 	}
 	defer w.Close()
-	admin, err := program.ListenAdmin(c.Admin, w.Ready, log)
+	admin, err := program.ListenAdmin(c.Admin, c.HTTPHosts, w.Ready, log)
 	if err != nil {
 		return err
 	}

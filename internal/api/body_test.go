@@ -18,7 +18,7 @@ import (
 func (s *system) dialRaw(t *testing.T) *net.TCPConn {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp",
-		strings.TrimPrefix(s.base, "http://"))
+		strings.TrimPrefix(strings.TrimPrefix(s.base, "http://"), "https://"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,6 +21,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/outset-settings/outset/internal/program"
 )
 
 // browser is a tab of a real one, and what went on in it.
@@ -32,14 +35,14 @@ type browser struct {
 	complaints []string // of the console: errors, warnings, violations of a page's policy
 }
 
-// openBrowser starts a browser that ends with the test. It has ample time for a busy machine.
-func openBrowser(t *testing.T) *browser {
+// openBrowser starts a browser that ends with the test. It has ample time for a busy machine. It
+// finds no other host than 127.0.0.1, whatever a page tries, but for those of the rules.
+func openBrowser(t *testing.T, rules ...string) *browser {
 	t.Helper()
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.WindowSize(1200, 1000),
-		chromedp.Flag(
-			"host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-		)) // no other host, whatever a page tries
+		chromedp.Flag("host-resolver-rules", strings.Join(append(rules,
+			"MAP * ~NOTFOUND", "EXCLUDE 127.0.0.1"), " , ")))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // root can't have it
 	}
@@ -155,39 +158,129 @@ func TestBrowserDocs(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	b := openBrowser(t)
-	b.do(chromedp.Navigate(s.base+"/docs"), chromedp.WaitVisible(
-		chromedp.CSS("#operations-settings-getSettings"),
-	))
-	if shown := value[int](b, `document.querySelectorAll(".opblock").length`); shown != operations {
+	b.do(chromedp.Navigate(s.base+"/docs"), chromedp.WaitVisible(chromedp.CSS("#getSettings")))
+	if shown := value[int](b, `document.querySelectorAll(".operation").length`); shown != operations {
 		t.Errorf("%d of %d operations are shown", shown, operations)
-	}
-	if errors := value[string](b, `[...document.querySelectorAll(".errors-wrapper")].map(e => e.innerText).join()`); errors != "" {
-		t.Errorf("Swagger UI complains: %s", errors)
 	}
 	b.screenshot("docs")
 
 	// All that it can show of the API, with nothing left open.
-	value[int](b, `(document.querySelectorAll(".opblock-summary-control, .models-control").forEach(e => e.click()), 1)`)
-	b.do(chromedp.WaitVisible(chromedp.CSS("#operations-user-eraseUser .parameter__name")))
-	if odd := value[string](b, `[...document.querySelectorAll(".opblock")].filter(o => !o.querySelector(".responses-table")
-		|| [...o.querySelectorAll(".parameter__name")].some(p => p.innerText.trim() == "")).map(o => o.id).join()`); odd != "" {
+	value[int](b, `(document.querySelectorAll(".operation").forEach(e => e.open = true), 1)`)
+	b.do(chromedp.WaitVisible(chromedp.CSS("#eraseUser .parameter")))
+	if odd := value[string](b, `[...document.querySelectorAll(".operation")].filter(o => !o.querySelector(".answers td p")
+		|| /undefined|\[object/.test(o.innerText)
+		|| [...o.querySelectorAll(".parameter")].some(p => p.innerText.trim() == "")).map(o => o.id).join()`); odd != "" {
 		t.Errorf("parameters or answers are missing in %s", odd)
+	}
+	if dead := value[string](b, `[...document.querySelectorAll("a[href^='#']")].filter(a => !document.querySelector(a.getAttribute("href"))).join()`); dead != "" {
+		t.Errorf("links lead nowhere: %s", dead)
 	}
 	b.screenshot("docs-expanded")
 
-	const operation = "#operations-settings-getSettings "
-	b.do(
-		chromedp.Click(chromedp.CSS(operation+".try-out__btn")),
-		chromedp.WaitVisible(chromedp.CSS(operation+".execute")),
-		chromedp.Click(chromedp.CSS(operation+".execute")),
-		chromedp.WaitVisible(chromedp.CSS(operation+".live-responses-table .response-col_status")))
-	answer := value[string](b, `document.querySelector("`+operation+`.live-responses-table tbody").innerText`)
+	try := func(operation string) string {
+		b.do(chromedp.Click(chromedp.CSS(operation + " .send")))
+		return value[string](b, `new Promise(done => {
+			const wait = () => {
+				const live = document.querySelector("`+operation+` .live");
+				/^\d/.test(live.querySelector(".status")?.innerText) && live.querySelector(".body").innerText ?
+					done(live.innerText) : setTimeout(wait, 10);
+			};
+			wait();
+		})`)
+	}
+	answer := try("#getSettings")
 	for _, want := range []string{"200", "solarized", `etag: "1"`} {
 		if !strings.Contains(answer, want) {
 			t.Errorf("the answer has no %s: %s", want, answer)
 		}
 	}
+	if answer := try("#putSettings"); !strings.Contains(answer, `etag: "2"`) {
+		t.Errorf("a write: %s", answer)
+	}
 	b.quiet(s.base)
+}
+
+// TestBrowserDocsToken: the page sends the token that it was given, keeps it for its tab only, and
+// forgets it.
+func TestBrowserDocsToken(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	b := openBrowser(t)
+	b.do(chromedp.Navigate(s.base+"/docs"), chromedp.WaitVisible(chromedp.CSS("#getLimits")))
+	sent := func() string {
+		return value[string](b, `(async () => {
+			const real = window.fetch;
+			let sent = "";
+			window.fetch = (address, options) => {
+				sent = options.headers.get("Authorization") ?? "none";
+				return real("healthz");
+			};
+			const operation = document.querySelector("#getLimits");
+			operation.open = true;
+			while (!operation.querySelector(".send")) await new Promise(r => setTimeout(r, 10));
+			operation.querySelector(".send").click();
+			while (sent == "") await new Promise(r => setTimeout(r, 10));
+			window.fetch = real;
+			return sent;
+		})()`)
+	}
+	if got := sent(); got != "none" {
+		t.Errorf("without a token it sends %q", got)
+	}
+	b.do(chromedp.SendKeys(chromedp.CSS("#token"), "hush-hush"),
+		chromedp.Click(chromedp.CSS("#authorize button")))
+	if got := sent(); got != "Bearer hush-hush" {
+		t.Errorf("with a token it sends %q", got)
+	}
+	if kept := value[string](b, `JSON.stringify([localStorage.length, document.cookie, document.querySelector("#token").value])`); kept != `[0,"",""]` {
+		t.Errorf("it keeps more than it should: %s", kept)
+	}
+	b.do(chromedp.Click(chromedp.CSS("#forget")))
+	if got := sent(); got != "none" {
+		t.Errorf("after it was to forget the token it sends %q", got)
+	}
+	b.quiet(s.base)
+}
+
+// TestBrowserRebinding: a page whose name is given our address can neither read nor write here,
+// unless its name is one of ours.
+func TestBrowserRebinding(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.HTTPHosts = []string{"rebinding.example"}
+	open, closed := newSystem(t, config), newSystem(t, apiConfig)
+	open.startWorker()
+	closed.startWorker()
+	admin, err := program.ListenAdmin("127.0.0.1:0", nil, closed.api.Ready, closed.log.Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.run(admin.Run)
+
+	const put = `{method: "PUT", body: '{"theme":"dark"}', headers: {"Content-Type": "application/json"}}`
+	at := func(b *browser, base, path, init string) string {
+		_, port, err := net.SplitHostPort(strings.TrimPrefix(base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.do(chromedp.Navigate("http://rebinding.example:" + port + path))
+		return value[string](b, `fetch("`+path+`", `+init+`).then(
+			async r => [r.status, await r.text()].join(" "), e => e.name)`)
+	}
+	b := openBrowser(t, "MAP rebinding.example 127.0.0.1")
+	if got := at(b, open.base, "/user/42/settings", put); got != `200 {"theme":"dark"}` {
+		t.Errorf("a page of a name that is listed: %s", got)
+	}
+	for _, init := range []string{`{}`, put} {
+		if got := at(b, closed.base, "/user/42/settings", init); !strings.HasPrefix(got, "421 ") ||
+			strings.Contains(got, "theme") {
+			t.Errorf("a page of another name: %s", got)
+		}
+	}
+	closed.has("42", 0, `{}`)
+	if got := at(b, admin.Addr(), "/readyz", `{}`); !strings.HasPrefix(got, "421 ") {
+		t.Errorf("the admin address: %s", got)
+	}
 }
 
 // TestBrowserPages: the pages about problems, as their type leads to them.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -84,7 +85,7 @@ func (l *listener) abort() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.open {
-		_ = c.Conn.Close()
+		_ = c.NetConn().Close() // TLS would wait to say goodbye
 	}
 }
 
@@ -154,7 +155,7 @@ func (c *connection) Read(p []byte) (int, error) {
 		c.begun = true
 	case c.retired && !c.begun:
 		return 0, io.EOF // retire has ended the wait
-	case err == io.EOF: //nolint:errorlint // as the net package has it
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // TLS cut off is the latter
 		c.ended.Store(true)
 	}
 	return n, err
@@ -224,8 +225,13 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// NetConn returns the underlying connection.
-func (c *connection) NetConn() net.Conn { return c.Conn }
+// NetConn returns the connection below TLS. It is not for reading and writing.
+func (c *connection) NetConn() net.Conn {
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return c.Conn
+}
 
 // trackState passes what fasthttp reports on to the connection.
 func trackState(conn net.Conn, s fasthttp.ConnState) {

@@ -34,7 +34,7 @@ const elsewhere = "/elsewhere"
 
 var elsewhereAnswers = map[string]string{
 	"400": "malformed", "404": "not-found", "405": "method-not-allowed", "408": "request-timeout",
-	"413": "too-large", "431": "headers-too-large",
+	"413": "too-large", "421": "misdirected-request", "431": "headers-too-large",
 }
 
 // readContract reads openapi.json once for all tests.
@@ -321,11 +321,12 @@ func bodyComplaints(operation *v3.Operation, response *http.Response, body []byt
 
 // headerComplaints is about headers that the contract doesn't tell of.
 func headerComplaints(operation *v3.Operation, response *http.Response) []string {
-	// What HTTP itself, frame, CORS and pages have everywhere.
+	// What HTTP itself, frame, CORS, TLS and pages have everywhere.
 	usual := []string{
 		"Cache-Control", "Connection", "Content-Length", "Content-Security-Policy", "Content-Type",
 		"Date", "Ratelimit", "Ratelimit-Policy", "Server", "Transfer-Encoding",
-		"Vary", "X-Content-Type-Options",
+		"Vary", "X-Content-Type-Options", "Strict-Transport-Security",
+		"X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy",
 	}
 	known := make(map[string]bool)
 	if answer := answerOf(operation, response.StatusCode); answer != nil && answer.Headers != nil {

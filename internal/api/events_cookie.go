@@ -44,7 +44,7 @@ func (s *Server) postEventsCookie(c *fiber.Ctx) error {
 	}
 	cookie := fmt.Sprintf("%s=%s; Path=%s; Max-Age=%d; HttpOnly; SameSite=Strict", eventsCookie,
 		token, streamPath(c), cookieAge(identityOf(c), time.Now()))
-	if c.Secure() {
+	if s.isSecure(c) {
 		cookie += "; Secure"
 	}
 	c.Response().Header.Add(fiber.HeaderSetCookie, cookie)

@@ -39,7 +39,9 @@ func (s *system) watch(t *testing.T, path string, header ...string) *stream {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: s.trust.Clone(),
+	}}
 	response, err := client.Do(r)
 	if err != nil {
 		cancel()

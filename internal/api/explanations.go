@@ -190,6 +190,16 @@ var explanations = map[messages.Kind]explanation{
 			"which this API doesn't use.",
 		detail: "request line and headers may have at most 8192 bytes",
 	},
+	kindMisdirected: {
+		Means: "The request's Host is none of the names that this service answers to: " +
+			"localhost, any IP address, the name it listens on, and those of HTTP_HOSTS. " +
+			"Otherwise a page of any site could give its own name the service's address, and " +
+			"use it from its readers' browsers (DNS rebinding).",
+		Changed: nothing,
+		Do: "Ask under a name of the service, or let its operator add this one to HTTP_HOSTS. " +
+			"A proxy in between may have to pass the Host header on.",
+		detail: "HTTP_HOSTS doesn't list the name in Host",
+	},
 	kindHTTPVersion: {
 		Means: "The length of the answer isn't known when it begins, so it is sent in chunks, " +
 			"which HTTP/1.0 doesn't have. Or the request is of a version that isn't spoken " +

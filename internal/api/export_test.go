@@ -30,6 +30,7 @@ type Timing struct {
 func ListenWith(nc *nats.Conn, c Config, t Timing, multiBytes int64, log *slog.Logger) (*Server, error) {
 	s, err := listen(nc, c, timing{
 		t.Farewell, t.Write, t.Persistence, t.PersistencePause, t.Attempt, t.Leftover,
+		0, // /readyz is not kept
 	}, log)
 	if err == nil && multiBytes > 0 {
 		s.multiMemory = semaphore.NewWeighted(multiBytes)

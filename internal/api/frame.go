@@ -19,8 +19,8 @@ const requestIDKey = "request_id"
 // answers have, reads the body, and logs.
 func (s *Server) frame(c *fiber.Ctx) error {
 	s.head(c)
-	var err error
-	if !readsItsBody(c) {
+	err := s.checkHost(c)
+	if err == nil && !readsItsBody(c) {
 		err = s.readBody(c)
 	}
 	if err == nil {
@@ -31,8 +31,8 @@ func (s *Server) frame(c *fiber.Ctx) error {
 	}
 	if s.log.Enabled(c.UserContext(), slog.LevelDebug) {
 		s.log.Debug("request", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
-			"status", c.Response().StatusCode(), "took", time.Since(c.Context().Time()),
-			"actor", actor{identityOf(c)})
+			"client", s.clientAddr(c), "status", c.Response().StatusCode(),
+			"took", time.Since(c.Context().Time()), "actor", actor{identityOf(c)})
 	}
 	return err
 }
@@ -46,6 +46,9 @@ func (s *Server) head(c *fiber.Ctx) {
 	c.Locals(requestIDKey, id)
 	set(c, fiber.HeaderXRequestID, id)
 	set(c, fiber.HeaderXContentTypeOptions, "nosniff")
+	if s.isSecure(c) {
+		set(c, fiber.HeaderStrictTransportSecurity, hstsValue)
+	}
 	set(c, fiber.HeaderCacheControl, "no-cache") // may be stored, but must be revalidated
 }
 

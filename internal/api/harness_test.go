@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -50,6 +51,7 @@ type system struct {
 	workers  *nats.Conn // of those that the test plays
 	database string     // made when the first worker needs it
 	log      *testlog.Buffer
+	trust    *tls.Config // of clients, where the API has TLS
 }
 
 // apiConfig is an API that waits long enough for everything, however busy the machine is: only a
@@ -58,6 +60,7 @@ var apiConfig = api.Config{
 	HTTPAddr: "127.0.0.1:0", RequestTimeout: ample, WorkerGrace: ample, ReadTimeout: ample,
 	IdleTimeout: ample, MaxDocument: 64 << 10, MaxConnections: 1000,
 	MaxWatchers: 1000, EventsHeartbeat: 15 * time.Second,
+	EdgeConfig: api.EdgeConfig{HTTPHosts: []string{"x"}}, // the name in requests written by hand
 }
 
 // ample is far more time than anything takes.
@@ -125,7 +128,7 @@ func (s *system) startWith(config api.Config, timing api.Timing, multiBytes int6
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return a, "http://" + a.Addr(), s.run(a.Run)
+	return a, a.URL(), s.run(a.Run)
 }
 
 // startPatient is startAPI with an API that asks a worker only once. The test may hold its answer

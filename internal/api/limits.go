@@ -3,8 +3,10 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/nats-io/nuid"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -29,15 +31,32 @@ type limits struct {
 	} `json:"request"`
 }
 
+// limitsFor is how long the workers' limits are kept. They change when workers are restarted with
+// other settings.
+const limitsFor = 5 * time.Second
+
 // getLimits answers with the limits of documents and requests, and how much history is kept.
 func (s *Server) getLimits(c *fiber.Ctx) error {
-	r, err := s.fetch(c, messages.Operation{Action: messages.ActionLimits})
+	body, err := s.limits.Get()
 	if err != nil {
 		return err
 	}
+	c.Context().SetContentType(fiber.MIMEApplicationJSON)
+	return c.Send(body)
+}
+
+// askLimits asks a worker. However many clients want the limits, it is called for one at a time.
+func (s *Server) askLimits() ([]byte, error) {
+	r := s.queue.Read(&messages.Operation{
+		Action: messages.ActionLimits, RequestID: nuid.Next(),
+		Deadline: time.Now().Add(s.config.RequestTimeout).UnixMilli(),
+	})
+	if r.Kind != "" {
+		return nil, problem{kind: r.Kind, detail: r.Detail}
+	}
 	var l limits
 	if err := json.Unmarshal(r.Document, &l); err != nil {
-		return fmt.Errorf("the worker's limits: %w", err)
+		return nil, fmt.Errorf("the worker's limits: %w", err)
 	}
 	l.Document.Bytes = min(l.Document.Bytes, s.config.MaxDocument)
 	l.History.Page = maxPageSize
@@ -50,5 +69,5 @@ func (s *Server) getLimits(c *fiber.Ctx) error {
 	l.Request.PathBytes = messages.MaxPath
 	l.Request.EntityTags = messages.MaxVersions
 	l.Request.TimeoutMilliseconds = s.config.RequestTimeout.Milliseconds()
-	return c.JSON(l)
+	return encode(l)
 }

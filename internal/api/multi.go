@@ -99,7 +99,7 @@ func (s *Server) answerMulti(c *fiber.Ctx, taken *memory) error {
 
 // carryOutAll carries out the subrequests, and returns the request of each with its answer.
 func (s *Server) carryOutAll(c *fiber.Ctx, subrequests []subrequest) []fasthttp.RequestCtx {
-	began := time.Now()
+	began, client := time.Now(), s.clientAddr(c)
 	requests := make([]fasthttp.RequestCtx, len(subrequests))
 	var users sync.WaitGroup
 	for _, indexes := range byUser(subrequests) {
@@ -110,6 +110,7 @@ func (s *Server) carryOutAll(c *fiber.Ctx, subrequests []subrequest) []fasthttp.
 				if s.auth != nil { // each subrequest is judged again, as its sender's own
 					requests[i].SetUserValue(identityKey, identityOf(c))
 				}
+				requests[i].SetUserValue(clientKey, client)
 				s.carryOut(&subrequests[i], &requests[i])
 			}
 		})

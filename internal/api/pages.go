@@ -39,6 +39,9 @@ func newPage(contentType, policy string, body []byte) page {
 	header := map[string]string{fiber.HeaderContentType: contentType}
 	if policy != "" {
 		header[fiber.HeaderContentSecurityPolicy] = policy
+		header[fiber.HeaderXFrameOptions] = "DENY" // for browsers without frame-ancestors
+		header[fiber.HeaderReferrerPolicy] = "no-referrer"
+		header["Cross-Origin-Opener-Policy"] = "same-origin"
 	}
 	return page{body, header, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 }

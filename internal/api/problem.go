@@ -23,6 +23,7 @@ const (
 	kindUnauthenticated      messages.Kind = "unauthenticated"
 	kindForbidden            messages.Kind = "forbidden"
 	kindRateLimited          messages.Kind = "rate-limited"
+	kindMisdirected          messages.Kind = "misdirected-request"
 )
 
 // statuses has the HTTP status and the title of each kind of failure. A new kind gets a row here
@@ -104,6 +105,9 @@ var statuses = map[messages.Kind]statusTitle{
 	kindPreconditionRequired: {
 		fiber.StatusPreconditionRequired, "Writes need a precondition here",
 	},
+	kindMisdirected: {
+		fiber.StatusMisdirectedRequest, "This name is not served here",
+	},
 	kindHTTPVersion: {
 		fiber.StatusHTTPVersionNotSupported, "This needs a later version of HTTP",
 	},
@@ -153,7 +157,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if entry.status >= fiber.StatusInternalServerError {
 		s.sometimes.Do(func() {
 			s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(),
-				"path", c.Path(), "status", entry.status, "error", err, "actor", actor{identityOf(c)})
+				"path", c.Path(), "client", s.clientAddr(c), "status", entry.status,
+				"error", err, "actor", actor{identityOf(c)})
 		})
 	}
 	if p.kind == kindUnsupportedMedia && c.Method() == fiber.MethodPatch { // RFC 5789 section 2.2

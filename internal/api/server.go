@@ -27,6 +27,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/internal/access"
+	"github.com/outset-settings/outset/internal/edge"
 	"github.com/outset-settings/outset/internal/queue"
 	"github.com/outset-settings/outset/internal/watch"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -37,6 +38,8 @@ type Config struct {
 	HTTPAddr string `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"where the API listens"`
 
 	AuthConfig
+
+	EdgeConfig
 
 	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"origins whose pages may use the API from a browser, or *; none by default"`
 	RequirePrecondition bool     `env:"REQUIRE_PRECONDITION" help:"refuse writes without If-Match, If-None-Match or If-Unmodified-Since"`
@@ -110,12 +113,14 @@ type timing struct {
 	attempt time.Duration
 	// How long what is left in the queue may take when all connections have ended.
 	leftover time.Duration
+	// How long the answer of /readyz is kept, unless the API stops.
+	readyFor time.Duration
 }
 
 var defaultTiming = timing{
 	farewell: 500 * time.Millisecond, write: 10 * time.Second,
 	persistence: 30 * time.Second, persistencePause: 200 * time.Millisecond,
-	leftover: stopTimeout,
+	leftover: stopTimeout, readyFor: time.Second,
 }
 
 // otherMethod replaces every method that fiber doesn't know. fiber would answer these by itself,
@@ -125,6 +130,7 @@ const otherMethod = "OTHER"
 // Server is an API.
 type Server struct {
 	config      Config
+	front       front
 	nc          *nats.Conn
 	log         *slog.Logger
 	app         *fiber.App
@@ -136,6 +142,8 @@ type Server struct {
 	imports     slots
 	trials      slots
 	multiMemory *semaphore.Weighted // in bytes
+	limits      *edge.Kept[[]byte]
+	readiness   *edge.Kept[struct{}]
 	listener    *listener
 	stopping    atomic.Bool
 	timing      timing
@@ -163,6 +171,10 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 	if config.MaxDocument == 0 {
 		return nil, errors.New("MAX_DOCUMENT_BYTES is missing")
 	}
+	front, err := config.open(config.HTTPAddr, log)
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", config.HTTPAddr)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
@@ -175,11 +187,11 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 			config.HTTPAddr)
 	}
 	s := &Server{
-		config: config, nc: nc, log: log, timing: timing,
+		config: config, front: front, nc: nc, log: log, timing: timing,
 		queue: queue.New(nc, queue.Config{
 			WorkerGrace: config.WorkerGrace, AttemptTimeout: timing.attempt,
 		}, log),
-		listener: newListener(l, config.ReadTimeout),
+		listener: newListener(front.wrap(l), config.ReadTimeout),
 		exports:  make(slots, maxExports), imports: make(slots, maxImports),
 		trials:      make(slots, maxTrials),
 		multiMemory: semaphore.NewWeighted(multiBudget),
@@ -195,11 +207,18 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 		_ = l.Close()
 		return nil, err
 	}
+	s.limits = edge.Keep(limitsFor, false, s.askLimits)
+	s.readiness = edge.Keep(timing.readyFor, true, func() (struct{}, error) {
+		return struct{}{}, s.checkReady()
+	})
 	return s, nil
 }
 
 // Addr is the address that the server listens on, with its actual port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// URL is the address with its scheme, http or https.
+func (s *Server) URL() string { return s.front.scheme() + "://" + s.Addr() }
 
 func (s *Server) routes() (*fiber.App, error) {
 	app := fiber.New(fiber.Config{
@@ -218,7 +237,10 @@ func (s *Server) routes() (*fiber.App, error) {
 		ReadBufferSize: maxHeaders,
 		ErrorHandler:   s.fail,
 		JSONEncoder:    encode,
-		RequestMethods: append(slices.Clone(fiber.DefaultMethods), otherMethod),
+		// Without this fiber would believe everybody's X-Forwarded headers. What they say is found
+		// in edge.go.
+		EnableTrustedProxyCheck: true,
+		RequestMethods:          append(slices.Clone(fiber.DefaultMethods), otherMethod),
 	})
 	app.Server().KeepHijackedConns = true // the hub closes them
 	app.Server().ConnState = trackState
@@ -296,12 +318,13 @@ func (s *Server) Run(ctx context.Context) error {
 		ReadTimeout: s.config.RequestTimeout, WriteTimeout: s.timing.write,
 	}, s.log)
 	defer s.hub.Close()
+	defer s.front.watch(ctx)()
 
 	stopAuth := s.startAuth(ctx)
 	defer stopAuth()
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(s.listener) }()
-	s.log.Info("api listening", "addr", s.Addr())
+	s.log.Info("api listening", "addr", s.Addr(), "scheme", s.front.scheme())
 	if most := s.nc.MaxPayload(); s.nc.IsConnected() && most < messages.MinPayload {
 		s.log.Error("the NATS server's max_payload is too small",
 			"max_payload", most, "least", messages.MinPayload)
@@ -354,11 +377,17 @@ func (s *Server) closeQueue(ctx context.Context) error {
 	return err
 }
 
+var errStopping = errors.New("stopping")
+
 // Ready returns nil if requests can be served: NATS is connected and there is a worker.
 func (s *Server) Ready(context.Context) error {
 	if s.stopping.Load() {
-		return errors.New("stopping")
+		return errStopping
 	}
+	return s.checkReady()
+}
+
+func (s *Server) checkReady() error {
 	if err := s.queue.Ready(); err != nil || s.auth == nil {
 		return err
 	}
@@ -368,7 +397,11 @@ func (s *Server) Ready(context.Context) error {
 func (s *Server) alive(c *fiber.Ctx) error { return c.SendString("ok\n") }
 
 func (s *Server) ready(c *fiber.Ctx) error {
-	if err := s.Ready(c.UserContext()); err != nil {
+	_, err := s.readiness.Get()
+	if s.stopping.Load() {
+		err = errStopping
+	}
+	if err != nil {
 		return problem{kind: messages.KindUnavailable, detail: err.Error()}
 	}
 	return c.SendString("ok\n")

@@ -2,9 +2,11 @@ package api_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outset-settings/outset/internal/api"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -19,9 +22,18 @@ import (
 // answered, however late the rest comes; a connection without a request ends, and isn't reset.
 func TestStopAnswersWhatHasBegun(t *testing.T) {
 	t.Parallel()
+	t.Run("HTTP", func(t *testing.T) { t.Parallel(); stopAnswersWhatHasBegun(t, apiConfig, nil) })
+	t.Run("HTTPS", func(t *testing.T) {
+		t.Parallel()
+		config, trust := withTLS(t)
+		stopAnswersWhatHasBegun(t, config, trust)
+	})
+}
+
+func stopAnswersWhatHasBegun(t *testing.T, config api.Config, trust *tls.Config) {
 	s := newSystem(t, apiConfig)
 	s.startSource()
-	base, stop := s.startAPI(apiConfig)
+	base, stop := s.startAPI(config)
 	s.base = base
 	const request = "GET /user/42/settings HTTP/1.1\r\nHost: x\r\n\r\n"
 	const clients = 20
@@ -30,7 +42,14 @@ func TestStopAnswersWhatHasBegun(t *testing.T) {
 		answers *bufio.Reader
 	}
 	dial := func(kept bool) client {
-		conn := s.dialRaw(t)
+		var conn net.Conn = s.dialRaw(t)
+		if trust != nil {
+			secure := tls.Client(conn, trust)
+			if err := secure.HandshakeContext(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			conn = secure
+		}
 		c := client{conn, bufio.NewReader(conn)}
 		if !kept {
 			return c
@@ -42,6 +61,8 @@ func TestStopAnswersWhatHasBegun(t *testing.T) {
 		return c
 	}
 	var idle, begun []client
+	silent := s.dialRaw(t) // it doesn't even begin the handshake, where there is one
+	idle = append(idle, client{silent, bufio.NewReader(silent)})
 	for i := range clients {
 		idle = append(idle, dial(i%2 == 0))
 		begun = append(begun, dial(i%2 == 0))

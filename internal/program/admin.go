@@ -12,26 +12,51 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/outset-settings/outset/internal/edge"
 )
 
 // probeTimeout bounds one check of whether a program is ready, on both sides.
 const probeTimeout = 3 * time.Second
 
+// readyFor is how long the result of such a check is kept, so that many probes cost no more than
+// one: a worker's check asks the database.
+const readyFor = time.Second
+
+// maxAdminHeaders bounds the head of a request, in bytes.
+const maxAdminHeaders = 4 << 10
+
 // Admin is the address at which operators check a program.
 type Admin struct {
 	listener net.Listener
-	ready    func(context.Context) error
+	hosts    edge.Hosts
+	ready    *edge.Kept[struct{}]
 }
 
-// ListenAdmin returns an Admin that listens on addr but does not answer before Run or Around. The
-// program counts as ready when ready returns nil.
-func ListenAdmin(addr string, ready func(context.Context) error, log *slog.Logger) (*Admin, error) {
+// ListenAdmin returns an Admin that listens on addr but does not answer before Run or Around. It
+// may be asked as what edge.NewHosts allows. The program counts as ready when ready returns nil.
+func ListenAdmin(addr string, hosts []string, ready func(context.Context) error, log *slog.Logger,
+) (*Admin, error) {
+	return listenAdmin(addr, hosts, ready, readyFor, log)
+}
+
+func listenAdmin(addr string, hosts []string, ready func(context.Context) error,
+	readyFor time.Duration, log *slog.Logger,
+) (*Admin, error) {
+	allowed, err := edge.NewHosts(addr, hosts)
+	if err != nil {
+		return nil, fmt.Errorf("HTTP_HOSTS: %w", err)
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("ADMIN_ADDR: %w", err)
 	}
 	log.Info("admin listening", "addr", l.Addr().String())
-	return &Admin{listener: l, ready: ready}, nil
+	return &Admin{l, allowed, edge.Keep(readyFor, true, func() (struct{}, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+		defer cancel()
+		return struct{}{}, ready(ctx)
+	})}, nil
 }
 
 // Addr is the address that it listens on, with the port that a port 0 became.
@@ -46,18 +71,16 @@ func (a *Admin) Run(ctx context.Context) error {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
-		defer cancel()
-		if err := a.ready(ctx); err != nil {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := a.ready.Get(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
 	server := &http.Server{
-		Handler: mux, ReadTimeout: probeTimeout, WriteTimeout: 2 * probeTimeout,
-		IdleTimeout: time.Minute,
+		Handler: a.allowed(mux), ReadTimeout: probeTimeout, WriteTimeout: 2 * probeTimeout,
+		IdleTimeout: time.Minute, MaxHeaderBytes: maxAdminHeaders,
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
@@ -65,6 +88,20 @@ func (a *Admin) Run(ctx context.Context) error {
 		return fmt.Errorf("serving ADMIN_ADDR: %w", err)
 	}
 	return nil
+}
+
+// allowed answers 421 to a request for a name that isn't ours, whatever it wants.
+func (a *Admin) allowed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		if !a.hosts.Allow(r.Host) {
+			http.Error(w, "this name is not served here; see HTTP_HOSTS",
+				http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Around does the work while the admin address answers, and returns when either fails or ctx ends.

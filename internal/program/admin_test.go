@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // get returns the status and the body at a path of the admin address, or status 0 if nobody
@@ -42,7 +43,7 @@ func around(t *testing.T, addr string, ready, work func(context.Context) error) 
 	string, context.CancelFunc, <-chan error,
 ) {
 	t.Helper()
-	a, err := ListenAdmin(addr, ready, slog.New(slog.DiscardHandler))
+	a, err := listenAdmin(addr, nil, ready, 0, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func TestAdminEndsWithTheWork(t *testing.T) {
 
 func TestWorkEndsWithTheAdmin(t *testing.T) {
 	t.Parallel()
-	a, err := ListenAdmin("127.0.0.1:0", always, slog.New(slog.DiscardHandler))
+	a, err := ListenAdmin("127.0.0.1:0", nil, always, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +169,7 @@ func TestTakenPort(t *testing.T) {
 		l.Addr().String(), "127.0.0.1", "127.0.0.1:99999",
 		"no such host:1", "127.0.0.1:http:1",
 	} {
-		_, err := ListenAdmin(addr, always, slog.New(slog.DiscardHandler))
+		_, err := ListenAdmin(addr, nil, always, slog.New(slog.DiscardHandler))
 		if err == nil || !strings.HasPrefix(err.Error(), "ADMIN_ADDR: ") {
 			t.Errorf("%s: got %v, want ADMIN_ADDR to be named", addr, err)
 		}
@@ -204,5 +205,73 @@ func TestAskReadyTimesOut(t *testing.T) {
 	defer func() { _ = l.Close() }()
 	if err := AskReady(t.Context(), l.Addr().String()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestAdminHosts: a page of another name gets nothing, though its name leads here.
+func TestAdminHosts(t *testing.T) {
+	t.Parallel()
+	a, err := ListenAdmin("127.0.0.1:0", []string{"probe.example"}, always,
+		slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	defer func() { stop(); <-ended }()
+	for host, want := range map[string]int{
+		"probe.example": http.StatusOK, "localhost:1": http.StatusOK, a.Addr(): http.StatusOK,
+		"evil.example": http.StatusMisdirectedRequest, "evil.example:1": http.StatusMisdirectedRequest,
+	} {
+		for _, path := range []string{"/healthz", "/readyz", "/elsewhere"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+				"http://"+a.Addr()+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host, r.Close = host, true
+			got, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = got.Body.Close()
+			want := want
+			if path == "/elsewhere" && want == http.StatusOK {
+				want = http.StatusNotFound
+			}
+			if got.StatusCode != want {
+				t.Errorf("%s%s: %d, want %d", host, path, got.StatusCode, want)
+			}
+		}
+	}
+	if _, err := ListenAdmin("127.0.0.1:0", []string{"a b"}, always,
+		slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "HTTP_HOSTS: ") {
+		t.Errorf("a bad name: %v", err)
+	}
+}
+
+// TestReadyIsKept: many probes ask the database once.
+func TestReadyIsKept(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	a, err := listenAdmin("127.0.0.1:0", nil, func(context.Context) error {
+		asked.Add(1)
+		return nil
+	}, time.Hour, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	for range 10 {
+		if status, _ := get(t, a.Addr(), "/readyz"); status != http.StatusOK {
+			t.Errorf("status %d", status)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil || asked.Load() != 1 {
+		t.Errorf("the program was asked %d times, %v", asked.Load(), err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -19,19 +20,31 @@ import (
 
 // NATS is where the queue is.
 type NATS struct {
-	URL string `name:"nats-url" env:"NATS_URL" default:"nats://127.0.0.1:4222" placeholder:"URL" help:"the NATS server, or several, comma separated"`
+	URL string `name:"nats-url" env:"NATS_URL" secret:"" default:"nats://127.0.0.1:4222" placeholder:"URL" help:"the NATS server, or several, comma separated"`
 	NATSIdentity
 }
 
-// String returns the addresses without user names, passwords and tokens.
+// String returns the addresses without user names, passwords and tokens. Of one that is not valid
+// it returns nothing, since they may be anywhere in it.
 func (n NATS) String() string {
 	servers := strings.Split(n.URL, ",")
 	for i, s := range servers {
-		if at := strings.LastIndex(s, "@"); at >= 0 {
-			servers[i] = "nats://" + s[at+1:]
+		u, err := url.Parse(withScheme(s))
+		if err != nil {
+			servers[i] = "?"
+			continue
 		}
+		servers[i] = u.Scheme + "://" + u.Host
 	}
 	return strings.Join(servers, ",")
+}
+
+// withScheme returns the address of a server as NATS reads it.
+func withScheme(server string) string {
+	if server = strings.TrimSpace(server); strings.Contains(server, "://") {
+		return server
+	}
+	return "nats://" + server
 }
 
 // How fast a lost connection is noticed and made again. NATS's defaults (2 min, 2 s) are for
@@ -51,7 +64,7 @@ const (
 // since by then nobody would wait for it. The error is for an address that can never work, and for
 // an identity that can't be read.
 func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
-	if err := n.check(); err != nil {
+	if err := n.Check(); err != nil {
 		return nil, err
 	}
 	identity, err := n.Options()
@@ -111,13 +124,20 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 	return nc, nil
 }
 
-// check refuses an address that NATS would try for ever in vain.
-func (n NATS) check() error {
+// Check refuses an address that NATS would try for ever in vain.
+func (n NATS) Check() error {
 	for server := range strings.SplitSeq(n.URL, ",") {
-		scheme, _, found := strings.Cut(strings.TrimSpace(server), "://")
-		if found && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, scheme) {
+		u, err := url.Parse(withScheme(server))
+		switch {
+		case err != nil && strings.Contains(n.URL, "@"):
+			return errors.New("NATS_URL: this is not a valid address of a NATS server (it isn't " +
+				"shown, since it may have a password, whose special characters must be " +
+				"percent-encoded)")
+		case err != nil:
+			return fmt.Errorf("NATS_URL: %w", err)
+		case !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
 			return fmt.Errorf(
-				"NATS_URL: %s:// is not for NATS; nats://, tls://, ws:// and wss:// are", scheme,
+				"NATS_URL: %s:// is not for NATS; nats://, tls://, ws:// and wss:// are", u.Scheme,
 			)
 		}
 	}

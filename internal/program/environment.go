@@ -33,7 +33,7 @@ func unknownVariable(app *kong.Application, environ []string) error {
 // collect adds the variables of a command and of all below it.
 func collect(n *kong.Node, names *[]string) {
 	for _, f := range n.Flags {
-		*names = append(*names, f.Envs...)
+		*names = append(*names, variables(f)...)
 	}
 	for _, child := range n.Children {
 		collect(child, names)

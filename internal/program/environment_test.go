@@ -14,7 +14,7 @@ type testCLI struct {
 	Common
 	NATS
 	HTTPAddr    string   `name:"http" env:"HTTP_ADDR"`
-	DatabaseURL string   `env:"DATABASE_URL" default:"postgres://default"`
+	DatabaseURL string   `env:"DATABASE_URL" secret:"" default:"postgres://default"`
 	Auth        string   `env:"AUTH"`
 	Serve       serveCLI `cmd:""`
 	Broken      broken   `cmd:""`

@@ -52,7 +52,8 @@ func Main(name, description string, cli any) int {
 }
 
 func run(ctx context.Context, name, description string, cli any, args []string) error {
-	parser, err := Parser(name, description, cli)
+	var secrets secretFiles
+	parser, err := Parser(name, description, cli, kong.Resolvers(&secrets))
 	if err != nil {
 		return err
 	}
@@ -63,6 +64,9 @@ func run(ctx context.Context, name, description string, cli any, args []string) 
 	command, err := parser.Parse(args)
 	if err != nil {
 		return Usage(err)
+	}
+	if len(secrets.exposed) > 0 {
+		secrets.warn(logger(command, cli))
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(os.Stdin, (*io.Reader)(nil))
@@ -76,9 +80,10 @@ func run(ctx context.Context, name, description string, cli any, args []string) 
 }
 
 // Parser returns the reader of a program's arguments and environment. The fields of
-// cli are flags; those with an env tag are read from the environment too.
-func Parser(name, description string, cli any) (*kong.Kong, error) {
-	return kong.New(cli,
+// cli are flags; those with an env tag are read from the environment too, and those with a secret
+// tag from files (secretFiles).
+func Parser(name, description string, cli any, more ...kong.Option) (*kong.Kong, error) {
+	return kong.New(cli, append(more,
 		kong.Name(name),
 		kong.Description(description),
 		kong.Vars{"version": name + " " + Version()},
@@ -91,5 +96,5 @@ func Parser(name, description string, cli any) (*kong.Kong, error) {
 			}
 			return help
 		}),
-	)
+	)...)
 }

@@ -60,11 +60,11 @@ func ownMigrations() fs.FS {
 // migrateAt calls waiting after each attempt that could not get its locks.
 func migrateAt(ctx context.Context, url string, files fs.FS, waiting func(error)) error {
 	config, err := pgx.ParseConfig(url)
-	if err == nil {
-		config.ConnectTimeout = connectTimeout
-		err = migrate(ctx, config, files, waiting)
-	}
 	if err != nil {
+		return addressError(url, err)
+	}
+	config.ConnectTimeout = connectTimeout
+	if err := migrate(ctx, config, files, waiting); err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", lineError{err})
 	}
 	return nil

@@ -113,7 +113,7 @@ func Open(ctx context.Context, url string, conns int32) (*Store, error) {
 func open(ctx context.Context, url string, conns int32, t timeouts) (*Store, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL: %w", err) // pgx leaves the password out
+		return nil, addressError(url, err)
 	}
 	config.MaxConns = conns
 	config.MaxConnLifetimeJitter = 5 * time.Minute
