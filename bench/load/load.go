@@ -55,6 +55,7 @@ type Workload struct {
 	Draw   Draw
 	First  int // of Next
 	Seed   uint64
+	Tokens []string // that the users send, by number; nil: none. Open loops send none.
 }
 
 // around returns what stands before and after the eight digits of a request's body, and its media

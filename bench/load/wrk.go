@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -68,6 +69,13 @@ func (w Workload) Wrk(
 	if err := os.WriteFile(file, script, 0o600); err != nil {
 		return Closed{}, err
 	}
+	tokens := ""
+	if w.Tokens != nil {
+		tokens = filepath.Join(dir, "tokens")
+		if err := os.WriteFile(tokens, []byte(strings.Join(w.Tokens, "\n")), 0o600); err != nil {
+			return Closed{}, err
+		}
+	}
 	prefix, suffix, mediaType := w.around()
 	// Two threads at most: more would take CPU time from what is measured.
 	threads := strconv.Itoa(min(connections, 2, runtime.NumCPU()))
@@ -75,7 +83,7 @@ func (w Workload) Wrk(
 		"-c", strconv.Itoa(connections), "-d", fmt.Sprintf("%ds", max(1, int(duration.Seconds()))),
 		"--timeout", "10s", "-s", file, base, "--",
 		w.Method, strconv.Itoa(w.Users), string(w.Draw), strconv.Itoa(w.First),
-		strconv.FormatUint(w.Seed, 10), mediaType, prefix, suffix, threads)
+		strconv.FormatUint(w.Seed, 10), mediaType, prefix, suffix, threads, tokens)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return Closed{}, fmt.Errorf("wrk: %w: %s", err, out)

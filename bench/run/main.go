@@ -42,7 +42,7 @@ const description = `Measure Outset beside its peers.
 
 Each side is outset, direct, hono or static, with these additions: outset:N has N workers, direct:N
 a pool of N connections, outset@DIR runs the programs of another build, outset+NAME=VALUE sets an
-environment variable.
+environment variable, and with outset+AUTH=required each request has its user's JWT.
 
 The results are lines of Go's benchmark format, one for each side, load and round. A unit that
 begins with % is the percentage of what the side --base did in the same round (%req/s, %p50, …).

@@ -25,7 +25,7 @@ const idsPerRun = 300_000
 func (l *lab) workload(s *side, j job, round int) load.Workload {
 	w := load.Workload{
 		Method: s.method(j.operation), Users: l.Users, Draw: j.draw,
-		Seed: uint64(round)*1000 + uint64(j.connections),
+		Seed: uint64(round)*1000 + uint64(j.connections), Tokens: s.tokens,
 	}
 	if j.draw == load.Next {
 		w.First = l.nextUser
@@ -203,6 +203,9 @@ func ask(ctx context.Context, s *side, w load.Workload, user int) (size int, err
 	r.Header.Set("Accept-Encoding", "identity") // as from wrk, which sends none
 	if mediaType != "" {
 		r.Header.Set("Content-Type", mediaType)
+	}
+	if user < len(s.tokens) {
+		r.Header.Set("Authorization", "Bearer "+s.tokens[user])
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {

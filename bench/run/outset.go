@@ -44,10 +44,14 @@ func (s *side) startAll(ctx context.Context, l *lab, what spec, ports []int) err
 		return err
 	}
 	folder := cmp.Or(what.folder, l.bin)
+	tokens, err := l.requireTokens(s)
+	if err != nil {
+		return err
+	}
 	env := append([]string{
 		"NATS_URL=nats://" + local(ports[1]), "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn",
 		"DATABASE_URL=" + s.database, "HTTP_ADDR=" + local(ports[0]),
-	}, what.env...)
+	}, append(tokens, what.env...)...)
 	for i := range s.workers {
 		log := fmt.Sprintf("%s-worker-%d", what.label(), i)
 		if p, err = s.run(ctx, l, "worker", log, env, filepath.Join(folder, "worker")); err != nil {
@@ -61,7 +65,7 @@ func (s *side) startAll(ctx context.Context, l *lab, what spec, ports []int) err
 	if err != nil {
 		return err
 	}
-	if err := p.Until(ctx, process.Serves(s.url(0))); err != nil {
+	if err := p.Until(ctx, process.Serves(s.base+"/readyz")); err != nil {
 		return err
 	}
 	select {

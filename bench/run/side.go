@@ -26,6 +26,7 @@ type side struct {
 	parts    []process.Part
 	monitor  string // URL of its NATS server's /connz; empty: none
 	workers  int
+	tokens   []string // of the users, by number; nil: the side asks for none
 
 	running []*process.Process
 }
