@@ -190,5 +190,7 @@ func usual(changes jwt.MapClaims) jwt.MapClaims {
 }
 
 func usualJWT(where string) *access.JWT {
-	return &access.JWT{Issuer: issuerName, Audience: []string{"another", audience}, JWKS: where}
+	return &access.JWT{
+		Issuer: issuerName, Audience: []string{"another", audience}, JWKS: where, ScopeClaim: "scope",
+	}
 }

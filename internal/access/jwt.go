@@ -33,7 +33,7 @@ type JWT struct {
 	Audience   []string // one of these must be in their aud
 	JWKS       string   // where the issuer's keys are: a file, or an address with https
 	UserClaim  string   // the claim that has the user's id; "": sub
-	ScopeClaim string   // the claim that has the scopes; "": scope
+	ScopeClaim string   // the claim that has a service's scopes; "": all tokens are users'
 }
 
 // verifier verifies JWTs (RFC 7519, RFC 8725).
@@ -46,9 +46,6 @@ type verifier struct {
 func newVerifier(config JWT, log *slog.Logger) (*verifier, error) {
 	if config.UserClaim == "" {
 		config.UserClaim = "sub"
-	}
-	if config.ScopeClaim == "" {
-		config.ScopeClaim = "scope"
 	}
 	k, err := newKeys(config.JWKS, log)
 	if err != nil {
@@ -162,8 +159,8 @@ func takeClientID(claims jwt.MapClaims) {
 	}
 }
 
-// identity returns whose claims these are: those of a service if there is a scope of ours among
-// them, else those of a user.
+// identity returns whose claims these are: those of a service if the claim for scopes has one of
+// ours, else those of a user.
 func (v *verifier) identity(claims jwt.MapClaims) (*Identity, error) {
 	expires, err := claims.GetExpirationTime()
 	if err != nil || expires == nil {
@@ -173,7 +170,10 @@ func (v *verifier) identity(claims jwt.MapClaims) (*Identity, error) {
 	if jti, _ := claims["jti"].(string); len(jti) <= maxTokenID && isPrintable(jti) {
 		id.Token = jti
 	}
-	if id.Scopes = scopesOf(claims[v.config.ScopeClaim]); id.Scopes == 0 {
+	if v.config.ScopeClaim != "" {
+		id.Scopes = scopesOf(claims[v.config.ScopeClaim])
+	}
+	if id.Scopes == 0 {
 		id.Subject, _ = claims[v.config.UserClaim].(string)
 	} else {
 		id.Kind = Service

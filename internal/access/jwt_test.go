@@ -49,7 +49,9 @@ func TestProviders(t *testing.T) {
 		},
 		"Keycloak, a service account": {
 			signer: rs,
-			config: access.JWT{Issuer: "https://kc.example.org/realms/app", Audience: []string{"outset"}},
+			config: access.JWT{
+				Issuer: "https://kc.example.org/realms/app", Audience: []string{"outset"}, ScopeClaim: "scope",
+			},
 			claims: jwt.MapClaims{
 				"exp": exp, "iat": iat, "jti": "trrtcc:1", "iss": "https://kc.example.org/realms/app",
 				"aud": "outset", "sub": "5b1b9a4c-8a6e-4f0b-9f5f-0d8d1b0a7c11", "typ": "Bearer",
@@ -57,6 +59,15 @@ func TestProviders(t *testing.T) {
 				"clientHost": "10.0.0.1", "preferred_username": "service-account-backend", "client_id": "backend",
 			},
 			subject: "5b1b9a4c-8a6e-4f0b-9f5f-0d8d1b0a7c11", scopes: "settings:read users:list",
+		},
+		"scopes of ours, and no claim for them": {
+			signer: rs,
+			config: access.JWT{Issuer: "https://kc.example.org/realms/app", Audience: []string{"outset"}},
+			claims: jwt.MapClaims{
+				"exp": exp, "iat": iat, "iss": "https://kc.example.org/realms/app", "aud": "outset",
+				"sub": "ann", "scope": "openid admin", "": "admin",
+			},
+			subject: "ann",
 		},
 		// https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles
 		"Auth0": {

@@ -533,7 +533,7 @@ func TestAuthConfig(t *testing.T) {
 		"keys over http":       {func(c *api.Config) { full(c); c.JWTKeys = "http://id.example.org/" }, "JWT_JWKS"},
 		"a negative rate":      {func(c *api.Config) { c.UserRate = -1 }, "USER_RATE"},
 		"nothing, everywhere":  {func(c *api.Config) { c.HTTPAddr = "0.0.0.0:0" }, "AUTH=required"},
-		"a claim of the usual": {func(c *api.Config) { c.JWTUserClaim, c.JWTScopeClaim = "sub", "scope" }, ""},
+		"a claim of the usual": {func(c *api.Config) { c.JWTUserClaim = "sub" }, ""},
 	} {
 		config := apiConfig
 		c.change(&config)

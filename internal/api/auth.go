@@ -17,7 +17,7 @@ type AuthConfig struct {
 	JWTAudience   []string `name:"jwt-audience" env:"JWT_AUDIENCE" placeholder:"NAME" help:"the aud of users' tokens, or several: one of them is enough"`
 	JWTKeys       string   `name:"jwt-jwks" env:"JWT_JWKS" placeholder:"FILE|URL" help:"the keys of the issuer: a file, or an address with https"`
 	JWTUserClaim  string   `name:"jwt-user-claim" env:"JWT_USER_CLAIM" default:"sub" placeholder:"NAME" help:"the claim that has the user's id"`
-	JWTScopeClaim string   `name:"jwt-scope-claim" env:"JWT_SCOPE_CLAIM" default:"scope" placeholder:"NAME" help:"the claim that has the scopes of a service"`
+	JWTScopeClaim string   `name:"jwt-scope-claim" env:"JWT_SCOPE_CLAIM" placeholder:"NAME" help:"the claim that has the scopes of a service; without it all JWTs are users'"`
 
 	UserRate  int `env:"USER_RATE" default:"100" placeholder:"N" help:"requests a second of one user, in each API; twice as many may come at once; 0: no limit"`
 	TokenRate int `env:"TOKEN_RATE" default:"0" placeholder:"N" help:"the same of one service's token"`
@@ -49,7 +49,7 @@ func (c *AuthConfig) validate() error {
 func (c *AuthConfig) hasJWT() bool {
 	return c.JWTIssuer != "" || len(c.JWTAudience) > 0 || c.JWTKeys != "" ||
 		c.JWTUserClaim != "" && c.JWTUserClaim != "sub" ||
-		c.JWTScopeClaim != "" && c.JWTScopeClaim != "scope"
+		c.JWTScopeClaim != ""
 }
 
 // required tells whether tokens are asked for.

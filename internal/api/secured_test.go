@@ -61,7 +61,7 @@ func newSecured(t testing.TB, change ...func(*api.Config)) *secured {
 		t.Fatal(err)
 	}
 	config := apiConfig
-	config.JWTIssuer, config.JWTAudience = issuer, []string{audience}
+	config.JWTIssuer, config.JWTAudience, config.JWTScopeClaim = issuer, []string{audience}, "scope"
 	config.JWTKeys = filepath.Join(t.TempDir(), "jwks.json")
 	config.Tokens = s.tokens
 	if err := os.WriteFile(config.JWTKeys, set, 0o600); err != nil {
