@@ -274,7 +274,9 @@ func FuzzHead(f *testing.F) {
 		if chunked := len(r.TransferEncoding) > 0; chunked != (fields.Length == -1) {
 			t.Errorf("chunked: %v, here the length is %d, in %q", chunked, fields.Length, data)
 		}
-		if !strings.Contains(string(data), "://") && r.Host != fields.Host {
+		// The target may have a host of its own, which net/http prefers.
+		if strings.HasPrefix(r.RequestURI, "/") && !strings.HasPrefix(r.RequestURI, "//") &&
+			r.Host != fields.Host {
 			t.Errorf("the host is %q, here %q", r.Host, fields.Host)
 		}
 	})
