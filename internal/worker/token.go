@@ -78,7 +78,8 @@ func actorFor(user string, a store.Actor) *messages.Actor {
 		return nil
 	}
 	actor := &messages.Actor{
-		Kind: messages.ActorKind(a.Kind), Subject: a.Subject, Token: a.Token,
+		Kind:    messages.ActorKind(a.Kind), //nolint:gosec // it was one when it was written
+		Subject: a.Subject, Token: a.Token,
 	}
 	if actor.Kind == messages.ActorUser && actor.Subject == "" {
 		actor.Subject = user

@@ -19,6 +19,7 @@ const MaxTokens = 1000
 // made. More would not fit in a reply.
 const maxListedTokens = MaxTokens + 24
 
+// Why a token was not made or not revoked.
 var (
 	// ErrTooManyTokens: [MaxTokens] are valid already.
 	ErrTooManyTokens = errors.New("too many tokens")
