@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,12 @@ func TestCompose(t *testing.T) {
 
 	token, err := os.ReadFile(filepath.Join(os.Getenv("SECRETS"), "admin-token"))
 	c.do(err)
+	if got, err := http.Get(base + "/user/42/settings"); err != nil ||
+		got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a token: %+v, %v", got, err)
+	} else {
+		_ = got.Body.Close()
+	}
 	l := startLoadWith(t, base, "1 worker", string(token))
 	c.do(l.settle(ctx, settled))
 
