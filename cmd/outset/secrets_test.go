@@ -13,7 +13,7 @@ import (
 )
 
 // secret is in all settings below. Each of its parts is looked for.
-const secret = "hush-word"
+const secret = "hush-q7xz"
 
 // TestSecretsAreNotShown: a start that fails, for whatever reason, shows no secret, whether it came
 // by the environment, a file or an argument.
