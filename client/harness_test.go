@@ -124,7 +124,8 @@ func (s *system) dial() *nats.Conn {
 // startAPI runs an API until the test ends or stop is called.
 func (s *system) startAPI(config api.Config) (base string, stop func()) {
 	s.t.Helper()
-	a, err := api.Listen(s.dial(), config, slog.New(slog.DiscardHandler))
+	nc := api.Connections{Requests: s.dial(), Changes: s.dial()}
+	a, err := api.Listen(nc, config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		s.t.Fatal(err)
 	}

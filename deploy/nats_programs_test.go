@@ -68,7 +68,12 @@ func startAPI(t *testing.T, q queue, log *testlog.Buffer) (base string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	a, err := api.Listen(nc, apiConfig, log.Logger())
+	changes, err := q.as("api").Connect("outset api, changes", log.Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(changes.Close)
+	a, err := api.Listen(api.Connections{Requests: nc, Changes: changes}, apiConfig, log.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,12 @@ func (c *cli) serve(ctx context.Context, log *slog.Logger, whenClosed nats.Optio
 		return err
 	}
 	defer nc.Close()
-	server, err := api.Listen(nc, c.Config, log)
+	changes, err := c.Connect("outset api, changes", log, whenClosed)
+	if err != nil {
+		return err
+	}
+	defer changes.Close()
+	server, err := api.Listen(api.Connections{Requests: nc, Changes: changes}, c.Config, log)
 	if err != nil {
 		return err
 	}

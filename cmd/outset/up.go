@@ -70,9 +70,14 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	defer nc.Close()
+	changes, err := queue.Connect("outset api, changes", log, whenClosed, queue.as(localnats.API))
+	if err != nil {
+		return err
+	}
+	defer changes.Close()
 	u.API.MaxDocument = u.Limits.MaxDocument
 	// Listen before the database starts, so that an address in use is reported at once.
-	server, err := api.Listen(nc, u.API, log)
+	server, err := api.Listen(api.Connections{Requests: nc, Changes: changes}, u.API, log)
 	if err != nil {
 		return err
 	}

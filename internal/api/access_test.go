@@ -537,7 +537,7 @@ func TestAuthConfig(t *testing.T) {
 	} {
 		config := apiConfig
 		c.change(&config)
-		a, err := api.Listen(s.dial(), config, s.log.Logger())
+		a, err := api.Listen(s.connections(), config, s.log.Logger())
 		if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -138,7 +138,7 @@ func TestEdgeSettings(t *testing.T) {
 	} {
 		config := apiConfig
 		config.EdgeConfig = edge
-		if _, err := api.Listen(s.dial(), config, s.log.Logger()); err == nil ||
+		if _, err := api.Listen(s.connections(), config, s.log.Logger()); err == nil ||
 			!strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/nats-io/nats.go"
 	"github.com/valyala/fasthttp"
 	"golang.org/x/sync/semaphore"
 
@@ -27,7 +26,7 @@ type Timing struct {
 }
 
 // ListenWith is Listen with other times, and so many bytes for multi-requests.
-func ListenWith(nc *nats.Conn, c Config, t Timing, multiBytes int64, log *slog.Logger) (*Server, error) {
+func ListenWith(nc Connections, c Config, t Timing, multiBytes int64, log *slog.Logger) (*Server, error) {
 	s, err := listen(nc, c, timing{
 		t.Farewell, t.Write, t.Persistence, t.PersistencePause, t.Attempt, t.Leftover,
 		0, // /readyz is not kept

@@ -111,6 +111,11 @@ func (s *system) dial() *nats.Conn {
 	return nc
 }
 
+func (s *system) connections() api.Connections {
+	s.t.Helper()
+	return api.Connections{Requests: s.dial(), Changes: s.dial()}
+}
+
 // startAPI runs an API until the test ends or stop is called.
 func (s *system) startAPI(config api.Config) (base string, stop func()) {
 	s.t.Helper()
@@ -124,7 +129,7 @@ func (s *system) startWith(config api.Config, timing api.Timing, multiBytes int6
 	a *api.Server, base string, stop func(),
 ) {
 	s.t.Helper()
-	a, err := api.ListenWith(s.dial(), config, timing, multiBytes, s.log.Logger())
+	a, err := api.ListenWith(s.connections(), config, timing, multiBytes, s.log.Logger())
 	if err != nil {
 		s.t.Fatal(err)
 	}

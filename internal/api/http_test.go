@@ -175,7 +175,7 @@ func TestListen(t *testing.T) {
 	} {
 		config := apiConfig
 		c.change(&config)
-		if _, err := api.Listen(s.dial(), config, s.log.Logger()); err == nil ||
+		if _, err := api.Listen(s.connections(), config, s.log.Logger()); err == nil ||
 			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want a word about %s", name, err, c.want)
 		}

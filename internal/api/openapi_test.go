@@ -154,7 +154,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSystem(t, apiConfig)
-	a, err := api.Listen(s.dial(), apiConfig, s.log.Logger())
+	a, err := api.Listen(s.connections(), apiConfig, s.log.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}

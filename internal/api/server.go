@@ -131,7 +131,7 @@ const otherMethod = "OTHER"
 type Server struct {
 	config      Config
 	front       front
-	nc          *nats.Conn
+	nc          Connections
 	log         *slog.Logger
 	app         *fiber.App
 	handle      fasthttp.RequestHandler // the app's
@@ -158,13 +158,20 @@ type Server struct {
 	sometimes rate.Sometimes
 }
 
+// Connections are those to NATS. Whoever can publish changes may flood one of them, and the replies
+// to requests would wait behind that on the same connection.
+type Connections struct {
+	Requests *nats.Conn // to the workers
+	Changes  *nats.Conn // of documents that are watched
+}
+
 // Listen returns a server that listens on the configured address, so that an address in use is an
 // error at once. It answers requests in Run only.
-func Listen(nc *nats.Conn, config Config, log *slog.Logger) (*Server, error) {
+func Listen(nc Connections, config Config, log *slog.Logger) (*Server, error) {
 	return listen(nc, config, defaultTiming, log)
 }
 
-func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Server, error) {
+func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -188,7 +195,7 @@ func listen(nc *nats.Conn, config Config, timing timing, log *slog.Logger) (*Ser
 	}
 	s := &Server{
 		config: config, front: front, nc: nc, log: log, timing: timing,
-		queue: queue.New(nc, queue.Config{
+		queue: queue.New(nc.Requests, queue.Config{
 			WorkerGrace: config.WorkerGrace, AttemptTimeout: timing.attempt,
 		}, log),
 		listener: newListener(front.wrap(l), config.ReadTimeout),
@@ -313,7 +320,7 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.listener.Close()
 		return fmt.Errorf("subscribing: %w", err)
 	}
-	s.hub = watch.New(s.nc, s.queue, watch.Config{
+	s.hub = watch.New(s.nc.Changes, s.queue, watch.Config{
 		MaxWatchers: s.config.MaxWatchers, Heartbeat: s.config.EventsHeartbeat,
 		ReadTimeout: s.config.RequestTimeout, WriteTimeout: s.timing.write,
 	}, s.log)
@@ -325,7 +332,7 @@ func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(s.listener) }()
 	s.log.Info("api listening", "addr", s.Addr(), "scheme", s.front.scheme())
-	if most := s.nc.MaxPayload(); s.nc.IsConnected() && most < messages.MinPayload {
+	if most := s.nc.Requests.MaxPayload(); s.nc.Requests.IsConnected() && most < messages.MinPayload {
 		s.log.Error("the NATS server's max_payload is too small",
 			"max_payload", most, "least", messages.MinPayload)
 	}
