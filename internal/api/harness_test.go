@@ -133,7 +133,8 @@ func (s *system) startWith(config api.Config, timing api.Timing, multiBytes int6
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return a, a.URL(), s.run(a.Run)
+	base = a.URL()
+	return a, base, s.run(a.Run)
 }
 
 // startPatient is startAPI with an API that asks a worker only once. The test may hold its answer

@@ -207,8 +207,9 @@ func (s *Server) changeToken(
 		return messages.Result{}, problem{kind: kind, detail: detail}
 	}
 	r := s.queue.Write(o)
-	s.log.Info(action.String(), "request_id", o.RequestID, "actor", actor{identityOf(c)},
-		"token", token.ID, "name", token.Name, "scopes", token.Scopes, "kind", r.Kind)
+	s.log.Info("change of a token", "action", action.String(), "request_id", o.RequestID,
+		"actor", actor{identityOf(c)}, "token", token.ID, "name", token.Name,
+		"scopes", token.Scopes, "kind", r.Kind)
 	if r.Kind != "" {
 		return r, problem{kind: r.Kind, detail: r.Detail}
 	}

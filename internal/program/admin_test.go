@@ -219,7 +219,12 @@ func TestAdminHosts(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
-	defer func() { stop(); <-ended }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
 	for host, want := range map[string]int{
 		"probe.example": http.StatusOK, "localhost:1": http.StatusOK, a.Addr(): http.StatusOK,
 		"evil.example": http.StatusMisdirectedRequest, "evil.example:1": http.StatusMisdirectedRequest,
