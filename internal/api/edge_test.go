@@ -70,9 +70,9 @@ func TestHostNamesOfWrites(t *testing.T) {
 	})
 	for _, path := range []string{"/user/42/settings", "/batch", "/users/import"} {
 		conn := s.dialRaw(t)
-		// None of the body is sent: the answer doesn't wait for it.
+		const body = `{"theme":"dark"}`
 		_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: evil.example\r\n"+
-			"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n", path)
+			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 		r := bufio.NewReader(conn)
 		a, err := readAnswer(r)
 		if err != nil || a.status != 421 || a.header.Get("Connection") != "close" {
