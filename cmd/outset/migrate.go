@@ -9,7 +9,7 @@ import (
 
 // migrate is for databases whose workers may not change tables.
 type migrate struct {
-	DatabaseURL string `env:"DATABASE_URL" default:"postgres://127.0.0.1:5432/outset" placeholder:"URL" help:"the Postgres database, as a role that may make tables"`
+	DatabaseURL string `env:"DATABASE_URL" secret:"" default:"postgres://127.0.0.1:5432/outset" placeholder:"URL" help:"the Postgres database, as a role that may make tables"`
 	program.Log
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ func TestConnectionsCut(t *testing.T) {
 	s, url := open(t)
 	meddler := connect(t, url)
 	done := make(chan struct{})
+	var finished atomic.Int64
 	const writes = 60
 	go func() {
 		defer close(done)
@@ -30,6 +32,7 @@ func TestConnectionsCut(t *testing.T) {
 			for { // as the API does: the same ids again
 				err := s.Write(t.Context(), batch)[0].Err
 				if err == nil {
+					finished.Add(1)
 					break
 				}
 				if !errors.Is(err, store.ErrUnavailable) &&
@@ -40,6 +43,9 @@ func TestConnectionsCut(t *testing.T) {
 			}
 		}
 	}()
+	// The pause between two cuts follows what the machine can do: some writes fit into it, others
+	// are cut.
+	pause, before := 4*time.Millisecond, int64(0)
 	for cuts := 0; ; {
 		select {
 		case <-done:
@@ -48,16 +54,22 @@ func TestConnectionsCut(t *testing.T) {
 			t.Logf("connections were cut %d times", cuts)
 			return
 		default:
-			var cut int // some writes get through, since a few fit between two cuts
+			exec(t, meddler, `select pg_sleep($1)`, pause.Seconds())
+			var cut int
 			err := meddler.QueryRow(t.Context(), `
 				select count(pg_terminate_backend(pid))
-				from pg_stat_activity, pg_sleep(0.005)
+				from pg_stat_activity
 				where application_name = 'outset-worker' and datname = current_database()
 				  and state <> 'idle'`).Scan(&cut)
 			if err != nil {
 				t.Fatal(err)
 			}
 			cuts += cut
+			if n := finished.Load(); n > before {
+				pause, before = max(pause/2, time.Millisecond), n
+			} else if cut > 0 {
+				pause *= 2
+			}
 		}
 	}
 }

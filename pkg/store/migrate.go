@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
@@ -42,8 +43,8 @@ const (
 
 // Migrate brings the database schema at url up to what this program needs. Any number of programs
 // may do so at once. A schema that is newer than the program is left as it is: migrations are
-// written so that the version before them goes on working. If Migrate can't get a lock, it retries
-// until ctx ends, and blocks nobody for more than a moment.
+// written so that the version before them goes on working. If Migrate can't get a lock, or loses its
+// connection on the way, it retries until ctx ends, and blocks nobody for more than a moment.
 func Migrate(ctx context.Context, url string) error {
 	return migrateAt(ctx, url, ownMigrations(), func(error) {})
 }
@@ -91,7 +92,7 @@ func MigrateWhenReachable(ctx context.Context, url string, log *slog.Logger) err
 	down := rate.Sometimes{First: 1, Interval: repeatEvery}
 	waiting := func(err error) {
 		locked.Do(func() {
-			log.Warn("the migration waits for locks that others hold; retrying", "error", err)
+			log.Warn("the tables can't be migrated yet; retrying", "error", err)
 		})
 	}
 	for {
@@ -179,7 +180,9 @@ func migrate(
 		if _, err = guard.Exec(ctx, `select pg_advisory_lock($1)`, migrationLock); err == nil {
 			_, err = provider.Up(ctx)
 		}
-		if !lockTimedOut(err) {
+		// On a machine that is too busy Postgres takes this program for one that is frozen, and ends
+		// the connection (stalledTimeout).
+		if !lockTimedOut(err) && !errors.Is(err, driver.ErrBadConn) {
 			return err
 		}
 		waiting(lineError{err})
