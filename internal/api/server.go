@@ -2,7 +2,7 @@
 // their results into answers. It keeps no state and has no database, so any number of APIs may run
 // side by side.
 //
-// The path of a request: routes (here) → a handler → internal/queue, which asks the workers. On the
+// The path of a request: routes.go → a handler → internal/queue, which asks the workers. On the
 // way back problem.go turns the kind of a failure into a status.
 package api
 
@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,62 +31,6 @@ import (
 	"github.com/outset-settings/outset/internal/watch"
 	"github.com/outset-settings/outset/pkg/messages"
 )
-
-// Config has the address and the limits of an API.
-type Config struct {
-	HTTPAddr string `name:"http" env:"HTTP_ADDR" default:"127.0.0.1:8080" placeholder:"ADDR" help:"where the API listens"`
-
-	AuthConfig
-
-	EdgeConfig
-
-	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"origins whose pages may use the API from a browser, or *; none by default"`
-	RequirePrecondition bool     `env:"REQUIRE_PRECONDITION" help:"refuse writes without If-Match, If-None-Match or If-Unmodified-Since"`
-	// MaxDocument is in bytes. Its flag is main's, since workers have it, too.
-	MaxDocument int `kong:"-"`
-
-	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" default:"5s" placeholder:"DURATION" help:"how long a request may take; past it the answer is 503, or 504 where the outcome isn't known"`
-	WorkerGrace    time.Duration `env:"WORKER_GRACE" default:"3s" placeholder:"DURATION" help:"how long after the last sign of life of a worker requests wait for another; past it they are refused at once"`
-
-	MaxConnections int           `env:"MAX_CONNECTIONS" default:"16384" placeholder:"N" help:"HTTP connections at once"`
-	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" default:"2m" placeholder:"DURATION" help:"how long an idle HTTP connection is kept"`
-	ReadTimeout    time.Duration `env:"READ_TIMEOUT" default:"10s" placeholder:"DURATION" help:"how long a client may take to send a request"`
-
-	MaxWatchers     int           `env:"MAX_WATCHERS" default:"16384" placeholder:"N" help:"clients that watch changes at once, in addition to the other connections; past it the answer is 503"`
-	EventsHeartbeat time.Duration `env:"EVENTS_HEARTBEAT" default:"15s" placeholder:"DURATION" help:"how often a client that watches changes gets a heartbeat, and how often its user is checked for a lost notification"`
-}
-
-// Validate returns an error for the first setting that is not valid.
-func (c Config) Validate() error {
-	for name, d := range map[string]time.Duration{
-		"REQUEST_TIMEOUT": c.RequestTimeout, "IDLE_TIMEOUT": c.IdleTimeout,
-		"READ_TIMEOUT": c.ReadTimeout,
-	} {
-		if d <= 0 {
-			return fmt.Errorf("%s must be positive, not %v", name, d)
-		}
-	}
-	switch {
-	case c.WorkerGrace < 0:
-		return fmt.Errorf("WORKER_GRACE must not be negative: %v", c.WorkerGrace)
-	case c.MaxConnections < 1:
-		return errors.New("MAX_CONNECTIONS must be at least 1")
-	case c.MaxWatchers < 1:
-		return errors.New("MAX_WATCHERS must be at least 1")
-	case c.EventsHeartbeat < minHeartbeat:
-		return fmt.Errorf("EVENTS_HEARTBEAT must be at least %v, not %v", minHeartbeat,
-			c.EventsHeartbeat)
-	}
-	if err := c.AuthConfig.validate(); err != nil {
-		return err
-	}
-	// It is 0 while flags are parsed, since it has none in this struct.
-	if n := c.MaxDocument; n != 0 && (n < minDocument || n > messages.MaxDocument) {
-		return fmt.Errorf("MAX_DOCUMENT_BYTES must be at least %d and at most %d, not %d",
-			minDocument, messages.MaxDocument, n)
-	}
-	return validateOrigins(c.CORSOrigins)
-}
 
 // The limits of HTTP that are not settings.
 const (
@@ -122,10 +65,6 @@ var defaultTiming = timing{
 	persistence: 30 * time.Second, persistencePause: 200 * time.Millisecond,
 	leftover: stopTimeout, readyFor: time.Second,
 }
-
-// otherMethod replaces every method that fiber doesn't know. fiber would answer these by itself,
-// without a problem.
-const otherMethod = "OTHER"
 
 // Server is an API.
 type Server struct {
@@ -226,86 +165,6 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // URL is the address with its scheme, http or https.
 func (s *Server) URL() string { return s.front.scheme() + "://" + s.Addr() }
-
-func (s *Server) routes() (*fiber.App, error) {
-	app := fiber.New(fiber.Config{
-		AppName:               "Outset",
-		DisableStartupMessage: true,
-		// Strings of a request outlive its handler, in batches that are still being sent when the
-		// request times out. Without this fasthttp would overwrite them with the next request.
-		Immutable:      true,
-		StrictRouting:  true,
-		CaseSensitive:  true,
-		BodyLimit:      s.config.MaxDocument,
-		Concurrency:    s.config.MaxConnections,
-		ReadTimeout:    s.config.ReadTimeout,
-		WriteTimeout:   s.timing.write,
-		IdleTimeout:    s.config.IdleTimeout,
-		ReadBufferSize: maxHeaders,
-		ErrorHandler:   s.fail,
-		JSONEncoder:    encode,
-		// Without this fiber would believe everybody's X-Forwarded headers. What they say is found
-		// in edge.go.
-		EnableTrustedProxyCheck: true,
-		RequestMethods:          append(slices.Clone(fiber.DefaultMethods), otherMethod),
-	})
-	app.Server().KeepHijackedConns = true // the hub closes them
-	app.Server().ConnState = trackState
-	s.streamBodies(app.Server())
-
-	s.handle = app.Handler()
-	app.Server().Handler = func(c *fasthttp.RequestCtx) {
-		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
-			c.Request.Header.SetMethod(otherMethod)
-		}
-		if err := checkHead(&c.Request.Header); err != nil {
-			s.refuseHead(c, err)
-			return
-		}
-		s.handle(c)
-		if s.stopping.Load() {
-			c.SetConnectionClose()
-		}
-	}
-
-	app.Use(s.frame)
-	if cors := s.cors(); cors != nil {
-		app.Use(cors)
-	}
-	// A new route needs a line here, a row in internal/access/routes.go, a handler in the file of
-	// its subject, and a path in openapi.json. A metric for all requests belongs in frame.
-	middlewares := depths(app)
-	app.Get("/healthz", s.alive)
-	app.Get("/readyz", s.ready)
-	app.Get("/limits", s.getLimits)
-	s.registerPages(app)
-
-	app.Post(multiPath, s.postMulti)
-	app.Get("/users", s.getUsers)
-	app.Get("/schema", s.getSchema)
-	app.Put("/schema", s.putSchema)
-	app.Delete("/schema", s.deleteSchema)
-	app.Delete("/user/:id", s.deleteUser)
-	app.Get("/user/:id/settings", s.getSettings)
-	app.Put("/user/:id/settings", s.putSettings)
-	app.Post("/user/:id/settings", s.postSettings)
-	app.Patch("/user/:id/settings", s.patchSettings)
-	app.Delete("/user/:id/settings", s.deleteSettings)
-	app.Get("/user/:id/settings/*", s.getValue)
-	app.Put("/user/:id/settings/*", s.putValue)
-	app.Delete("/user/:id/settings/*", s.deleteValue)
-	app.Get("/user/:id/history", s.getHistory)
-	app.Get("/user/:id/history/:version", s.getVersion)
-	app.Post("/user/:id/history/:version/restore", s.restoreVersion)
-	app.Get("/user/:id/events", s.getEvents)
-	app.Post("/user/:id/events/cookie", s.postEventsCookie)
-	app.Get("/tokens", s.getTokens)
-	app.Post("/tokens", s.postToken)
-	app.Delete("/tokens/:id", s.deleteToken)
-	app.Get("/users/export", s.exportUsers)
-	app.Post(importPath, s.importUsers)
-	return app, s.guardRoutes(app, middlewares)
-}
 
 // Run answers requests until ctx ends, and stops as follows. For a moment it goes on serving, and
 // every answer ends its connection. Then it accepts no more connections, and ends those that wait
