@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -30,6 +31,12 @@ const (
 // errFraming ends a request with more than that.
 var errFraming = errors.New("too many bytes that are no part of the body")
 
+// The pauses between attempts to accept a connection that there was no room for.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
 // listener keeps track of its connections, so that an API that stops can end those without a
 // request and wait for the others.
 type listener struct {
@@ -51,9 +58,14 @@ func newListener(l net.Listener, readTimeout time.Duration) *listener {
 	}
 }
 
-// Accept waits for the next connection.
+// Accept waits for the next connection. While the machine has no room for another it tries again,
+// as net/http does: fasthttp would stop serving.
 func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
+	for pause := minAcceptPause; err != nil && outOfRoom(err); pause = min(2*pause, maxAcceptPause) {
+		time.Sleep(pause)
+		c, err = l.Listener.Accept()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +74,13 @@ func (l *listener) Accept() (net.Conn, error) {
 	conn := &connection{Conn: c, listener: l, retired: l.retiring}
 	l.open[conn] = struct{}{}
 	return conn, nil
+}
+
+// outOfRoom tells whether a connection couldn't be accepted because the process or the machine has
+// too many open files or too little memory, so that a later one may be.
+func outOfRoom(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
 }
 
 // Close may be called more than once.

@@ -63,13 +63,17 @@ func (f *front) wrap(l net.Listener) net.Listener {
 	return tls.NewListener(l, f.certificate.Config())
 }
 
-// watch follows the files of the certificate until ctx ends and wait is called.
-func (f *front) watch(ctx context.Context) (wait func()) {
+// watch follows the files of the certificate until ctx ends or stop is called.
+func (f *front) watch(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	if f.certificate != nil {
 		running.Go(func() { f.certificate.Watch(ctx) })
 	}
-	return running.Wait
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // scheme is the scheme of the API's own address.

@@ -30,7 +30,7 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 	if s.stopping.Load() {
 		return watchProblem(watch.ErrClosed)
 	}
-	// Join subscribes before the state is read, so that no change is missed in between.
+	// When Join returns NATS has the subscription, so no change is missed after the state is read.
 	w, err := s.hub.Join(c.Context().Conn(), user, documents)
 	if err != nil {
 		return watchProblem(err)

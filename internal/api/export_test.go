@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/pkg/messages"
 )
+
+// NewListener returns a listener that keeps track of its connections.
+func NewListener(l net.Listener) net.Listener { return newListener(l, time.Minute) }
 
 // App is what serves the requests, with its routes.
 func (s *Server) App() *fiber.App { return s.app }

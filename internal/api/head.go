@@ -105,7 +105,11 @@ func checkAuthority(h *fasthttp.RequestHeader) error {
 		return errors.New("the Host is not a host, with or without a port")
 	}
 	target := h.RequestURI()
-	if target[0] == '/' || target[0] == '*' || h.IsConnect() {
+	switch {
+	case bytes.HasPrefix(target, []byte("//")):
+		// Some take what follows for a host, fasthttp if there is a "://" anywhere behind.
+		return errors.New("the target of the request begins with two slashes")
+	case target[0] == '/', string(target) == "*", h.IsConnect():
 		return nil
 	}
 	scheme, rest, _ := bytes.Cut(target, []byte("://"))

@@ -254,8 +254,14 @@ func (s *Server) Ready(context.Context) error {
 }
 
 func (s *Server) checkReady() error {
-	if err := s.queue.Ready(); err != nil || s.auth == nil {
+	if err := s.queue.Ready(); err != nil {
 		return err
+	}
+	if !s.nc.Changes.IsConnected() {
+		return errors.New("the connection to NATS for changes is not there")
+	}
+	if s.auth == nil {
+		return nil
 	}
 	return s.auth.Ready()
 }

@@ -120,6 +120,20 @@ func (h *Hub) Close() {
 // missed; the watcher gets them after its Start. If Start isn't called, Leave must be. The error is
 // ErrClosed, ErrTooMany or ErrUnreachable.
 func (h *Hub) Join(conn net.Conn, id string, documents bool) (*Watcher, error) {
+	w, err := h.add(conn, id, documents)
+	if err != nil {
+		return nil, err
+	}
+	// The state is read over another connection, so NATS must have the subscription by then.
+	if !h.nc.IsConnected() || h.nc.FlushTimeout(h.config.ReadTimeout) != nil {
+		w.Leave()
+		return nil, ErrUnreachable
+	}
+	return w, nil
+}
+
+// add adds a watcher.
+func (h *Hub) add(conn net.Conn, id string, documents bool) (*Watcher, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -138,8 +152,7 @@ func (h *Hub) Join(conn net.Conn, id string, documents bool) (*Watcher, error) {
 	return w, nil
 }
 
-// userOf returns a user. If nobody watches the user yet, it subscribes to the changes; NATS gets
-// the subscription before any request that is made afterwards.
+// userOf returns a user. If nobody watches the user yet, it subscribes to the changes.
 func (h *Hub) userOf(id string) (*user, error) {
 	subject := messages.ChangedSubject(id)
 	if u, ok := h.users[subject]; ok {
