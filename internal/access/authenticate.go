@@ -29,9 +29,9 @@ func (r RefusedError) Error() string { return "the token is refused: " + string(
 
 const malformed RefusedError = "it is malformed"
 
-// ErrUnavailable tells that a token can't be judged, because neither the keys of the identity
-// provider nor the list of tokens could ever be read.
-var ErrUnavailable = errors.New("what tokens are judged by couldn't be read yet")
+// ErrUnavailable tells that a token can't be judged: it isn't known, and it may be new, but the keys
+// of the identity provider or the list of tokens can't be read now.
+var ErrUnavailable = errors.New("what tokens are judged by can't be read")
 
 // Config says which tokens count.
 type Config struct {

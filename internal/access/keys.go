@@ -175,12 +175,10 @@ func (k *keys) find(ctx context.Context, id, algorithm string) (crypto.PublicKey
 		}
 		return ok
 	}
-	switch {
-	case look() || k.until(ctx, look):
-	case set == nil:
-		return nil, 0, ErrUnavailable
-	default:
-		return nil, 0, RefusedError("its key is unknown")
+	if !look() {
+		if err := k.until(ctx, look, RefusedError("its key is unknown")); err != nil {
+			return nil, 0, err
+		}
 	}
 	if found.algorithm != "" && found.algorithm != algorithm {
 		return nil, 0, RefusedError("its key is for another algorithm")

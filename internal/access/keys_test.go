@@ -137,6 +137,10 @@ func TestSourceAway(t *testing.T) {
 	if a.Ready() != nil {
 		t.Error("it isn't ready while the source is away")
 	}
+	unknown := newES256(t, "unknown").sign(t, usual(nil), nil)
+	if _, err := a.Authenticate(t.Context(), unknown); !errors.Is(err, access.ErrUnavailable) {
+		t.Errorf("a token of a key that may be new is %v", err)
+	}
 
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

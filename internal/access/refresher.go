@@ -24,17 +24,25 @@ type refresher struct {
 	wanted chan struct{} // somebody waits for next
 
 	mu    sync.Mutex
-	now   chan struct{} // closed when the reading under way ends; nil: there is none
-	next  chan struct{} // closed when the next one to begin ends
-	begun time.Time     // when the last one began
+	now   *reading  // the one under way; nil: there is none
+	next  *reading  // the next one to begin
+	begun time.Time // when the last one began
 
 	sometimes rate.Sometimes // limits the log lines
 }
 
+// reading is one reading of the source.
+type reading struct {
+	ended chan struct{} // closed at its end
+	err   error         // to be looked at after its end
+}
+
+func newReading() *reading { return &reading{ended: make(chan struct{})} }
+
 func newRefresher(what string, log *slog.Logger, read func(context.Context) error) *refresher {
 	return &refresher{
 		what: what, read: read, log: log, pause: time.Second, timeout: 5 * time.Second,
-		wanted: make(chan struct{}, 1), next: make(chan struct{}),
+		wanted: make(chan struct{}, 1), next: newReading(),
 		sometimes: rate.Sometimes{First: 1, Interval: 10 * time.Second},
 	}
 }
@@ -64,7 +72,7 @@ func (r *refresher) run(ctx context.Context) {
 func (r *refresher) once(ctx context.Context) error {
 	r.mu.Lock()
 	now := r.next
-	r.now, r.next, r.begun = now, make(chan struct{}), time.Now()
+	r.now, r.next, r.begun = now, newReading(), time.Now()
 	select {
 	case <-r.wanted: // by those who waited for this one
 	default:
@@ -82,30 +90,28 @@ func (r *refresher) once(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.now = nil
-	close(now)
+	r.now, now.err = nil, err
+	close(now.ended)
 	return err
 }
 
-// until waits for found to become true, which it may with what is read from now on. It returns
-// whether it did.
+// until waits for found to become true, which it may with what is read from now on. Its error is nil
+// if it did, else missing if the source surely doesn't have it, or [ErrUnavailable] if the source
+// couldn't be read.
 //
 // It waits for the reading under way, and then for one that began after the call. So what the
 // source has when it is called is found, however many others have just missed something. Between
 // two readings there is a pause, so a flood of those who miss something costs the source little.
-func (r *refresher) until(ctx context.Context, found func() bool) bool {
+func (r *refresher) until(ctx context.Context, found func() bool, missing error) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	r.mu.Lock()
 	now := r.now
 	r.mu.Unlock()
 	if now != nil {
-		select {
-		case <-now:
-		case <-ctx.Done():
-		}
+		now.wait(ctx)
 		if found() {
-			return true
+			return nil
 		}
 	}
 	r.mu.Lock()
@@ -115,9 +121,23 @@ func (r *refresher) until(ctx context.Context, found func() bool) bool {
 	default:
 	}
 	r.mu.Unlock()
-	select {
-	case <-next:
-	case <-ctx.Done():
+	read := next.wait(ctx)
+	switch {
+	case found():
+		return nil
+	case read:
+		return missing
+	default:
+		return ErrUnavailable
 	}
-	return found()
+}
+
+// wait waits for the reading to end, and returns whether it has succeeded by the end of ctx.
+func (r *reading) wait(ctx context.Context) bool {
+	select {
+	case <-r.ended:
+		return r.err == nil
+	case <-ctx.Done():
+		return false
+	}
 }

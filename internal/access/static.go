@@ -88,20 +88,17 @@ func (s *static) take(tokens []StaticToken) {
 
 // find returns whose token it is. One that isn't listed may be new, so the source is read again.
 func (s *static) find(ctx context.Context, h Hash, now time.Time) (*Identity, error) {
-	var list *map[Hash]*listed
 	var found *listed
 	look := func() bool {
-		if list = s.list.Load(); list != nil {
+		if list := s.list.Load(); list != nil {
 			found = (*list)[h]
 		}
 		return found != nil
 	}
-	switch {
-	case look() || s.until(ctx, look):
-	case list == nil:
-		return nil, ErrUnavailable
-	default:
-		return nil, RefusedError("it is unknown or revoked")
+	if !look() {
+		if err := s.until(ctx, look, RefusedError("it is unknown or revoked")); err != nil {
+			return nil, err
+		}
 	}
 	if e := found.identity.Expires; !e.IsZero() && !now.Before(e) {
 		return nil, RefusedError("it has expired")

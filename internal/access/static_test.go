@@ -114,3 +114,32 @@ func TestNoListYet(t *testing.T) {
 		t.Errorf("it is %v", err)
 	}
 }
+
+// TestNewTokenInAnOutage: while the list can't be read nobody can tell whether an unknown token is a
+// new one. It counts as soon as the list can be read.
+func TestNewTokenInAnOutage(t *testing.T) {
+	t.Parallel()
+	var s store
+	first, firstToken := staticToken("first", access.Admin)
+	second, secondToken := staticToken("second", access.Admin)
+	s.set(nil, firstToken)
+	a := run(t, access.Config{Static: s.list}, func(a *access.Authenticator) {
+		a.Pace(5*time.Millisecond, time.Millisecond)
+	})
+	if _, err := a.Authenticate(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	s.set(errors.New("no worker"))
+	if _, err := a.Authenticate(t.Context(), second); !errors.Is(err, access.ErrUnavailable) {
+		t.Errorf("it is %v", err)
+	}
+	s.set(nil, firstToken, secondToken)
+	if _, err := a.Authenticate(t.Context(), second); err != nil {
+		t.Errorf("after the outage: %v", err)
+	}
+	var refused access.RefusedError
+	third, _ := staticToken("third", access.Admin)
+	if _, err := a.Authenticate(t.Context(), third); !errors.As(err, &refused) {
+		t.Errorf("one that isn't there: %v", err)
+	}
+}

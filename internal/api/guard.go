@@ -109,7 +109,7 @@ func (s *Server) authenticate(c *fiber.Ctx, rule *access.Rule) (*access.Identity
 	id, err := s.auth.Authenticate(c.Context(), token)
 	switch {
 	case errors.Is(err, access.ErrUnavailable):
-		return nil, problem{kind: messages.KindUnavailable, detail: "tokens can't be checked yet"}
+		return nil, problem{kind: messages.KindUnavailable, detail: "tokens can't be checked now"}
 	case err != nil:
 		return nil, s.unauthenticated(c, challengeToken, err)
 	}
