@@ -171,18 +171,22 @@ func TestNoWorker(t *testing.T) {
 func TestWorkersWithoutNATS(t *testing.T) {
 	t.Parallel()
 	_, url := startNATSServer(t)
-	for name, c := range map[string]struct{ url, want string }{
-		"nobody there": {"nats://127.0.0.1:1", "nats://127.0.0.1:1"},
-		"no address":   {"nats://a b", "a b"},
+	for name, c := range map[string]struct {
+		url  string
+		code int
+		want []string
+	}{
+		"nobody there": {"nats://127.0.0.1:1", 1, []string{"NATS at ", "nats://127.0.0.1:1"}},
+		"no address":   {"nats://a b", 2, []string{"NATS_URL: ", "a b"}},
 		"wrong password": {
-			strings.Replace(url, password, "wrong-"+password, 1),
-			"Authorization Violation",
+			strings.Replace(url, password, "wrong-"+password, 1), 1,
+			[]string{"NATS at ", "Authorization Violation"},
 		},
 	} {
 		code, stdout, stderr := run(t, env("NATS_URL="+c.url), "workers")
 		line := complaint(t, stderr)
-		if code != 1 || !strings.HasPrefix(line, "outset: NATS at ") ||
-			!strings.Contains(line, c.want) || stdout != "" {
+		if code != c.code || !strings.HasPrefix(line, "outset: "+c.want[0]) ||
+			!strings.Contains(line, c.want[1]) || stdout != "" {
 			t.Errorf("%s: exit code %d: %q, %q", name, code, stdout, line)
 		}
 		if strings.Contains(line, password) {
