@@ -269,6 +269,9 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) problem {
 		}
 	case fiber.StatusRequestTimeout:
 		return problem{kind: kindTimeout}
+	case fiber.StatusBadGateway:
+		// So fiber calls it when a client breaks off, such as one that refuses our certificate.
+		return problem{kind: messages.KindMalformed, detail: "the connection failed"}
 	case fiber.StatusBadRequest:
 		return problem{
 			kind:   messages.KindMalformed,
