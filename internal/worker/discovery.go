@@ -61,9 +61,10 @@ func (w *Worker) answerDiscovery() ([]*nats.Subscription, error) {
 	return subscriptions, nil
 }
 
-// tell answers a question of the service discovery.
+// tell answers a question of the service discovery. While no request can reach the worker it is
+// silent: an API counts whoever answers, and is ready as long as it finds one.
 func (w *Worker) tell(m *nats.Msg, answer func() any) {
-	if messages.CheckReplyTo(m.Reply) != nil || !w.discovery.Allow() {
+	if messages.CheckReplyTo(m.Reply) != nil || !w.nc.IsConnected() || !w.discovery.Allow() {
 		return
 	}
 	data, err := json.Marshal(answer())

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -121,5 +122,61 @@ func TestFailuresAreCounted(t *testing.T) {
 	if lines := log.String(); !strings.Contains(lines, "request_id=request-7") ||
 		!strings.Contains(lines, "password is secret") {
 		t.Errorf("the log does not say so: %s", lines)
+	}
+}
+
+// TestDiscoveryWithoutRequests: a worker that requests can't reach answers nobody who looks for one.
+func TestDiscoveryWithoutRequests(t *testing.T) {
+	t.Parallel()
+	nc, asker := connect(t), connect(t)
+	requests, changes := dial(t, nc.ConnectedUrl()), dial(t, asker.ConnectedUrl())
+	changes.Opts.DrainTimeout = deadline
+	w, err := worker.New(requests, changes, &fakeStore{}, config, "1.2.3",
+		slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}()
+	eventually(t, "the worker is ready", func() bool { return w.Ready(t.Context()) == nil })
+	if _, err := asker.Request("$SRV.PING.outset", nil, deadline); err != nil {
+		t.Fatal("with both connections: ", err)
+	}
+	requests.Close()
+	answers, err := asker.SubscribeSync("answers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"PING", "INFO", "STATS"} {
+		if err := asker.PublishRequest("$SRV."+verb+".outset", "answers", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The questions have come once the flushes are answered, and the drain waits for all handlers.
+	for _, c := range []*nats.Conn{asker, changes} {
+		if err := c.FlushTimeout(deadline); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := changes.Drain(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the worker's other connection is closed", changes.IsClosed)
+	if err := asker.Publish("answers", []byte("the end")); err != nil {
+		t.Fatal(err)
+	}
+	m, err := answers.NextMsg(deadline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(m.Data) != "the end" {
+		t.Errorf("an answer without a connection for requests: %s", m.Data)
 	}
 }
