@@ -1,6 +1,8 @@
 package main
 
 import (
+	"log/slog"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/localnats"
@@ -11,7 +13,8 @@ import (
 // role for each connection, with another's NATSIdentity for all of them.
 type queue struct {
 	program.NATS
-	own *localnats.Server // nil: another's
+	own    *localnats.Server // nil: another's
+	keysIn string            // data directory in which its keys are, or ""
 }
 
 // openQueue starts a NATS server unless it is given one.
@@ -35,7 +38,7 @@ func (q *queue) as(role localnats.Role) nats.Option {
 }
 
 // saveKeys saves the keys of our own server in the data directory, for `outset workers` and other
-// programs of the same user.
+// programs of the same user. close removes them.
 func (q *queue) saveKeys(data string) error {
 	if q.own == nil {
 		return nil
@@ -44,11 +47,18 @@ func (q *queue) saveKeys(data string) error {
 	if err != nil {
 		return err
 	}
+	q.keysIn = data
 	return q.own.SaveKeys(data)
 }
 
-func (q *queue) close() {
-	if q.own != nil {
-		q.own.Stop()
+func (q *queue) close(log *slog.Logger) {
+	if q.own == nil {
+		return
 	}
+	if q.keysIn != "" {
+		if err := q.own.RemoveKeys(q.keysIn); err != nil {
+			log.Warn("useless keys are left", "error", err)
+		}
+	}
+	q.own.Stop()
 }

@@ -62,7 +62,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer queue.close()
+	defer queue.close(log)
 	ctx, whenClosed := program.UntilClosed(ctx)
 	nc, err := queue.Connect("outset api", log, whenClosed, queue.as(localnats.API),
 		nats.CustomInboxPrefix(messages.APIInbox))
@@ -99,14 +99,13 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 		}()
 		database = postgres.URL()
 	}
+	if err := queue.saveKeys(u.Data); err != nil {
+		return err
+	}
 	stopWorkers := u.startWorkers(ctx, queue, database, log, fail)
 	defer stopWorkers()
 	go func() {
 		if !waitReady(ctx, server) {
-			return
-		}
-		if err := queue.saveKeys(u.Data); err != nil {
-			fail(err)
 			return
 		}
 		token, err := u.firstToken(ctx, database)

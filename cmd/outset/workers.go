@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -52,14 +51,9 @@ func (w workers) Run(ctx context.Context, stdout io.Writer) error {
 	if err := w.Check(); err != nil {
 		return program.Usage(err)
 	}
-	options, err := w.identity().Options()
+	nc, err := w.connect()
 	if err != nil {
 		return err
-	}
-	nc, err := nats.Connect(w.URL, append(options, nats.Name("outset workers"),
-		nats.CustomInboxPrefix(messages.OperatorInbox))...)
-	if err != nil {
-		return fmt.Errorf("NATS at %s: %w", w.NATS, err)
 	}
 	defer nc.Close()
 	rows, err := w.ask(ctx, nc)
@@ -79,19 +73,41 @@ func (w workers) Run(ctx context.Context, stdout io.Writer) error {
 	return err
 }
 
-// identity is what the settings say, or else that of an operator of `outset up`, if its key is there.
-func (w workers) identity() program.NATSIdentity {
-	identity := w.NATSIdentity
-	if identity.NKey != "" || identity.Creds != "" || strings.Contains(w.URL, "@") {
-		return identity
-	}
-	if data, err := dataDir(w.Data); err == nil {
-		key := localnats.KeyFile(data, localnats.Operator)
-		if _, err := os.Stat(key); err == nil {
-			identity.NKey = key
+// connect connects as what the settings say, or else as an operator of the `outset up` that runs at
+// this address, if its key is there. A key that was left behind is no reason to fail.
+func (w workers) connect() (*nats.Conn, error) {
+	if key := w.savedKey(); key != "" {
+		saved := w
+		saved.NKey = key
+		if nc, err := saved.connectAs(); err == nil {
+			return nc, nil
 		}
 	}
-	return identity
+	return w.connectAs()
+}
+
+func (w workers) savedKey() string {
+	if w.NKey != "" || w.Creds != "" || strings.Contains(w.URL, "@") {
+		return ""
+	}
+	data, err := dataDir(w.Data)
+	if err != nil {
+		return ""
+	}
+	return localnats.SavedKey(data, localnats.Operator, w.URL)
+}
+
+func (w workers) connectAs() (*nats.Conn, error) {
+	options, err := w.Options()
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(w.URL, append(options, nats.Name("outset workers"),
+		nats.CustomInboxPrefix(messages.OperatorInbox))...)
+	if err != nil {
+		return nil, fmt.Errorf("NATS at %s: %w", w.NATS, err)
+	}
+	return nc, nil
 }
 
 // ask returns the workers that answer in time, the oldest first.

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"github.com/outset-settings/outset/internal/localnats"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/internal/program"
@@ -136,6 +138,42 @@ func TestKeysOfUp(t *testing.T) {
 		strings.TrimSpace(string(key))) {
 		t.Errorf("a key was printed: %s", said)
 	}
+	p.stop(t)
+	if left, err := os.ReadDir(filepath.Join(data, "nats")); err != nil || len(left) > 0 {
+		t.Errorf("left after the end: %v, %v", left, err)
+	}
+}
+
+// TestWorkersBesideUp: the keys of an `up`, even one that was killed, are no hindrance to asking the
+// workers at another server, or at one that has taken its address.
+func TestWorkersBesideUp(t *testing.T) {
+	t.Parallel()
+	data := filepath.Dir(filepath.Dir(otherKey(t)))
+	open, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go open.Start()
+	t.Cleanup(open.WaitForShutdown)
+	t.Cleanup(open.Shutdown)
+	if !open.ReadyForConnections(time.Minute) {
+		t.Fatal("the server did not start")
+	}
+	ask := func() {
+		t.Helper()
+		code, _, stderr := run(t, env("NATS_URL="+open.ClientURL(), "OUTSET_DATA="+data), "workers")
+		if line := complaint(t, stderr); code != 1 || line != "outset: no worker answers" {
+			t.Errorf("exit code %d: %q", code, line)
+		}
+	}
+	ask()
+	file := filepath.Join(data, "nats", "url")
+	if err := os.WriteFile(file, []byte(open.ClientURL()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ask()
 }
 
 // otherKey returns the file of a key that no server knows.

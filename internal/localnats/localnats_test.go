@@ -99,6 +99,65 @@ func TestSavedKeys(t *testing.T) {
 	nc.Close()
 }
 
+// TestSavedKeyOfAServer: only for the server whose keys they are does somebody find them, whichever
+// of this machine's names they have for it, and after its end nobody does.
+func TestSavedKeyOfAServer(t *testing.T) {
+	t.Parallel()
+	data, s, other := t.TempDir(), start(t), start(t)
+	file := localnats.KeyFile(data, localnats.Operator)
+	found := func(url string) string { return localnats.SavedKey(data, localnats.Operator, url) }
+	if got := found(s.URL()); got != "" {
+		t.Errorf("nothing was saved: %q", got)
+	}
+	if err := s.SaveKeys(data); err != nil {
+		t.Fatal(err)
+	}
+	port := s.URL()[strings.LastIndex(s.URL(), ":"):]
+	for _, url := range []string{
+		s.URL(), "127.0.0.1" + port, "nats://localhost" + port, "tls://[::1]" + port,
+	} {
+		if got := found(url); got != file {
+			t.Errorf("%s: %q", url, got)
+		}
+	}
+	for _, url := range []string{
+		"", "nats://127.0.0.1:1", "nats://nats.example" + port, s.URL() + "," + other.URL(), ":",
+	} {
+		if got := found(url); got != "" {
+			t.Errorf("%q: %q", url, got)
+		}
+	}
+	if err := other.RemoveKeys(data); err != nil || found(s.URL()) != file {
+		t.Errorf("another server has removed them: %v", err)
+	}
+	for range 2 {
+		if err := s.RemoveKeys(data); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, _ := os.ReadDir(filepath.Dir(file)); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestNoPort: a URL without a port is that of NATS's usual one.
+func TestNoPort(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	if err := os.Mkdir(filepath.Join(data, "nats"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(data, "nats", "url")
+	if err := os.WriteFile(file, []byte("nats://0.0.0.0:4222\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range []string{"localhost", "nats://127.0.0.1:4222", "nats://[::1]"} {
+		if localnats.SavedKey(data, localnats.Operator, url) == "" {
+			t.Errorf("no key for %s", url)
+		}
+	}
+}
+
 // TestLinksLeadNowhere: root may save keys in a directory of somebody else's.
 func TestLinksLeadNowhere(t *testing.T) {
 	t.Parallel()
