@@ -100,7 +100,11 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 		database = postgres.URL()
 	}
 	if err := queue.saveKeys(u.Data); err != nil {
-		return err
+		if u.DatabaseURL == "" {
+			return err
+		}
+		// With another's database nothing else needs the directory.
+		log.Warn("outset workers will need NATS_NKEY", "error", err)
 	}
 	stopWorkers := u.startWorkers(ctx, queue, database, log, fail)
 	defer stopWorkers()

@@ -82,6 +82,21 @@ func TestUpWithGivenServers(t *testing.T) {
 	}
 }
 
+// TestUpWithoutDataDirectory: with a given database, `up` needs no data directory.
+func TestUpWithoutDataDirectory(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, env("DATABASE_URL="+pgtest.ForTest(t), "OUTSET_DATA="+file), upArgs()...)
+	session(t, p.ready(t))
+	p.stop(t)
+	if said := p.stderr.String(); !strings.Contains(said, "outset workers will need NATS_NKEY") {
+		t.Errorf("nothing in the log: %s", said)
+	}
+}
+
 // TestCtrlCBeforeReady: Ctrl-C while `up` starts is no error, and leaves nothing behind.
 func TestCtrlCBeforeReady(t *testing.T) {
 	t.Parallel()
