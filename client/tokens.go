@@ -28,8 +28,8 @@ type Token struct {
 	Created     time.Time `json:"created"`
 	CreatedBy   *Actor    `json:"createdBy,omitempty"` // nil: not known
 	Expires     time.Time `json:"expires,omitzero"`    // zero: never
-	// LastUsed is about when it was last used: the service writes it down once a minute. Zero:
-	// never.
+	// LastUsed is about when it was last used: the service writes it down every 30 seconds.
+	// Zero: never.
 	LastUsed time.Time `json:"lastUsed,omitzero"`
 }
 
