@@ -546,3 +546,12 @@ func TestAuthConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoFailed: the log says who failed to authenticate, and not by which proxy.
+func TestWhoFailed(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, func(c *api.Config) { c.TrustedProxies = []string{"127.0.0.0/8"} })
+	s.do("GET", "/user/ann/settings", "", "X-Forwarded-For: 203.0.113.9", "X-Request-ID: mine")
+	want := `msg="authentication failed" request_id=mine method=GET path=/user/ann/settings client=203.0.113.9 `
+	eventually(t, "it is logged", func() bool { return strings.Contains(s.log.String(), want) })
+}

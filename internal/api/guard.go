@@ -152,7 +152,7 @@ func (s *Server) unauthenticated(c *fiber.Ctx, header string, why error) error {
 	s.unauthentic.Add(1)
 	s.sometimesUnauthentic.Do(func() {
 		s.log.Info("authentication failed", "request_id", requestID(c), "method", c.Method(),
-			"path", c.Path(), "remote", c.Context().RemoteAddr(), "error", why)
+			"path", c.Path(), "client", s.clientAddr(c), "error", why)
 	})
 	set(c, fiber.HeaderWWWAuthenticate, header)
 	detail := "send a token: Authorization: Bearer <token>"
