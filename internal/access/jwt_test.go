@@ -243,6 +243,7 @@ func TestRefused(t *testing.T) {
 		"another issuer":               changed(jwt.MapClaims{"iss": "https://id.example.org"}),
 		"no issuer":                    changed(jwt.MapClaims{"iss": nil}),
 		"no subject":                   changed(jwt.MapClaims{"sub": nil}),
+		"a subject of no characters":   changed(jwt.MapClaims{"sub": "x\ufffd"}),
 		"empty subject":                changed(jwt.MapClaims{"sub": ""}),
 		"a number as subject":          changed(jwt.MapClaims{"sub": 42}),
 		"a control character":          changed(jwt.MapClaims{"sub": "a\nb"}),

@@ -1,13 +1,13 @@
 package api
 
 import (
+	"crypto/rand"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
-	"github.com/nats-io/nuid"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -41,7 +41,7 @@ func (s *Server) frame(c *fiber.Ctx) error {
 func (s *Server) head(c *fiber.Ctx) {
 	id := c.Get(fiber.HeaderXRequestID)
 	if !validRequestID(id) {
-		id = nuid.Next()
+		id = rand.Text() // a counter would tell each client how many requests others make
 	}
 	c.Locals(requestIDKey, id)
 	set(c, fiber.HeaderXRequestID, id)

@@ -1,12 +1,12 @@
 package api
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/nats-io/nuid"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -48,7 +48,7 @@ func (s *Server) getLimits(c *fiber.Ctx) error {
 // askLimits asks a worker. However many clients want the limits, it is called for one at a time.
 func (s *Server) askLimits() ([]byte, error) {
 	r := s.queue.Read(&messages.Operation{
-		Action: messages.ActionLimits, RequestID: nuid.Next(),
+		Action: messages.ActionLimits, RequestID: rand.Text(),
 		Deadline: time.Now().Add(s.config.RequestTimeout).UnixMilli(),
 	})
 	if r.Kind != "" {

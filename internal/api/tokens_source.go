@@ -2,11 +2,11 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nuid"
 
 	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -22,7 +22,7 @@ func (s *Server) workersTokens(ctx context.Context) ([]access.StaticToken, error
 		deadline = time.Now().Add(s.config.RequestTimeout)
 	}
 	r := until(ctx, s.queue.Part, &messages.Operation{
-		Action: messages.ActionListTokens, RequestID: nuid.Next(), Deadline: deadline.UnixMilli(),
+		Action: messages.ActionListTokens, RequestID: rand.Text(), Deadline: deadline.UnixMilli(),
 	})
 	if r.Kind != "" {
 		return nil, problem{kind: r.Kind, detail: r.Detail}
@@ -88,7 +88,7 @@ func (s *Server) reportUsesOnce(ctx context.Context) error {
 		}
 		now := time.Now()
 		r := until(ctx, s.queue.Write, &messages.Operation{
-			Action: messages.ActionUsedTokens, Uses: part, ID: id.String(), RequestID: nuid.Next(),
+			Action: messages.ActionUsedTokens, Uses: part, ID: id.String(), RequestID: rand.Text(),
 			Issued: now.UnixMicro(), Deadline: now.Add(s.config.RequestTimeout).UnixMilli(),
 		})
 		if r.Kind != "" {

@@ -9,6 +9,7 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,7 +18,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nuid"
 	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/internal/settings"
@@ -85,7 +85,7 @@ func New(nc, changes *nats.Conn, s Store, config Config, version string, log *sl
 		return nil, err
 	}
 	w := &Worker{
-		id: nuid.Next(), version: version, started: time.Now().UTC(),
+		id: rand.Text(), version: version, started: time.Now().UTC(),
 		config: config, limits: config.limits(), limitsJSON: limits, nc: nc, store: s,
 		maxQueue: queueOperations, storeTimeout: storeTimeout, maxTrial: maxTrial,
 		changesConn: changes, pendingChanges: make(chan []change, maxPendingChanges),

@@ -239,8 +239,8 @@ func results() *rapid.Generator[messages.Result] {
 	})
 }
 
-// workerID is as long as the ids of our workers (nuid).
-var workerID = strings.Repeat("W", 22)
+// workerID is as long as the ids of our workers.
+var workerID = strings.Repeat("W", 26)
 
 func TestRequestRoundTrip(t *testing.T) {
 	t.Parallel()
