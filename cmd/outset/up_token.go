@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
@@ -30,7 +31,7 @@ func (u up) firstToken(ctx context.Context, database string) (string, error) {
 	_, err = s.CreateToken(ctx, store.Token{
 		ID: id, Name: "development", Hash: messages.HashToken(token), Scopes: []string{"admin"},
 		Application: messages.DefaultApp,
-	})
+	}, time.Time{})
 	return token, err
 }
 

@@ -18,7 +18,7 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 	defer cancel()
 	var reads []store.Read
 	for _, t := range tasks {
-		t.dropExpired()
+		t.open = t.dropExpired(t.open)
 		for _, i := range t.open {
 			reads = append(reads, readOf(&t.operations[i]))
 		}
@@ -42,7 +42,7 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 	return make([]struct{}, len(tasks))
 }
 
-// write does a batch of tasks that write, in one transaction but for what they ask about tokens.
+// write does a batch of tasks that write, in one transaction. What they ask about tokens is left.
 func (w *Worker) write(ctx context.Context, tasks []*task) []struct{} {
 	ctx, cancel := context.WithTimeout(ctx, w.storeTimeout)
 	defer cancel()
@@ -54,12 +54,7 @@ func (w *Worker) write(ctx context.Context, tasks []*task) []struct{} {
 	w.queueChanges(writes, outcomes)
 	for _, t := range tasks {
 		for _, i := range t.open {
-			o := &t.operations[i]
-			if o.Action.Scope() == messages.ScopeService {
-				t.results[i] = w.changeTokens(ctx, o)
-				continue
-			}
-			t.results[i] = w.writeResult(o, &outcomes[0])
+			t.results[i] = w.writeResult(&t.operations[i], &outcomes[0])
 			outcomes = outcomes[1:]
 		}
 	}

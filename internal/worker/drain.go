@@ -27,6 +27,7 @@ func (w *Worker) drain(ctx context.Context, discovery []*nats.Subscription) erro
 		}
 		err = errors.Join(err, e.batcher.Close(ctx))
 	}
+	err = errors.Join(err, w.tokens.Close(ctx)) // what the writes have handed over
 	for _, s := range discovery {
 		err = errors.Join(err, s.Unsubscribe())
 	}

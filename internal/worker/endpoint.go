@@ -92,22 +92,51 @@ func (e *endpoint) receive(m *nats.Msg) {
 	}
 	t := e.newTask(m, request.Operations)
 	e.inFlight.Add(int64(len(t.operations)))
-	if len(t.open) == 0 {
+	if len(t.open)+len(t.tokens) == 0 {
 		e.answer(t)
 		return
 	}
-	err = e.batcher.Go(t, func(_ struct{}, err error) {
+	if err = e.start(t); err != nil {
+		e.inFlight.Add(-int64(len(t.operations)))
+		e.refuse(m, len(t.operations), messages.KindOverloaded, refusal(err))
+	}
+}
+
+// start queues a task. What it asks about tokens comes after the rest, where others don't wait for
+// it.
+func (e *endpoint) start(t *task) error {
+	if len(t.open) == 0 {
+		return e.startTokens(t)
+	}
+	return e.batcher.Go(t, func(_ struct{}, err error) {
 		if err != nil { // Close gave up on it; it has not run
-			t.settle(messages.Result{
-				Kind: messages.KindUnavailable, Detail: "the worker is stopping",
+			t.settle(t.open, stopping)
+			t.settle(t.tokens, stopping)
+		} else if len(t.tokens) > 0 {
+			if err = e.startTokens(t); err == nil {
+				return
+			}
+			t.settle(t.tokens, messages.Result{
+				Kind: messages.KindUnavailable, Detail: refusal(err),
 			})
 		}
 		e.answer(t)
 	})
-	if err != nil {
-		e.inFlight.Add(-int64(len(t.operations)))
-		e.refuse(m, len(t.operations), messages.KindOverloaded, refusal(err))
-	}
+}
+
+// startTokens queues what a task asks about tokens.
+func (e *endpoint) startTokens(t *task) error {
+	return e.worker.tokens.Go(t, func(_ struct{}, err error) {
+		if err != nil {
+			t.settle(t.tokens, stopping)
+		}
+		e.answer(t)
+	})
+}
+
+// stopping is the result of what the worker has taken and has no time to do.
+var stopping = messages.Result{
+	Kind: messages.KindUnavailable, Detail: "the worker is stopping",
 }
 
 // refusal says why the batcher did not take a request.

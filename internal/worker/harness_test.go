@@ -190,11 +190,12 @@ func (f *fakeStore) Write(_ context.Context, writes []store.Write) []store.Writt
 	return make([]store.Written, len(writes))
 }
 
-func (f *fakeStore) CreateToken(_ context.Context, t store.Token) (store.Token, error) {
+func (f *fakeStore) CreateToken(_ context.Context, t store.Token, _ time.Time,
+) (store.Token, error) {
 	return t, nil
 }
 
-func (f *fakeStore) RevokeToken(context.Context, string) error { return nil }
+func (f *fakeStore) RevokeToken(context.Context, string, time.Time) error { return nil }
 
 func (f *fakeStore) UsedTokens(context.Context, []store.TokenUse) error { return nil }
 

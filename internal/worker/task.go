@@ -19,7 +19,8 @@ type task struct {
 	results    []messages.Result
 
 	open    []int                  // indexes of the operations that have no result yet
-	writes  []store.Write          // of the open ones, in the same order, that make a version
+	writes  []store.Write          // of the open ones that make a version, in the same order
+	tokens  []int                  // indexes of those that change tokens, which come after the open
 	schemas map[int]*schema.Schema // on trial, by index
 }
 
@@ -30,7 +31,11 @@ func (e *endpoint) newTask(m *nats.Msg, operations []messages.Operation) *task {
 		operations: operations, results: make([]messages.Result, len(operations)),
 	}
 	for i := range operations {
-		if !e.prepare(t, i) {
+		switch o := &operations[i]; {
+		case e.prepare(t, i):
+		case changesTokens(o):
+			t.tokens = append(t.tokens, i)
+		default:
 			t.open = append(t.open, i)
 		}
 	}
@@ -42,19 +47,20 @@ func (t *task) size() batch.Size {
 	return batch.Size{Count: len(t.open), Bytes: len(t.message.Data)}
 }
 
-// settle gives the same result to all operations that have none yet.
-func (t *task) settle(r messages.Result) {
-	for _, i := range t.open {
+// settle gives the same result to the operations at these indexes.
+func (t *task) settle(indexes []int, r messages.Result) {
+	for _, i := range indexes {
 		t.results[i] = r
 	}
 }
 
-// dropExpired settles the reads that nobody waits for any more. The deadlines of writes are the
-// database's to check, after it has searched the log for a repetition.
-func (t *task) dropExpired() {
+// dropExpired settles those of the operations that nobody waits for any more, and returns the
+// indexes of the others. The deadlines of writes are the database's to check, after it has searched
+// the log for a repetition.
+func (t *task) dropExpired(indexes []int) []int {
 	now := time.Now()
-	open := t.open[:0]
-	for _, i := range t.open {
+	open := indexes[:0]
+	for _, i := range indexes {
 		if t.operations[i].Expired(now) {
 			t.results[i] = messages.Result{
 				Kind: messages.KindExpired, Detail: "the deadline passed in the worker's queue",
@@ -63,7 +69,7 @@ func (t *task) dropExpired() {
 			open = append(open, i)
 		}
 	}
-	t.open = open
+	return open
 }
 
 // prepare checks the operation at index i and computes what it can without the store. It returns
@@ -82,7 +88,7 @@ func (e *endpoint) prepare(t *task, i int) (settled bool) {
 		return true
 	case o.Action == messages.ActionTrySchema:
 		return e.prepareTrial(t, i)
-	case !o.Action.Writes() || o.Action.Scope() == messages.ScopeService:
+	case !o.Action.Writes() || changesTokens(o):
 		return false
 	}
 	w, err := e.worker.writeOf(o)

@@ -6,21 +6,56 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// changeTokens does an operation about tokens, in a transaction of its own. These are rare.
+// newTokens returns the queue of what changes tokens. It takes one task at a time: these are rare,
+// have a transaction each, and wait for one another in the database anyway. A batch of writes must
+// not wait with them.
+func (w *Worker) newTokens(ctx context.Context) *batch.Batcher[*task, struct{}] {
+	return batch.New(ctx, batch.Options[*task]{
+		Lanes: 1,
+		Batch: batch.Size{Count: 1, Bytes: queueBytes},
+		Queue: batch.Size{Count: w.maxQueue, Bytes: queueBytes},
+		Of: func(t *task) batch.Size {
+			return batch.Size{Count: len(t.tokens), Bytes: len(t.message.Data)}
+		},
+		SlowAfter: slowAfter,
+	}, w.changeTokensOf)
+}
+
+// changesTokens tells whether an operation is one of [Worker.changeTokens].
+func changesTokens(o *messages.Operation) bool {
+	return o.Action.Writes() && o.Action.Scope() == messages.ScopeService
+}
+
+// changeTokensOf does what tasks ask about tokens.
+func (w *Worker) changeTokensOf(ctx context.Context, tasks []*task) []struct{} {
+	ctx, cancel := context.WithTimeout(ctx, w.storeTimeout)
+	defer cancel()
+	for _, t := range tasks {
+		t.tokens = t.dropExpired(t.tokens)
+		for _, i := range t.tokens {
+			t.results[i] = w.changeTokens(ctx, &t.operations[i])
+		}
+	}
+	return make([]struct{}, len(tasks))
+}
+
+// changeTokens does an operation about tokens, in a transaction of its own.
 func (w *Worker) changeTokens(ctx context.Context, o *messages.Operation) messages.Result {
 	var err error
 	switch o.Action {
 	case messages.ActionCreateToken:
 		var kept store.Token
-		if kept, err = w.store.CreateToken(ctx, newTokenOf(o)); err == nil {
+		kept, err = w.store.CreateToken(ctx, newTokenOf(o), timeOf(o.Deadline))
+		if err == nil {
 			return messages.Result{Tokens: tokensOf([]store.Token{kept})}
 		}
 	case messages.ActionRevokeToken:
-		err = w.store.RevokeToken(ctx, o.Token.ID)
+		err = w.store.RevokeToken(ctx, o.Token.ID, timeOf(o.Deadline))
 	default:
 		err = w.store.UsedTokens(ctx, usesOf(o.Uses))
 	}

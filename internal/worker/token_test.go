@@ -173,6 +173,6 @@ func TestTokensWithoutDatabase(t *testing.T) {
 // failingTokens keeps no tokens.
 type failingTokens struct{ fakeStore }
 
-func (failingTokens) CreateToken(context.Context, store.Token) (store.Token, error) {
+func (failingTokens) CreateToken(context.Context, store.Token, time.Time) (store.Token, error) {
 	return store.Token{}, errors.New("torn")
 }

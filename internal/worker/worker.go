@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/time/rate"
 
+	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
@@ -29,8 +30,8 @@ import (
 type Store interface {
 	Read(ctx context.Context, reads []store.Read) ([]store.Found, error)
 	Write(ctx context.Context, writes []store.Write) []store.Written
-	CreateToken(ctx context.Context, t store.Token) (store.Token, error)
-	RevokeToken(ctx context.Context, id string) error
+	CreateToken(ctx context.Context, t store.Token, deadline time.Time) (store.Token, error)
+	RevokeToken(ctx context.Context, id string, deadline time.Time) error
 	UsedTokens(ctx context.Context, uses []store.TokenUse) error
 	// ConfigureToken makes a token of the configuration valid, and ends all others of it.
 	ConfigureToken(ctx context.Context, prefix string, t *store.Token) error
@@ -54,6 +55,7 @@ type Worker struct {
 
 	reads  *endpoint
 	writes *endpoint
+	tokens *batch.Batcher[*task, struct{}] // what changes tokens, beside the writes
 
 	// Constants, except in tests.
 	maxQueue     int // operations that may wait, reads and writes each
@@ -129,6 +131,7 @@ const flushTimeout = 2 * time.Second
 // taken, and returns. Call it once, and before it no other method than ID and Ready.
 func (w *Worker) Run(ctx context.Context) error {
 	w.reads = w.newEndpoint(ctx, "read", messages.ReadSubject, w.read)
+	w.tokens = w.newTokens(ctx)
 	w.writes = w.newEndpoint(ctx, "write", messages.WriteSubject, w.write)
 	configured := w.startConfiguring(ctx) // before it is ready, so that the token is valid by then
 	discovery, err := w.subscribe(ctx)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // MaxTokens is how many tokens may be valid at once. The API holds them all in memory.
@@ -39,9 +40,6 @@ type Token struct {
 	Expires     time.Time // zero: never
 	LastUsed    time.Time // zero: never
 }
-
-// tokensLock is the key of the advisory lock of whoever makes tokens: the ASCII codes of "tokens".
-const tokensLock = 0x746f6b656e73
 
 // valid is true of the tokens that may be used.
 const valid = `revoked_at is null and (expires_at is null or clock_timestamp() < expires_at)`
@@ -81,38 +79,41 @@ func orZero(t *time.Time) time.Time {
 }
 
 // CreateToken keeps a token, and returns it as it is kept. Doing it again with the same id and hash
-// changes nothing. Errors: [ErrIDReused], [ErrTooManyTokens], [ErrUnavailable] and
-// [ErrOutcomeUnknown].
-func (s *Store) CreateToken(ctx context.Context, t Token) (Token, error) {
+// changes nothing. It is not made from the deadline on; zero: there is none. Errors: [ErrIDReused],
+// [ErrTooManyTokens], [ErrExpired], [ErrUnavailable] and [ErrOutcomeUnknown].
+func (s *Store) CreateToken(ctx context.Context, t Token, deadline time.Time) (Token, error) {
 	var kept Token
-	err := s.changeTokens(ctx, func(tx pgx.Tx) error {
-		found, err := tokenByID(ctx, tx, t.ID)
+	err := s.changeTokens(ctx, deadline, func(conn *pgxpool.Conn) (bool, error) {
+		found, err := tokenByID(ctx, conn, t.ID)
 		if err == nil && !bytes.Equal(found.Hash, t.Hash) {
-			return ErrIDReused
+			return false, ErrIDReused
 		}
 		if err == nil || !errors.Is(err, pgx.ErrNoRows) {
 			kept = found
-			return err
+			return false, err
+		}
+		if err := inTime(ctx, conn, deadline); err != nil {
+			return false, err
 		}
 		var valids int
-		if err := tx.QueryRow(ctx, `
+		if err := conn.QueryRow(ctx, `
 			select count(*) from tokens where `+valid).Scan(&valids); err != nil {
-			return err
+			return false, err
 		}
 		if valids >= MaxTokens {
-			return fmt.Errorf("%w: %d are valid; revoke some first", ErrTooManyTokens, valids)
+			return false, fmt.Errorf("%w: %d are valid; revoke some first", ErrTooManyTokens, valids)
 		}
-		if err := insertToken(ctx, tx, t, ""); err != nil {
-			return err
+		if err := insertToken(ctx, conn, t, ""); err != nil {
+			return false, err
 		}
-		kept, err = tokenByID(ctx, tx, t.ID)
-		return err
+		kept, err = tokenByID(ctx, conn, t.ID)
+		return true, err
 	})
 	return kept, err
 }
 
-func tokenByID(ctx context.Context, tx pgx.Tx, id string) (Token, error) {
-	rows, err := tx.Query(ctx, `
+func tokenByID(ctx context.Context, conn *pgxpool.Conn, id string) (Token, error) {
+	rows, err := conn.Query(ctx, `
 		select id, name, hash, scopes, application, created_at, created_by_kind,
 		       created_by_subject, created_by_token, expires_at, last_used_at
 		from tokens
@@ -123,12 +124,12 @@ func tokenByID(ctx context.Context, tx pgx.Tx, id string) (Token, error) {
 	return pgx.CollectExactlyOneRow(rows, scanToken)
 }
 
-func insertToken(ctx context.Context, tx pgx.Tx, t Token, onConflict string) error {
+func insertToken(ctx context.Context, conn *pgxpool.Conn, t Token, onConflict string) error {
 	var expires *time.Time
 	if !t.Expires.IsZero() {
 		expires = &t.Expires
 	}
-	_, err := tx.Exec(ctx, `
+	_, err := conn.Exec(ctx, `
 		insert into tokens (id, name, hash, scopes, application, created_at, created_by_kind,
 		                    created_by_subject, created_by_token, expires_at)
 		values ($1, $2, $3, $4, $5, clock_timestamp(), $6, $7, $8, $9) `+onConflict,
@@ -137,18 +138,26 @@ func insertToken(ctx context.Context, tx pgx.Tx, t Token, onConflict string) err
 	return err
 }
 
-// RevokeToken ends a token for good. Doing it again changes nothing. Errors: [ErrNoToken],
-// [ErrUnavailable] and [ErrOutcomeUnknown].
-func (s *Store) RevokeToken(ctx context.Context, id string) error {
-	return s.changeTokens(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `
-			update tokens
-			set revoked_at = coalesce(revoked_at, clock_timestamp())
-			where id = $1`, id)
-		if err == nil && tag.RowsAffected() == 0 {
-			return ErrNoToken
+// RevokeToken ends a token for good. Doing it again changes nothing. It is not done from the
+// deadline on; zero: there is none. Errors: [ErrNoToken], [ErrExpired], [ErrUnavailable] and
+// [ErrOutcomeUnknown].
+func (s *Store) RevokeToken(ctx context.Context, id string, deadline time.Time) error {
+	return s.changeTokens(ctx, deadline, func(conn *pgxpool.Conn) (bool, error) {
+		var revoked bool
+		err := conn.QueryRow(ctx, `
+			select revoked_at is not null from tokens where id = $1`, id).Scan(&revoked)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return false, ErrNoToken
+		case err != nil || revoked:
+			return false, err
 		}
-		return err
+		if err := inTime(ctx, conn, deadline); err != nil {
+			return false, err
+		}
+		_, err = conn.Exec(ctx, `
+			update tokens set revoked_at = clock_timestamp() where id = $1`, id)
+		return true, err
 	})
 }
 
@@ -156,58 +165,21 @@ func (s *Store) RevokeToken(ctx context.Context, id string) error {
 // the prefix, which only tokens of the configuration have. nil stands for none. Errors:
 // [ErrUnavailable] and [ErrOutcomeUnknown]; doing it again is safe.
 func (s *Store) ConfigureToken(ctx context.Context, prefix string, t *Token) error {
-	return s.changeTokens(ctx, func(tx pgx.Tx) error {
+	return s.changeTokens(ctx, time.Time{}, func(conn *pgxpool.Conn) (bool, error) {
 		keep := ""
 		if t != nil {
 			keep = t.ID
 		}
-		_, err := tx.Exec(ctx, `
+		_, err := conn.Exec(ctx, `
 			update tokens
 			set revoked_at = clock_timestamp()
 			where starts_with(id, $1) and id <> $2 and revoked_at is null`, prefix, keep)
 		if err != nil || t == nil {
-			return err
+			return true, err
 		}
-		return insertToken(ctx, tx, *t,
+		return true, insertToken(ctx, conn, *t,
 			`on conflict (id) do update set revoked_at = null, scopes = excluded.scopes`)
 	})
-}
-
-// changeTokens calls change in a transaction, one at a time among all workers.
-func (s *Store) changeTokens(ctx context.Context, change func(pgx.Tx) error) error {
-	unknown := false // whether a commit had no answer
-	err := retry(ctx, func() error {
-		conn, err := s.pool.Acquire(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Release()
-		committing := false
-		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, tokensLock)
-			if err == nil {
-				err = change(tx)
-			}
-			committing = err == nil
-			return err
-		})
-		unknown = unknown || committing && !definite(err)
-		return err
-	}, func(err error) bool { return !isOwn(err) && transient(err) })
-	switch {
-	case err == nil || isOwn(err):
-		return err
-	case unknown:
-		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
-	default:
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-}
-
-// isOwn reports whether an error about tokens is not the database's.
-func isOwn(err error) bool {
-	return errors.Is(err, ErrIDReused) || errors.Is(err, ErrTooManyTokens) ||
-		errors.Is(err, ErrNoToken)
 }
 
 // TokenUse is when a token was last used.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"sync"
@@ -24,7 +25,7 @@ func token(id string) store.Token {
 
 func createToken(t *testing.T, s *store.Store, token store.Token) store.Token {
 	t.Helper()
-	kept, err := s.CreateToken(t.Context(), token)
+	kept, err := s.CreateToken(t.Context(), token, time.Time{})
 	if err != nil {
 		t.Fatalf("creating %s: %v", token.ID, err)
 	}
@@ -80,17 +81,17 @@ func TestTokens(t *testing.T) {
 	}
 	other := full
 	other.Hash = bytes.Repeat([]byte("o"), 32)
-	if _, err := s.CreateToken(t.Context(), other); !errors.Is(err, store.ErrIDReused) {
+	if _, err := s.CreateToken(t.Context(), other, time.Time{}); !errors.Is(err, store.ErrIDReused) {
 		t.Errorf("another token with the same id: %v", err)
 	}
 
 	for range 2 {
-		if err := s.RevokeToken(t.Context(), "a1"); err != nil {
+		if err := s.RevokeToken(t.Context(), "a1", time.Time{}); err != nil {
 			t.Errorf("revoking: %v", err)
 		}
 		hasTokens(t, s, "b2")
 	}
-	if err := s.RevokeToken(t.Context(), "c3"); !errors.Is(err, store.ErrNoToken) {
+	if err := s.RevokeToken(t.Context(), "c3", time.Time{}); !errors.Is(err, store.ErrNoToken) {
 		t.Errorf("revoking an unknown one: %v", err)
 	}
 }
@@ -122,9 +123,9 @@ func TestTooManyTokens(t *testing.T) {
 	var creating sync.WaitGroup
 	for i := range 8 {
 		creating.Go(func() {
-			_, err := s.CreateToken(t.Context(), token(fmt.Sprint("new", i)))
+			_, err := s.CreateToken(t.Context(), token(fmt.Sprint("new", i)), time.Time{})
 			for errors.Is(err, store.ErrUnavailable) && t.Context().Err() == nil { // lock timeout
-				_, err = s.CreateToken(t.Context(), token(fmt.Sprint("new", i)))
+				_, err = s.CreateToken(t.Context(), token(fmt.Sprint("new", i)), time.Time{})
 			}
 			switch {
 			case errors.Is(err, store.ErrTooManyTokens):
@@ -139,7 +140,7 @@ func TestTooManyTokens(t *testing.T) {
 		t.Errorf("%d are valid and %d were refused, want %d and 6", n, refused.Load(),
 			store.MaxTokens)
 	}
-	if err := s.RevokeToken(t.Context(), "old1"); err != nil {
+	if err := s.RevokeToken(t.Context(), "old1", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	createToken(t, s, token("x1"))
@@ -270,6 +271,75 @@ func TestTokensWithLostAnswers(t *testing.T) {
 	if n := len(tokens(t, s)); n != 8 {
 		t.Errorf("%d tokens, want 8", n)
 	}
+}
+
+// TestTokensPastDeadline: nothing is made or revoked from the deadline on. What was done in time
+// stays done, also for whoever asks again.
+func TestTokensPastDeadline(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	past, later := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	if _, err := s.CreateToken(t.Context(), token("a1"), past); !errors.Is(err, store.ErrExpired) {
+		t.Errorf("created past its deadline: %v", err)
+	}
+	hasTokens(t, s)
+	for _, deadline := range []time.Time{later, past, time.UnixMilli(math.MaxInt64)} {
+		kept, err := s.CreateToken(t.Context(), token("a1"), deadline)
+		if err != nil || kept.ID != "a1" {
+			t.Errorf("created until %v: %+v, %v", deadline, kept, err)
+		}
+	}
+	if err := s.RevokeToken(t.Context(), "a1", past); !errors.Is(err, store.ErrExpired) {
+		t.Errorf("revoked past its deadline: %v", err)
+	}
+	hasTokens(t, s, "a1")
+	for _, deadline := range []time.Time{later, past} {
+		if err := s.RevokeToken(t.Context(), "a1", deadline); err != nil {
+			t.Errorf("revoked until %v: %v", deadline, err)
+		}
+	}
+	hasTokens(t, s)
+}
+
+// TestTokensPausedPastDeadline: a deadline that passes between its check and the commit counts.
+func TestTokensPausedPastDeadline(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	createToken(t, s, token("b2"))
+	deadline := time.Now().Add(time.Second)
+	conn := connect(t, url)
+	exec(t, conn, fmt.Sprintf(`
+		create function pause() returns trigger language plpgsql as $$
+		begin
+			while clock_timestamp() <= '%s' loop
+				perform pg_sleep(0.01);
+			end loop;
+			return new;
+		end $$`, deadline.UTC().Format(time.RFC3339Nano)))
+	exec(t, conn, `
+		create trigger pause before insert or update on tokens
+		for each row execute function pause()`)
+	var both sync.WaitGroup
+	both.Go(func() {
+		_, err := s.CreateToken(t.Context(), token("a1"), deadline)
+		for errors.Is(err, store.ErrUnavailable) { // it waited for the other's lock
+			_, err = s.CreateToken(t.Context(), token("a1"), deadline)
+		}
+		if !errors.Is(err, store.ErrExpired) {
+			t.Errorf("created past its deadline: %v", err)
+		}
+	})
+	both.Go(func() {
+		err := s.RevokeToken(t.Context(), "b2", deadline)
+		for errors.Is(err, store.ErrUnavailable) {
+			err = s.RevokeToken(t.Context(), "b2", deadline)
+		}
+		if !errors.Is(err, store.ErrExpired) {
+			t.Errorf("revoked past its deadline: %v", err)
+		}
+	})
+	both.Wait()
+	hasTokens(t, s, "b2")
 }
 
 // TestActors: the log has who made each version, whichever way the write went.
