@@ -29,8 +29,8 @@ func (u up) firstToken(ctx context.Context, database string) (string, error) {
 	}
 	token, id := messages.NewToken()
 	_, err = s.CreateToken(ctx, store.Token{
-		ID: id, Name: "development", Hash: messages.HashToken(token), Scopes: []string{"admin"},
-		Application: messages.DefaultApp,
+		ID: id, Name: "development", Hash: messages.HashToken(token),
+		Scopes: []string{messages.AdminScope}, Application: messages.DefaultApp,
 	}, time.Time{})
 	return token, err
 }

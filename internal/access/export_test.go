@@ -61,3 +61,12 @@ func Kept(most int, keys []int) (kept int, first bool) {
 	}
 	return kept, first
 }
+
+// What other packages must know in the same way.
+const (
+	MaxSubject   = maxSubject
+	StaticPrefix = staticPrefix
+)
+
+// ValidSubject reports whether a JWT may have this subject.
+func ValidSubject(s string) bool { return validSubject(s) }

@@ -130,7 +130,7 @@ func (c Config) adminToken() *store.Token {
 	hash := messages.HashToken(c.AdminToken)
 	return &store.Token{
 		ID: messages.AdminTokenID(hash), Name: "ADMIN_TOKEN", Hash: hash,
-		Scopes: []string{"admin"}, Application: messages.DefaultApp,
+		Scopes: []string{messages.AdminScope}, Application: messages.DefaultApp,
 	}
 }
 

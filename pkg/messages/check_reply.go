@@ -30,7 +30,7 @@ func (r *Result) check() error {
 	case !validMillis(r.Modified):
 		return errors.New("it has an impossible time")
 	case len(r.Entries) > MaxEntries || len(r.Users) > MaxUsers ||
-		len(r.Violations) > MaxViolations || len(r.Tokens) > maxTokens:
+		len(r.Violations) > MaxViolations || len(r.Tokens) > MaxListedTokens:
 		return errors.New("it has too many parts")
 	case r.Next != "" && CheckUser(r.Next) != nil:
 		return errors.New("the next part begins after what is no user id")
@@ -63,9 +63,9 @@ func (r *Result) check() error {
 	return nil
 }
 
-// maxTokens is how many service tokens a reply has at most: all that are valid, and those that the
+// MaxListedTokens is how many service tokens a reply has at most: all that are valid, and those that the
 // workers' configurations have.
-const maxTokens = MaxServiceTokens + 24
+const MaxListedTokens = MaxServiceTokens + 24
 
 // tooLong leaves the actor's kind alone, which may be a newer worker's.
 func (a *Actor) tooLong() bool {

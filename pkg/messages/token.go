@@ -48,6 +48,8 @@ const (
 	// TokenPrefix begins every service token, so that whoever finds one, a scanner of source code
 	// for instance, knows what it is.
 	TokenPrefix = "outset_"
+	// AdminScope is the name of the scope that allows everything.
+	AdminScope = "admin"
 	// AdminTokenPrefix begins the ids of tokens that the workers' configuration has (ADMIN_TOKEN).
 	// No other token has such an id.
 	AdminTokenPrefix = "admin"

@@ -16,9 +16,9 @@ import (
 // MaxTokens is how many tokens may be valid at once. The API holds them all in memory.
 const MaxTokens = 1000
 
-// maxListedTokens leaves room for those of the configuration, which are not counted when they are
+// MaxListedTokens is how many a read returns. It leaves room for those of the configuration, which are not counted when they are
 // made. More would not fit in a reply.
-const maxListedTokens = MaxTokens + 24
+const MaxListedTokens = MaxTokens + 24
 
 // Why a token was not made or not revoked.
 var (
@@ -54,7 +54,7 @@ const tokensQuery = `
 
 // queueTokens looks up the valid tokens.
 func queueTokens(b *pgx.Batch, f *Found) {
-	b.Queue(tokensQuery, maxListedTokens).Query(func(rows pgx.Rows) (err error) {
+	b.Queue(tokensQuery, MaxListedTokens).Query(func(rows pgx.Rows) (err error) {
 		f.Tokens, err = pgx.CollectRows(rows, scanToken)
 		return err
 	})
