@@ -30,11 +30,17 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 	if s.stopping.Load() {
 		return watchProblem(watch.ErrClosed)
 	}
+	leave, err := takePlace(c, s.watching, "streams")
+	if err != nil {
+		return err
+	}
 	// When Join returns NATS has the subscription, so no change is missed after the state is read.
 	w, err := s.hub.Join(c.Context().Conn(), user, documents)
 	if err != nil {
+		leave()
 		return watchProblem(err)
 	}
+	w.OnLeave(leave)
 	if s.auth != nil {
 		valid := s.validity(c)
 		w.While(func() bool { return valid() == nil })

@@ -70,8 +70,9 @@ var explanations = map[messages.Kind]explanation{
 			`scope="settings:write"`,
 	},
 	kindRateLimited: {
-		Means: "The user or the token has sent more requests than it may. Nobody else is " +
-			"affected. Each request in a batch counts.",
+		Means: "The user or the token has sent more requests than it may, or the user has too " +
+			"many streams or batches at a time. Nobody else is affected. Each request in a batch " +
+			"counts.",
 		Changed: nothing,
 		Do: "Repeat the request after as many seconds as Retry-After says." + sameKey +
 			" RateLimit-Policy says how many requests may be sent in how many seconds.",

@@ -60,8 +60,13 @@ func (s *Server) multiLimit() int {
 // postMulti carries out the subrequests of a multi-request: those of one user one after the other,
 // those of different users side by side, so that they share batches.
 func (s *Server) postMulti(c *fiber.Ctx) error {
-	taken := memory{of: s.multiMemory}
-	err := s.answerMulti(c, &taken)
+	leave, err := takePlace(c, s.batching, "batches")
+	if err != nil {
+		endAfter(c)
+		return err
+	}
+	taken := memory{of: s.multiMemory, after: leave}
+	err = s.answerMulti(c, &taken)
 	if err != nil {
 		taken.release()
 	}
@@ -273,6 +278,7 @@ const multiBudget = 256 << 20
 type memory struct {
 	of    *semaphore.Weighted
 	taken int64
+	after func() // is called once it is given back
 	once  sync.Once
 }
 
@@ -288,7 +294,12 @@ func (m *memory) take(bytes int) error {
 }
 
 // release gives all of it back. Only the first call has an effect.
-func (m *memory) release() { m.once.Do(func() { m.of.Release(m.taken) }) }
+func (m *memory) release() {
+	m.once.Do(func() {
+		m.of.Release(m.taken)
+		m.after()
+	})
+}
 
 // releasingReader is a response body that releases its memory when it was sent, or sending failed.
 type releasingReader struct {

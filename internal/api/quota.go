@@ -16,6 +16,25 @@ const (
 	headerRateLimitPolicy = "RateLimit-Policy"
 )
 
+// What one user may have at a time in one API, so that the rest is there for others.
+const (
+	maxUserStreams = 256
+	maxUserMultis  = 4
+)
+
+// takePlace takes one of the sender's places, and returns a function that gives it back. Its error
+// is a problem.
+func takePlace(c *fiber.Ctx, places *access.Places, of string) (release func(), err error) {
+	release, ok := places.Take(identityOf(c))
+	if !ok {
+		set(c, fiber.HeaderRetryAfter, retryAfter)
+		return nil, problem{
+			kind: kindRateLimited, detail: "the user has as many " + of + " as one may at a time",
+		}
+	}
+	return release, nil
+}
+
 // count counts the request against what its sender may send, and refuses it if it is one too many.
 // The answer has the state of the quota once half of it is used up: before that nobody needs it.
 func (s *Server) count(c *fiber.Ctx, id *access.Identity) error {

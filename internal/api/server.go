@@ -89,6 +89,8 @@ type Server struct {
 
 	auth        *access.Authenticator // nil: no tokens are asked for
 	limiter     *access.Limiter
+	watching    *access.Places // of streams of events
+	batching    *access.Places // of multi-requests
 	unauthentic atomic.Uint64
 	// A flood of bad tokens must not fill the log.
 	sometimesUnauthentic rate.Sometimes
@@ -143,6 +145,8 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 		multiMemory: semaphore.NewWeighted(multiBudget),
 		sometimes:   rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 		limiter:     access.NewLimiter(config.UserRate, config.TokenRate),
+		watching:    access.NewPlaces(maxUserStreams),
+		batching:    access.NewPlaces(maxUserMultis),
 
 		sometimesUnauthentic: rate.Sometimes{First: 10, Interval: time.Second},
 	}

@@ -176,6 +176,9 @@ func (h *Hub) remove(w *Watcher) {
 		return
 	}
 	w.gone = true
+	if w.left != nil {
+		w.left()
+	}
 	u.watchers = slices.Delete(u.watchers, i, i+1)
 	h.watchers--
 	if len(u.watchers) > 0 {

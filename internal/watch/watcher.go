@@ -22,6 +22,7 @@ type Watcher struct {
 	joined time.Time
 
 	while     func() bool    // the client may go on watching; nil: for ever
+	left      func()         // to be called when the watcher has gone, or nil
 	documents bool           // events have the document
 	head      []byte         // to be written before all events
 	document  *documentEvent // to be written
@@ -72,6 +73,17 @@ func (w *Watcher) While(valid func() bool) {
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
 	w.while = valid
+}
+
+// OnLeave has left called once the watcher has gone. Call it before Start. left must not wait.
+func (w *Watcher) OnLeave(left func()) {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	if w.gone {
+		left()
+		return
+	}
+	w.left = left
 }
 
 // Leave removes a watcher that was not started. It does not close the connection.
