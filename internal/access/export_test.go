@@ -1,10 +1,6 @@
 package access
 
-import (
-	"context"
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // Pace sets how often sources are read, and the pause between two readings.
 func (a *Authenticator) Pace(every, pause time.Duration) {
@@ -16,18 +12,7 @@ func (a *Authenticator) Pace(every, pause time.Duration) {
 		all = append(all, a.static.refresher)
 	}
 	for _, r := range all {
-		r.every, r.retry, r.timeout = every, every, time.Minute
-		r.shortest, r.longest = pause, pause
-	}
-}
-
-// CountReadings has the readings of the keys counted.
-func (a *Authenticator) CountReadings(n *atomic.Int64) {
-	r := a.jwt.keys.refresher
-	read := r.read
-	r.read = func(ctx context.Context) (bool, error) {
-		n.Add(1)
-		return read(ctx)
+		r.every, r.retry, r.pause, r.timeout = every, every, pause, time.Minute
 	}
 }
 

@@ -21,9 +21,6 @@ const (
 	// A key that is withdrawn counts for so long at most.
 	keysEvery = 5 * time.Minute
 	keysRetry = 10 * time.Second
-	// keysPause is the longest pause between two readings. A stranger who sends tokens with made-up
-	// keys has the provider asked no more often.
-	keysPause = time.Minute
 	// maxKeys is how many keys of a set are used.
 	maxKeys = 100
 	// minRSA is the least size of an RSA key in bits (RFC 7518 section 3.3).
@@ -55,7 +52,6 @@ type keys struct {
 	*refresher
 
 	current atomic.Pointer[keySet]
-	skipped string // why a key was not used, as the log was told last
 }
 
 func newKeys(where string, log *slog.Logger) (*keys, error) {
@@ -64,47 +60,38 @@ func newKeys(where string, log *slog.Logger) (*keys, error) {
 		return nil, err
 	}
 	k := &keys{}
-	k.refresher = newRefresher("the keys in JWT_JWKS", log, func(ctx context.Context) (bool, error) {
+	k.refresher = newRefresher("the keys in JWT_JWKS", log, func(ctx context.Context) error {
 		data, err := read(ctx)
 		if err != nil {
-			return false, err
+			return err
 		}
 		return k.take(data)
 	})
-	k.every, k.retry, k.longest = keysEvery, keysRetry, keysPause
+	k.every, k.retry = keysEvery, keysRetry
 	return k, nil
 }
 
-// take replaces the keys by those of a JWKS. It returns whether one of them is new.
-func (k *keys) take(data []byte) (news bool, _ error) {
+// take replaces the keys by those of a JWKS.
+func (k *keys) take(data []byte) error {
 	next, skipped, err := parseKeys(data)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if reason := fmt.Sprint(skipped); skipped != nil && reason != k.skipped {
-		k.skipped = reason
-		k.log.Info("some keys in JWT_JWKS are not used", "reason", reason)
+	if skipped != nil {
+		k.log.Info("some keys in JWT_JWKS are not used", "reason", skipped)
 	}
-	before := k.current.Load()
-	if before == nil {
-		before = &keySet{}
-	}
-	next.generation = before.generation
-	if !before.includedIn(next) {
-		next.generation++
-	}
-	k.current.Store(next)
-	return !next.includedIn(before), nil
-}
-
-// includedIn tells whether all keys of the set are in the other one too, under the same ids.
-func (s *keySet) includedIn(other *keySet) bool {
-	for id, k := range s.byID {
-		if o, ok := other.byID[id]; !ok || o.algorithm != k.algorithm || !equal(o.public, k.public) {
-			return false
+	if before := k.current.Load(); before != nil {
+		next.generation = before.generation
+		for id, old := range before.byID {
+			if now, ok := next.byID[id]; !ok || now.algorithm != old.algorithm ||
+				!equal(now.public, old.public) {
+				next.generation++
+				break
+			}
 		}
 	}
-	return true
+	k.current.Store(next)
+	return nil
 }
 
 func equal(a, b crypto.PublicKey) bool {

@@ -51,12 +51,12 @@ type listed struct {
 
 func newStatic(source Source, log *slog.Logger) *static {
 	s := &static{used: make(map[string]*atomic.Int64), told: make(map[string]int64)}
-	s.refresher = newRefresher("the static tokens", log, func(ctx context.Context) (bool, error) {
+	s.refresher = newRefresher("the static tokens", log, func(ctx context.Context) error {
 		tokens, err := source(ctx)
 		if err == nil {
 			s.take(tokens)
 		}
-		return true, err // it is read every few seconds anyway
+		return err
 	})
 	s.every, s.retry = staticEvery, staticRetry
 	return s
