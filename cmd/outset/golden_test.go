@@ -147,7 +147,7 @@ var masks = []struct {
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "YYYY-MM-DD hh:mm:ss"},
-	{regexp.MustCompile(`\(request [A-Za-z0-9]{22}\)`), "(request ID)"},
+	{regexp.MustCompile(`\(request [A-Za-z0-9]{26}\)`), "(request ID)"},
 	{regexp.MustCompile(`outset_[0-9a-f]{16}_[0-9a-f]{64}`), "TOKEN"},
 	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "TOKENID"},
 }

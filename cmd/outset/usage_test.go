@@ -65,6 +65,9 @@ func TestUsage(t *testing.T) {
 			if stdout != "" {
 				t.Errorf("printed: %s", stdout)
 			}
+			if strings.HasPrefix(c.env, "DATABASE_URL=") {
+				return // the directory is only for the keys of NATS then
+			}
 			if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("the data directory was made first: %v", err)
 			}

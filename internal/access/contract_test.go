@@ -28,7 +28,9 @@ func TestContract(t *testing.T) {
 		strings.Repeat("é", messages.MaxUser/2), strings.Repeat("é", messages.MaxUser/2) + "x",
 	}
 	for r := rune(0); r <= unicode.MaxRune; r++ {
-		ids = append(ids, string(r))
+		if id := string(r); id != "\ufffd" { // which only a subject can't have, see ValidSubject
+			ids = append(ids, id)
+		}
 	}
 	for _, id := range ids {
 		if err := messages.CheckUser(id); access.ValidSubject(id) != (err == nil) {
