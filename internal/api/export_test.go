@@ -27,13 +27,19 @@ func (s *Server) App() *fiber.App { return s.app }
 // Timing is timing.
 type Timing struct {
 	Farewell, Write, Persistence, PersistencePause, Attempt, Leftover time.Duration
+
+	Now func() time.Time // nil: time.Now
 }
 
 // ListenWith is Listen with other times, and so many bytes for multi-requests.
 func ListenWith(nc Connections, c Config, t Timing, multiBytes int64, log *slog.Logger) (*Server, error) {
+	if t.Now == nil {
+		t.Now = time.Now
+	}
 	s, err := listen(nc, c, timing{
 		t.Farewell, t.Write, t.Persistence, t.PersistencePause, t.Attempt, t.Leftover,
 		0, // /readyz is not kept
+		t.Now,
 	}, log)
 	if err == nil && multiBytes > 0 {
 		s.multiMemory = semaphore.NewWeighted(multiBytes)

@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -38,7 +37,7 @@ func takePlace(c *fiber.Ctx, places *access.Places, of string) (release func(), 
 // count counts the request against what its sender may send, and refuses it if it is one too many.
 // The answer has the state of the quota once half of it is used up: before that nobody needs it.
 func (s *Server) count(c *fiber.Ctx, id *access.Identity) error {
-	q, ok := s.limiter.Take(id, time.Now())
+	q, ok := s.limiter.Take(id, s.timing.now())
 	if q.Policy == "" || ok && q.Left >= q.Limit/2 {
 		return nil
 	}

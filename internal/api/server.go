@@ -58,12 +58,14 @@ type timing struct {
 	leftover time.Duration
 	// How long the answer of /readyz is kept, unless the API stops.
 	readyFor time.Duration
+	// By which clock the rates count.
+	now func() time.Time
 }
 
 var defaultTiming = timing{
 	farewell: 500 * time.Millisecond, write: 10 * time.Second,
 	persistence: 30 * time.Second, persistencePause: 200 * time.Millisecond,
-	leftover: stopTimeout, readyFor: time.Second,
+	leftover: stopTimeout, readyFor: time.Second, now: time.Now,
 }
 
 // Server is an API.
