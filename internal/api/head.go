@@ -18,7 +18,7 @@ import (
 
 // singles are the headers that may be there once. All others are lists, or not looked at, or get an
 // answer of their own: a second Authorization is refused like a token that isn't valid.
-var singles = [][]byte{
+var singles = [...][]byte{
 	transferEncoding: []byte("Transfer-Encoding"),
 	contentLength:    []byte("Content-Length"),
 	2:                []byte("Host"),
@@ -56,7 +56,7 @@ func checkHead(h *fasthttp.RequestHeader) error {
 
 // checkLines checks all lines of a head but the first. The last one is empty.
 func checkLines(raw []byte) error {
-	var seen [16]bool // by index in singles
+	var seen [len(singles)]bool
 	for len(raw) > 0 {
 		line, rest, _ := bytes.Cut(raw, []byte("\n"))
 		raw = rest
