@@ -16,17 +16,32 @@ func (s *Store) commit(ctx context.Context, conn *pgxpool.Conn, t *transaction) 
 	t.queueErasures(&b) // before queueLog, whose rows this would remove
 	t.queueRows(&b)
 	t.queueLog(&b)
-	b.Queue(`commit`)
+	return s.sendCommit(ctx, conn, &b)
+}
 
+// sendCommit sends a pipeline that ends with a commit. Its error wraps ErrOutcomeUnknown if it
+// can't say whether that was done; any other error means that it wasn't.
+func (s *Store) sendCommit(ctx context.Context, conn *pgxpool.Conn, b *pgx.Batch) error {
+	b.Queue(`commit`)
 	ctx, cancel := s.committing(ctx)
 	defer cancel()
-	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
-		if definite(err) {
-			return fmt.Errorf("writing: %w", err)
-		}
+	err := conn.SendBatch(ctx, b).Close()
+	switch {
+	case err == nil:
+		return nil
+	case definite(err):
+		return fmt.Errorf("writing: %w", err)
+	default:
 		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
-	return nil
+}
+
+// rollBack ends a transaction that is still open. Nothing was committed, and if this fails the
+// connection is closed.
+func rollBack(ctx context.Context, conn *pgxpool.Conn) {
+	if conn.Conn().PgConn().TxStatus() != idle {
+		_, _ = conn.Exec(ctx, `rollback`)
+	}
 }
 
 // committing returns the context for a pipeline that commits. The caller's must not end such a

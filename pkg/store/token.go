@@ -16,8 +16,8 @@ import (
 // MaxTokens is how many tokens may be valid at once. The API holds them all in memory.
 const MaxTokens = 1000
 
-// MaxListedTokens is how many a read returns. It leaves room for those of the configuration, which are not counted when they are
-// made. More would not fit in a reply.
+// MaxListedTokens is how many a read returns. It leaves room for those of the configuration, which
+// are not counted when they are made. More would not fit in a reply.
 const MaxListedTokens = MaxTokens + 24
 
 // Why a token was not made or not revoked.
@@ -44,11 +44,14 @@ type Token struct {
 // valid is true of the tokens that may be used.
 const valid = `revoked_at is null and (expires_at is null or clock_timestamp() < expires_at)`
 
-const tokensQuery = `
+// selectKept has the columns that scanToken reads.
+const selectKept = `
 	select id, name, hash, scopes, application, created_at, created_by_kind, created_by_subject,
 	       created_by_token, expires_at, last_used_at
 	from tokens
-	where ` + valid + `
+	where `
+
+const tokensQuery = selectKept + valid + `
 	order by created_at, id
 	limit $1`
 
@@ -113,11 +116,7 @@ func (s *Store) CreateToken(ctx context.Context, t Token, deadline time.Time) (T
 }
 
 func tokenByID(ctx context.Context, conn *pgxpool.Conn, id string) (Token, error) {
-	rows, err := conn.Query(ctx, `
-		select id, name, hash, scopes, application, created_at, created_by_kind,
-		       created_by_subject, created_by_token, expires_at, last_used_at
-		from tokens
-		where id = $1`, id)
+	rows, err := conn.Query(ctx, selectKept+`id = $1`, id)
 	if err != nil {
 		return Token{}, err
 	}

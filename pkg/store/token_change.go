@@ -57,28 +57,14 @@ func (s *Store) changeTokensOnce(ctx context.Context, deadline time.Time,
 		changed, err = change(conn)
 	}
 	if changed && err == nil { // else the rollback is all that is left to do
-		err = s.commitTokens(ctx, conn, deadline)
+		var last pgx.Batch
+		// If the deadline has passed since change has checked it, this fails in a way that is
+		// retried, and the next check finds it.
+		queueGuard(&last, deadline)
+		err = s.sendCommit(ctx, conn, &last)
 	}
-	if conn.Conn().PgConn().TxStatus() != idle {
-		// Nothing is to be committed, and if this fails the connection is closed.
-		_, _ = conn.Exec(ctx, `rollback`)
-	}
+	rollBack(ctx, conn)
 	return err
-}
-
-// commitTokens commits the transaction unless the deadline has passed since change has checked it.
-// The guard then makes it fail in a way that is retried, and the next check finds it.
-func (s *Store) commitTokens(ctx context.Context, conn *pgxpool.Conn, deadline time.Time) error {
-	var b pgx.Batch
-	queueGuard(&b, deadline)
-	b.Queue(`commit`)
-	ctx, cancel := s.committing(ctx)
-	defer cancel()
-	err := conn.SendBatch(ctx, &b).Close()
-	if err == nil || definite(err) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 }
 
 // inTime returns [ErrExpired] from the deadline on, by the database's clock.

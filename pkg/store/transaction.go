@@ -75,10 +75,7 @@ func (b *batch) transact(ctx context.Context, m lockMode) error {
 			}
 		}
 	}
-	if conn.Conn().PgConn().TxStatus() != idle {
-		// Nothing was committed, and if this fails the connection is closed.
-		_, _ = conn.Exec(ctx, `rollback`)
-	}
+	rollBack(ctx, conn)
 	return err
 }
 
