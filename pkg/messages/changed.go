@@ -32,7 +32,7 @@ func DecodeChanged(data []byte) (Changed, error) {
 	if err := decoder.Unmarshal(data, &c); err != nil {
 		return Changed{}, fmt.Errorf("not a change: %w", err)
 	}
-	if c.Version < 1 || c.Modified < 0 || c.Modified > maxMillis {
+	if c.Version < 1 || !validMillis(c.Modified) {
 		return Changed{}, errors.New("not a change: its version or its time is impossible")
 	}
 	return c, nil

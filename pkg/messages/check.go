@@ -49,7 +49,7 @@ func (o *Operation) checkFields() error {
 		return errors.New("the operation id has a control character")
 	case strings.ContainsFunc(o.RequestID, unicode.IsControl):
 		return errors.New("the request id has a control character")
-	case o.Deadline < 0 || o.Deadline > maxMillis || o.Issued < 0 || o.Issued > maxTime:
+	case !validMillis(o.Deadline) || o.Issued < 0 || o.Issued > maxTime:
 		return errors.New("the deadline or the time of issue is impossible")
 	case actions[o.Action].version && o.Version < 1:
 		return errors.New("a version is a number from 1 on")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
 )
 
 // Token is a service token as the workers keep it: without the secret.
@@ -127,7 +126,7 @@ func (t *Token) checkNew() error {
 		return fmt.Errorf("a token has 1 to %d scopes", MaxScopes)
 	case !appName.MatchString(t.App):
 		return errors.New("the token's application is not a name")
-	case t.Expires < 0 || t.Expires > maxTime/int64(time.Millisecond/time.Microsecond):
+	case !validMillis(t.Expires):
 		return errors.New("the token expires at an impossible time")
 	}
 	for _, scope := range t.Scopes {
@@ -146,7 +145,7 @@ func checkUses(uses []TokenUse) error {
 		if !tokenID.MatchString(u.ID) {
 			return errNoTokenID
 		}
-		if u.Time < 1 || u.Time > maxTime/int64(time.Millisecond/time.Microsecond) {
+		if u.Time == 0 || !validMillis(u.Time) {
 			return errors.New("a token was used at an impossible time")
 		}
 	}
