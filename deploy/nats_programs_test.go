@@ -62,18 +62,14 @@ func startWorker(t *testing.T, q queue, database string, log *testlog.Buffer) *w
 
 func startAPI(t *testing.T, q queue, log *testlog.Buffer) (base string) {
 	t.Helper()
-	nc, err := q.as("api").Connect("outset api", log.Logger(),
-		nats.CustomInboxPrefix(messages.APIInbox))
+	nc, err := api.Connect(func(name string, options ...nats.Option) (*nats.Conn, error) {
+		return q.as("api").Connect(name, log.Logger(), options...)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	changes, err := q.as("api").Connect("outset api, changes", log.Logger())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(changes.Close)
-	a, err := api.Listen(api.Connections{Requests: nc, Changes: changes}, apiConfig, log.Logger())
+	a, err := api.Listen(nc, apiConfig, log.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/outset-settings/outset/internal/api"
 	"github.com/outset-settings/outset/internal/program"
-	"github.com/outset-settings/outset/pkg/messages"
 )
 
 func main() {
@@ -47,17 +46,14 @@ func (serve) Run(ctx context.Context, c *cli) error {
 
 // serve answers requests as long as there can be a connection to NATS.
 func (c *cli) serve(ctx context.Context, log *slog.Logger, whenClosed nats.Option) error {
-	nc, err := c.Connect("outset api", log, whenClosed, nats.CustomInboxPrefix(messages.APIInbox))
+	nc, err := api.Connect(func(name string, options ...nats.Option) (*nats.Conn, error) {
+		return c.Connect(name, log, append(options, whenClosed)...)
+	})
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	changes, err := c.Connect("outset api, changes", log, whenClosed)
-	if err != nil {
-		return err
-	}
-	defer changes.Close()
-	server, err := api.Listen(api.Connections{Requests: nc, Changes: changes}, c.Config, log)
+	server, err := api.Listen(nc, c.Config, log)
 	if err != nil {
 		return err
 	}

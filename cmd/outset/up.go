@@ -18,7 +18,6 @@ import (
 	"github.com/outset-settings/outset/internal/localpg"
 	"github.com/outset-settings/outset/internal/program"
 	"github.com/outset-settings/outset/internal/worker"
-	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // up runs the whole system in one process. It starts no NATS server if it is given one by NATS_URL,
@@ -64,20 +63,16 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	}
 	defer queue.close(log)
 	ctx, whenClosed := program.UntilClosed(ctx)
-	nc, err := queue.Connect("outset api", log, whenClosed, queue.as(localnats.API),
-		nats.CustomInboxPrefix(messages.APIInbox))
+	nc, err := api.Connect(func(name string, options ...nats.Option) (*nats.Conn, error) {
+		return queue.Connect(name, log, append(options, whenClosed, queue.as(localnats.API))...)
+	})
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	changes, err := queue.Connect("outset api, changes", log, whenClosed, queue.as(localnats.API))
-	if err != nil {
-		return err
-	}
-	defer changes.Close()
 	u.API.MaxDocument = u.Limits.MaxDocument
 	// Listen before the database starts, so that an address in use is reported at once.
-	server, err := api.Listen(api.Connections{Requests: nc, Changes: changes}, u.API, log)
+	server, err := api.Listen(nc, u.API, log)
 	if err != nil {
 		return err
 	}

@@ -130,8 +130,8 @@ func (s *Server) isSecure(c *fiber.Ctx) bool {
 // nothing about it.
 const clientKey = "client"
 
-// clientAddr is the address of the client, before all trusted proxies. It is for logs and limits:
-// many clients may share one.
+// clientAddr is the address of the client, before all trusted proxies. It is for logs: many
+// clients may share one.
 func (s *Server) clientAddr(c *fiber.Ctx) netip.Addr {
 	if addr, ok := c.Locals(clientKey).(netip.Addr); ok {
 		return addr

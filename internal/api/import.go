@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
 
 	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -143,12 +142,12 @@ func (i *importing) operations(window []importLine) ([]*messages.Operation, erro
 		if l.failure != nil {
 			continue
 		}
-		id, err := uuid.NewV7()
+		id, err := newOperationID()
 		if err != nil {
-			return nil, fmt.Errorf("making an operation id: %w", err)
+			return nil, err
 		}
 		operations[n] = &messages.Operation{
-			Action: messages.ActionReplace, User: l.user, Document: l.document, ID: id.String(),
+			Action: messages.ActionReplace, User: l.user, Document: l.document, ID: id,
 			RequestID: i.request, Actor: actorOf(i.identity),
 		}
 	}

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/nats-io/nats.go"
 
 	// fiber requires a version that allows request smuggling; go.mod must require a later one.
 	"github.com/valyala/fasthttp"
@@ -99,13 +98,6 @@ type Server struct {
 
 	// In an outage thousands of requests fail each second. It limits their log lines.
 	sometimes rate.Sometimes
-}
-
-// Connections are those to NATS. Whoever can publish changes may flood one of them, and the replies
-// to requests would wait behind that on the same connection.
-type Connections struct {
-	Requests *nats.Conn // to the workers
-	Changes  *nats.Conn // of documents that are watched
 }
 
 // Listen returns a server that listens on the configured address, so that an address in use is an

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
 
 	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -194,12 +192,12 @@ func (s *Server) deleteToken(c *fiber.Ctx) error {
 func (s *Server) changeToken(
 	c *fiber.Ctx, action messages.Action, token *messages.Token,
 ) (messages.Result, error) {
-	id, err := uuid.NewV7()
+	id, err := newOperationID()
 	if err != nil {
-		return messages.Result{}, fmt.Errorf("making an operation id: %w", err)
+		return messages.Result{}, err
 	}
 	o := &messages.Operation{
-		Action: action, Token: token, ID: id.String(), Actor: actorOf(identityOf(c)),
+		Action: action, Token: token, ID: id, Actor: actorOf(identityOf(c)),
 		RequestID: requestID(c), Issued: time.Now().UnixMicro(), Deadline: s.deadline(c),
 	}
 	// What the workers would refuse as our mistake is the client's here.

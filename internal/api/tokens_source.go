@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -82,13 +80,13 @@ func (s *Server) reportUsesOnce(ctx context.Context) error {
 	for len(uses) > 0 {
 		part := uses[:min(len(uses), messages.MaxUses)]
 		uses = uses[len(part):]
-		id, err := uuid.NewV7()
+		id, err := newOperationID()
 		if err != nil {
-			return fmt.Errorf("making an operation id: %w", err)
+			return err
 		}
 		now := time.Now()
 		r := until(ctx, s.queue.Write, &messages.Operation{
-			Action: messages.ActionUsedTokens, Uses: part, ID: id.String(), RequestID: rand.Text(),
+			Action: messages.ActionUsedTokens, Uses: part, ID: id, RequestID: rand.Text(),
 			Issued: now.UnixMicro(), Deadline: now.Add(s.config.RequestTimeout).UnixMilli(),
 		})
 		if r.Kind != "" {

@@ -58,13 +58,11 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 	if key != "" { // an id that we make is never used for another request
 		o.Fingerprint = fingerprint(c, user, &o)
 	}
-	o.Quiet, o.Actor = preference(c) == minimal, actorOf(identityOf(c))
+	o.Quiet = preference(c) == minimal
 	if key == "" {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return fmt.Errorf("making an operation id: %w", err)
+		if o.ID, err = newOperationID(); err != nil {
+			return err
 		}
-		o.ID = id.String()
 	}
 	r := s.queue.Write(&o)
 	switch r.Kind {
@@ -96,6 +94,16 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 			kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations,
 		}
 	}
+}
+
+// newOperationID returns an id that no other operation has. Later ones are greater, so that the
+// log's index grows at its end.
+func newOperationID() (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("making an operation id: %w", err)
+	}
+	return id.String(), nil
 }
 
 // fingerprint distinguishes a request from any other with the same idempotency key: a hash of
