@@ -9,6 +9,13 @@ import _ "embed"
 //go:embed nats-roles.conf
 var NATSRoles string
 
+// NATSKeys has the roles of NATSRoles, and the variable of each that has its public key.
+var NATSKeys = []struct{ Role, Variable string }{
+	{"api", "API_PUBLIC_KEY"},
+	{"worker", "WORKER_PUBLIC_KEY"},
+	{"operator", "OPERATOR_PUBLIC_KEY"},
+}
+
 // PostgresRoles makes the roles of a database, see there. It is for a superuser, and has several
 // statements.
 //

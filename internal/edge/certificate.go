@@ -34,8 +34,7 @@ func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, 
 		return nil, err
 	}
 	if info, err := os.Stat(keyFile); err == nil && Exposed(keyFile, info.Mode()) {
-		log.Warn("other users can read or change this secret; chmod 600 its file",
-			"setting", "TLS_KEY")
+		WarnExposed(log, "TLS_KEY")
 	}
 	return c, nil
 }
@@ -76,8 +75,8 @@ func (c *Certificate) watch(ctx context.Context, every time.Duration) {
 	}
 }
 
-// load reads the files, and tells whether they have changed since the last time. Where they haven't,
-// a broken pair is no error again.
+// load reads the files, and tells whether they have changed since the last time. Where they
+// haven't, a broken pair is no error again.
 func (c *Certificate) load() (changed bool, err error) {
 	cert, err := os.ReadFile(c.certFile)
 	if err != nil {

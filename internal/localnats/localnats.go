@@ -37,11 +37,6 @@ const (
 	Operator Role = "operator"
 )
 
-// publicKey is the variable of deploy/nats-roles.conf that has a role's public key.
-var publicKey = map[Role]string{
-	API: "API_PUBLIC_KEY", Worker: "WORKER_PUBLIC_KEY", Operator: "OPERATOR_PUBLIC_KEY",
-}
-
 // Server is a running server. Whoever got it from Start calls Stop.
 type Server struct {
 	server *server.Server
@@ -101,7 +96,7 @@ func split(addr string) (host string, port int, err error) {
 // options makes the keys, and returns the options of a server that knows them.
 func (s *Server) options() (*server.Options, error) {
 	var definitions string
-	for role, variable := range publicKey {
+	for _, key := range deploy.NATSKeys {
 		pair, err := nkeys.CreateUser()
 		if err != nil {
 			return nil, err
@@ -110,8 +105,8 @@ func (s *Server) options() (*server.Options, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.keys[role] = pair
-		definitions += variable + ": " + public + "\n"
+		s.keys[Role(key.Role)] = pair
+		definitions += key.Variable + ": " + public + "\n"
 	}
 	options := new(server.Options)
 	err := options.ProcessConfigString(definitions + deploy.NATSRoles)

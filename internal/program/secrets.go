@@ -73,7 +73,7 @@ func (s *secretFiles) Resolve(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any,
 // warn logs which files are open to others.
 func (s *secretFiles) warn(log *slog.Logger) {
 	for _, name := range s.exposed {
-		log.Warn("other users can read or change this secret; chmod 600 its file", "setting", name)
+		edge.WarnExposed(log, name)
 	}
 }
 

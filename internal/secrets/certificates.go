@@ -15,6 +15,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/outset-settings/outset/deploy"
 )
 
 // How long certificates are valid. Nothing renews them by itself.
@@ -41,9 +43,10 @@ func (f *folder) certificates() error {
 			return err
 		}
 	}
-	for _, role := range roles {
-		if err := f.certificate(role.file, authority, changed, &x509.Certificate{
-			Subject:     pkix.Name{CommonName: role.file},
+	for _, key := range deploy.NATSKeys {
+		name := natsFile(key.Role)
+		if err := f.certificate(name, authority, changed, &x509.Certificate{
+			Subject:     pkix.Name{CommonName: name},
 			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		}); err != nil {
 			return err

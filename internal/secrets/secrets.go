@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 
 	"github.com/nats-io/nkeys"
+
+	"github.com/outset-settings/outset/deploy"
 )
 
 // The modes. In a folder that only its owner can enter, files may be readable for all: a container
@@ -25,12 +27,9 @@ const (
 	secretBytes = 32    // of a password or a token: random bytes
 )
 
-// The roles at the NATS server. Each has NAME.pem, NAME-key.pem and NAME.nk.
-var roles = []struct{ file, variable string }{
-	{"nats-api", "API_PUBLIC_KEY"},
-	{"nats-worker", "WORKER_PUBLIC_KEY"},
-	{"nats-operator", "OPERATOR_PUBLIC_KEY"},
-}
+// natsFile begins the names of the files of a role at the NATS server: NAME.pem, NAME-key.pem and
+// NAME.nk.
+func natsFile(role string) string { return "nats-" + role }
 
 // folder is where the files are, with what was made of them.
 type folder struct {
@@ -59,8 +58,9 @@ func Make(path string) (made []string, err error) {
 // nkeys makes each role's seed, and nats.env with the public keys for the server.
 func (f *folder) nkeys() error {
 	var public string
-	for _, role := range roles {
-		seed, err := f.keep(role.file+".nk", forSome, func() ([]byte, error) {
+	for _, key := range deploy.NATSKeys {
+		file := natsFile(key.Role) + ".nk"
+		seed, err := f.keep(file, forSome, func() ([]byte, error) {
 			pair, err := nkeys.CreateUser()
 			if err != nil {
 				return nil, err
@@ -72,19 +72,19 @@ func (f *folder) nkeys() error {
 		}
 		pair, err := nkeys.ParseDecoratedNKey(seed)
 		if err != nil {
-			return fmt.Errorf("%s.nk: %w", role.file, err)
+			return fmt.Errorf("%s: %w", file, err)
 		}
-		key, err := pair.PublicKey()
+		text, err := pair.PublicKey()
 		if err != nil {
 			return err
 		}
-		public += role.variable + "=" + key + "\n"
+		public += key.Variable + "=" + text + "\n"
 	}
 	return f.derive("nats.env", []byte(public))
 }
 
-// passwords makes those of Postgres's users, and for those who connect over the network the same as a
-// libpq password file.
+// passwords makes those of Postgres's users, and for those who connect over the network the same as
+// a libpq password file.
 func (f *folder) passwords() error {
 	if _, err := f.keep("postgres-postgres-password", forSome, password); err != nil {
 		return err
@@ -102,7 +102,8 @@ func (f *folder) passwords() error {
 	return nil
 }
 
-// adminToken makes a service token of the API that may do everything, in the form that ADMIN_TOKEN has.
+// adminToken makes a service token of the API that may do everything, in the form that ADMIN_TOKEN
+// has.
 func (f *folder) adminToken() error {
 	_, err := f.keep("admin-token", forSome, func() ([]byte, error) {
 		random := make([]byte, secretBytes)
