@@ -17,6 +17,7 @@ import (
 	"github.com/outset-settings/outset/client"
 	"github.com/outset-settings/outset/internal/api"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/testwait"
 	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -168,11 +169,7 @@ func (s *system) run(f func(context.Context) error) (stop func()) {
 // eventually waits for a condition; only a failing test waits for the deadline.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("still not so: " + what)
-		}
-	}
+	testwait.Until(t, 5*time.Minute, what, condition)
 }
 
 // newUser returns the id of a user whom no other test has, nor this one when it runs again.

@@ -14,6 +14,7 @@ import (
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/internal/program"
 	"github.com/outset-settings/outset/internal/secrets"
+	"github.com/outset-settings/outset/internal/testwait"
 )
 
 func TestMain(m *testing.M) {
@@ -88,9 +89,5 @@ func (q queue) as(role string) program.NATS {
 // eventually waits for a condition; only a failing test waits for the deadline.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("still not so: " + what)
-		}
-	}
+	testwait.Until(t, patience, what, condition)
 }

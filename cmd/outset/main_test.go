@@ -17,6 +17,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/internal/testlog"
+	"github.com/outset-settings/outset/internal/testwait"
 )
 
 // asProgram is the environment variable that makes this test binary the program itself: a process
@@ -162,11 +163,7 @@ func (p *process) stop(t *testing.T) {
 // eventually waits for a condition; only a failing test waits for the deadline.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("still not so: " + what)
-		}
-	}
+	testwait.Until(t, 5*time.Minute, what, condition)
 }
 
 // complaint returns the error that a program ends with, which must be a single line. Lines of the

@@ -19,6 +19,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/internal/testlog"
+	"github.com/outset-settings/outset/internal/testwait"
 )
 
 // TestRotation: while keys come and go and many requests are sent, no request fails whose token was
@@ -291,9 +292,5 @@ func TestUnknownKeysCostLittle(t *testing.T) {
 // eventually waits for a condition, and fails the test if it takes far too long.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(ample); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("in vain waited until", what)
-		}
-	}
+	testwait.Until(t, ample, what, condition)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/outset-settings/outset/internal/api"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/internal/testlog"
+	"github.com/outset-settings/outset/internal/testwait"
 	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
@@ -66,8 +67,8 @@ var apiConfig = api.Config{
 // ample is far more time than anything takes.
 const ample = 3 * time.Minute
 
-// timing is what an API of the tests has in the place of times that are made for people. A worker on
-// a busy machine may take longer than the second that an attempt has; after that a refusal is no
+// timing is what an API of the tests has in the place of times that are made for people. A worker
+// on a busy machine may take longer than the second that an attempt has; after that a refusal is no
 // answer any more, since the first attempt may be applied yet.
 var timing = api.Timing{
 	Farewell: 10 * time.Millisecond, Write: ample, Persistence: ample,
@@ -280,11 +281,7 @@ func (s *system) has(user string, version int, document string) {
 // eventually waits for a condition, and fails the test if it takes far too long.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(ample); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("in vain waited until", what)
-		}
-	}
+	testwait.Until(t, ample, what, condition)
 }
 
 func (s *system) stopNATS() {

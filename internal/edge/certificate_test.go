@@ -12,6 +12,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/testcert"
 	"github.com/outset-settings/outset/internal/testlog"
+	"github.com/outset-settings/outset/internal/testwait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,11 +29,7 @@ func (c *Certificate) name(t *testing.T) string {
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("in vain waited until", what)
-		}
-	}
+	testwait.Until(t, 2*time.Minute, what, condition)
 }
 
 // TestCertificateReload: a new certificate is served as soon as both files are there, a broken one

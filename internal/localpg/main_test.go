@@ -20,6 +20,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/localpg"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/testwait"
 )
 
 // childDir makes this test binary an owner to be killed: it starts a server there and waits.
@@ -186,11 +187,7 @@ func query(t *testing.T, url string, statements ...string) (result string) {
 // eventually waits until the condition holds. Only a failure takes the two minutes.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("still not so: " + what)
-		}
-	}
+	testwait.Until(t, 2*time.Minute, what, condition)
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

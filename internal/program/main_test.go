@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/outset-settings/outset/internal/testwait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -18,11 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // eventually waits until the condition holds. Only a failure takes the two minutes.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("still not so: " + what)
-		}
-	}
+	testwait.Until(t, 2*time.Minute, what, condition)
 }
 
 func TestLogHandler(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/outset-settings/outset/internal/queue"
+	"github.com/outset-settings/outset/internal/testwait"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -181,9 +182,5 @@ func want(t testing.TB, r messages.Result, kind messages.Kind) {
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(timeout); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("in vain waited until", what)
-		}
-	}
+	testwait.Until(t, timeout, what, condition)
 }

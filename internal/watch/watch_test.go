@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/outset-settings/outset/internal/testlog"
+	"github.com/outset-settings/outset/internal/testwait"
 	"github.com/outset-settings/outset/internal/watch"
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -194,11 +195,7 @@ func (c *client) hears(versions ...int64) {
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(ample); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("in vain waited until", what)
-		}
-	}
+	testwait.Until(t, ample, what, condition)
 }
 
 // TestNotification: each change is told once, in order, to those who watch the user.

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/testwait"
 	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
@@ -117,11 +118,7 @@ const deadline = 2 * time.Minute
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(deadline); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("in vain waited until", what)
-		}
-	}
+	testwait.Until(t, deadline, what, condition)
 }
 
 // do sends one operation to where it belongs.
