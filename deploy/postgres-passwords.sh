@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gives the roles of postgres-roles.sql their passwords, from the files of `make secrets`. compose.yaml
-# runs it when the database is new. After you have changed a password:
+# Gives the roles of postgres-roles.sql their passwords, from the files of `make secrets`.
+# compose.yaml runs it when the database is new. After you have changed a password:
 #
 #   docker compose exec postgres sh /docker-entrypoint-initdb.d/2-passwords.sh
 set -eu

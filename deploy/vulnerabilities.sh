@@ -1,6 +1,7 @@
 #!/bin/sh
-# vulnerabilities.sh GOVULNCHECK: fails if the code calls something with a known vulnerability. Where
-# the database can't be reached it says so loudly and succeeds, since that is no fault of the code.
+# vulnerabilities.sh GOVULNCHECK: fails if the code calls something with a known vulnerability.
+# Where the database can't be reached it says so loudly and succeeds, since that is no fault of the
+# code.
 set -u
 database=${GOVULNDB:-https://vuln.go.dev}
 

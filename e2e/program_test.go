@@ -21,8 +21,8 @@ import (
 
 const logLines = 60 // of each program, shown when the test fails
 
-// startNATS starts a NATS server with the roles of deploy/nats-roles.conf, on a free port, and returns
-// its URL and the directory with its keys.
+// startNATS starts a NATS server with the roles of deploy/nats-roles.conf, on a free port, and
+// returns its URL and the directory with its keys.
 func startNATS(t *testing.T) (url, keys string) {
 	t.Helper()
 	s, err := localnats.Start("127.0.0.1:0")

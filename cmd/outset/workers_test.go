@@ -144,8 +144,8 @@ func TestKeysOfUp(t *testing.T) {
 	}
 }
 
-// TestWorkersBesideUp: the keys of an `up`, even one that was killed, are no hindrance to asking the
-// workers at another server, or at one that has taken its address.
+// TestWorkersBesideUp: the keys of an `up`, even one that was killed, are no hindrance to asking
+// the workers at another server, or at one that has taken its address.
 func TestWorkersBesideUp(t *testing.T) {
 	t.Parallel()
 	data := filepath.Dir(filepath.Dir(otherKey(t)))

@@ -1,7 +1,7 @@
 // Command nats changes one setting of a user and prints what has become of them, with nothing
 // between it and the workers but a NATS server. Any NATS client in any language can do the same:
-// package messages describes the protocol. NATS_NKEY names the file with the seed of an nkey, where the
-// server asks for one:
+// package messages describes the protocol. NATS_NKEY names the file with the seed of an nkey, where
+// the server asks for one:
 //
 //	NATS_NKEY=api.nk go run ./examples/nats nats://127.0.0.1:4222 42 '{"theme":"dark"}'
 package main

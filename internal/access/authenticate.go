@@ -29,8 +29,8 @@ func (r RefusedError) Error() string { return "the token is refused: " + string(
 
 const malformed RefusedError = "it is malformed"
 
-// ErrUnavailable tells that a token can't be judged: it isn't known, and it may be new, but the keys
-// of the identity provider or the list of tokens can't be read now.
+// ErrUnavailable tells that a token can't be judged: it isn't known, and it may be new, but the
+// keys of the identity provider or the list of tokens can't be read now.
 var ErrUnavailable = errors.New("what tokens are judged by can't be read")
 
 // Config says which tokens count.
@@ -91,8 +91,8 @@ func (a *Authenticator) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// Authenticate returns whose token it is. The identity must not be changed. The error is [RefusedError]
-// or [ErrUnavailable].
+// Authenticate returns whose token it is. The identity must not be changed. The error is
+// [RefusedError] or [ErrUnavailable].
 //
 // A token that was seen before costs a hash. One that isn't known may wait for keys or tokens to be
 // read again: about a second, five at most.

@@ -212,8 +212,8 @@ func firstText(claims jwt.MapClaims, names ...string) string {
 	return ""
 }
 
-// validSubject tells whether a claim can be a user's id. U+FFFD can't be in one: the decoder makes it
-// of whatever is no character, so that different claims would become the same user.
+// validSubject tells whether a claim can be a user's id. U+FFFD can't be in one: the decoder makes
+// it of whatever is no character, so that different claims would become the same user.
 func validSubject(s string) bool {
 	return s != "" && len(s) <= maxSubject && !strings.ContainsRune(s, utf8.RuneError) &&
 		!strings.ContainsFunc(s, func(r rune) bool {

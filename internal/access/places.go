@@ -2,8 +2,8 @@ package access
 
 import "sync"
 
-// Places bounds what each user has of something at a time, so that one user can't take what is there
-// for all. It bounds neither services, which act for many users, nor who has no token.
+// Places bounds what each user has of something at a time, so that one user can't take what is
+// there for all. It bounds neither services, which act for many users, nor who has no token.
 type Places struct {
 	most int
 
@@ -14,8 +14,8 @@ type Places struct {
 // NewPlaces returns so many places for each user.
 func NewPlaces(most int) *Places { return &Places{most: most, taken: make(map[string]int)} }
 
-// Take takes a place, and returns a function that gives it back, of which only the first call has an
-// effect. It returns false if the user has all of theirs.
+// Take takes a place, and returns a function that gives it back, of which only the first call has
+// an effect. It returns false if the user has all of theirs.
 func (p *Places) Take(id *Identity) (release func(), ok bool) {
 	if id.Kind != User {
 		return func() {}, true

@@ -9,8 +9,8 @@ import (
 	"github.com/outset-settings/outset/internal/access"
 )
 
-// TestPlaces: each user has so many places at a time and no more, whatever others have; services and
-// those without a token have any number.
+// TestPlaces: each user has so many places at a time and no more, whatever others have; services
+// and those without a token have any number.
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -95,9 +95,9 @@ func (r *refresher) once(ctx context.Context) error {
 	return err
 }
 
-// until waits for found to become true, which it may with what is read from now on. Its error is nil
-// if it did, else missing if the source surely doesn't have it, or [ErrUnavailable] if the source
-// couldn't be read.
+// until waits for found to become true, which it may with what is read from now on. Its error is
+// nil if it did, else missing if the source surely doesn't have it, or [ErrUnavailable] if the
+// source couldn't be read.
 //
 // It waits for the reading under way, and then for one that began after the call. So what the
 // source has when it is called is found, however many others have just missed something. Between

@@ -115,8 +115,8 @@ func TestNoListYet(t *testing.T) {
 	}
 }
 
-// TestNewTokenInAnOutage: while the list can't be read nobody can tell whether an unknown token is a
-// new one. It counts as soon as the list can be read.
+// TestNewTokenInAnOutage: while the list can't be read nobody can tell whether an unknown token is
+// a new one. It counts as soon as the list can be read.
 func TestNewTokenInAnOutage(t *testing.T) {
 	t.Parallel()
 	var s store

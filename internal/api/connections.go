@@ -273,8 +273,8 @@ func linger(c *fasthttp.RequestCtx) {
 	}
 }
 
-// streamOf returns the body of a request, or nil. Reading it tells the connection how much of what it
-// reads is body.
+// streamOf returns the body of a request, or nil. Reading it tells the connection how much of what
+// it reads is body.
 func streamOf(c *fasthttp.RequestCtx) io.Reader {
 	stream := c.RequestBodyStream()
 	conn, ok := c.Conn().(*connection)

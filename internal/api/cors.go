@@ -41,8 +41,8 @@ var (
 )
 
 // cors lets pages of the configured origins use the API. Without any it returns nil. It never
-// allows credentials: a page of another origin sends its token itself, and the cookie for streams is
-// for pages of the same site.
+// allows credentials: a page of another origin sends its token itself, and the cookie for streams
+// is for pages of the same site.
 func (s *Server) cors() fiber.Handler {
 	if len(trimmed(s.config.CORSOrigins)) == 0 {
 		return nil

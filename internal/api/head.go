@@ -167,8 +167,8 @@ func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
-// refuseHead answers a request whose head is not valid, and ends the connection: nobody can say where
-// its body ends.
+// refuseHead answers a request whose head is not valid, and ends the connection: nobody can say
+// where its body ends.
 func (s *Server) refuseHead(c *fasthttp.RequestCtx, err error) {
 	ctx := s.app.AcquireCtx(c)
 	defer s.app.ReleaseCtx(ctx)

@@ -38,8 +38,8 @@ const (
 	audience = "settings"
 )
 
-// newSecured starts NATS and an API that asks for tokens, of which it has one for each scope and one
-// for none.
+// newSecured starts NATS and an API that asks for tokens, of which it has one for each scope and
+// one for none.
 func newSecured(t testing.TB, change ...func(*api.Config)) *secured {
 	t.Helper()
 	s := &secured{static: make(map[string]access.StaticToken)}

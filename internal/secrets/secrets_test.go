@@ -79,8 +79,8 @@ func TestNothingIsOverwritten(t *testing.T) {
 	}
 }
 
-// TestSecretsAreSecret: only the owner gets into the folder, no container needs the authority's key,
-// and all secrets are different ones.
+// TestSecretsAreSecret: only the owner gets into the folder, no container needs the authority's
+// key, and all secrets are different ones.
 func TestSecretsAreSecret(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "secrets")

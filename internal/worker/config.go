@@ -48,8 +48,8 @@ const (
 
 	// Connections is how many database connections a worker uses. All lanes of reads have one, or
 	// all of writes, and two are left for the others, for tokens, for readiness and for pruning.
-	// Nothing holds one while it waits for another, so those beyond that wait for a batch to end. 16
-	// workers stay below the 100 that Postgres allows by default.
+	// Nothing holds one while it waits for another, so those beyond that wait for a batch to end.
+	// 16 workers stay below the 100 that Postgres allows by default.
 	Connections = lanes + 2
 )
 

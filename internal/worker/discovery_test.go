@@ -125,7 +125,8 @@ func TestFailuresAreCounted(t *testing.T) {
 	}
 }
 
-// TestDiscoveryWithoutRequests: a worker that requests can't reach answers nobody who looks for one.
+// TestDiscoveryWithoutRequests: a worker that requests can't reach answers nobody who looks for
+// one.
 func TestDiscoveryWithoutRequests(t *testing.T) {
 	t.Parallel()
 	nc, asker := connect(t), connect(t)

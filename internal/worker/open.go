@@ -61,8 +61,8 @@ func Migrate(ctx context.Context, database string, log *slog.Logger) error {
 	return store.MigrateWhenReachable(ctx, database, log)
 }
 
-// Run migrates the database, once it is reachable, or waits until somebody else has. Then it answers
-// requests until ctx ends, see [Worker.Run].
+// Run migrates the database, once it is reachable, or waits until somebody else has. Then it
+// answers requests until ctx ends, see [Worker.Run].
 func (s *Service) Run(ctx context.Context) error {
 	if err := store.AwaitMigration(ctx, s.database, s.log); err != nil {
 		return err

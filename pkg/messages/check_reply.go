@@ -63,8 +63,8 @@ func (r *Result) check() error {
 	return nil
 }
 
-// MaxListedTokens is how many service tokens a reply has at most: all that are valid, and those that the
-// workers' configurations have.
+// MaxListedTokens is how many service tokens a reply has at most: all that are valid, and those
+// that the workers' configurations have.
 const MaxListedTokens = MaxServiceTokens + 24
 
 // tooLong leaves the actor's kind alone, which may be a newer worker's.

@@ -43,8 +43,8 @@ const (
 
 // Migrate brings the database schema at url up to what this program needs. Any number of programs
 // may do so at once. A schema that is newer than the program is left as it is: migrations are
-// written so that the version before them goes on working. If Migrate can't get a lock, or loses its
-// connection on the way, it retries until ctx ends, and blocks nobody for more than a moment.
+// written so that the version before them goes on working. If Migrate can't get a lock, or loses
+// its connection on the way, it retries until ctx ends, and blocks nobody for more than a moment.
 func Migrate(ctx context.Context, url string) error {
 	return migrateAt(ctx, url, ownMigrations(), func(error) {})
 }
@@ -180,8 +180,8 @@ func migrate(
 		if _, err = guard.Exec(ctx, `select pg_advisory_lock($1)`, migrationLock); err == nil {
 			_, err = provider.Up(ctx)
 		}
-		// On a machine that is too busy Postgres takes this program for one that is frozen, and ends
-		// the connection (stalledTimeout).
+		// On a machine that is too busy Postgres takes this program for one that is frozen, and
+		// ends the connection (stalledTimeout).
 		if !lockTimedOut(err) && !errors.Is(err, driver.ErrBadConn) {
 			return err
 		}

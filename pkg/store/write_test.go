@@ -77,8 +77,8 @@ func TestDeadline(t *testing.T) {
 	checkLog(t, connect(t, url))
 }
 
-// TestTimesBeyondPostgres: a time that Postgres can't have doesn't fail the batch. One after the end
-// of its calendar is never, and one before all times has passed.
+// TestTimesBeyondPostgres: a time that Postgres can't have doesn't fail the batch. One after the
+// end of its calendar is never, and one before all times has passed.
 func TestTimesBeyondPostgres(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
