@@ -15,12 +15,13 @@ import (
 type importCommand struct {
 	remote
 	File string `arg:"" optional:"" default:"-" help:"the file to read; standard input by default"`
+	Mode string `enum:"replace,merge,create" default:"replace" help:"what a line's settings do: they replace the user's, are merged into them (RFC 7396), or are only taken for users who have none (replace, merge or create)"`
 }
 
 // Help describes the file and has examples.
 func (importCommand) Help() string {
 	return `Each line is a JSON object with a user and the user's settings, as export writes them.
-It replaces the user's settings. A line that fails doesn't keep the others from being imported; all
+It replaces the user's settings, unless --mode says otherwise. A line that fails doesn't keep the others from being imported; all
 that fail are listed, and the exit code is that of the first. Ctrl-C ends the import, but lines that
 were already sent may still be imported.
 
@@ -29,6 +30,7 @@ The service breaks the import off if no line comes for 10 s (READ_TIMEOUT).
 	{"user":"42","settings":{"theme":"dark"}}
 
 	outset import all.ndjson
+	outset import defaults.ndjson --mode create
 	outset export --server http://old:8080 | outset import
 `
 }
@@ -50,8 +52,20 @@ func (i importCommand) Run(ctx context.Context, stdin io.Reader, stdout io.Write
 	return i.with(func(c *client.Client) error {
 		bar := newProgress("importing", size)
 		defer bar.end()
-		return i.report(stdout, bar, c.Import(ctx, bar.reader(lines)))
+		return i.report(stdout, bar, c.Import(ctx, bar.reader(lines), i.options()...))
 	})
+}
+
+// options are what the client is told of the mode.
+func (i importCommand) options() []client.ImportOption {
+	switch i.Mode {
+	case "merge":
+		return []client.ImportOption{client.Merging()}
+	case "create":
+		return []client.ImportOption{client.Creating()}
+	default:
+		return nil
+	}
 }
 
 // report prints the outcomes: to people those of lines that failed, to programs all.
