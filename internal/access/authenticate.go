@@ -44,9 +44,15 @@ type Config struct {
 type Authenticator struct {
 	jwt      *verifier
 	static   *static
-	verified *bounded[Hash, *Identity] // by JWTs
+	verified *bounded[Hash, *verifiedToken]
 	refused  *bounded[Hash, refusal]
 	now      func() time.Time // a test has another one
+}
+
+// verifiedToken is a JWT that was verified.
+type verifiedToken struct {
+	identity   *Identity
+	generation uint64 // of the keys
 }
 
 type refusal struct {
@@ -57,7 +63,7 @@ type refusal struct {
 // New returns an authenticator. It knows no token before [Authenticator.Run].
 func New(config Config) (*Authenticator, error) {
 	a := &Authenticator{
-		verified: newBounded[Hash, *Identity](maxVerified),
+		verified: newBounded[Hash, *verifiedToken](maxVerified),
 		refused:  newBounded[Hash, refusal](maxRefused),
 		now:      time.Now,
 	}
@@ -118,32 +124,28 @@ func (a *Authenticator) find(ctx context.Context, hash Hash, token []byte, now t
 	if a.jwt == nil {
 		return nil, RefusedError("there are no JWTs")
 	}
-	if id, ok := a.verified.get(hash); ok {
-		if expired(id, now) {
+	if t, ok := a.verified.get(hash); ok {
+		if !now.Before(t.identity.Expires.Add(leeway)) {
 			return nil, RefusedError("it has expired")
 		}
-		if a.jwt.keys.has(id.key) {
-			return id, nil
+		if t.generation == a.jwt.keys.current.Load().generation {
+			return t.identity, nil
 		}
 	}
-	id, err := a.jwt.verify(ctx, string(token))
+	id, generation, err := a.jwt.verify(ctx, string(token))
 	if err == nil {
-		a.verified.put(hash, id)
+		a.verified.put(hash, &verifiedToken{id, generation})
 	}
 	return id, err
 }
 
-// expired tells whether the JWT of an identity has expired.
-func expired(id *Identity, now time.Time) bool { return !now.Before(id.Expires.Add(leeway)) }
-
-// Valid tells whether an identity's token is valid still: it has neither expired nor been revoked, nor
-// is its key withdrawn. A response that has no end asks for it.
+// Valid tells whether an identity's token is valid still. A response that has no end asks for it.
 func (a *Authenticator) Valid(id *Identity) bool {
 	now := a.now()
 	if id.static {
 		return a.static.lists(id.Token) && (id.Expires.IsZero() || now.Before(id.Expires))
 	}
-	return id.key != nil && a.jwt.keys.has(id.key) && !expired(id, now)
+	return now.Before(id.Expires.Add(leeway))
 }
 
 // Ready returns nil if keys and tokens have been read.

@@ -28,8 +28,6 @@ type refresher struct {
 	next  *reading  // the next one to begin
 	begun time.Time // when the last one began
 
-	// What was read last is missed at once; a source that was never read may be starting as well.
-	missable  time.Time
 	sometimes rate.Sometimes // limits the log lines
 }
 
@@ -51,7 +49,6 @@ func newRefresher(what string, log *slog.Logger, read func(context.Context) erro
 
 // run reads the source until ctx ends.
 func (r *refresher) run(ctx context.Context) {
-	r.missable = time.Now().Add(r.timeout)
 	for {
 		wait := r.every
 		if r.once(ctx) != nil {
@@ -85,10 +82,7 @@ func (r *refresher) once(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	err := r.read(ctx)
-	switch {
-	case err == nil:
-		r.missable = time.Time{}
-	case time.Now().After(r.missable):
+	if err != nil {
 		r.sometimes.Do(func() {
 			r.log.Warn("reading failed; what was read before still counts", "what", r.what,
 				"error", err)

@@ -207,18 +207,13 @@ func splitOutsideQuotes(list string) []string {
 	})
 }
 
-// appliedPreference is the preference, which the answer says is heeded.
-func appliedPreference(c *fiber.Ctx) string {
+// send answers a write with a body, unless the client prefers a minimal answer.
+func send(c *fiber.Ctx, body []byte) error {
 	wish := preference(c)
 	if wish != "" {
 		c.Set(headerPreferenceApplied, "return="+wish)
 	}
-	return wish
-}
-
-// send answers a write with a body, unless the client prefers a minimal answer.
-func send(c *fiber.Ctx, body []byte) error {
-	if appliedPreference(c) == minimal {
+	if wish == minimal {
 		if c.Response().StatusCode() == fiber.StatusOK {
 			c.Status(fiber.StatusNoContent)
 		}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -39,7 +40,7 @@ func Parse(text []byte) (Document, error) {
 		err = p.end()
 	}
 	if err != nil {
-		return Document{}, Malformed(text, err)
+		return Document{}, Malformed(err)
 	}
 	return Document{Root: root, before: before, after: p.spelt[p.at:]}, nil
 }
@@ -60,8 +61,11 @@ func NewDecoder(text []byte, options ...jsontext.Options) *jsontext.Decoder {
 
 // Malformed words a decoder's error for the person who sent the text. The result wraps
 // [ErrMalformed].
-func Malformed(text []byte, err error) error {
-	return fmt.Errorf("%w: %s", ErrMalformed, Worded(text, err))
+func Malformed(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: the JSON ends too early", ErrMalformed)
+	}
+	return fmt.Errorf("%w: %s", ErrMalformed, strings.TrimPrefix(err.Error(), "jsontext: "))
 }
 
 // Trim returns the text without the white space around it.

@@ -21,9 +21,7 @@ type parser struct {
 
 func (p *parser) end() error {
 	if _, err := p.decoder.ReadToken(); err == nil {
-		return &jsontext.SyntacticError{
-			ByteOffset: Next([]byte(p.spelt), int64(p.at)), Err: errManyValues,
-		}
+		return errManyValues
 	} else if !errors.Is(err, io.EOF) {
 		return err
 	}
