@@ -25,6 +25,20 @@ type Outcome struct {
 	Err error
 }
 
+// ImportOption changes what [Client.Import] does with the settings of each line.
+type ImportOption func(*Operation)
+
+// Merging has the settings of each line change the user's document as a merge patch does (RFC 7396),
+// instead of replacing it.
+func Merging() ImportOption { return importMode("merge") }
+
+// Creating has lines fail with [ErrPrecondition] whose users have a document already.
+func Creating() ImportOption { return importMode("create") }
+
+func importMode(mode string) ImportOption {
+	return func(o *Operation) { o.path = "/users/import?mode=" + mode }
+}
+
 // Import replaces the documents of many users. Each line is a JSON object such as
 // {"user":"42","settings":{"theme":"dark"}}; [Lines] makes them of settings. Import yields an
 // outcome for each, in their order. A line that fails doesn't keep the others from being imported.
@@ -37,9 +51,11 @@ type Outcome struct {
 //
 // If lines is an io.Closer it is closed. A Read that is in progress when the import ends may
 // outlast it; none begins after.
-func (c *Client) Import(ctx context.Context, lines io.Reader) iter.Seq2[Outcome, error] {
+func (c *Client) Import(
+	ctx context.Context, lines io.Reader, options ...ImportOption,
+) iter.Seq2[Outcome, error] {
 	return func(yield func(Outcome, error) bool) {
-		err := c.importLines(ctx, lines, func(l *importLine) error {
+		err := c.importLines(ctx, lines, options, func(l *importLine) error {
 			if !yield(l.outcome(), nil) {
 				return errLoopLeft
 			}
@@ -72,7 +88,7 @@ func (l *importLine) outcome() Outcome {
 
 // importLines gives each outcome to take, until the line that marks the end.
 func (c *Client) importLines(
-	ctx context.Context, lines io.Reader, take func(*importLine) error,
+	ctx context.Context, lines io.Reader, options []ImportOption, take func(*importLine) error,
 ) error {
 	if closer, ok := lines.(io.Closer); ok {
 		defer func() { _ = closer.Close() }()
@@ -81,7 +97,7 @@ func (c *Client) importLines(
 	defer cancel()
 	source := &importSource{Reader: lines}
 	defer source.endAttempt()
-	response, err := c.openImport(ctx, source)
+	response, err := c.openImport(ctx, source, options)
 	if err != nil {
 		return source.errorOr(err)
 	}
@@ -110,10 +126,15 @@ func (c *Client) importLines(
 
 // openImport sends the lines and returns the answer as soon as it begins. It repeats what fails
 // before the first line was read; after that, the lines can't be sent again.
-func (c *Client) openImport(ctx context.Context, source *importSource) (*http.Response, error) {
+func (c *Client) openImport(
+	ctx context.Context, source *importSource, options []ImportOption,
+) (*http.Response, error) {
 	o := &Operation{
 		method: http.MethodPost, path: "/users/import", answer: linesType,
 		header: http.Header{"Content-Type": {linesType}},
+	}
+	for _, option := range options {
+		option(o)
 	}
 	var response *http.Response
 	err := c.repeat(ctx, o, func(ctx context.Context) (err error) {

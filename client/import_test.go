@@ -91,6 +91,29 @@ func TestImportFailures(t *testing.T) {
 	}
 }
 
+// TestImportModes: lines can be merged into documents, or only taken where there is none.
+func TestImportModes(t *testing.T) {
+	t.Parallel()
+	c, user := newClient(t, service), newUser(t)
+	if _, err := c.Put(t.Context(), user, raw(`{"a":1,"b":2}`)); err != nil {
+		t.Fatal(err)
+	}
+	line := fmt.Sprintf(`{"user":%q,"settings":{"b":null}}`, user)
+	for o, err := range c.Import(t.Context(), strings.NewReader(line), client.Creating()) {
+		if err != nil || !errors.Is(o.Err, client.ErrPrecondition) {
+			t.Errorf("%+v, %v", o, err)
+		}
+	}
+	for o, err := range c.Import(t.Context(), strings.NewReader(line), client.Merging()) {
+		if err != nil || o.Err != nil || o.Version != 2 {
+			t.Errorf("%+v, %v", o, err)
+		}
+	}
+	if s, err := c.Get(t.Context(), user); err != nil || string(s.Document) != `{"a":1}` {
+		t.Errorf("%s, %v", s.Document, err)
+	}
+}
+
 // TestLargeImport: more lines and outcomes than any buffer on the way holds don't block the import.
 func TestLargeImport(t *testing.T) {
 	t.Parallel()

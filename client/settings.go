@@ -27,6 +27,12 @@ type Settings struct {
 	// only.
 	ETag string
 
+	// Deleted tells of [Client.Users] with UpdatedSince that the document was deleted at this
+	// version, or the user erased. Erased is the version of the user's last erasure, or 0: keep
+	// nothing of that version and of those before it.
+	Deleted bool
+	Erased  int64
+
 	// Schema is the version of the schema that [Client.GetEffective] took the defaults from.
 	Schema int64
 	// Replayed tells of a write that an earlier one with the same [IdempotencyKey] had applied.

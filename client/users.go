@@ -16,13 +16,14 @@ import (
 type UsersOptions struct {
 	// Include yields the documents, too, byte for byte but for white space around them.
 	Include bool
-	// UpdatedSince leaves out users whose settings have not changed at this time or later.
+	// UpdatedSince leaves out users whose settings have not changed at this time or later. With it
+	// those come, too, whose settings were deleted since, or who were erased.
 	UpdatedSince time.Time
 	// PageSize is the number of users in one request, at most 500. 0 leaves it to the service.
 	PageSize int
 }
 
-// Users yields the users who have a document, in the order of their ids as bytes. It reads page
+// Users yields the users who have a document, and with UpdatedSince those who lost theirs, in the order of their ids as bytes. It reads page
 // after page as far as the loop goes, each as it is at that moment. An error is the last that it
 // yields.
 func (c *Client) Users(ctx context.Context, options *UsersOptions) iter.Seq2[Settings, error] {
@@ -73,12 +74,14 @@ type userLine struct {
 	Time     time.Time       `json:"time"`
 	Settings json.RawMessage `json:"settings"`
 	Text     *string         `json:"text"`
+	Deleted  bool            `json:"deleted"`
+	Erased   int64           `json:"erasedVersion"`
 }
 
 func (l *userLine) settings() Settings {
 	s := Settings{
 		User: l.User, Document: l.Settings, Version: l.Version, Modified: l.Time,
-		ETag: versionETag(l.Version),
+		ETag: versionETag(l.Version), Deleted: l.Deleted, Erased: l.Erased,
 	}
 	if l.Text != nil {
 		s.Document = json.RawMessage(*l.Text)

@@ -99,6 +99,9 @@ func testUsers(t *testing.T, c *client.Client, want map[string]string) {
 			f = trimmed
 		}
 		for s, err := range c.Users(t.Context(), options) {
+			if s.Deleted && s.User == "deleted" && !options.UpdatedSince.IsZero() {
+				continue
+			}
 			check(t, want, f, s, err)
 			users = append(users, s.User)
 		}
@@ -128,6 +131,33 @@ func testUsers(t *testing.T, c *client.Client, want map[string]string) {
 	cancel()
 	if err := lastError(c.Users(ctx, nil)); err == nil {
 		t.Error("it went on")
+	}
+}
+
+// TestUsersGone: users who are gone since a time are listed with it, and marked.
+func TestUsersGone(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, newSystem(t).base)
+	save(t, c, 3)
+	if _, err := c.Delete(t.Context(), "u001"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Erase(t.Context(), "u002"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for s, err := range c.Users(t.Context(), &client.UsersOptions{
+		Include: true, UpdatedSince: time.Now().Add(-time.Hour),
+	}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%s %d %t %d %s", s.User, s.Version, s.Deleted, s.Erased,
+			s.Document))
+	}
+	want := []string{`u000 1 false 0 {"n":0}`, "u001 2 true 0 ", "u002 2 true 2 "}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -50,24 +50,17 @@ func explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := message(err)
-	if c := (contentError{}); errors.As(err, &c) {
-		text = visible(c.file) + ": " + text
-	}
-	return program.WithCode(exitFor(err), errors.New(text))
-}
-
-func message(err error) string {
+	code := exitFor(err)
 	var e *client.Error
 	switch {
 	case errors.Is(err, client.ErrOutcomeUnknown):
-		return plain(err).Error() + outcomeUnknown
+		return program.WithCode(code, errors.New(plain(err).Error()+outcomeUnknown))
 	case errors.Is(err, client.ErrUnauthenticated):
-		return plain(err).Error() + needsToken
+		return program.WithCode(code, errors.New(plain(err).Error()+needsToken))
 	case errors.As(err, &e) && len(e.Violations) > 0:
-		return listViolations(e)
+		return program.WithCode(code, listViolations(e))
 	}
-	return plain(err).Error()
+	return program.WithCode(code, plain(err))
 }
 
 const outcomeUnknown = "\n" +
@@ -89,7 +82,7 @@ func exitFor(err error) int {
 }
 
 // listViolations lists the violations of a schema, one in each line.
-func listViolations(e *client.Error) string {
+func listViolations(e *client.Error) error {
 	var b strings.Builder
 	b.WriteString("the settings would violate the schema")
 	if e.RequestID != "" {
@@ -101,7 +94,7 @@ func listViolations(e *client.Error) string {
 	if e.ViolationsOmitted {
 		b.WriteString("\n  and more")
 	}
-	return b.String()
+	return errors.New(b.String())
 }
 
 // location returns a JSON pointer for people: "" is the whole document.

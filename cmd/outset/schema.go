@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/outset-settings/outset/client"
 )
@@ -54,8 +56,8 @@ func (s schemaSet) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) e
 		return err
 	}
 	return s.write(stdout, "", func(c *client.Client) (int64, error) {
-		set, err := c.PutSchema(ctx, content.RawMessage, s.conditions.options()...)
-		return set.Version, content.about(err)
+		set, err := c.PutSchema(ctx, content, s.options()...)
+		return set.Version, err
 	})
 }
 
@@ -94,9 +96,9 @@ func (s schemaCheck) Run(ctx context.Context, stdin io.Reader, stdout io.Writer)
 		return err
 	}
 	return s.with(func(c *client.Client) error {
-		check, err := c.CheckSchema(ctx, content.RawMessage)
+		check, err := c.CheckSchema(ctx, content)
 		if err != nil {
-			return content.about(err)
+			return err
 		}
 		if s.json(stdout) {
 			err = printJSON(stdout, check)
@@ -129,4 +131,12 @@ func tellCheck(w io.Writer, check client.Check) error {
 		say("no violations in the settings of %s", count(check.Checked, "user"))
 	}
 	return err
+}
+
+// fileOr reads a file, or the standard input for "-".
+func fileOr(ctx context.Context, name string, stdin io.Reader) (json.RawMessage, error) {
+	if name == "-" {
+		return argument(ctx, name, stdin)
+	}
+	return os.ReadFile(name) //nolint:gosec // the user has chosen it
 }

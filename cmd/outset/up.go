@@ -221,6 +221,7 @@ func (u up) announce(
 Outset is ready after %.1f s, with %d workers. Stop it with Ctrl-C.
 
   API       %s
+  docs      %s/docs
   health    http://%s/readyz
   NATS      %s
   Postgres  %s
@@ -230,6 +231,6 @@ Outset is ready after %.1f s, with %d workers. Stop it with Ctrl-C.
   curl -i %s-H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' %s/user/me/settings
   curl -i %s%s/user/me/settings
 
-`, took.Seconds(), u.Workers, http, admin, nats, database, u.aboutTokens(token),
+`, took.Seconds(), u.Workers, http, http, admin, nats, database, u.aboutTokens(token),
 		u.authorization(), http, u.authorization(), http)
 }

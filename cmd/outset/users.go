@@ -15,13 +15,14 @@ import (
 type users struct {
 	remote
 	Include bool   `help:"print the settings as well"`
-	Since   moment `name:"updated-since" placeholder:"TIME" help:"only users whose settings have changed since then: 2026-11-24T18:00:00Z, 2026-11-24, or 24h for a day ago"`
+	Since   moment `name:"updated-since" placeholder:"TIME" help:"only users whose settings have changed since then, also by a deletion: 2026-11-24T18:00:00Z, 2026-11-24, or 24h for a day ago"`
 	Limit   int    `placeholder:"N" help:"list only the first N users; 0 lists all"`
 }
 
 // Help has examples.
 func (users) Help() string {
-	return `Users are listed in the order of their ids.
+	return `Users are listed in the order of their ids. With --updated-since those whose settings were deleted,
+or who were erased, are listed as well.
 
 	outset users
 	outset users --updated-since 24h --include --json
@@ -33,6 +34,8 @@ type userRow struct {
 	User     string          `json:"user"`
 	Version  int64           `json:"version"`
 	Time     time.Time       `json:"time"`
+	Deleted  bool            `json:"deleted,omitempty"`
+	Erased   int64           `json:"erasedVersion,omitempty"`
 	Settings json.RawMessage `json:"settings,omitempty"`
 }
 
@@ -47,9 +50,11 @@ func (u users) Run(ctx context.Context, stdout io.Writer) error {
 		all := c.Users(ctx, &client.UsersOptions{Include: u.Include, UpdatedSince: u.Since.Time})
 		for s, err := range first(u.Limit, all) {
 			if err == nil && u.json(stdout) {
-				err = printJSON(stdout, userRow{s.User, s.Version, s.Modified, s.Document})
+				err = printJSON(stdout, userRow{
+					s.User, s.Version, s.Modified, s.Deleted, s.Erased, s.Document,
+				})
 			} else if err == nil {
-				err = t.row(row, s.User, s.Version, clock(s.Modified), oneLine(s.Document))
+				err = t.row(row, s.User, s.Version, timeOf(s), oneLine(s.Document))
 			}
 			if err != nil {
 				return err
@@ -60,6 +65,15 @@ func (u users) Run(ctx context.Context, stdout io.Writer) error {
 		}
 		return t.end("no users")
 	})
+}
+
+// timeOf is when a user's settings were changed, for people.
+func timeOf(s client.Settings) string {
+	text := clock(s.Modified)
+	if s.Deleted {
+		text += ", deleted"
+	}
+	return text
 }
 
 // oneLine returns a document without white space between its values.

@@ -48,4 +48,5 @@ type Identity struct {
 	Expires time.Time // when the token expires; zero: never
 
 	static bool // it has a static token
+	key    *key // that its JWT is signed with
 }

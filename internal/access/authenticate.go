@@ -44,15 +44,9 @@ type Config struct {
 type Authenticator struct {
 	jwt      *verifier
 	static   *static
-	verified *bounded[Hash, *verifiedToken]
+	verified *bounded[Hash, *Identity] // by JWTs
 	refused  *bounded[Hash, refusal]
 	now      func() time.Time // a test has another one
-}
-
-// verifiedToken is a JWT that was verified.
-type verifiedToken struct {
-	identity   *Identity
-	generation uint64 // of the keys
 }
 
 type refusal struct {
@@ -63,7 +57,7 @@ type refusal struct {
 // New returns an authenticator. It knows no token before [Authenticator.Run].
 func New(config Config) (*Authenticator, error) {
 	a := &Authenticator{
-		verified: newBounded[Hash, *verifiedToken](maxVerified),
+		verified: newBounded[Hash, *Identity](maxVerified),
 		refused:  newBounded[Hash, refusal](maxRefused),
 		now:      time.Now,
 	}
@@ -124,28 +118,32 @@ func (a *Authenticator) find(ctx context.Context, hash Hash, token []byte, now t
 	if a.jwt == nil {
 		return nil, RefusedError("there are no JWTs")
 	}
-	if t, ok := a.verified.get(hash); ok {
-		if !now.Before(t.identity.Expires.Add(leeway)) {
+	if id, ok := a.verified.get(hash); ok {
+		if expired(id, now) {
 			return nil, RefusedError("it has expired")
 		}
-		if t.generation == a.jwt.keys.current.Load().generation {
-			return t.identity, nil
+		if a.jwt.keys.has(id.key) {
+			return id, nil
 		}
 	}
-	id, generation, err := a.jwt.verify(ctx, string(token))
+	id, err := a.jwt.verify(ctx, string(token))
 	if err == nil {
-		a.verified.put(hash, &verifiedToken{id, generation})
+		a.verified.put(hash, id)
 	}
 	return id, err
 }
 
-// Valid tells whether an identity's token is valid still. A response that has no end asks for it.
+// expired tells whether the JWT of an identity has expired.
+func expired(id *Identity, now time.Time) bool { return !now.Before(id.Expires.Add(leeway)) }
+
+// Valid tells whether an identity's token is valid still: it has neither expired nor been revoked, nor
+// is its key withdrawn. A response that has no end asks for it.
 func (a *Authenticator) Valid(id *Identity) bool {
 	now := a.now()
 	if id.static {
 		return a.static.lists(id.Token) && (id.Expires.IsZero() || now.Before(id.Expires))
 	}
-	return now.Before(id.Expires.Add(leeway))
+	return id.key != nil && a.jwt.keys.has(id.key) && !expired(id, now)
 }
 
 // Ready returns nil if keys and tokens have been read.

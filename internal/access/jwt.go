@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"crypto"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -59,27 +58,30 @@ func newVerifier(config JWT, log *slog.Logger) (*verifier, error) {
 	return &verifier{config, k, jwt.NewParser(options...)}, nil
 }
 
-// verify returns whose token it is, and the generation of the keys that it was verified with. Its
-// error is [RefusedError] or [ErrUnavailable].
+// verify returns whose token it is. Its error is [RefusedError] or [ErrUnavailable].
 //
 // The signature is checked before the claims are read: reading those that somebody made up may cost
 // a hundred times as much as their signature. The parser then checks all of it, signature included,
 // which only good tokens cost, once each.
-func (v *verifier) verify(ctx context.Context, token string) (*Identity, uint64, error) {
-	public, generation, err := v.checkSignature(ctx, token)
+func (v *verifier) verify(ctx context.Context, token string) (*Identity, error) {
+	key, err := v.checkSignature(ctx, token)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	claims := jwt.MapClaims{}
 	_, err = v.parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) {
 		takeClientID(claims)
-		return public, nil
+		return key.public, nil
 	})
 	if err != nil {
-		return nil, 0, reasonOf(err)
+		return nil, reasonOf(err)
 	}
 	id, err := v.identity(claims)
-	return id, generation, err
+	if err != nil {
+		return nil, err
+	}
+	id.key = key
+	return id, nil
 }
 
 // header is what counts of a token's header. Where it says that its key is (jku, jwk, x5u, x5c) is
@@ -91,43 +93,41 @@ type header struct {
 	Critical  json.RawMessage `json:"crit"`
 }
 
-// checkSignature returns the key that the token is signed with, and the generation of the keys.
-func (v *verifier) checkSignature(ctx context.Context, token string) (
-	crypto.PublicKey, uint64, error,
-) {
+// checkSignature returns the key that the token is signed with.
+func (v *verifier) checkSignature(ctx context.Context, token string) (*key, error) {
 	head, rest, _ := strings.Cut(token, ".")
 	claims, signature, ok := strings.Cut(rest, ".")
 	if !ok || len(head) > maxHeader || strings.Contains(signature, ".") {
-		return nil, 0, malformed
+		return nil, malformed
 	}
 	text, err := base64.RawURLEncoding.Strict().DecodeString(head)
 	if err != nil {
-		return nil, 0, malformed
+		return nil, malformed
 	}
 	var h header
 	if err := json.Unmarshal(text, &h); err != nil {
-		return nil, 0, malformed
+		return nil, malformed
 	}
 	if err := h.check(); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	binary, err := base64.RawURLEncoding.Strict().DecodeString(signature)
 	if err != nil {
-		return nil, 0, malformed
+		return nil, malformed
 	}
 	id := ""
 	if h.Key != nil {
 		id = *h.Key
 	}
-	public, generation, err := v.keys.find(ctx, id, h.Algorithm)
+	key, err := v.keys.find(ctx, id, h.Algorithm)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	signed := token[:len(head)+1+len(claims)]
-	if jwt.GetSigningMethod(h.Algorithm).Verify(signed, binary, public) != nil {
-		return nil, 0, RefusedError("its signature is wrong")
+	if jwt.GetSigningMethod(h.Algorithm).Verify(signed, binary, key.public) != nil {
+		return nil, RefusedError("its signature is wrong")
 	}
-	return public, generation, nil
+	return key, nil
 }
 
 // check refuses tokens that are for something else, and those whose meaning depends on an extension

@@ -33,19 +33,16 @@ var algorithms = []string{
 	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 }
 
-// key is a public key for signatures.
+// key is a public key for signatures. It is one and the same from the reading of the source that
+// had it first to the one that has it no more.
 type key struct {
+	id        string
 	public    crypto.PublicKey
 	algorithm string // the only one that it is for; "": any that fits its type
 }
 
-// keySet is what one reading of the source had.
-type keySet struct {
-	byID map[string]key
-	// generation grows when a key is gone or another one than before. What was verified with an
-	// earlier generation counts no more.
-	generation uint64
-}
+// keySet is what one reading of the source had, by id.
+type keySet map[string]*key
 
 // keys are the keys of the identity provider.
 type keys struct {
@@ -53,6 +50,10 @@ type keys struct {
 
 	current atomic.Pointer[keySet]
 }
+
+// has tells whether a key was in what was read last. What was verified with one that is gone counts
+// no more.
+func (k *keys) has(key *key) bool { return (*k.current.Load())[key.id] == key }
 
 func newKeys(where string, log *slog.Logger) (*keys, error) {
 	read, err := source(where)
@@ -81,16 +82,14 @@ func (k *keys) take(data []byte) error {
 		k.log.Info("some keys in JWT_JWKS are not used", "reason", skipped)
 	}
 	if before := k.current.Load(); before != nil {
-		next.generation = before.generation
-		for id, old := range before.byID {
-			if now, ok := next.byID[id]; !ok || now.algorithm != old.algorithm ||
-				!equal(now.public, old.public) {
-				next.generation++
-				break
+		for id, now := range next {
+			if old := (*before)[id]; old != nil && old.algorithm == now.algorithm &&
+				equal(old.public, now.public) {
+				next[id] = old
 			}
 		}
 	}
-	k.current.Store(next)
+	k.current.Store(&next)
 	return nil
 }
 
@@ -101,27 +100,27 @@ func equal(a, b crypto.PublicKey) bool {
 
 // parseKeys returns the keys of a JWKS (RFC 7517) that a token may be signed with. It skips the
 // others, and returns why. A set without any is an error, since it is surely a mistake.
-func parseKeys(data []byte) (_ *keySet, skipped, _ error) {
+func parseKeys(data []byte) (set keySet, skipped, _ error) {
 	var all jwkset.JWKSMarshal
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, nil, fmt.Errorf("it is not a JWKS: %w", err)
 	}
-	set := &keySet{byID: make(map[string]key)}
+	set = make(keySet)
 	for _, m := range all.Keys {
 		public, err := publicKey(m)
-		switch _, twice := set.byID[m.KID]; {
+		switch _, twice := set[m.KID]; {
 		case err == nil && twice:
 			err = errors.New("its kid occurs twice")
-		case len(set.byID) == maxKeys:
+		case len(set) == maxKeys:
 			err = fmt.Errorf("there are more than %d", maxKeys)
 		}
 		if err != nil {
 			skipped = fmt.Errorf("kid %.100q: %w", m.KID, err)
 			continue
 		}
-		set.byID[m.KID] = key{public, string(m.ALG)}
+		set[m.KID] = &key{m.KID, public, string(m.ALG)}
 	}
-	if len(set.byID) == 0 {
+	if len(set) == 0 {
 		return nil, nil, errors.Join(errors.New("it has no key that can be used"), skipped)
 	}
 	return set, skipped, nil
@@ -157,31 +156,30 @@ func publicKey(m jwkset.JWKMarshal) (crypto.PublicKey, error) {
 	}
 }
 
-// find returns the key with an id, for a token with this algorithm, and the generation that it is
-// of. If there is none it waits for the source to be read again, since providers use a new key as
-// soon as they have published it.
-func (k *keys) find(ctx context.Context, id, algorithm string) (crypto.PublicKey, uint64, error) {
-	var found key
-	var set *keySet
-	look := func() (ok bool) {
-		if set = k.current.Load(); set == nil {
+// find returns the key with an id, for a token with this algorithm. If there is none it waits for the
+// source to be read again, since providers use a new key as soon as they have published it.
+func (k *keys) find(ctx context.Context, id, algorithm string) (*key, error) {
+	var found *key
+	look := func() bool {
+		set := k.current.Load()
+		if set == nil {
 			return false
 		}
-		found, ok = set.byID[id]
-		if !ok && id == "" && len(set.byID) == 1 { // whose else could it be
-			for _, found = range set.byID {
-				ok = true
+		found = (*set)[id]
+		if found == nil && id == "" && len(*set) == 1 { // whose else could it be
+			for _, only := range *set {
+				found = only
 			}
 		}
-		return ok
+		return found != nil
 	}
 	if !look() {
 		if err := k.until(ctx, look, RefusedError("its key is unknown")); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
 	if found.algorithm != "" && found.algorithm != algorithm {
-		return nil, 0, RefusedError("its key is for another algorithm")
+		return nil, RefusedError("its key is for another algorithm")
 	}
-	return found.public, set.generation, nil
+	return found, nil
 }

@@ -79,7 +79,8 @@ func TestRotation(t *testing.T) {
 	t.Logf("%d requests, %d failed, the keys were read %d times", requests.Load(), failed.Load(), p.readings())
 }
 
-// TestWithdrawnKey: what was verified with a key that is gone counts no more.
+// TestWithdrawnKey: what was verified with a key that is gone counts no more, nor does an open
+// stream's identity.
 func TestWithdrawnKey(t *testing.T) {
 	t.Parallel()
 	stolen, kept := newES256(t, "stolen"), newES256(t, "kept")
@@ -88,10 +89,13 @@ func TestWithdrawnKey(t *testing.T) {
 		a.Pace(time.Millisecond, time.Millisecond)
 	})
 	bad, good := stolen.sign(t, usual(nil), nil), kept.sign(t, usual(nil), nil)
+	var ids []*access.Identity
 	for _, token := range [][]byte{bad, good} {
-		if _, err := a.Authenticate(t.Context(), token); err != nil {
-			t.Fatal(err)
+		id, err := a.Authenticate(t.Context(), token)
+		if err != nil || !a.Valid(id) {
+			t.Fatal(id, err)
 		}
+		ids = append(ids, id)
 	}
 	p.publish(jwks(t, kept))
 	eventually(t, "the key is gone", func() bool {
@@ -100,6 +104,9 @@ func TestWithdrawnKey(t *testing.T) {
 	})
 	if _, err := a.Authenticate(t.Context(), good); err != nil {
 		t.Errorf("the other key: %v", err)
+	}
+	if a.Valid(ids[0]) || !a.Valid(ids[1]) {
+		t.Errorf("valid: %v with the key that is gone, %v with the other", a.Valid(ids[0]), a.Valid(ids[1]))
 	}
 	another := newES256(t, "kept") // under the same id
 	p.publish(jwks(t, another))

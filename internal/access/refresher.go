@@ -28,6 +28,8 @@ type refresher struct {
 	next  *reading  // the next one to begin
 	begun time.Time // when the last one began
 
+	// What was read last is missed at once; a source that was never read may be starting as well.
+	missable  time.Time
 	sometimes rate.Sometimes // limits the log lines
 }
 
@@ -49,6 +51,7 @@ func newRefresher(what string, log *slog.Logger, read func(context.Context) erro
 
 // run reads the source until ctx ends.
 func (r *refresher) run(ctx context.Context) {
+	r.missable = time.Now().Add(r.timeout)
 	for {
 		wait := r.every
 		if r.once(ctx) != nil {
@@ -82,7 +85,10 @@ func (r *refresher) once(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	err := r.read(ctx)
-	if err != nil {
+	switch {
+	case err == nil:
+		r.missable = time.Time{}
+	case time.Now().After(r.missable):
 		r.sometimes.Do(func() {
 			r.log.Warn("reading failed; what was read before still counts", "what", r.what,
 				"error", err)

@@ -72,6 +72,7 @@ var Routes = []Rule{
 	{Method: "POST", Path: "/tokens", Scope: Admin},
 	{Method: "DELETE", Path: "/tokens/:id", Scope: Admin},
 
+	{Method: "GET", Path: "/", Who: Public},
 	{Method: "GET", Path: "/limits", Who: Public},
 	{Method: "GET", Path: "/openapi.json", Who: Public},
 	{Method: "GET", Path: "/docs", Who: Public},

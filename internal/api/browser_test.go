@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	browserlog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -283,12 +284,14 @@ func TestBrowserRebinding(t *testing.T) {
 	}
 }
 
-// TestBrowserPages: the pages about problems, as their type leads to them.
+// TestBrowserPages: the landing page and those about problems, as their type leads to them.
 func TestBrowserPages(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	b := openBrowser(t)
-	b.do(chromedp.Navigate(s.base + "/problems"))
+	b.do(chromedp.Navigate(s.base))
+	b.screenshot("home")
+	b.do(chromedp.Click(chromedp.CSS(`a[href="problems"]`)), chromedp.WaitVisible(chromedp.CSS(".kinds")))
 	styled := func() {
 		t.Helper()
 		if font := value[string](b, `getComputedStyle(document.body).fontFamily`); !strings.Contains(font, "system-ui") {
@@ -312,6 +315,28 @@ func TestBrowserPages(t *testing.T) {
 	}
 	b.do(chromedp.Click(chromedp.CSS("nav a")), chromedp.WaitVisible(chromedp.CSS(".kinds")))
 	b.quiet(s.base)
+}
+
+// TestBrowserDark: each page is dark for whoever prefers that.
+func TestBrowserDark(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	b := openBrowser(t)
+	for _, scheme := range []string{"light", "dark"} {
+		if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/", "/docs", "/problems", "/problems/malformed"} {
+			b.do(chromedp.Navigate(s.base+path), chromedp.WaitVisible(chromedp.CSS("h1")))
+			b.screenshot(scheme + strings.ReplaceAll(path, "/", "-"))
+			text := value[string](b, `getComputedStyle(document.body).color`)
+			if want := map[string]string{"light": "rgb(0, 0, 0)", "dark": "rgb(255, 255, 255)"}[scheme]; text != want {
+				t.Errorf("%s: the text on %s is %s", scheme, path, text)
+			}
+		}
+	}
 }
 
 // TestBrowserCORS: a page of another origin may use the API if that is configured, and only then.

@@ -87,7 +87,7 @@ func (c *contract) find(escaped string) (template, rewritten string) {
 			got = append(got[:last:last], strings.Join(got[last:], "%2F"))
 		}
 		if len(got) == len(parts) && matches(parts, got) {
-			if got[len(got)-1] == "" {
+			if got[len(got)-1] == "" && template != "/" {
 				got[len(got)-1] = "%2F" // the key ""
 			}
 			return template, strings.Join(got, "/")

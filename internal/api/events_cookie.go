@@ -31,6 +31,9 @@ func (s *Server) postEventsCookie(c *fiber.Ctx) error {
 	if _, err := userOf(c); err != nil {
 		return err
 	}
+	if err := takeNothing(c); err != nil {
+		return err
+	}
 	c.Status(fiber.StatusNoContent)
 	if s.auth == nil {
 		return nil

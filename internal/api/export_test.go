@@ -162,3 +162,6 @@ func CheckHead(data []byte) (Head, error) {
 	}
 	return Head{h.ContentLength(), string(h.Host())}, checkHead(&h)
 }
+
+// TemplateOf is a route's path as OpenAPI has it.
+func TemplateOf(path string) string { return templateOf(path) }

@@ -43,18 +43,29 @@ func depths(app *fiber.App) (all []int) {
 	return all
 }
 
-// guardRoutes puts the decision in front of all routes that were added since the depths were taken.
-// A route without a row in the table is an error, so it can't be forgotten.
+// guardRoutes puts the decision in front of all routes that were added since the depths were taken,
+// and then the check of their parameters. A route without a row in the table is an error, so it
+// can't be forgotten.
 func (s *Server) guardRoutes(app *fiber.App, depths []int) error {
+	described, err := readDescription()
+	if err != nil {
+		return fmt.Errorf("openapi.json: %w", err)
+	}
 	for method, routes := range app.Stack() {
 		for _, r := range routes[depths[method]:] {
 			rule := access.Find(r.Method, r.Path)
 			if rule == nil {
 				return fmt.Errorf("%s %s has no row in internal/access/routes.go", r.Method, r.Path)
 			}
-			if s.auth != nil && rule.Who != access.Public {
-				r.Handlers = append([]fiber.Handler{s.guard(rule)}, r.Handlers...)
+			known, err := described.query(r.Method, r.Path)
+			if err != nil {
+				return err
 			}
+			inFront := []fiber.Handler{checkQuery(known)}
+			if s.auth != nil && rule.Who != access.Public {
+				inFront = []fiber.Handler{s.guard(rule), checkQuery(known)}
+			}
+			r.Handlers = append(inFront, r.Handlers...)
 		}
 	}
 	return nil

@@ -85,6 +85,9 @@ func (s *Server) restoreVersion(c *fiber.Ctx) error {
 	if err := s.sameOrigin(c); err != nil {
 		return err
 	}
+	if err := takeNothing(c); err != nil {
+		return err
+	}
 	return s.write(c, messages.Operation{Action: messages.ActionRestore, Version: version},
 		sendDocument)
 }

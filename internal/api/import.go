@@ -21,17 +21,24 @@ const maxImports = 8
 // mimeLinesShort is another common name of mimeLines.
 const mimeLinesShort = "application/ndjson"
 
-// importUsers replaces the document of each line's user, and answers with the outcome of each line
-// while it reads on.
+// importUsers writes the document of each line's user, and answers with the outcome of each line
+// while it reads on. With return=minimal it answers with those that failed only: a client that reads
+// nothing before it has sent everything would get stuck otherwise, with the answer to what it has
+// sent filling all buffers.
 func (s *Server) importUsers(c *fiber.Ctx) error {
 	endAfter(c) // the client may send more than is read
-	release, err := s.mayImport(c)
+	mode, err := modeOf(c)
+	if err != nil {
+		return err
+	}
+	release, err := s.mayImport(c, mode)
 	if err != nil {
 		return err
 	}
 	i := &importing{
 		server: s, request: requestID(c), reader: newImportReader(c.Context(), s.config),
-		identity: identityOf(c), valid: s.validity(c),
+		identity: identityOf(c), valid: s.validity(c), mode: mode,
+		minimal: appliedPreference(c) == minimal,
 	}
 	c.Response().ImmediateHeaderFlush = true // some clients wait for it before they send
 	return s.sendLines(c, i.write, func() {
@@ -41,17 +48,18 @@ func (s *Server) importUsers(c *fiber.Ctx) error {
 }
 
 // mayImport checks what can be checked before the body is read. Its error is a problem.
-func (s *Server) mayImport(c *fiber.Ctx) (release func(), err error) {
+func (s *Server) mayImport(c *fiber.Ctx, mode importMode) (release func(), err error) {
 	if err := needChunks(c); err != nil {
 		return nil, err
 	}
 	if _, err := mediaTypeOf(c, mimeLines, mimeLinesShort); err != nil {
 		return nil, err
 	}
-	if s.config.RequirePrecondition {
+	if s.config.RequirePrecondition && mode != importCreate {
 		return nil, problem{
-			kind:   kindPreconditionRequired,
-			detail: "an import has no preconditions, which this service requires of writes",
+			kind: kindPreconditionRequired,
+			detail: "this service requires preconditions of writes, and of imports only mode=create " +
+				"has one",
 		}
 	}
 	return s.imports.take()
@@ -64,6 +72,8 @@ type importing struct {
 	reader          *importReader
 	identity        *access.Identity
 	valid           func() error
+	mode            importMode
+	minimal         bool // only lines that fail have an outcome
 	applied, failed int
 }
 
@@ -115,9 +125,7 @@ func (i *importing) apply(out *lines, window []importLine) error {
 			settled++
 		}
 		if l.failure == nil && r.Kind != "" {
-			l.failure = problem{
-				kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations,
-			}
+			l.failure = lineProblem(&r)
 		}
 		if err := i.outcome(out, &l, r.Version); err != nil {
 			return err
@@ -147,8 +155,8 @@ func (i *importing) operations(window []importLine) ([]*messages.Operation, erro
 			return nil, err
 		}
 		operations[n] = &messages.Operation{
-			Action: messages.ActionReplace, User: l.user, Document: l.document, ID: id,
-			RequestID: i.request, Actor: actorOf(i.identity),
+			Action: i.mode.action(), User: l.user, Document: l.document, ID: id,
+			If: i.mode.condition(), Quiet: true, RequestID: i.request, Actor: actorOf(i.identity),
 		}
 	}
 	return operations, nil
@@ -176,8 +184,12 @@ func (i *importing) judge(user string) error {
 // lineRule is the rule of the request that a line stands for.
 var lineRule = access.Find(fiber.MethodPut, "/user/:id/settings")
 
-// outcome writes the outcome of a line.
+// outcome writes the outcome of a line, if it's wanted.
 func (i *importing) outcome(out *lines, l *importLine, version int64) (err error) {
+	if i.minimal && l.failure == nil {
+		i.applied++
+		return nil
+	}
 	b := out.pending
 	b = strconv.AppendInt(append(b, `{"line":`...), int64(l.number), 10)
 	if l.user != "" {

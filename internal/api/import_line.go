@@ -2,12 +2,9 @@ package api
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -38,13 +35,11 @@ type lineParser struct {
 func (p *lineParser) parse(text []byte, number, before int) importLine {
 	p.text.Reset(text)
 	p.decoder.Reset(&p.text)
-	var m lineMembers
-	if err := m.read(&p.decoder); err != nil {
-		return importLine{
-			number: number, failure: malformedLine(strings.TrimPrefix(err.Error(), "jsontext: ")),
-		}
+	m := lineMembers{reader: reader{text: text, json: &p.decoder}}
+	if err := m.read(); err != nil {
+		return importLine{number: number, failure: malformedLine(m.placed(err).Error())}
 	}
-	l := importLine{number: number, user: m.user, document: m.document, end: m.end}
+	l := importLine{number: number, user: m.user, document: m.document, end: m.isEnd}
 	if l.end {
 		if m.users != "" && m.users != strconv.Itoa(before) {
 			detail := fmt.Sprintf("it tells of %.20s users, but there were %d lines before it",
@@ -83,75 +78,48 @@ func tooLarge(what string, most int) problem {
 
 // lineMembers are the members of a line that are used.
 type lineMembers struct {
+	reader
+
 	user      string
 	document  []byte
 	documents int
-	end       bool
+	isEnd     bool
 	users     string // its JSON
 }
 
 // read reads the line's one object.
-func (m *lineMembers) read(d *jsontext.Decoder) error {
-	if token, err := d.ReadToken(); err != nil {
-		return err
-	} else if token.Kind() != '{' {
-		return errors.New("it is not an object")
-	}
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil {
-			return err
-		}
-		if err := m.take(name.String(), d); err != nil {
-			return err
-		}
-	}
-	if _, err := d.ReadToken(); err != nil {
+func (m *lineMembers) read() error {
+	if err := m.object(m.take); err != nil {
 		return err
 	}
-	if _, err := d.ReadToken(); err == nil {
-		return errors.New("there is more after the object")
-	} else if !errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
+	return m.end()
 }
 
 // take reads the value of a member.
-func (m *lineMembers) take(name string, d *jsontext.Decoder) (err error) {
+func (m *lineMembers) take(name string) (err error) {
+	var value []byte
 	switch name {
 	case "user":
-		m.user, err = readString(name, d)
+		m.user, err = m.string("user is not a string")
 	case "text":
 		var text string
-		text, err = readString(name, d)
+		text, err = m.string("text is not a string")
 		m.document = []byte(text)
 		m.documents++
 	case "settings":
-		var value jsontext.Value
-		value, err = d.ReadValue()
+		value, err = m.value()
 		m.document = slices.Clone(value) // byte for byte
 		m.documents++
-	case "end", "users":
-		var value jsontext.Value
-		if value, err = d.ReadValue(); name == "end" {
-			m.end = value.Kind() == 't'
-		} else {
-			m.users = string(value)
-		}
+	case "end":
+		value, err = m.value()
+		m.isEnd = string(value) == "true"
+	case "users":
+		value, err = m.value()
+		m.users = string(value)
+	case "version", "time": // of the export: an import makes new ones
+		_, err = m.value()
 	default:
-		err = d.SkipValue()
+		err = unknownMember(name, "user", "settings", "text", "version", "time", "end", "users")
 	}
 	return err
-}
-
-func readString(name string, d *jsontext.Decoder) (string, error) {
-	token, err := d.ReadToken()
-	if err != nil {
-		return "", err
-	}
-	if token.Kind() != '"' {
-		return "", fmt.Errorf("%s is not a string", name)
-	}
-	return token.String(), nil
 }

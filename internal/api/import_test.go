@@ -46,7 +46,8 @@ func TestImport(t *testing.T) {
 		`{"user":"ann","settings":{ "a" : 1.10 }}`,
 		``,
 		`  `,
-		`{"version":7,"time":"x","settings":{"nested":{"user":"x"}},"user":"b\"日","z":[1]} `,
+		`{"version":7,"time":"x","settings":{"nested":{"user":"x"}},"user":"b\"日"} `,
+		`{"user":"misspelt","settings":{},"setings":{}}`,
 		`{"user":"text","text":" {\n\"a\":\u0022\\u0000\"}\r"}`+"\r",
 		`{"user":"ann","settings":{"a":2}}`,
 		`{"user":"list","settings":[]}`,
@@ -72,11 +73,11 @@ func TestImport(t *testing.T) {
 	)
 	a := s.do("POST", "/users/import", input, isLines)
 	want := []string{
-		"1 ann: 200 version 1", "4 b\"日: 200 version 1", "5 text: 200 version 1", "6 ann: 200 version 2", "7 list: 422 invalid-document",
-		"8 text2: 400 malformed", "9 : 400 malformed", "10 : 400 malformed", "11 : 400 malformed", "12 : 400 malformed", "13 x: 400 malformed",
-		"14 x: 400 malformed", "15 : 400 malformed", "16 : 400 malformed", "17 : 400 malformed", "18 : 400 malformed", "19 : 400 malformed",
-		"20 : 400 malformed", "21 : 400 malformed", "22 large: 200 version 1", "23 larger: 413 too-large", "24 escaped: 200 version 1",
-		"25 : 413 too-large", "26 ann: 200 version 3", "end: 24 = 7 + 17",
+		"1 ann: 200 version 1", "4 b\"日: 200 version 1", "5 : 400 malformed", "6 text: 200 version 1", "7 ann: 200 version 2", "8 list: 422 invalid-document",
+		"9 text2: 400 malformed", "10 : 400 malformed", "11 : 400 malformed", "12 : 400 malformed", "13 : 400 malformed", "14 x: 400 malformed",
+		"15 x: 400 malformed", "16 : 400 malformed", "17 : 400 malformed", "18 : 400 malformed", "19 : 400 malformed", "20 : 400 malformed",
+		"21 : 400 malformed", "22 : 400 malformed", "23 large: 200 version 1", "24 larger: 413 too-large", "25 escaped: 200 version 1",
+		"26 : 413 too-large", "27 ann: 200 version 3", "end: 25 = 7 + 18",
 	}
 	if got := outcomes(t, a.body); a.status != http.StatusOK || strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%d %s", a.status, strings.Join(got, "\n"))

@@ -45,12 +45,21 @@ var resultHeaders = []string{
 
 // bodyLimit is how many bytes the body of a request may have.
 func (s *Server) bodyLimit(h *fasthttp.RequestHeader) int {
-	if h.IsPost() {
-		if path, _, _ := bytes.Cut(h.RequestURI(), []byte("?")); string(path) == multiPath {
-			return s.multiLimit()
-		}
+	if h.IsPost() && targetPath(h) == multiPath {
+		return s.multiLimit()
 	}
 	return s.config.MaxDocument
+}
+
+// targetPath is the path that a request is for, as the router finds it: a target may have a scheme
+// and a host as well (RFC 9112, section 3.2.2).
+func targetPath(h *fasthttp.RequestHeader) string {
+	uri := fasthttp.AcquireURI()
+	defer fasthttp.ReleaseURI(uri)
+	if err := uri.Parse(nil, h.RequestURI()); err != nil {
+		return ""
+	}
+	return string(uri.PathOriginal())
 }
 
 func (s *Server) multiLimit() int {
@@ -93,8 +102,10 @@ func (s *Server) answerMulti(c *fiber.Ctx, taken *memory) error {
 	}
 	subrequests, err := parseMulti(body)
 	if err != nil {
-		detail := "the batch can't be read: " + strings.TrimPrefix(err.Error(), "jsontext: ")
-		return problem{kind: messages.KindMalformed, detail: messages.Detail(detail)}
+		return problem{
+			kind:   messages.KindMalformed,
+			detail: messages.Detail("the batch can't be read: " + err.Error()),
+		}
 	}
 	if err := taken.take(len(subrequests) * s.config.MaxDocument); err != nil { // for the answers
 		return err

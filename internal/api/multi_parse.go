@@ -1,10 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -41,30 +39,28 @@ var (
 
 // multiParser parses the body of a multi-request. Workers check the bodies of the subrequests, so a
 // duplicate key or invalid UTF-8 in one of them fails no other.
-type multiParser struct {
-	text []byte
-	json *jsontext.Decoder
-}
+type multiParser struct{ reader }
 
 // parseMulti returns the subrequests of a multi-request. Its error is for the client.
 func parseMulti(text []byte) (subrequests []subrequest, err error) {
-	p := multiParser{text, jsontext.NewDecoder(bytes.NewBuffer(text),
-		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
+	p := multiParser{
+		newReader(text, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
+	}
 	err = p.object(func(name string) error {
 		if name != "operations" {
-			return unknownMember(name)
+			return unknownMember(name, "operations")
 		}
 		subrequests, err = p.subrequests()
 		return err
 	})
+	if err == nil {
+		err = p.end()
+	}
+	if err == nil && len(subrequests) == 0 {
+		err = errors.New("it has no operations")
+	}
 	if err != nil {
-		return nil, err
-	}
-	if _, err := p.json.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more after the end")
-	}
-	if len(subrequests) == 0 {
-		return nil, errors.New("it has no operations")
+		return nil, p.placed(err)
 	}
 	return subrequests, nil
 }
@@ -86,7 +82,7 @@ func (p *multiParser) subrequests() (subrequests []subrequest, err error) {
 		}
 		subrequests = append(subrequests, sub)
 	}
-	_, err = p.json.ReadToken()
+	_, err = p.token()
 	return subrequests, err
 }
 
@@ -102,7 +98,7 @@ func (p *multiParser) subrequest() (sub subrequest, err error) {
 		case "body":
 			sub.body, err = p.value()
 		default:
-			err = unknownMember(name)
+			err = unknownMember(name, "method", "path", "headers", "body")
 		}
 		return err
 	})
@@ -117,67 +113,6 @@ func (p *multiParser) header() (header []headerLine, err error) {
 	})
 	return header, err
 }
-
-// object reads an object, and calls member to read the value of each member. A duplicate name is an
-// error.
-func (p *multiParser) object(member func(name string) error) error {
-	if err := p.open('{', "it must be an object"); err != nil {
-		return err
-	}
-	var seen []string
-	for p.json.PeekKind() != '}' {
-		name, err := p.string("")
-		switch {
-		case err != nil:
-			return err
-		case slices.Contains(seen, name):
-			return fmt.Errorf("the member %.40q occurs twice", name)
-		case len(seen) == maxMembers:
-			return fmt.Errorf("it has more than %d members", maxMembers)
-		}
-		seen = append(seen, name)
-		if err := member(name); err != nil {
-			return err
-		}
-	}
-	_, err := p.json.ReadToken()
-	return err
-}
-
-// maxMembers bounds the search for duplicate names.
-const maxMembers = 100
-
-// open reads the beginning of an object or an array.
-func (p *multiParser) open(kind jsontext.Kind, otherwise string) error {
-	token, err := p.json.ReadToken()
-	if err == nil && token.Kind() != kind {
-		return errors.New(otherwise)
-	}
-	return err
-}
-
-func (p *multiParser) string(otherwise string) (string, error) {
-	token, err := p.json.ReadToken()
-	switch {
-	case err != nil:
-		return "", err
-	case token.Kind() != '"':
-		return "", errors.New(otherwise)
-	}
-	return token.String(), nil
-}
-
-// value returns a value byte for byte.
-func (p *multiParser) value() ([]byte, error) {
-	value, err := p.json.ReadValue()
-	if err != nil {
-		return nil, err
-	}
-	end := p.json.InputOffset() // value is valid only until the next read, so take it from the text
-	return p.text[end-int64(len(value)) : end : end], nil
-}
-
-func unknownMember(name string) error { return fmt.Errorf("the member %.40q is unknown", name) }
 
 // check returns an error if the subrequest can't be a request.
 func (sub *subrequest) check() error {

@@ -18,12 +18,15 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// registerPages adds the pages for people and tools: one for each kind of problem, to which a
-// problem's type leads, and the API's description.
+// registerPages adds the pages for people and tools: where to begin, one for each kind of problem,
+// to which a problem's type leads, and the API's description.
 func (s *Server) registerPages(app *fiber.App) {
-	pages := problemPages()
-	app.Get("/problems", pages[""].send)
-	app.Get("/problems/:kind", func(c *fiber.Ctx) error { return pages.send(c, c.Params("kind")) })
+	pages := pagesForPeople()
+	app.Get("/", pages[""].send)
+	app.Get("/problems", pages["problems"].send)
+	app.Get("/problems/:kind", func(c *fiber.Ctx) error {
+		return pages.send(c, "problems/"+c.Params("kind"))
+	})
 	registerDocs(app)
 }
 
@@ -74,12 +77,12 @@ func (p page) had(c *fiber.Ctx) bool {
 	return false
 }
 
-// pages are pages by name.
+// pages are pages by path.
 type pages map[string]page
 
 func (p pages) send(c *fiber.Ctx, name string) error {
 	found, ok := p[name]
-	if !ok || name == "" {
+	if !ok {
 		return fiber.ErrNotFound
 	}
 	return found.send(c)
@@ -106,8 +109,8 @@ type problemPage struct {
 	Style           template.CSS
 }
 
-// problemPages are the pages by kind, and the list of them under the empty name.
-var problemPages = sync.OnceValue(func() pages {
+// pagesForPeople are the landing page, the list of problems, and a page for each kind.
+var pagesForPeople = sync.OnceValue(func() pages {
 	// Nothing is loaded, and only this style applies.
 	sum := sha256.Sum256([]byte(pagesCSS))
 	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
@@ -129,13 +132,17 @@ var problemPages = sync.OnceValue(func() pages {
 			StatusText: http.StatusText(entry.status), Again: retryable(kind), Style: style,
 		}
 		p.Example, p.Header = p.example()
-		add(string(kind), "problem", p)
+		add("problems/"+string(kind), "problem", p)
 		list = append(list, p)
 	}
 	slices.SortFunc(list, func(a, b problemPage) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Kind, b.Kind))
 	})
-	add("", "list", struct {
+	add("", "home", struct {
+		Title string
+		Style template.CSS
+	}{"Settings", style})
+	add("problems", "list", struct {
 		Title    string
 		Style    template.CSS
 		Problems []problemPage

@@ -75,6 +75,27 @@ func TestProblemPages(t *testing.T) {
 	}
 }
 
+// TestLandingPage: all that it links to is there.
+func TestLandingPage(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	home := s.do("GET", "/", "")
+	checkPage(t, home)
+	links := regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(home.body, -1)
+	if len(links) < 4 {
+		t.Errorf("it links to %v", links)
+	}
+	for _, link := range links {
+		if strings.HasPrefix(link[1], "/") { // it would not survive a proxy's prefix
+			t.Errorf("%s is not relative to the page", link[1])
+		}
+		if a := s.do("GET", "/"+link[1], ""); a.status != http.StatusOK {
+			t.Errorf("%s: %d", link[1], a.status)
+		}
+	}
+}
+
 func checkPage(t *testing.T, a answer) {
 	t.Helper()
 	if a.status != http.StatusOK || a.header.Get("Content-Type") != "text/html; charset=utf-8" ||

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/outset-settings/outset/internal/access"
+	"github.com/outset-settings/outset/internal/api"
 )
 
 var update = flag.Bool("update", false, "write what the table of routes says into the documentation")
@@ -78,15 +79,9 @@ func inDocument(t *testing.T, text string) string {
 		for _, w := range r.With {
 			service += fmt.Sprintf("; with `%s=%s` also `%s`", w.Parameter, w.Value, w.Scope)
 		}
-		fmt.Fprintf(&b, "| `%s %s` | %s | %s |\n", r.Method, templateOf(r.Path), user, service)
+		fmt.Fprintf(&b, "| `%s %s` | %s | %s |\n", r.Method, api.TemplateOf(r.Path), user, service)
 	}
 	return before + tableBegins + b.String() + tableEnds + after
-}
-
-// templateOf is a path as OpenAPI has it.
-func templateOf(path string) string {
-	path = regexp.MustCompile(`:(\w+)`).ReplaceAllString(path, "{$1}")
-	return strings.Replace(path, "*", "{path}", 1)
 }
 
 // inDescription returns openapi.json with the security of each operation after its id.
@@ -112,7 +107,7 @@ func inDescription(t *testing.T, text string) string {
 			continue
 		}
 		for i := range access.Routes {
-			if r := &access.Routes[i]; r.Method == method && templateOf(r.Path) == path {
+			if r := &access.Routes[i]; r.Method == method && api.TemplateOf(r.Path) == path {
 				lines = append(lines, `        "security": `+security(r)+`,`)
 				found++
 			}

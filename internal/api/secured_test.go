@@ -27,7 +27,7 @@ import (
 type secured struct {
 	*system
 
-	key *ecdsa.PrivateKey
+	key *signingKey
 
 	mu     sync.Mutex
 	static map[string]access.StaticToken // by token
@@ -46,25 +46,12 @@ func newSecured(t testing.TB, change ...func(*api.Config)) *secured {
 	for _, scope := range append(access.ScopeNames(), "") {
 		s.issue(t, scope)
 	}
-	var err error
-	if s.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	jwk, err := jwkset.NewJWKFromKey(s.key.Public(), jwkset.JWKOptions{
-		Metadata: jwkset.JWKMetadataOptions{KID: "1", ALG: jwkset.AlgES256},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := json.Marshal(jwkset.JWKSMarshal{Keys: []jwkset.JWKMarshal{jwk.Marshal()}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.key = newSigningKey(t, "1")
 	config := apiConfig
 	config.JWTIssuer, config.JWTAudience, config.JWTScopeClaim = issuer, []string{audience}, "scope"
 	config.JWTKeys = filepath.Join(t.TempDir(), "jwks.json")
 	config.Tokens = s.tokens
-	if err := os.WriteFile(config.JWTKeys, set, 0o600); err != nil {
+	if err := os.WriteFile(config.JWTKeys, jwks(t, s.key), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range change {
@@ -115,6 +102,47 @@ func (s *secured) user(id string, changes ...jwt.MapClaims) string {
 
 func (s *secured) sign(id string, changes ...jwt.MapClaims) string {
 	s.t.Helper()
+	return s.key.sign(s.t, id, changes...)
+}
+
+// signingKey is a key of the identity provider.
+type signingKey struct {
+	id      string
+	private *ecdsa.PrivateKey
+}
+
+func newSigningKey(t testing.TB, id string) *signingKey {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &signingKey{id, private}
+}
+
+// jwks returns the public halves of keys as a JWKS.
+func jwks(t testing.TB, keys ...*signingKey) []byte {
+	t.Helper()
+	var set jwkset.JWKSMarshal
+	for _, k := range keys {
+		jwk, err := jwkset.NewJWKFromKey(k.private.Public(), jwkset.JWKOptions{
+			Metadata: jwkset.JWKMetadataOptions{KID: k.id, ALG: jwkset.AlgES256},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set.Keys = append(set.Keys, jwk.Marshal())
+	}
+	text, err := json.Marshal(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// sign returns a token of the user. changes are to its claims; nil removes.
+func (k *signingKey) sign(t testing.TB, id string, changes ...jwt.MapClaims) string {
+	t.Helper()
 	claims := jwt.MapClaims{
 		"iss": issuer, "aud": audience, "sub": id, "exp": time.Now().Add(time.Hour).Unix(), "jti": "jti-" + id,
 	}
@@ -123,10 +151,10 @@ func (s *secured) sign(id string, changes ...jwt.MapClaims) string {
 	}
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
 	token := jwt.NewWithClaims(jwt.SigningMethodES256, claims)
-	token.Header["kid"] = "1"
-	text, err := token.SignedString(s.key)
+	token.Header["kid"] = k.id
+	text, err := token.SignedString(k.private)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return text
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -69,6 +70,36 @@ func TestUsersSpecification(t *testing.T) {
 	}
 	if a := s.do(http.MethodGet, "/users?updated_since=2999-01-01T00:00:00%2B01:00", ""); a.body != `{"users":[]}` {
 		t.Errorf("since the future: %s", a.body)
+	}
+}
+
+// TestUsersGoneSince: a mirror that asks for what was changed since its last look learns who is gone,
+// and of whom it must forget what it has. Of an erased user there is the id, the version, and when.
+func TestUsersGoneSince(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	for _, id := range []string{"back", "deleted", "erased", "here"} {
+		s.do(http.MethodPut, "/user/"+id+"/settings", `{"secret":1}`, isJSON)
+	}
+	before := s.listed("/users")
+	s.do(http.MethodDelete, "/user/deleted/settings", "")
+	s.do(http.MethodDelete, "/user/erased", "")
+	s.do(http.MethodDelete, "/user/back", "")
+	s.do(http.MethodPut, "/user/back/settings", `{"new":1}`, isJSON)
+	since := url.QueryEscape(time.Now().Add(-time.Hour).Format(time.RFC3339))
+	a := s.do(http.MethodGet, "/users?include=settings&updated_since="+since, "")
+	text := regexp.MustCompile(`"time":"[^"]+"`).ReplaceAllString(a.body, `"time":""`)
+	want := `{"users":[` +
+		`{"user":"back","version":3,"time":"","erasedVersion":2,"settings":{"new":1}},` +
+		`{"user":"deleted","version":2,"time":"","deleted":true},` +
+		`{"user":"erased","version":2,"time":"","deleted":true,"erasedVersion":2},` +
+		`{"user":"here","version":1,"time":"","settings":{"secret":1}}]}`
+	if text != want {
+		t.Errorf("got %s, want %s", text, want)
+	}
+	if got := s.listed("/users"); len(before) != 4 || !slices.Equal(got, []string{"back", "here"}) {
+		t.Errorf("before: %q, after: %q", before, got)
 	}
 }
 

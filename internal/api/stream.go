@@ -125,8 +125,11 @@ func (l *lines) flushIfFull() error {
 }
 
 // flush sends what is pending. The client has streamTimeout to receive it, or less if the API
-// stops.
+// stops. Where nothing is pending it sends nothing: an empty chunk would end the body.
 func (l *lines) flush() error {
+	if len(l.pending) == 0 {
+		return nil
+	}
 	if err := l.deadline.next(); err != nil {
 		return err
 	}

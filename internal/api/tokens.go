@@ -1,13 +1,10 @@
 package api
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/outset-settings/outset/internal/access"
@@ -136,7 +133,7 @@ func newTokenOf(c *fiber.Ctx) (*messages.Token, error) {
 		Scopes  []string  `json:"scopes"`
 		Expires time.Time `json:"expires"`
 	}
-	if err := decodeStrictly(body, &wanted); err != nil {
+	if err := decodeStrictly(body, &wanted, "name", "scopes", "expires"); err != nil {
 		return nil, malformedToken(err)
 	}
 	scopes, err := access.ParseScope(wanted.Scopes)
@@ -153,16 +150,6 @@ func newTokenOf(c *fiber.Ctx) (*messages.Token, error) {
 		token.Expires = wanted.Expires.UnixMilli()
 	}
 	return token, nil
-}
-
-// decodeStrictly reads a JSON value with known members only, each once.
-func decodeStrictly(body []byte, v any) error {
-	if !jsontext.Value(body).IsValid() { // encoding/json takes the last of two members
-		return errors.New("it is not JSON (RFC 8259), or has a member twice")
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	return d.Decode(v)
 }
 
 func malformedToken(err error) problem {

@@ -23,7 +23,8 @@ const (
 	withSettings     = "settings"
 )
 
-// getUsers lists the users who have a document, in the order of their ids.
+// getUsers lists the users who have a document, in the order of their ids; with updated_since also
+// those who have none any more.
 func (s *Server) getUsers(c *fiber.Ctx) error {
 	list, err := listingOf(c)
 	if err != nil {
@@ -140,7 +141,7 @@ func nextUsers(c *fiber.Ctx, after string, limit int) string {
 }
 
 // appendUser appends a user as JSON. If whole is true, the last member is the document, byte for
-// byte.
+// byte, unless there is none any more.
 func appendUser(b []byte, u *messages.User, whole bool) ([]byte, error) {
 	b, err := jsontext.AppendQuote(append(b, `{"user":`...), u.ID)
 	if err != nil {
@@ -149,7 +150,13 @@ func appendUser(b []byte, u *messages.User, whole bool) ([]byte, error) {
 	b = strconv.AppendInt(append(b, `,"version":`...), u.Version, 10)
 	b = time.UnixMilli(u.Modified).UTC().AppendFormat(append(b, `,"time":"`...), time.RFC3339Nano)
 	b = append(b, '"')
-	if whole {
+	if u.Absent {
+		b = append(b, `,"deleted":true`...)
+	}
+	if u.Erased != 0 {
+		b = strconv.AppendInt(append(b, `,"erasedVersion":`...), u.Erased, 10)
+	}
+	if whole && !u.Absent {
 		b = append(append(b, `,"settings":`...), u.Document...)
 	}
 	return append(b, '}'), nil

@@ -207,13 +207,18 @@ func splitOutsideQuotes(list string) []string {
 	})
 }
 
-// send answers a write with a body, unless the client prefers a minimal answer.
-func send(c *fiber.Ctx, body []byte) error {
+// appliedPreference is the preference, which the answer says is heeded.
+func appliedPreference(c *fiber.Ctx) string {
 	wish := preference(c)
 	if wish != "" {
 		c.Set(headerPreferenceApplied, "return="+wish)
 	}
-	if wish == minimal {
+	return wish
+}
+
+// send answers a write with a body, unless the client prefers a minimal answer.
+func send(c *fiber.Ctx, body []byte) error {
+	if appliedPreference(c) == minimal {
 		if c.Response().StatusCode() == fiber.StatusOK {
 			c.Status(fiber.StatusNoContent)
 		}

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -40,7 +39,7 @@ func Parse(text []byte) (Document, error) {
 		err = p.end()
 	}
 	if err != nil {
-		return Document{}, Malformed(err)
+		return Document{}, Malformed(text, err)
 	}
 	return Document{Root: root, before: before, after: p.spelt[p.at:]}, nil
 }
@@ -61,11 +60,8 @@ func NewDecoder(text []byte, options ...jsontext.Options) *jsontext.Decoder {
 
 // Malformed words a decoder's error for the person who sent the text. The result wraps
 // [ErrMalformed].
-func Malformed(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: the JSON ends too early", ErrMalformed)
-	}
-	return fmt.Errorf("%w: %s", ErrMalformed, strings.TrimPrefix(err.Error(), "jsontext: "))
+func Malformed(text []byte, err error) error {
+	return fmt.Errorf("%w: %s", ErrMalformed, Worded(text, err))
 }
 
 // Trim returns the text without the white space around it.

@@ -21,7 +21,9 @@ type parser struct {
 
 func (p *parser) end() error {
 	if _, err := p.decoder.ReadToken(); err == nil {
-		return errManyValues
+		return &jsontext.SyntacticError{
+			ByteOffset: Next([]byte(p.spelt), int64(p.at)), Err: errManyValues,
+		}
 	} else if !errors.Is(err, io.EOF) {
 		return err
 	}

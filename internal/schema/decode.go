@@ -23,7 +23,7 @@ func decode(text []byte) (any, error) {
 	d := decoder{jsontree.NewDecoder(text, jsontext.AllowDuplicateNames(true))}
 	value, err := d.value()
 	if err != nil && !errors.Is(err, errDeep) {
-		return nil, jsontree.Malformed(err)
+		return nil, jsontree.Malformed(text, err)
 	}
 	return value, err
 }

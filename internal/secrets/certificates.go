@@ -19,22 +19,23 @@ import (
 	"github.com/outset-settings/outset/deploy"
 )
 
-// How long certificates are valid. Nothing renews them by itself.
+// How long certificates are valid. One that is valid for less than a year is made anew.
 const (
 	authorityYears   = 10
 	certificateYears = 5
+	renewYears       = 1
 	serialBits       = 127
 )
 
 // certificates makes the authority, and what it signs: of the servers, by the names that
 // compose.yaml gives them, and of the clients of NATS.
 func (f *folder) certificates() error {
-	authority, changed, err := f.authority()
+	authority, err := f.authority()
 	if err != nil {
 		return err
 	}
 	for _, host := range []string{"nats", "postgres"} {
-		if err := f.certificate(host+"-server", authority, changed, &x509.Certificate{
+		if err := f.certificate(host+"-server", authority, &x509.Certificate{
 			Subject:     pkix.Name{CommonName: host},
 			DNSNames:    []string{host, "localhost"},
 			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
@@ -45,7 +46,7 @@ func (f *folder) certificates() error {
 	}
 	for _, key := range deploy.NATSKeys {
 		name := natsFile(key.Role)
-		if err := f.certificate(name, authority, changed, &x509.Certificate{
+		if err := f.certificate(name, authority, &x509.Certificate{
 			Subject:     pkix.Name{CommonName: name},
 			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		}); err != nil {
@@ -55,38 +56,57 @@ func (f *folder) certificates() error {
 	return nil
 }
 
-// authority returns the certificate authority, and whether it was made just now: then all that
-// others have signed is of no use any more. Its key is for signing here, and for no container.
-func (f *folder) authority() (pair tls.Certificate, changed bool, err error) {
-	if pair, err = tls.LoadX509KeyPair(f.at("ca.pem"), f.at("ca-key.pem")); err == nil ||
-		!errors.Is(err, fs.ErrNotExist) {
-		return pair, false, err
+// authority returns the certificate authority, and makes one if there is none. Its key is for signing
+// here, and for no container; it may be kept elsewhere, and is missing then.
+func (f *folder) authority() (*tls.Certificate, error) {
+	text, err := os.ReadFile(f.at("ca.pem"))
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := f.sign("ca", forNobody, &x509.Certificate{
+			Subject:               pkix.Name{CommonName: "Outset"},
+			NotAfter:              time.Now().AddDate(authorityYears, 0, 0),
+			BasicConstraintsValid: true,
+			IsCA:                  true,
+			MaxPathLenZero:        true,
+			KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		}, nil); err != nil {
+			return nil, err
+		}
+		text, err = os.ReadFile(f.at("ca.pem"))
 	}
-	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "Outset"},
-		NotAfter:              time.Now().AddDate(authorityYears, 0, 0),
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		MaxPathLenZero:        true,
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	if err != nil {
+		return nil, err
 	}
-	if err := f.sign("ca", forNobody, template, nil); err != nil {
-		return pair, false, err
+	if !f.has("ca-key.pem") {
+		block, _ := pem.Decode(text)
+		if block == nil {
+			return nil, errors.New("ca.pem has no certificate")
+		}
+		leaf, err := x509.ParseCertificate(block.Bytes)
+		return &tls.Certificate{Leaf: leaf}, err
 	}
-	pair, err = tls.LoadX509KeyPair(f.at("ca.pem"), f.at("ca-key.pem"))
-	return pair, true, err
+	pair, err := tls.LoadX509KeyPair(f.at("ca.pem"), f.at("ca-key.pem"))
+	return &pair, err
 }
 
-// certificate makes a certificate with its key, unless both are there.
-func (f *folder) certificate(name string, authority tls.Certificate, again bool,
-	template *x509.Certificate,
+// certificate makes a certificate with its key, unless both are there, fit together, were signed by
+// this authority and are valid for long enough.
+func (f *folder) certificate(name string, authority *tls.Certificate, template *x509.Certificate,
 ) error {
-	if !again && f.has(name+".pem") && f.has(name+"-key.pem") {
+	now := time.Now()
+	pair, err := tls.LoadX509KeyPair(f.at(name+".pem"), f.at(name+"-key.pem"))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return err
+	case err == nil && pair.Leaf.CheckSignatureFrom(authority.Leaf) == nil &&
+		now.AddDate(renewYears, 0, 0).Before(pair.Leaf.NotAfter):
 		return nil
+	case authority.PrivateKey == nil:
+		return fmt.Errorf("%s.pem must be made: put ca-key.pem back, or remove ca.pem to make all "+
+			"certificates anew", name)
 	}
-	template.NotAfter = time.Now().AddDate(certificateYears, 0, 0)
+	template.NotAfter = now.AddDate(certificateYears, 0, 0)
 	template.KeyUsage = x509.KeyUsageDigitalSignature
-	return f.sign(name, forSome, template, &authority)
+	return f.sign(name, forSome, template, authority)
 }
 
 func (f *folder) has(name string) bool {

@@ -38,7 +38,8 @@ type folder struct {
 }
 
 // Make makes the files that are missing in the folder at path, and returns their names. It leaves
-// alone what is there: to change a secret, remove its file. A certificate and its key go together.
+// alone what is there: to change a secret, remove its file. A certificate and its key go together,
+// and are made anew if the authority has not signed them or they are valid for less than a year.
 func Make(path string) (made []string, err error) {
 	if err := os.MkdirAll(path, folderMode); err != nil {
 		return nil, err

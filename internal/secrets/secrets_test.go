@@ -79,6 +79,51 @@ func TestNothingIsOverwritten(t *testing.T) {
 	}
 }
 
+// TestUselessCertificatesAreMadeAnew: those of another authority, which an interrupted run leaves
+// behind, and a certificate with another key.
+func TestUselessCertificatesAreMadeAnew(t *testing.T) {
+	t.Parallel()
+	folder, other := filepath.Join(t.TempDir(), "secrets"), filepath.Join(t.TempDir(), "secrets")
+	makeIn(t, folder)
+	makeIn(t, other)
+	for name, content := range files(t, other) {
+		if name == "nats-api.pem" || name == "nats-api-key.pem" || name == "nats-worker.pem" {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := []string{"nats-api-key.pem", "nats-api.pem", "nats-worker-key.pem", "nats-worker.pem"}
+	if made := makeIn(t, folder); !slices.Equal(made, want) {
+		t.Errorf("made %q, want %q", made, want)
+	}
+	if made := makeIn(t, folder); len(made) > 0 {
+		t.Errorf("made once more %q", made)
+	}
+}
+
+// TestKeyOfTheAuthorityElsewhere: without it nothing is signed, and nothing is lost.
+func TestKeyOfTheAuthorityElsewhere(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "secrets")
+	makeIn(t, folder)
+	if err := os.Remove(filepath.Join(folder, "ca-key.pem")); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t, folder)
+	if made := makeIn(t, folder); len(made) > 0 {
+		t.Errorf("made %q", made)
+	}
+	if err := os.Remove(filepath.Join(folder, "nats-api.pem")); err != nil {
+		t.Fatal(err)
+	}
+	delete(before, "nats-api.pem")
+	if _, err := secrets.Make(folder); err == nil || !strings.Contains(err.Error(), "ca-key.pem") ||
+		!maps.Equal(before, files(t, folder)) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestSecretsAreSecret: only the owner gets into the folder, no container needs the authority's
 // key, and all secrets are different ones.
 func TestSecretsAreSecret(t *testing.T) {

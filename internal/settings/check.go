@@ -37,6 +37,7 @@ type survey struct {
 	depth   int           // levels of nested objects and arrays
 	keys    int           // of all objects together
 	longest int           // bytes of the longest of them
+	place   string        // of the first key that is too long
 }
 
 func (s survey) object() error {
@@ -51,7 +52,7 @@ func (l Limits) keys(s survey) error {
 	case s.keys > l.Keys:
 		return fmt.Errorf("%w: more than %d keys", ErrInvalid, l.Keys)
 	case s.longest > MaxKey:
-		return fmt.Errorf("%w: a key is over %d bytes", ErrInvalid, MaxKey)
+		return fmt.Errorf("%w: a key is over %d bytes, %s", ErrInvalid, MaxKey, s.place)
 	}
 	return nil
 }
@@ -66,12 +67,12 @@ func (l Limits) survey(body []byte, depth int) (survey, error) {
 	if len(jsontree.Trim(body)) == 0 {
 		return survey{}, fmt.Errorf("%w: the body is empty", ErrMalformed)
 	}
-	s := surveyor{decoder: jsontree.NewDecoder(body), limit: depth}
+	s := surveyor{body: body, decoder: jsontree.NewDecoder(body), limit: depth}
 	for {
 		if err := s.token(); errors.Is(err, io.EOF) {
 			return s.found, s.number
 		} else if err != nil {
-			return survey{}, malformed(err)
+			return survey{}, s.malformed(err)
 		}
 	}
 }
@@ -79,6 +80,7 @@ func (l Limits) survey(body []byte, depth int) (survey, error) {
 // surveyor walks through the tokens of a body. It remembers a number out of range and goes on,
 // since a body that isn't JSON is reported as that.
 type surveyor struct {
+	body    []byte
 	decoder *jsontext.Decoder
 	limit   int // of the depth
 	found   survey
@@ -117,12 +119,22 @@ func (s *surveyor) scalar(kind jsontext.Kind) error {
 	}
 	switch {
 	case kind == '0' && s.number == nil:
-		s.number = checkNumber(value)
+		if err := checkNumber(value); err != nil {
+			s.number = fmt.Errorf("%w, %s", err, s.placeOf(value))
+		}
 	case parent == '{' && position%2 == 0: // names and values take turns
 		s.found.keys++
 		s.found.longest = max(s.found.longest, len(value)-len(`""`))
+		if s.found.longest > MaxKey && s.found.place == "" {
+			s.found.place = s.placeOf(value)
+		}
 	}
 	return nil
+}
+
+// placeOf tells where the value is that was read last.
+func (s *surveyor) placeOf(value []byte) string {
+	return jsontree.Place(s.body, s.decoder.InputOffset()-int64(len(value)))
 }
 
 // checkNumber refuses numbers that a reader can't keep as IEEE 754 doubles at all (RFC 8259 section
@@ -137,12 +149,14 @@ func checkNumber(spelling []byte) error {
 	return nil
 }
 
-// malformed words the decoder's error for the person who sent the document.
-func malformed(err error) error {
+// malformed words an error for the person who sent the document. Those of our own are about what
+// comes next.
+func (s *surveyor) malformed(err error) error {
 	if errors.Is(err, errDeep) || errors.Is(err, errManyValues) {
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
+		place := jsontree.Place(s.body, jsontree.Next(s.body, s.decoder.InputOffset()))
+		return fmt.Errorf("%w: %w, %s", ErrMalformed, err, place)
 	}
-	return jsontree.Malformed(err)
+	return jsontree.Malformed(s.body, err)
 }
 
 // next returns the document after a change.

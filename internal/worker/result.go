@@ -55,6 +55,7 @@ func usersOf(listed []store.User) []messages.User {
 	for i, u := range listed {
 		users[i] = messages.User{
 			ID: u.ID, Version: u.Version, Modified: millis(u.Modified), Document: u.Bytes,
+			Absent: u.Absent, Erased: u.Erased,
 		}
 	}
 	return users

@@ -24,7 +24,7 @@ const (
 	ActionRestore     Action = 13 // the document becomes what it was at Operation.Version
 	ActionErase       Action = 14 // nothing of the user stays but the version
 
-	ActionListUsers Action = 15 // the users who have a document; see Operation.List
+	ActionListUsers Action = 15 // all users; see Operation.List
 
 	ActionReadSchema   Action = 16 // the schema
 	ActionPutSchema    Action = 17 // the schema becomes Operation.Document

@@ -47,7 +47,7 @@ func (r *Result) check() error {
 		}
 	}
 	for i := range r.Users {
-		if u := &r.Users[i]; u.Version < 0 || !validMillis(u.Modified) ||
+		if u := &r.Users[i]; u.Version < 0 || u.Erased < 0 || !validMillis(u.Modified) ||
 			len(u.Violations) > MaxViolations {
 			return fmt.Errorf("the state of user %.128q is impossible", u.ID)
 		}

@@ -95,6 +95,7 @@ var (
 				{ID: "44", Version: 8, Violations: []messages.Violation{
 					{Pointer: "/a", Reason: "bad"},
 				}},
+				{ID: "45", Version: 9, Absent: true, Erased: 9},
 			},
 			Next: "44", Checked: 2, Broken: 1,
 		},
@@ -107,7 +108,7 @@ var (
 	goldenUsersBytes = `
 		a2 01 62 7733 02 83                       # a reply of worker "w3" with 3 results
 		    a4                                    #     4 fields: users
-		      0c 82                               #       12, users: 2 of them
+		      0c 83                               #       12, users: 3 of them
 		        a4                                #         4 fields
 		          01 62 3433                      #           1, id: "43"
 		          02 07                           #           2, version: 7
@@ -117,6 +118,11 @@ var (
 		          01 62 3434                      #           1, id: "44"
 		          02 08                           #           2, version: 8
 		          05 81 a2 01 62 2f61 02 63 626164  #         5, violations: at "/a": "bad"
+		        a4                                #         4 fields
+		          01 62 3435                      #           1, id: "45"
+		          02 09                           #           2, version: 9
+		          06 f5                           #           6, absent: true
+		          07 09                           #           7, erased: 9
 		      0d 62 3434                          #       13, next: "44"
 		      11 02                               #       17, checked: 2
 		      12 01                               #       18, broken: 1

@@ -86,7 +86,7 @@ type Listing struct {
 	// more than [MaxListing] bytes, or where few of many users are wanted.
 	Limit int `cbor:"2,keyasint"`
 	// Since leaves out users whose documents were last changed before it, in microseconds since
-	// 1970 (UTC); zero: none.
+	// 1970 (UTC); zero: none. With it, users whose documents are gone since are listed, too.
 	Since int64 `cbor:"3,keyasint,omitempty"`
 	// Documents: the answer has the documents, too.
 	Documents bool `cbor:"4,keyasint,omitempty"`
@@ -169,13 +169,18 @@ type Result struct {
 	Tokens []Token `cbor:"19,keyasint,omitempty"`
 }
 
-// User is one of those who have a document.
+// User is one of those who have a document, or who had one.
 type User struct {
 	ID         string      `cbor:"1,keyasint"`
 	Version    int64       `cbor:"2,keyasint"`
 	Modified   int64       `cbor:"3,keyasint,omitempty"` // in milliseconds since 1970 (UTC)
 	Document   []byte      `cbor:"4,keyasint,omitempty"` // with Listing.Documents
 	Violations []Violation `cbor:"5,keyasint,omitempty"` // of the schema on trial
+	// Absent: the document was deleted, or the user erased. Only with Listing.Since.
+	Absent bool `cbor:"6,keyasint,omitempty"`
+	// Erased is the version of the user's last erasure, after which nothing of that version and of
+	// those before it may be kept anywhere; zero: there was none. Only with Listing.Since.
+	Erased int64 `cbor:"7,keyasint,omitempty"`
 }
 
 // Violation is one way in which a document breaks the schema.

@@ -199,6 +199,8 @@ func users() *rapid.Generator[messages.User] {
 			Modified:   times().Draw(t, "modified"),
 			Document:   octets(300).Draw(t, "document"),
 			Violations: listOf(violations(), 2).Draw(t, "violations"),
+			Absent:     rapid.Bool().Draw(t, "absent"),
+			Erased:     rapid.Int64Min(0).Draw(t, "erased"),
 		}
 	})
 }

@@ -51,7 +51,8 @@ func (r *Result) Size() int {
 
 // Size is an upper bound of the bytes that the user takes in a result.
 func (u *User) Size() int {
-	return userOverhead + len(u.ID) + len(u.Document) + sizeOfViolations(u.Violations)
+	return userOverhead + len(u.ID) + len(u.Document) + sizeOfViolations(u.Violations) +
+		sizeOfNumber(u.Erased)
 }
 
 func sizeOfViolations(violations []Violation) int {

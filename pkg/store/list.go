@@ -6,7 +6,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// List asks for a part of all users who have a document, in the order of their ids as bytes.
+// List asks for a part of all users who have a document, in the order of their ids as bytes. With
+// Since it also has those whose document was deleted since, or who were erased: whoever follows the
+// changes would keep them otherwise.
 type List struct {
 	After string    // only users after this id
 	Limit int       // users at most
@@ -21,10 +23,12 @@ type Listed struct {
 	Next  string // After of the next part; "": there is none
 }
 
-// User is a user who has a document. The document has its bytes only if List.Whole is set.
+// User is a user in a [Listed]. The document has its bytes only if List.Whole is set and it is not
+// absent.
 type User struct {
 	ID string
 	Document
+	Erased int64 // the version of the last erasure, if List.Since is set; 0: there was none
 }
 
 const (
@@ -36,11 +40,11 @@ const (
 )
 
 // The log has the size of the current document, so no document is read only to find that it doesn't
-// fit. The result has a row even if it has no user: it says how far the statement got.
+// fit. (It may have no row of an erasure any more, which has no document either.) The result has a row even if it has no user: it says how far the statement got.
 const listQuery = `
 	with scanned as materialized (
 		select user_id, version,
-		       document is not null and updated_at >= $2 as wanted
+		       (document is not null or $8 and version > 0) and updated_at >= $2 as wanted
 		from settings
 		where user_id > $1
 		order by user_id
@@ -48,11 +52,11 @@ const listQuery = `
 	), wanted as materialized (
 		select user_id, version from scanned where wanted order by user_id limit $4
 	), sized as (
-		select user_id, octet_length(user_id) + $6 + case when $5 then (
+		select user_id, octet_length(user_id) + $6 + case when $5 then coalesce((
 		           select size
 		           from settings_log log
 		           where log.user_id = wanted.user_id and log.version = wanted.version
-		       ) else 0 end as size
+		       ), 0) else 0 end as size
 		from wanted
 	), summed as (
 		select user_id, size, sum(size) over (order by user_id) as total from sized
@@ -62,7 +66,8 @@ const listQuery = `
 	select (select count(*) from scanned), (select max(user_id) from scanned),
 	       (select count(*) from wanted),
 	       settings.user_id, settings.version, settings.updated_at,
-	       case when $5 then settings.document end
+	       case when $5 then settings.document end, settings.document is null,
+	       case when $8 then settings.erased_version end
 	from (values (true)) once
 	left join (fitting join settings using (user_id)) on true
 	order by settings.user_id`
@@ -74,7 +79,7 @@ func queueList(b *pgx.Batch, l *List, f *Found) {
 		scanned = max(maxScanned, l.Limit)
 	}
 	b.Queue(listQuery, max(l.After, SchemaUser), l.Since, scanned, l.Limit, l.Whole, userOverhead,
-		l.Bytes).Query(func(rows pgx.Rows) error {
+		l.Bytes, !l.Since.IsZero()).Query(func(rows pgx.Rows) error {
 		return f.Listed.scan(rows, scanned, l.Limit)
 	})
 }
@@ -83,17 +88,23 @@ func (l *Listed) scan(rows pgx.Rows, most, limit int) error {
 	var (
 		scanned, wanted int
 		last, user      *string
-		version         *int64
+		version, erased *int64
 		modified        *time.Time
 		bytes           []byte
+		absent          bool
 	)
-	into := []any{&scanned, &last, &wanted, &user, &version, &modified, &bytes}
+	into := []any{
+		&scanned, &last, &wanted, &user, &version, &modified, &bytes, &absent, &erased,
+	}
 	_, err := pgx.ForEachRow(rows, into, func() error {
 		if user != nil {
-			l.Users = append(l.Users, User{
-				ID:       *user,
-				Document: Document{Version: *version, Bytes: bytes, Modified: modified.UTC()},
-			})
+			u := User{ID: *user, Document: Document{
+				Version: *version, Bytes: bytes, Absent: absent, Modified: modified.UTC(),
+			}}
+			if erased != nil {
+				u.Erased = *erased
+			}
+			l.Users = append(l.Users, u)
 		}
 		bytes = nil // the next row's bytes go to memory of their own
 		return nil

@@ -120,6 +120,44 @@ func TestListSince(t *testing.T) {
 	}
 }
 
+// TestListTombstones: a listing of what was changed since a time has users whose document is gone,
+// also when the log has forgotten it, and tells of erasures. No other listing has them.
+func TestListTombstones(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	conn := connect(t, url)
+	write(t, s,
+		replace(t, "back", "1", `{}`), erase("back", "2"), replace(t, "back", "3", `{"b":1}`),
+		replace(t, "deleted", "1", `{}`), remove("deleted", "2"),
+		replace(t, "erased", "1", `{}`), erase("erased", "2"),
+		replace(t, "here", "1", `{}`))
+	exec(t, conn, `insert into settings values ('placeholder', 0, null, now())`)
+	exec(t, conn, `delete from settings_log where user_id = 'erased'`)
+	l := store.List{Limit: 2, Whole: true, Since: time.Now().Add(-time.Hour), Bytes: 1000}
+	var got []string
+	for {
+		part := read(t, s, store.Read{List: &l})[0].Listed
+		for _, u := range part.Users {
+			got = append(got, fmt.Sprintf("%s %d %t %d %s", u.ID, u.Version, u.Absent, u.Erased,
+				u.Bytes))
+		}
+		if part.Next == "" {
+			break
+		}
+		l.After = part.Next
+	}
+	want := []string{
+		`back 3 false 2 {"b":1}`, "deleted 2 true 0 ", "erased 2 true 2 ", "here 1 false 0 {}",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	all, _ := walk(t, s, store.List{Limit: 10, Bytes: 1000})
+	if !slices.Equal(all, []string{"back 3", "here 1"}) {
+		t.Errorf("without a time: %q", all)
+	}
+}
+
 // TestNumbers: a read can return version and time of a document without its bytes.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
