@@ -78,6 +78,7 @@ func (c *Client) request(
 	}
 	maps.Copy(r.Header, c.header)
 	maps.Copy(r.Header, o.header)
+	r.Host = r.Header.Get("Host") // "": the URL's; net/http ignores the header
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}

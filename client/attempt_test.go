@@ -142,6 +142,7 @@ func TestUnsendableHeaders(t *testing.T) {
 		"a tag to read":   failed(c.Get(ctx, "1", client.IfNoneMatch("a\rb"))),
 		"a header":        failed(client.New(base, client.WithHeader("X-Y", "a\nb"))),
 		"a header's name": failed(client.New(base, client.WithHeader("X Y", "a"))),
+		"a length":        failed(client.New(base, client.WithHeader("content-length", "1"))),
 	} {
 		if !errors.Is(err, client.ErrMalformed) || requests.Load() != 0 {
 			t.Errorf("%s: %v", name, err)

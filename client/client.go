@@ -63,7 +63,8 @@ func WithTimeout(d time.Duration) Option {
 }
 
 // WithHeader sets a header of every request, for instance what a gateway before the service asks
-// for. [New] returns [ErrMalformed] for one that can't be sent.
+// for. Host is that of the requests instead of the URL's. [New] returns [ErrMalformed] for one that
+// can't be sent.
 func WithHeader(name, value string) Option {
 	return func(c *Client) error {
 		c.header.Set(name, value)
@@ -101,6 +102,9 @@ func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // checkServer returns an error without the password that the URL may have.
 func checkServer(server string) error {
+	if !strings.Contains(server, "://") { // url.Parse would take a port for a part of the path
+		return errors.New("outset: the URL of the service begins with neither http:// nor https://")
+	}
 	u, err := url.Parse(server)
 	if err != nil {
 		var parse *url.Error

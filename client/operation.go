@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -197,11 +198,16 @@ func checkHeader(name, value string) error {
 	switch {
 	case name == "" || strings.ContainsFunc(name, notInName):
 		return fmt.Errorf("%w: %q is not the name of a header", ErrMalformed, name)
+	case slices.Contains(ofTheConnection, http.CanonicalHeaderKey(name)):
+		return fmt.Errorf("%w: the header %s is set by the client itself", ErrMalformed, name)
 	case strings.ContainsFunc(value, notInValue):
 		return fmt.Errorf("%w: the header %s has a control character", ErrMalformed, name)
 	}
 	return nil
 }
+
+// ofTheConnection are the headers that net/http sets, and would leave out silently.
+var ofTheConnection = []string{"Content-Length", "Transfer-Encoding", "Trailer"}
 
 // escapeSegment encodes a user id, a key or an index as a segment of a URL. It encodes the dots of
 // "." and "..", too, which proxies would take for steps in the path.

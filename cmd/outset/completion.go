@@ -32,23 +32,45 @@ func (completion) Help() string {
 `
 }
 
-// scripts run the outset that is being typed to complete the last word. If it has no completions
-// the shell completes file names.
+// filesWanted is what complete prints where the shell is to complete the names of files.
+const filesWanted = ":files"
+
+// scripts run the outset that is being typed to complete the last word. bash 3, that of macOS, has
+// no compopt.
 var scripts = map[string]string{
 	"bash": `_outset() {
   local IFS=$'\n'
   COMPREPLY=($("${COMP_WORDS[0]/#\~/$HOME}" complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+  if [[ "${COMPREPLY[0]}" == ` + filesWanted + ` ]]; then
+    COMPREPLY=()
+    compopt -o default 2>/dev/null || COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]#=}"))
+  fi
 }
-complete -o default -F _outset outset
+complete -F _outset outset
 `,
 	"zsh": `_outset() {
   local -a found
   found=("${(@f)$("${words[1]/#\~/$HOME}" complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  if [[ -n $found ]]; then compadd -a found; else _files; fi
+  if [[ $found[1] == ` + filesWanted + ` ]]; then
+    compset -P '--*='
+    _files
+  elif [[ -n $found ]]; then
+    compadd -a found
+  fi
 }
 compdef _outset outset
 `,
-	"fish": `complete -c outset -a '(set -l w (commandline -opc); eval $w[1] complete -- (string escape -- $w[2..] (commandline -ct)) 2>/dev/null)'
+	"fish": `function __outset_complete
+  set -l words (commandline -opc)
+  set -l last (commandline -ct)
+  set -l found (eval $words[1] complete -- (string escape -- $words[2..] $last) 2>/dev/null)
+  if test "$found[1]" = ` + filesWanted + `
+    __fish_complete_path $last
+  else if test -n "$found"
+    printf '%s\n' $found
+  end
+end
+complete -c outset -f -a '(__outset_complete)'
 `,
 }
 
@@ -77,9 +99,9 @@ func (c complete) Run(stdout io.Writer) error {
 	return nil
 }
 
-// completions returns the commands, the flags or the values of a flag that begin with the last
-// word. bash splits --flag=value into three words, other shells don't.
-func completions(node *kong.Node, words []string) []string {
+// completions returns the commands, the flags or the values that begin with the last word, or
+// filesWanted. bash splits --flag=value into three words, other shells don't.
+func completions(app *kong.Node, words []string) []string {
 	last := ""
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
@@ -87,51 +109,80 @@ func completions(node *kong.Node, words []string) []string {
 	if n := len(words); n > 0 {
 		words, last = words[:n-1], strings.TrimPrefix(words[n-1], "=")
 	}
-	node, pending := follow(node, words)
-	if name, _, found := strings.Cut(last, "="); found && findFlag(node, name) != nil {
-		var all []string
-		for _, value := range findFlag(node, name).EnumSlice() {
-			all = append(all, name+"="+value)
+	at := follow(app, words)
+	if name, _, found := strings.Cut(last, "="); found && program.FindFlag(app, name) != nil {
+		return valuesOf(program.FindFlag(app, name).Value, last, name+"=")
+	}
+	switch {
+	case at.value != nil:
+		return valuesOf(at.value, last, "")
+	case strings.HasPrefix(last, "-"):
+		return withPrefix(last, at.flags())
+	case len(at.command.Children) > 0:
+		return withPrefix(last, at.commands())
+	case at.positional < len(at.command.Positional):
+		return valuesOf(at.command.Positional[at.positional], last, "")
+	}
+	return nil
+}
+
+// place is where in a command line the next word stands.
+type place struct {
+	command    *kong.Node
+	value      *kong.Value // of a flag that comes next, or nil
+	positional int         // else the index of the argument
+}
+
+// follow returns where the words lead.
+func follow(app *kong.Node, words []string) place {
+	at := place{command: app}
+	for _, word := range words {
+		flag, child := program.FindFlag(app, word), findChild(at.command, word)
+		switch {
+		case word == "=":
+		case at.value != nil:
+			at.value = nil
+		case flag != nil && !flag.IsBool():
+			at.value = flag.Value
+		case strings.HasPrefix(word, "-") && word != "-":
+		case child != nil:
+			at.command = child
+		default:
+			at.positional++
 		}
-		return withPrefix(last, all)
 	}
-	if pending != nil {
-		return withPrefix(last, pending.EnumSlice())
+	return at
+}
+
+// flags are those that can stand here.
+func (p place) flags() (all []string) {
+	for _, flag := range slices.Concat(p.command.AllFlags(true)...) {
+		all = append(all, program.FlagNames(flag)...)
 	}
-	if strings.HasPrefix(last, "-") {
-		var all []string
-		for _, flag := range allFlags(node) {
-			all = append(all, flagNames(flag)...)
-		}
-		return withPrefix(last, all)
-	}
-	var all []string
-	for _, child := range node.Children {
+	return all
+}
+
+func (p place) commands() (all []string) {
+	for _, child := range p.command.Children {
 		if !child.Hidden {
 			all = append(all, child.Name)
 		}
 	}
-	for _, p := range node.Positional {
-		all = append(all, p.EnumSlice()...)
-	}
-	return withPrefix(last, all)
+	return all
 }
 
-// follow returns the command that the words lead to, and the flag whose value comes next, if any.
-func follow(node *kong.Node, words []string) (_ *kong.Node, pending *kong.Flag) {
-	for _, word := range words {
-		flag, child := findFlag(node, word), findChild(node, word)
-		switch {
-		case word == "=":
-		case pending != nil:
-			pending = nil
-		case flag != nil && !flag.IsBool():
-			pending = flag
-		case child != nil:
-			node = child
+// valuesOf returns the values that a flag or an argument can have, each behind the prefix that the
+// last word has too. Ids and paths of values can't be listed.
+func valuesOf(v *kong.Value, last, prefix string) (all []string) {
+	for _, kind := range []string{"FILE", "DIR"} {
+		if strings.Contains(v.Tag.PlaceHolder, kind) || v.Name == strings.ToLower(kind) {
+			return []string{filesWanted}
 		}
 	}
-	return node, pending
+	for _, value := range v.EnumSlice() {
+		all = append(all, prefix+value)
+	}
+	return withPrefix(last, all)
 }
 
 func withPrefix(prefix string, all []string) []string {
@@ -145,24 +196,4 @@ func findChild(node *kong.Node, name string) *kong.Node {
 		}
 	}
 	return nil
-}
-
-// findFlag returns the flag that a word names, or nil.
-func findFlag(node *kong.Node, word string) *kong.Flag {
-	for _, flag := range allFlags(node) {
-		if slices.Contains(flagNames(flag), word) {
-			return flag
-		}
-	}
-	return nil
-}
-
-func allFlags(node *kong.Node) []*kong.Flag { return slices.Concat(node.AllFlags(true)...) }
-
-// flagNames returns the names of a flag: two if it can be negated.
-func flagNames(flag *kong.Flag) []string {
-	if flag.Tag.Negatable != "" {
-		return []string{"--" + flag.Name, "--no-" + flag.Name}
-	}
-	return []string{"--" + flag.Name}
 }

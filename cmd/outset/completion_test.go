@@ -3,11 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +23,7 @@ func TestCompletions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for words, want := range map[string]string{
-		"":                         "up workers migrate get set unset patch delete history restore watch users import export schema token completion",
+		"":                         "help version up workers migrate get set unset patch delete history restore watch users import export schema token completion",
 		"u":                        "up unset users",
 		"x":                        "",
 		"schema ":                  "get set delete check",
@@ -42,8 +44,22 @@ func TestCompletions(t *testing.T) {
 		"patch --type=m":           "--type=merge",
 		"get --no":                 "--no-json",
 		"schema get --no-json --s": "--server",
+		"--server a ge":            "get",
 		"users --json --up":        "--updated-since",
-		"import ":                  "", // a file
+		"get ":                     "", // ids and paths can't be listed
+		"get 42 ":                  "",
+		"set 42 theme ":            "",
+		"completion x":             "",
+		"completion bash ":         "",
+		"patch --type x":           "",
+		"import ":                  ":files",
+		"import a ":                "",
+		"schema check --json ":     ":files",
+		"get --token-file ":        ":files",
+		"get --token-file=":        ":files",
+		"get --token-file = ":      ":files",
+		"--token-file a get ":      "",
+		"up --data ":               ":files",
 	} {
 		got := completions(parser.Model.Node, append([]string{"--"}, strings.Split(words, " ")...))
 		if strings.Join(got, " ") != want {
@@ -55,7 +71,8 @@ func TestCompletions(t *testing.T) {
 	}
 }
 
-// TestCompletionScripts completes a command in each shell that is installed.
+// TestCompletionScripts completes words in each shell that is installed. The folder is listed only
+// where a file is expected.
 func TestCompletionScripts(t *testing.T) {
 	t.Parallel()
 	s := newShell(t, "http://127.0.0.1:1")
@@ -63,26 +80,40 @@ func TestCompletionScripts(t *testing.T) {
 		os.Symlink(os.Args[0], filepath.Join(s.dir, "bin", "outset"))); err != nil {
 		t.Fatal(err)
 	}
-	for shell, command := range map[string]string{
-		"bash": `COMP_WORDS=(bin/outset schema s) COMP_CWORD=2; _outset; printf '%s\n' "${COMPREPLY[@]}"`,
-		"zsh":  `words=(bin/outset schema s) CURRENT=3; compadd() { eval "printf '%s\n' \${$2}"; }; _outset`,
-		"fish": `complete -C 'bin/outset schema s'`,
-	} {
+	shells := map[string]string{
+		"bash": `eval "$(outset completion bash)"
+			COMP_WORDS=(%s) COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _outset
+			printf '%%s\n' "${COMPREPLY[@]}"`,
+		"zsh": `compdef() { :; }; compset() { :; }; _files() { ls; }
+			eval "$(outset completion zsh)"
+			words=(%s) CURRENT=$#words; compadd() { eval "printf '%%s\n' \${$2}"; }; _outset`,
+		"fish": `outset completion fish | source; set words %s
+			complete -C (string join ' ' -- $words)`,
+	}
+	for shell, script := range shells {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
 			if _, err := exec.LookPath(shell); err != nil {
 				t.Skip(err)
 			}
-			script := map[string]string{
-				"bash": `eval "$(outset completion bash)"; %s`,
-				"zsh":  `compdef() { :; }; eval "$(outset completion zsh)"; %s`,
-				"fish": `outset completion fish | source; %s`,
-			}[shell]
-			c := exec.CommandContext(t.Context(), shell, "-c", fmt.Sprintf(script, command))
-			c.Dir, c.Env = s.dir, s.env
-			got, err := c.CombinedOutput()
-			if err != nil || strings.TrimSpace(string(got)) != "set" {
-				t.Errorf("%q, %v", got, err)
+			for words, want := range map[string]string{
+				"bin/outset schema s":            "set",
+				"bin/outset get ''":              "",
+				"bin/outset patch 42 --type ''":  "auto\nmerge\njson",
+				"bin/outset patch 42 --type x":   "",
+				"bin/outset import ''":           "bin",
+				"bin/outset get --token-file ''": "bin",
+			} {
+				c := exec.CommandContext(t.Context(), shell, "-c", fmt.Sprintf(script, words))
+				c.Dir, c.Env = s.dir, s.env
+				got, err := c.CombinedOutput()
+				if shell == "fish" { // it sorts, and marks folders
+					got = bytes.ReplaceAll(got, []byte("/"), nil)
+					want = strings.Join(slices.Sorted(strings.SplitSeq(want, "\n")), "\n")
+				}
+				if err != nil && shell != "zsh" || strings.TrimSpace(string(got)) != want {
+					t.Errorf("%s: %q, %v; want %q", words, got, err, want)
+				}
 			}
 		})
 	}

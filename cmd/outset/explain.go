@@ -50,17 +50,24 @@ func explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	code := exitFor(err)
+	text := message(err)
+	if c := (contentError{}); errors.As(err, &c) {
+		text = visible(c.file) + ": " + text
+	}
+	return program.WithCode(exitFor(err), errors.New(text))
+}
+
+func message(err error) string {
 	var e *client.Error
 	switch {
 	case errors.Is(err, client.ErrOutcomeUnknown):
-		return program.WithCode(code, errors.New(plain(err).Error()+outcomeUnknown))
+		return plain(err).Error() + outcomeUnknown
 	case errors.Is(err, client.ErrUnauthenticated):
-		return program.WithCode(code, errors.New(plain(err).Error()+needsToken))
+		return plain(err).Error() + needsToken
 	case errors.As(err, &e) && len(e.Violations) > 0:
-		return program.WithCode(code, listViolations(e))
+		return listViolations(e)
 	}
-	return program.WithCode(code, plain(err))
+	return plain(err).Error()
 }
 
 const outcomeUnknown = "\n" +
@@ -82,7 +89,7 @@ func exitFor(err error) int {
 }
 
 // listViolations lists the violations of a schema, one in each line.
-func listViolations(e *client.Error) error {
+func listViolations(e *client.Error) string {
 	var b strings.Builder
 	b.WriteString("the settings would violate the schema")
 	if e.RequestID != "" {
@@ -94,7 +101,7 @@ func listViolations(e *client.Error) error {
 	if e.ViolationsOmitted {
 		b.WriteString("\n  and more")
 	}
-	return errors.New(b.String())
+	return b.String()
 }
 
 // location returns a JSON pointer for people: "" is the whole document.

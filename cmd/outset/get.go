@@ -20,6 +20,7 @@ type get struct {
 	Path      string `arg:"" optional:"" help:"the path of the value to print, such as editor/font/size; all settings by default"`
 	Effective bool   `xor:"which" help:"add the defaults of the schema for what is not set"`
 	At        *int64 `xor:"which" placeholder:"N" help:"print the settings as they were at this version"`
+	Raw       bool   `xor:"format" help:"print a string without quotes and escapes"`
 }
 
 // Help has examples.
@@ -31,6 +32,7 @@ by slashes. A slash inside a key is written ~1, a tilde ~0.
 	outset get 42 editor/font/size
 	outset get 42 --at 7 > settings.json
 	outset get 42 theme --effective
+	theme=$(outset get 42 theme --raw)
 `
 }
 
@@ -47,6 +49,9 @@ func (g get) Run(ctx context.Context, stdout io.Writer) error {
 		found, err := g.fetch(ctx, c, path)
 		if err != nil {
 			return err
+		}
+		if g.Raw {
+			return printRaw(stdout, found)
 		}
 		return g.print(stdout, found)
 	})
@@ -74,9 +79,24 @@ func (g get) fetch(
 	return lookup(s.Document, path)
 }
 
+// printRaw prints a string as it is, and other JSON as it is written. Only a terminal is spared
+// control characters.
+func printRaw(w io.Writer, value json.RawMessage) error {
+	text := string(value)
+	_ = json.Unmarshal(value, &text) // leaves it, unless the value is a string
+	if isTerminal(w) {
+		text = visible(text)
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
+
 // print writes JSON: indented for people, byte for byte for programs.
 func (r remote) print(w io.Writer, document json.RawMessage) error {
 	if r.json(w) {
+		if isTerminal(w) && !bytes.HasSuffix(document, []byte("\n")) {
+			document = append(document[:len(document):len(document)], '\n')
+		}
 		_, err := w.Write(document)
 		return err
 	}
@@ -84,7 +104,7 @@ func (r remote) print(w io.Writer, document json.RawMessage) error {
 	if err := json.Indent(&b, bytes.TrimSpace(document), "", "  "); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, visible(b.String()))
+	_, err := fmt.Fprintln(w, coloured(w, visible(b.String())))
 	return err
 }
 

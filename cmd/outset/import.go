@@ -21,9 +21,9 @@ type importCommand struct {
 // Help describes the file and has examples.
 func (importCommand) Help() string {
 	return `Each line is a JSON object with a user and the user's settings, as export writes them.
-It replaces the user's settings, unless --mode says otherwise. A line that fails doesn't keep the others from being imported; all
-that fail are listed, and the exit code is that of the first. Ctrl-C ends the import, but lines that
-were already sent may still be imported.
+It replaces the user's settings, unless --mode says otherwise. A line that fails doesn't keep the
+others from being imported; all that fail are listed, and the exit code is that of the first. Ctrl-C
+ends the import, but lines that were already sent may still be imported.
 
 The service breaks the import off if no line comes for 10 s (READ_TIMEOUT).
 
@@ -50,9 +50,10 @@ func (i importCommand) Run(ctx context.Context, stdin io.Reader, stdout io.Write
 		lines = file
 	}
 	return i.with(func(c *client.Client) error {
-		bar := newProgress("importing", size)
-		defer bar.end()
-		return i.report(stdout, bar, c.Import(ctx, bar.reader(lines), i.options()...))
+		r := report{importCommand: i, stdout: stdout, bar: newProgress("importing", size)}
+		defer r.bar.end()
+		r.lines.Reader = unmarked(lines)
+		return r.tellAll(c.Import(ctx, &r.lines, i.options()...))
 	})
 }
 
@@ -69,29 +70,38 @@ func (i importCommand) options() []client.ImportOption {
 }
 
 // report prints the outcomes: to people those of lines that failed, to programs all.
-func (i importCommand) report(
-	stdout io.Writer, bar progress, outcomes iter.Seq2[client.Outcome, error],
-) error {
-	var done outcome
+type report struct {
+	importCommand
+	stdout io.Writer
+	bar    *progress
+	lines  lineEnds
+	done   outcome
+}
+
+func (r *report) tellAll(outcomes iter.Seq2[client.Outcome, error]) error {
 	for o, err := range outcomes {
 		if err == nil {
-			done.add(o)
-			err = i.tell(stdout, bar, o)
+			r.done.add(o)
+			r.bar.reach(r.lines.through(o.Line), r.what)
+			err = r.tell(o)
 		}
 		if err != nil {
-			return fmt.Errorf("%w (before that, %s)", err, done.text())
+			return fmt.Errorf("%w (before that, %s)", err, r.done.text())
 		}
 	}
-	bar.end()
-	if done.first != nil {
-		return failedLinesError{done}
+	r.bar.end()
+	if r.done.first != nil {
+		return failedLinesError{r.done}
 	}
-	if i.json(stdout) {
+	if r.json(r.stdout) {
 		return nil
 	}
-	_, err := fmt.Fprintln(stdout, done.text())
+	_, err := fmt.Fprintln(r.stdout, r.done.text())
 	return err
 }
+
+// what is what the bar says.
+func (r *report) what() string { return "importing, " + r.done.text() }
 
 // outcomeRow is an outcome as JSON.
 type outcomeRow struct {
@@ -102,21 +112,30 @@ type outcomeRow struct {
 	Error   string `json:"error,omitempty"`
 }
 
-func (i importCommand) tell(stdout io.Writer, bar progress, o client.Outcome) error {
+func (r *report) tell(o client.Outcome) error {
 	var e *client.Error
 	_ = errors.As(o.Err, &e)
 	switch {
-	case i.json(stdout) && e == nil:
-		return printJSON(stdout, outcomeRow{Line: o.Line, User: o.User, Version: o.Version})
-	case i.json(stdout):
-		return printJSON(stdout, outcomeRow{
+	case r.json(r.stdout) && e == nil:
+		return printJSON(r.stdout, outcomeRow{Line: o.Line, User: o.User, Version: o.Version})
+	case r.json(r.stdout):
+		return printJSON(r.stdout, outcomeRow{
 			Line: o.Line, User: o.User, Kind: e.Kind, Error: explain(e).Error(),
 		})
 	case o.Err != nil:
-		bar.clear()
-		fmt.Fprintf(os.Stderr, "line %d, user %q: %v\n", o.Line, o.User, explain(o.Err))
+		r.bar.clear()
+		fmt.Fprintf(os.Stderr, "%s, line %d, user %q: %v\n", r.name(), o.Line, o.User,
+			explain(o.Err))
 	}
 	return nil
+}
+
+// name is what errors call the file.
+func (i importCommand) name() string {
+	if i.File == "-" {
+		return stdinName
+	}
+	return visible(i.File)
 }
 
 // outcome counts the lines of an import.

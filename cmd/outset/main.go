@@ -27,7 +27,11 @@ Exit codes:
 	130  interrupted`
 
 type cli struct {
-	Version kong.VersionFlag `help:"print the version and exit"`
+	VersionFlag kong.VersionFlag `name:"version" help:"print the version and exit"`
+
+	Bare    bare    `cmd:"" default:"1" hidden:"" help:"what outset does without a command"`
+	Help    help    `cmd:"" help:"print the help of outset or of a command"`
+	Version version `cmd:"" help:"print the version"`
 
 	Up      up      `cmd:"" group:"The service:" help:"run the whole system: NATS, Postgres, workers and the API"`
 	Workers workers `cmd:"" group:"The service:" help:"list the live workers"`

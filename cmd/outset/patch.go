@@ -33,43 +33,13 @@ func (p patch) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error
 	if err != nil {
 		return err
 	}
-	list := bytes.HasPrefix(bytes.TrimSpace(content), []byte("["))
+	list := bytes.HasPrefix(bytes.TrimSpace(content.RawMessage), []byte("["))
 	return p.write(stdout, p.User, func(c *client.Client) (int64, error) {
 		change := c.Patch
 		if p.Type == "json" || p.Type == "auto" && list {
 			change = c.PatchJSON
 		}
-		s, err := change(ctx, p.User, content, p.options()...)
-		return s.Version, err
-	})
-}
-
-// deleteCommand removes a document, or everything about a user.
-type deleteCommand struct {
-	remote
-	conditions
-	User string `arg:"" help:"the user's id"`
-	All  bool   `help:"erase settings, history and idempotency keys, for good"`
-}
-
-// Help has examples.
-func (deleteCommand) Help() string {
-	return `The history stays, so that "restore" can bring the settings back. After --all nothing
-can.
-
-	outset delete 42
-	outset delete 42 --all
-`
-}
-
-// Run deletes and prints the version.
-func (d deleteCommand) Run(ctx context.Context, stdout io.Writer) error {
-	return d.write(stdout, d.User, func(c *client.Client) (int64, error) {
-		remove := c.Delete
-		if d.All {
-			remove = c.Erase
-		}
-		s, err := remove(ctx, d.User, d.options()...)
-		return s.Version, err
+		s, err := change(ctx, p.User, content.RawMessage, p.options()...)
+		return s.Version, content.about(err)
 	})
 }

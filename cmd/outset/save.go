@@ -54,15 +54,34 @@ func replaceFile(path string, mode fs.FileMode, write func(io.Writer) error) err
 	if err != nil {
 		return err
 	}
-	err = write(file)
+	err = write(namedWriter{file, path})
 	if err == nil {
-		err = errors.Join(file.Chmod(mode), file.Sync())
+		err = named(errors.Join(file.Chmod(mode), file.Sync()), path)
 	}
-	if err = errors.Join(err, file.Close()); err == nil {
+	if err = errors.Join(err, named(file.Close(), path)); err == nil {
 		err = os.Rename(file.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return nil
+}
+
+// namedWriter writes a temporary file, whose errors name the file that it will be.
+type namedWriter struct {
+	io.Writer
+	path string
+}
+
+func (n namedWriter) Write(b []byte) (int, error) {
+	written, err := n.Writer.Write(b)
+	return written, named(err, n.path)
+}
+
+func named(err error, path string) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return &fs.PathError{Op: e.Op, Path: path, Err: e.Err}
+	}
+	return err
 }

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/outset-settings/outset/client"
 )
@@ -56,8 +54,8 @@ func (s schemaSet) Run(ctx context.Context, stdin io.Reader, stdout io.Writer) e
 		return err
 	}
 	return s.write(stdout, "", func(c *client.Client) (int64, error) {
-		set, err := c.PutSchema(ctx, content, s.options()...)
-		return set.Version, err
+		set, err := c.PutSchema(ctx, content.RawMessage, s.conditions.options()...)
+		return set.Version, content.about(err)
 	})
 }
 
@@ -96,9 +94,9 @@ func (s schemaCheck) Run(ctx context.Context, stdin io.Reader, stdout io.Writer)
 		return err
 	}
 	return s.with(func(c *client.Client) error {
-		check, err := c.CheckSchema(ctx, content)
+		check, err := c.CheckSchema(ctx, content.RawMessage)
 		if err != nil {
-			return err
+			return content.about(err)
 		}
 		if s.json(stdout) {
 			err = printJSON(stdout, check)
@@ -131,12 +129,4 @@ func tellCheck(w io.Writer, check client.Check) error {
 		say("no violations in the settings of %s", count(check.Checked, "user"))
 	}
 	return err
-}
-
-// fileOr reads a file, or the standard input for "-".
-func fileOr(ctx context.Context, name string, stdin io.Reader) (json.RawMessage, error) {
-	if name == "-" {
-		return argument(ctx, name, stdin)
-	}
-	return os.ReadFile(name) //nolint:gosec // the user has chosen it
 }

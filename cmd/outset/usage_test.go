@@ -27,7 +27,8 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		"nothing":         {"", nil, 2, `"up"`},
+		"no subcommand":   {"", []string{"schema"}, 2, `"check"`},
+		"unknown help":    {"", []string{"help", "wach"}, 2, `"watch"`},
 		"unknown flag":    {"", []string{"up", "--colour"}, 2, "--colour"},
 		"misspelt flag":   {"", []string{"up", "--htp=127.0.0.1:0"}, 2, "--http"},
 		"unknown command": {"", []string{"upp"}, 2, `did you mean "up"`},
@@ -81,7 +82,12 @@ func TestHelp(t *testing.T) {
 		args []string
 		want string
 	}{
+		{nil, "run the whole system"},
+		{[]string{"help"}, "run the whole system"},
+		{[]string{"help", "schema", "check"}, "Usage: outset schema check <file>"},
+		{[]string{"version"}, "outset " + program.Version()},
 		{[]string{"--help"}, "run the whole system"},
+		{[]string{"--help", "get"}, "Usage: outset get <user>"},
 		{[]string{"up", "--help"}, "--data=DIR"},
 		{[]string{"workers", "--help"}, "--json"},
 		{[]string{"--version"}, "outset " + program.Version()},
@@ -153,5 +159,27 @@ func TestVariableHelpTexts(t *testing.T) {
 		if meaning[known] == "" {
 			t.Errorf("%s was not found: does this test still find variables?", known)
 		}
+	}
+}
+
+// TestFlagKinds: flags of the same name are of the same kind, so that one that stands before its
+// command can be read.
+func TestFlagKinds(t *testing.T) {
+	t.Parallel()
+	parser, err := program.Parser("outset", "", &cli{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	isBool := make(map[string]bool)
+	if err := kong.Visit(parser.Model, func(v kong.Visitable, next kong.Next) error {
+		if f, ok := v.(*kong.Flag); ok {
+			if known, ok := isBool[f.Name]; ok && known != f.IsBool() {
+				t.Errorf("--%s has a value in one command and none in another", f.Name)
+			}
+			isBool[f.Name] = f.IsBool()
+		}
+		return next(nil)
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

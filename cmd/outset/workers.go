@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -159,13 +158,13 @@ func rowOf(s micro.Stats) workerRow {
 }
 
 func printWorkers(w io.Writer, rows []workerRow) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "ID\tHOST\tPID\tVERSION\tUPTIME\tREQUESTS\tERRORS\tIN FLIGHT")
+	t := newTable(w, "ID\tHOST\tPID\tVERSION\tUPTIME\tREQUESTS\tERRORS\tIN FLIGHT")
 	for _, r := range rows {
 		uptime := time.Duration(r.Uptime) * time.Second
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%v\t%d\t%d\t%d\n",
-			r.ID, visible(r.Host), visible(r.PID), visible(r.Version), uptime, r.Requests, r.Errors,
-			r.InFlight)
+		if err := t.row("%s\t%s\t%s\t%s\t%v\t%d\t%d\t%d", r.ID, r.Host, r.PID, r.Version, uptime,
+			r.Requests, r.Errors, r.InFlight); err != nil {
+			return err
+		}
 	}
-	return t.Flush()
+	return t.end("no workers")
 }

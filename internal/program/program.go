@@ -46,7 +46,7 @@ func Main(name, description string, cli any) int {
 	context.AfterFunc(ctx, stop) // back to the default: the next signal kills
 	err := run(ctx, name, description, cli, os.Args[1:])
 	if err != nil {
-		fmt.Fprintln(os.Stderr, name+":", err)
+		fmt.Fprintln(os.Stderr, red(os.Stderr, name+":"), err)
 	}
 	return exitCode(err)
 }
@@ -61,7 +61,7 @@ func run(ctx context.Context, name, description string, cli any, args []string) 
 		dropEmpty(parser.Model)); err != nil {
 		return Usage(err)
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(arrange(parser.Model.Node, args))
 	if err != nil {
 		return Usage(err)
 	}
