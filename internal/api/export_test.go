@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -165,3 +166,9 @@ func CheckHead(data []byte) (Head, error) {
 
 // TemplateOf is a route's path as OpenAPI has it.
 func TemplateOf(path string) string { return templateOf(path) }
+
+// ReadPage reads a page of users within some time, and tells what it has.
+func (s *Server) ReadPage(list messages.Listing, within time.Duration) (string, error) {
+	p, err := s.readPage("r", list, within)
+	return fmt.Sprintf("%d users, next %s, partial %s", len(p.users), p.next, p.partial), err
+}

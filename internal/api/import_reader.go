@@ -24,6 +24,9 @@ const (
 // take six in a string.
 const lineOverhead = 4 << 10
 
+// byteOrderMark is what some editors and spreadsheets put before a text in UTF-8.
+var byteOrderMark = []byte("\ufeff")
+
 // stopCheck is how often an import that waits for its client checks whether the API stops.
 const stopCheck = 200 * time.Millisecond
 
@@ -107,6 +110,9 @@ func (r *importReader) run() {
 func (r *importReader) readAll() error {
 	for number := 1; ; number++ {
 		text, size, err := r.readLine()
+		if number == 1 {
+			text = bytes.TrimPrefix(text, byteOrderMark)
+		}
 		last := errors.Is(err, io.EOF)
 		switch {
 		case last && brokenOff(r.ctx), errors.Is(err, io.ErrUnexpectedEOF):
@@ -133,7 +139,7 @@ func (r *importReader) lineOf(text []byte, size, number int) (l importLine, ok b
 		r.before++
 		return importLine{number: number, failure: tooLarge("a line", r.most)}, true
 	}
-	if text = bytes.Trim(text, " \t\r\n"); len(text) == 0 {
+	if len(bytes.Trim(text, " \t\r\n")) == 0 {
 		return importLine{}, false
 	}
 	l = r.parser.parse(text, number, r.before)

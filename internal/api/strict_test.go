@@ -182,3 +182,69 @@ func TestBatchOfAbsoluteTarget(t *testing.T) {
 		}
 	}
 }
+
+// TestTrailingSlashOfAPath: it is refused with a hint, and "" before the end stays a key.
+func TestTrailingSlashOfAPath(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	for _, path := range []string{"/", "/a/", "/a//", "//"} {
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
+			malformedWith(t, method+" "+path, s.do(method, "/user/42/settings"+path, `1`, isJSON),
+				"the path of the value ends with a slash; leave it out")
+		}
+	}
+	s.has("42", 0, `{}`)
+	s.story(t, "an empty key inside",
+		exchange{"PUT $/settings//a", isJSON, `1`, 201, `ETag: "1"`, ""},
+		exchange{"PUT $/settings/b//c", isJSON, `2`, 201, `ETag: "2"`, ""},
+		exchange{"GET $/settings//a", "", "", 200, "", `1`},
+		exchange{get, "", "", 200, "", `{"":{"a":1},"b":{"":{"c":2}}}`},
+		exchange{"DELETE $/settings//a", "", "", 204, "", nothing})
+}
+
+// TestByteOrderMark: it is skipped at the beginning of an import, as files have it, and nowhere
+// else.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	const mark = "\ufeff"
+	a := s.do(http.MethodPost, "/users/import", mark+`{"user":"a","settings":{}}`+"\n"+
+		mark+`{"user":"b","settings":{}}`+"\n", isLines)
+	if !strings.Contains(a.body, `{"line":1,"user":"a","status":200`) ||
+		!strings.Contains(a.body, `{"line":2,"status":400`) {
+		t.Errorf("%+v", a)
+	}
+	s.has("a", 1, `{}`)
+	for _, request := range []string{
+		"PUT /user/42/settings", "PATCH /user/42/settings", "PUT /schema", "POST /batch",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		malformedWith(t, request, s.do(method, path, mark+`{}`, isJSON), "at column 1")
+	}
+}
+
+// TestPlaceOfWhatIsWrong: an error in a body of several lines names line and column.
+func TestPlaceOfWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	for name, c := range map[string]struct{ request, body, words string }{
+		"document":         {"PUT /user/42/settings", "{\n  \"a\": 1,\n  \"b\": nul\n}", "at line 3, column 11"},
+		"one line":         {"PUT /user/42/settings", `{"a":1,"b":nul}`, "at column 15"},
+		"value":            {"PUT /user/42/settings/a", "[1,\n2,]", "at line 2, column 2"},
+		"lone surrogate":   {"PUT /user/42/settings/a", "\n\"\\ud83d\"", `lone surrogate \\ud83d, half of a character, in string, at line 2, column 2`},
+		"one line, a half": {"PUT /user/42/settings", `{"a":"\ud83d"}`, `in string within "/a", at column 7`},
+		"patch":            {"PATCH /user/42/settings", "{\r\n\"a\":}", "at line 2, column 5"},
+		"schema":           {"PUT /schema", "{\n\"type\"\n:object}", "at line 3, column 2"},
+		"batch":            {"POST /batch", "{\n\"operations\":{}}", "operations must be an array, at line 2, column 14"},
+	} {
+		method, path, _ := strings.Cut(c.request, " ")
+		malformedWith(t, name, s.do(method, path, c.body, isJSON), c.words)
+	}
+	a := s.do(http.MethodPost, "/users/import", "\n"+`{"user":"a",settings:{}}`, isLines)
+	if !strings.Contains(a.body, `{"line":2,"status":400`) || !strings.Contains(a.body, "at column 13") {
+		t.Errorf("import: %+v", a)
+	}
+}

@@ -30,27 +30,27 @@ func (s *Server) getUsers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.nextPart(&messages.Operation{
-		Action: messages.ActionListUsers, RequestID: requestID(c), List: &list,
-	})
+	p, err := s.readPage(requestID(c), list, s.config.RequestTimeout/2)
 	if err != nil {
 		return err
 	}
 	body := []byte(`{"users":[`)
-	for i := range r.Users {
+	for i := range p.users {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		if body, err = appendUser(body, &r.Users[i], list.Documents); err != nil {
+		if body, err = appendUser(body, &p.users[i], list.Documents); err != nil {
 			return err
 		}
 	}
 	body = append(body, ']')
-	if r.Next != "" {
-		next := nextUsers(c, r.Next, list.Limit)
+	if p.next != "" {
+		next := nextUsers(c, p.next, list.Limit)
 		set(c, fiber.HeaderLink, "<"+next+`>; rel="next"`) // RFC 8288
-		body = append(append(body, `,"next":"`...), next...)
-		body = append(body, '"')
+		body = append(append(append(body, `,"next":"`...), next...), '"')
+	}
+	if p.partial != "" {
+		body = append(append(append(body, `,"partial":"`...), p.partial...), '"')
 	}
 	c.Context().SetContentType(fiber.MIMEApplicationJSON)
 	c.Response().SetBodyRaw(append(body, '}'))

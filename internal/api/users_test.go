@@ -3,10 +3,12 @@ package api_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/outset-settings/outset/pkg/messages"
@@ -24,8 +26,59 @@ func (s *system) answering(subject string, answer func(messages.Operation) messa
 	})
 }
 
-// TestUsersPages: a client that follows next sees every user once, whatever the ids are and however
-// short the pages.
+// rows answers listings as a worker does that has these rows and looks at two of them, or more
+// where more are asked for. Those for which wanted is false are not listed.
+func (s *system) rows(ids []string, wanted func(i int) bool) (asked func() []messages.Listing) {
+	var mu sync.Mutex
+	var lists []messages.Listing
+	s.answering(messages.ReadSubject, func(o messages.Operation) messages.Result {
+		mu.Lock()
+		defer mu.Unlock()
+		lists = append(lists, *o.List)
+		var r messages.Result
+		at, _ := slices.BinarySearch(ids, o.List.After+"\x00")
+		end := min(at+o.List.Limit, len(ids))
+		for i := at; i < end; i++ {
+			if wanted(i) {
+				r.Users = append(r.Users, messages.User{
+					ID: ids[i], Version: 3, Modified: 1764000000120, Document: []byte("{ \"a\":1.0}"),
+				})
+			}
+		}
+		if end < len(ids) {
+			r.Next = ids[end-1]
+		}
+		return r
+	})
+	return func() []messages.Listing {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(lists)
+	}
+}
+
+// usersPage is a page of GET /users.
+type usersPage struct {
+	Users   []struct{ User string }
+	Next    string
+	Partial string
+}
+
+func (s *system) usersPage(t *testing.T, address string) (p usersPage) {
+	t.Helper()
+	a := s.do(http.MethodGet, address, "")
+	if err := json.Unmarshal([]byte(a.body), &p); a.status != http.StatusOK || err != nil {
+		t.Fatalf("%s: %d %s", address, a.status, a.body)
+	}
+	if link := a.header.Get("Link"); link != "" && link != "<"+p.Next+`>; rel="next"` ||
+		(link == "") != (p.Next == "") {
+		t.Errorf("%s: Link is %q", address, link)
+	}
+	return p
+}
+
+// TestUsersPages: a client that follows next sees every user once, whatever the ids are, and each
+// page but the last is full, however few of the rows are wanted.
 func TestUsersPages(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
@@ -33,54 +86,99 @@ func TestUsersPages(t *testing.T) {
 		"'", "..", "42", "a/b", "a b", "ann@example.org", "quo\"te\\",
 		strings.Repeat("x", messages.MaxUser), "👩‍👧",
 	}
+	for i := range 100 {
+		ids = append(ids, fmt.Sprintf("m%03d", i))
+	}
 	slices.Sort(ids)
-	var lists []messages.Listing
-	s.answering(messages.ReadSubject, func(o messages.Operation) messages.Result {
-		lists = append(lists, *o.List)
-		var r messages.Result
-		at, _ := slices.BinarySearch(ids, o.List.After+"\x00")
-		for _, id := range ids[at:min(at+len(lists)%3, len(ids))] { // none, one or two
-			r.Users = append(r.Users, messages.User{
-				ID: id, Version: 3, Modified: 1764000000120, Document: []byte("{ \"a\":1.0}"),
-			})
-			r.Next = id
+	wanted := func(i int) bool { return i < 5 || i%30 == 0 || i > len(ids)-6 }
+	asked := s.rows(ids, wanted)
+	var seen, want []string
+	for i, id := range ids {
+		if wanted(i) {
+			want = append(want, id)
 		}
-		if r.Next == "" {
-			r.Next = o.List.After
-		}
-		if r.Next == ids[len(ids)-1] {
-			r.Next = ""
-		}
-		return r
-	})
-	var seen []string
+	}
 	next := "/users?include=settings&limit=2&updated_since=" +
 		url.QueryEscape("2026-11-23T15:04:05.5+01:00")
 	for next != "" {
-		a := s.do(http.MethodGet, next, "")
-		var page struct {
-			Users []struct{ User string }
-			Next  string
-		}
-		if err := json.Unmarshal([]byte(a.body), &page); a.status != http.StatusOK || err != nil {
-			t.Fatalf("%s: %d %s", next, a.status, a.body)
-		}
-		if link := a.header.Get("Link"); link != "" && link != "<"+page.Next+`>; rel="next"` || (link == "") != (page.Next == "") {
-			t.Errorf("%s: Link is %q", next, link)
+		page := s.usersPage(t, next)
+		if len(page.Users) != 2 && page.Next != "" || page.Partial != "" {
+			t.Errorf("%s: %+v", next, page)
 		}
 		for _, u := range page.Users {
 			seen = append(seen, u.User)
 		}
 		next = page.Next
 	}
-	if !slices.Equal(seen, ids) {
-		t.Errorf("seen: %q", seen)
+	if !slices.Equal(seen, want) {
+		t.Errorf("seen: %q\nwant: %q", seen, want)
 	}
-	for _, l := range lists {
-		if l.Limit != 2 || !l.Documents || l.Since != 1795442645500000 {
+	for _, l := range asked() {
+		if l.Limit < 2 || !l.Documents || l.Since != 1795442645500000 {
 			t.Errorf("asked for %+v", l)
 		}
 	}
+}
+
+// TestUsersPageAmongDeletedOnes: the same with a database in which most users have no document.
+func TestUsersPageAmongDeletedOnes(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	for i := range 40 {
+		user := fmt.Sprintf("u%02d", i)
+		s.post(user, `{}`)
+		if i%13 != 0 {
+			s.do(http.MethodDelete, "/user/"+user+"/settings", "")
+		}
+	}
+	first := s.usersPage(t, "/users?limit=2")
+	second := s.usersPage(t, first.Next)
+	if got := fmt.Sprint(first.Users, second.Users); got != "[{u00} {u13}] [{u26} {u39}]" ||
+		first.Partial+second.Partial != "" {
+		t.Errorf("%+v %+v", first, second)
+	}
+	if second.Next != "" {
+		if last := s.usersPage(t, second.Next); len(last.Users) > 0 || last.Next != "" {
+			t.Errorf("%+v", last)
+		}
+	}
+}
+
+// TestUsersPagesThatAreNotFull say why: their documents fill them, or the time is over.
+func TestUsersPagesThatAreNotFull(t *testing.T) {
+	t.Parallel()
+	t.Run("bytes", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, apiConfig)
+		s.startWorker()
+		large := `{"x":"` + strings.Repeat("x", 60<<10) + `"}`
+		for i := range 20 {
+			s.post(fmt.Sprintf("u%02d", i), large)
+		}
+		seen, address := 0, "/users?limit=18&include=settings"
+		for address != "" {
+			page := s.usersPage(t, address)
+			seen += len(page.Users)
+			if full := len(page.Users) == 18; page.Next != "" && full == (page.Partial == "bytes") {
+				t.Errorf("%s: %d users, next %q, partial %q", address, len(page.Users), page.Next,
+					page.Partial)
+			}
+			address = page.Next
+		}
+		if seen != 20 {
+			t.Errorf("seen %d users", seen)
+		}
+	})
+	t.Run("time", func(t *testing.T) {
+		t.Parallel()
+		s := newSystem(t, apiConfig)
+		s.rows([]string{"a", "b", "c", "d", "e"}, func(i int) bool { return i == 4 })
+		p, err := s.api.ReadPage(messages.Listing{Limit: 2}, 0)
+		if err != nil || p != "0 users, next b, partial time" {
+			t.Errorf("%s, %v", p, err)
+		}
+	})
 }
 
 // TestUsersAnswer: what an answer looks like.
@@ -99,8 +197,9 @@ func TestUsersAnswer(t *testing.T) {
 	next := "/users?after=" + base64.RawURLEncoding.EncodeToString([]byte("\x0142")) + "&limit="
 	const first, second = `{"user":"\"","version":1,"time":"2025-11-24T16:00:00Z"`, `{"user":"42","version":3,"time":"2025-11-24T16:00:00.12Z"`
 	s.story(t, "users",
-		exchange{"GET /users", "", "", 200, lines("Content-Type: application/json", "ETag:", "Link: <"+next+`100>; rel="next"`), `{"users":[` + first + "}," + second + `}],"next":"` + next + `100"}`},
-		exchange{"GET /users?include=settings&limit=500", "", "", 200, "", `{"users":[` + first + ",\"settings\":{\n\"<\":1.0}}," + second + `,"settings":{}}],"next":"` + next + `500&include=settings"}`},
+		exchange{"GET /users?limit=2", "", "", 200, lines("Content-Type: application/json", "ETag:", "Link: <"+next+`2>; rel="next"`), `{"users":[` + first + "}," + second + `}],"next":"` + next + `2"}`},
+		exchange{"GET /users?include=settings&limit=1", "", "", 200, "", `{"users":[` + first + ",\"settings\":{\n\"<\":1.0}}" + `],"next":"/users?after=ASI&limit=1&include=settings"}`},
+		exchange{"GET /users", "", "", 200, "Link:", `{"users":[` + first + "}," + second + `}]}`},
 		exchange{"HEAD /users", "", "", 200, "", nothing},
 		exchange{"GET " + next + "2", "", "", 200, "Link:", `{"users":[]}`},
 		exchange{"POST /users", isJSON, `{}`, 405, "Allow: GET, HEAD", problem("method-not-allowed")},

@@ -50,10 +50,16 @@ func (s *Server) deleteValue(c *fiber.Ctx) error {
 	return s.write(c, messages.Operation{Action: messages.ActionDeleteValue, Path: path}, done)
 }
 
+const trailingSlash = `the path of the value ends with a slash; leave it out ` +
+	`(a last key that is "" can be reached with PATCH only)`
+
 // pathOf returns the keys and indexes in the rest of the request's path, one for each segment. An
 // encoded slash belongs to a key.
 func pathOf(c *fiber.Ctx) ([]string, error) {
 	path := strings.Split(c.Params("*"), "/")
+	if path[len(path)-1] == "" { // more likely a slip than the key ""
+		return nil, problem{kind: messages.KindMalformed, detail: trailingSlash}
+	}
 	for i, s := range path {
 		token, err := url.PathUnescape(s)
 		if err != nil {
