@@ -1,8 +1,6 @@
 #!/bin/sh
 # Gives the roles of postgres-roles.sql their passwords, from the files of `make secrets`.
-# compose.yaml runs it when the database is new. After you have changed a password:
-#
-#   docker compose exec postgres sh /docker-entrypoint-initdb.d/2-passwords.sh
+# compose.yaml runs it when the database is new. docs/operations.md says how to change a password.
 set -eu
 
 for user in migrator worker; do

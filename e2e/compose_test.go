@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,59 @@ func TestCompose(t *testing.T) {
 	if err := verify(l.ledgers, c.query(ctx, selectLog), c.query(ctx, selectSettings)); err != nil {
 		t.Error(err)
 	}
+	c.operate(ctx)
+}
+
+// operate does what docs/operations.md says to operators.
+func (c *compose) operate(ctx context.Context) {
+	t := c.t
+	folder := os.Getenv("SECRETS")
+
+	// The number of workers stays with WORKERS, and several APIs share a range of ports.
+	t.Setenv("WORKERS", "3")
+	t.Setenv("API_PORT", freePorts(t))
+	c.must(ctx, "up", "--detach", "--wait", "--wait-timeout", "120", "--scale", "api=2")
+	if n := len(c.workers(ctx)); n != 3 {
+		t.Errorf("with WORKERS=3 there are %d", n)
+	}
+	for _, index := range []string{"1", "2"} {
+		address := strings.TrimSpace(c.must(ctx, "port", "--index", index, "api", "8080"))
+		c.do(ready(ctx, "http://"+address))
+	}
+
+	// An operator reaches NATS from the host.
+	secret := func(name string) string { return filepath.Join(folder, name) }
+	command := filepath.Join(t.TempDir(), "outset")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", command, "../cmd/outset").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	list := exec.CommandContext(ctx, command, "workers", "--json", "--count", "3")
+	list.Env = append(os.Environ(), "NATS_URL=tls://"+strings.TrimSpace(c.must(ctx, "port", "nats", "4222")),
+		"NATS_CA="+secret("ca.pem"), "NATS_CERT="+secret("nats-operator.pem"),
+		"NATS_KEY="+secret("nats-operator-key.pem"), "NATS_NKEY="+secret("nats-operator.nk"))
+	if out, err := list.CombinedOutput(); err != nil || strings.Count(string(out), `"pid"`) != 3 {
+		t.Errorf("outset workers: %v\n%s", err, out)
+	}
+
+	// A new password of the workers.
+	c.do(os.Remove(secret("postgres-worker-password")))
+	_, err := secrets.Make(folder)
+	c.do(err)
+	c.must(ctx, "up", "--detach", "--force-recreate", "--wait", "postgres")
+	c.must(ctx, "exec", "-T", "postgres", "sh", "/docker-entrypoint-initdb.d/2-passwords.sh")
+	c.must(ctx, "up", "--detach", "--force-recreate", "--wait", "--wait-timeout", "120")
+	base := "http://" + strings.TrimSpace(c.must(ctx, "port", "api", "8080"))
+	token, err := os.ReadFile(secret("admin-token"))
+	c.do(err)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/users", nil)
+	c.do(err)
+	request.Header.Set("Authorization", "Bearer "+string(token))
+	response, err := http.DefaultClient.Do(request)
+	c.do(err)
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("with the new password: %s", response.Status)
+	}
 }
 
 // compose is one compose project. Its methods end the test when they fail.
@@ -142,6 +196,23 @@ func freePort(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// freePorts finds a range of two.
+func freePorts(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		first, err := strconv.Atoi(freePort(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", first+1)); err == nil {
+			_ = l.Close()
+			return fmt.Sprintf("%d-%d", first, first+1)
+		}
+	}
+	t.Fatal("there are no two free ports beside each other")
+	return ""
 }
 
 func (c *compose) do(err error) {
