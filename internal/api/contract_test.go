@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -37,12 +38,18 @@ var elsewhereAnswers = map[string]string{
 	"413": "too-large", "421": "misdirected-request", "431": "headers-too-large",
 }
 
+// lineBodies are the schemas of bodies of lines. Each line has the schema that the description names.
+var lineBodies = regexp.MustCompile(
+	`"schema": \{ "type": "string", "format": "binary", "description": "Lines, each one a .(\w+)." \}`)
+
 // readContract reads openapi.json once for all tests.
 var readContract = sync.OnceValues(func() (*contract, error) {
 	data, err := os.ReadFile("openapi.json")
 	if err != nil {
 		return nil, err
 	}
+	// What generators of clients must be told in words, the validator is told in its own.
+	data = lineBodies.ReplaceAll(data, []byte(`"schema": { "$$ref": "#/components/schemas/$1" }`))
 	var raw map[string]any
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return nil, err
