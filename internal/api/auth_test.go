@@ -142,15 +142,13 @@ func TestImportIdentity(t *testing.T) {
 	if a.status != http.StatusOK || !strings.Contains(a.body, `"applied":2`) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	expired := &access.Identity{Kind: access.Service, Scopes: access.Admin, App: access.DefaultApp, Expires: time.Unix(1, 0)}
-	later := time.Now().Add(time.Hour)
 	for want, id := range map[string]*access.Identity{
-		"unauthenticated": expired,
-		"forbidden":       {Kind: access.Service, Scopes: access.UsersList, App: access.DefaultApp, Expires: later},
-		"not-found":       {Kind: access.User, Subject: "ann", App: access.DefaultApp, Expires: later},
-		"":                {Kind: access.User, Subject: "bob", App: access.DefaultApp, Expires: later},
+		"unauthenticated": {Kind: access.Service, Scopes: access.Admin, App: access.DefaultApp},
+		"forbidden":       {Kind: access.Service, Scopes: access.UsersList, App: access.DefaultApp},
+		"not-found":       {Kind: access.User, Subject: "ann", App: access.DefaultApp},
+		"":                {Kind: access.User, Subject: "bob", App: access.DefaultApp},
 	} {
-		if got := s.api.Judge(id, "bob"); got != want {
+		if got := s.api.Judge(id, "bob", want != "unauthenticated"); got != want {
 			t.Errorf("it is %q, not %q", got, want)
 		}
 	}

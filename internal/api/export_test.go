@@ -122,9 +122,13 @@ func (s *Server) Guard(add func(*fiber.App)) error {
 	return s.guardRoutes(app, before)
 }
 
-// Judge returns the kind of the problem that an identity has with an import's line of a user.
-func (s *Server) Judge(id *access.Identity, user string) string {
+// Judge returns the kind of the problem that an identity has with an import's line of a user. Its
+// token counts no more, unless valid.
+func (s *Server) Judge(id *access.Identity, user string, valid bool) string {
 	i := &importing{server: s, identity: id, valid: s.validityOf(id)}
+	if valid {
+		i.valid = func() error { return nil }
+	}
 	var p problem
 	errors.As(i.judge(user), &p)
 	return string(p.kind)
