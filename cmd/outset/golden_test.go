@@ -96,7 +96,8 @@ func newShell(t *testing.T, server string) shell {
 	}
 	// Of two variables of the same name the last counts.
 	return shell{
-		t.TempDir(), server, env("PATH="+bin+":"+os.Getenv("PATH"), "OUTSET_URL="+server, "TZ=UTC"),
+		t.TempDir(), server, env("PATH="+bin+":"+os.Getenv("PATH"), "OUTSET_URL="+server, "TZ=UTC",
+			"TMPDIR="+t.TempDir()),
 	}
 }
 
@@ -150,6 +151,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\(request [A-Za-z0-9]{26}\)`), "(request ID)"},
 	{regexp.MustCompile(`outset_[0-9a-f]{16}_[0-9a-f]{64}`), "TOKEN"},
 	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "TOKENID"},
+	{regexp.MustCompile(`/\S*/outset-edit-\d+/`), "TMPDIR/"},
 }
 
 func (s shell) masked(text string) string {

@@ -39,6 +39,7 @@ type cli struct {
 
 	Get     get           `cmd:"" group:"A user's settings:" help:"print settings, or one of their values"`
 	Set     set           `cmd:"" group:"A user's settings:" help:"set one value, or all settings"`
+	Edit    edit          `cmd:"" group:"A user's settings:" help:"change settings in an editor"`
 	Unset   unset         `cmd:"" group:"A user's settings:" help:"remove one value"`
 	Patch   patch         `cmd:"" group:"A user's settings:" help:"change settings by a merge patch or a JSON Patch"`
 	Delete  deleteCommand `cmd:"" group:"A user's settings:" help:"delete settings, or everything about the user"`

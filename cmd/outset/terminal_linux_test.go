@@ -165,6 +165,40 @@ func (s shell) wantQuestion(t *testing.T) {
 	}
 }
 
+// TestEditAgain: on a terminal a text that can't be saved is edited again, and one that somebody else
+// was faster than is saved over theirs.
+func TestEditAgain(t *testing.T) {
+	t.Parallel()
+	p := start(t, env("DATABASE_URL="+pgtest.ForTest(t)), upArgs("--workers=1")...)
+	s := newShell(t, p.ready(t).http)
+	s.onTerminal(t, "set", "42", `{"n":0}`)
+	// Each time that it runs the editor does something else.
+	editor := filepath.Join(s.dir, "editor")
+	if err := os.WriteFile(editor, []byte(`#!/bin/sh
+echo >> runs
+case $(wc -l < runs) in
+1) sed -i 's/0/one/' "$1" ;;
+2) sed -i 's/one/1/' "$1"; outset set 42 theirs 2 ;;
+3) sed -i 's/1/3/' "$1" ;;
+esac
+`), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.env = append(s.env, "EDITOR="+editor, "TMPDIR="+s.dir)
+	editing := s.open(t, "edit", "42")
+	editing.answer(t, "Edit it again? [Y/n] ", "")
+	editing.answer(t, "Edit yours again, to save it over version 2? [Y/n] ", "y")
+	if shown, code := editing.end(); code != 0 || !strings.Contains(shown, "42: version 3") {
+		t.Errorf("exit code %d: %s", code, shown)
+	}
+	if shown := s.onTerminal(t, "get", "42"); shown != "{\n  \"n\": 3\n}\n" {
+		t.Error(shown)
+	}
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "outset-edit-*")); len(left) > 0 {
+		t.Error("left:", left)
+	}
+}
+
 // TestImportProgress: the bar of an import shows what the service has answered, not what was sent.
 func TestImportProgress(t *testing.T) {
 	t.Parallel()
