@@ -36,6 +36,17 @@ func (s *Store) sendCommit(ctx context.Context, conn *pgxpool.Conn, b *pgx.Batch
 	}
 }
 
+// confirm commits a transaction that has found writes in the log and made none. With a synchronous
+// standby a row can be there that no standby has yet: its commit had no answer, and one that is
+// given up counts on this server alone. A repetition must not be acknowledged before the first
+// write is as safe as all others are. Committing a record of its own waits for all that came before
+// it.
+func (s *Store) confirm(ctx context.Context, conn *pgxpool.Conn) error {
+	var b pgx.Batch
+	b.Queue(`select pg_logical_emit_message(true, 'outset', '')`)
+	return s.sendCommit(ctx, conn, &b)
+}
+
 // rollBack ends a transaction that is still open. Nothing was committed, and if this fails the
 // connection is closed.
 func rollBack(ctx context.Context, conn *pgxpool.Conn) {

@@ -14,6 +14,7 @@ type Timeouts struct {
 	Lock         time.Duration // a quarter of it for shortLock; the others become longer than it
 	Computing    time.Duration
 	ReplacePause time.Duration
+	Commit       time.Duration
 }
 
 // OpenWith is Open with other timeouts.
@@ -23,6 +24,9 @@ func OpenWith(ctx context.Context, url string, t Timeouts) (*Store, error) {
 		with.lock, with.shortLock = t.Lock, t.Lock/4
 		with.statement = max(with.statement, 2*t.Lock)
 		with.commit = max(with.commit, 3*t.Lock)
+	}
+	if t.Commit != 0 {
+		with.commit = t.Commit
 	}
 	if t.Computing != 0 {
 		with.computing = t.Computing

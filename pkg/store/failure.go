@@ -39,6 +39,8 @@ const (
 	idleInTransaction    = "25P03" // for longer than timeouts.idle
 	lockNotAvailable     = "55P03" // within timeouts.lock
 	queryCanceled        = "57014" // after timeouts.statement
+	readOnlyTransaction  = "25006" // the server was the primary once
+	operatorIntervention = "57P"   // a class's part: the server is shutting down, or starting
 )
 
 // The classes of errors that a single write of a batch may cause: cardinality, data, integrity
@@ -63,11 +65,12 @@ func endsConnection(err error) bool {
 	return ended
 }
 
-// transient reports whether the same statements may succeed when sent again: the connection broke,
-// or Postgres chose this transaction to give way to another.
+// transient reports whether the same statements may succeed when sent again: the connection broke
+// or leads to a server that was the primary once, or Postgres chose this transaction to give way to
+// another.
 func transient(err error) bool {
 	code, ended := sqlState(err)
-	return ended || code == serializationFailure || code == deadlockDetected ||
+	return ended || readOnlyNow(err) || code == serializationFailure || code == deadlockDetected ||
 		code == divisionByZero
 }
 

@@ -73,15 +73,20 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 			queueTokens(&b, f)
 		}
 	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
 	withSchema := slices.ContainsFunc(reads, func(r Read) bool { return r.Schema })
 	// This is nearly always so, and a single statement is less to send and to answer than a
 	// pipeline.
 	if len(current.users) == len(reads) && !withSchema {
-		rows, err := s.pool.Query(ctx, currentQuery, current.users)
+		rows, err := conn.Query(ctx, currentQuery, current.users)
 		if err != nil {
-			return nil, err
+			return nil, s.doubt(conn, err)
 		}
-		return found, current.scan(rows)
+		return found, s.verify(conn, current.scan(rows))
 	}
 	if len(current.users) > 0 {
 		b.Queue(currentQuery, current.users).Query(current.scan)
@@ -98,7 +103,7 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 	if len(history.users) > 0 {
 		b.Queue(historyQuery, history.users, history.below, history.limits).Query(history.scan)
 	}
-	err := s.pool.SendBatch(ctx, &b).Close()
+	err = s.verify(conn, conn.SendBatch(ctx, &b).Close())
 	for i := range reads {
 		if reads[i].Schema {
 			found[i].Schema = schema

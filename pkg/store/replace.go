@@ -38,6 +38,7 @@ func (b *batch) replace(ctx context.Context) *batch {
 	}
 	defer conn.Release()
 	applied, err := b.store.replaceAll(ctx, conn, chosen, schema)
+	_ = b.store.doubt(conn, err)
 	if err != nil {
 		if lockTimedOut(err) || statementTimedOut(err) {
 			b.store.pauseReplace()

@@ -62,6 +62,13 @@ import (
 
 const connectTimeout = 3 * time.Second
 
+// No connection is used for longer than this: a name may lead elsewhere by then, and what a server
+// keeps for a session only grows.
+const (
+	connectionLife       = 15 * time.Minute
+	connectionLifeJitter = 5 * time.Minute
+)
+
 // timeouts are those that tests change.
 type timeouts struct {
 	// How long Postgres lets one of our transactions wait, so that a worker that is frozen in the
@@ -96,6 +103,7 @@ var defaultTimeouts = timeouts{
 // Store is a pool of connections to the database. Its methods are safe for concurrent use.
 type Store struct {
 	pool     *pgxpool.Pool
+	renewals atomic.Int64 // how often the connections of the pool were made new
 	timeouts timeouts
 	// Until when, in nanoseconds since 1970, transact does all replacements.
 	replacePausedUntil atomic.Int64
@@ -116,7 +124,7 @@ func open(ctx context.Context, url string, conns int32, t timeouts) (*Store, err
 		return nil, addressError(url, err)
 	}
 	config.MaxConns = conns
-	config.MaxConnLifetimeJitter = 5 * time.Minute
+	config.MaxConnLifetime, config.MaxConnLifetimeJitter = connectionLife, connectionLifeJitter
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	for name, value := range map[string]string{
 		"application_name":              "outset-worker",
@@ -146,19 +154,16 @@ func open(ctx context.Context, url string, conns int32, t timeouts) (*Store, err
 	if config.ConnConfig.ValidateConnect == nil {
 		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
+	s := &Store{timeouts: t}
+	config.AfterConnect = s.remember
+	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	s := &Store{pool: pool, timeouts: t}
 	s.schema.Store(&Schema{})
 	return s, nil
 }
 
 // Close waits for the operations under way and closes all connections.
 func (s *Store) Close() { s.pool.Close() }
-
-// Ping returns nil if the database answers.
-func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }

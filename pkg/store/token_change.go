@@ -64,7 +64,10 @@ func (s *Store) changeTokensOnce(ctx context.Context, deadline time.Time,
 		err = s.sendCommit(ctx, conn, &last)
 	}
 	rollBack(ctx, conn)
-	return err
+	if isOwn(err) {
+		return err
+	}
+	return s.doubt(conn, err)
 }
 
 // inTime returns [ErrExpired] from the deadline on, by the database's clock.

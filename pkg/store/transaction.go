@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -69,14 +70,22 @@ func (b *batch) transact(ctx context.Context, m lockMode) error {
 	t, err := b.lock(ctx, conn, m)
 	if err == nil {
 		b.apply(t)
-		if len(t.log) > 0 {
+		switch {
+		case len(t.log) > 0:
 			if err = b.store.commit(ctx, conn, t); endsConnection(err) {
 				b.limit = max(len(t.log)/2, 1)
 			}
+		case b.replayed():
+			err = b.store.confirm(ctx, conn)
 		}
 	}
 	rollBack(ctx, conn)
-	return err
+	return b.store.doubt(conn, err)
+}
+
+// replayed reports whether any of the writes was found in the log.
+func (b *batch) replayed() bool {
+	return slices.ContainsFunc(b.outcomes, func(o *Written) bool { return o.Replayed })
 }
 
 // idle is what Postgres reports for a connection that is in no transaction.
