@@ -134,7 +134,7 @@ func (p *sendProgress) trace() *httptrace.ClientTrace {
 func (p *sendProgress) mayHaveSent() bool { return p.connected.Load() || !p.connecting.Load() }
 
 // The media types of successful answers. Those with a document, a value or the schema are known by
-// their entity tag instead, which is a version.
+// their entity tag instead, which begins with a version.
 const (
 	jsonType   = "application/json"
 	linesType  = "application/x-ndjson"
@@ -142,7 +142,7 @@ const (
 	noContent  = "none" // 204, without a body
 )
 
-var versionTag = regexp.MustCompile(`^(W/)?"[0-9]+(-[0-9]+)?"$`)
+var versionTag = regexp.MustCompile(`^(W/)?"[0-9]+(-[0-9a-z]+)*"$`)
 
 // recognize returns an error if a successful answer is not the service's but, for instance, the
 // login page of a gateway.

@@ -7,7 +7,7 @@
 //	s, err := c.Get(ctx, "42")                                     // {} for a user who has none
 //	s, err = c.Put(ctx, "42", json.RawMessage(`{"theme":"dark"}`)) // the whole document
 //	v, err := c.SetValue(ctx, "42", client.Path{"font", "size"}, json.RawMessage(`12`))
-//	s, err = c.Patch(ctx, "42", json.RawMessage(`{"theme":null}`), client.IfVersion(v.Version))
+//	s, err = c.Patch(ctx, "42", json.RawMessage(`{"theme":null}`), client.IfMatch(v.ETag))
 //
 // # Tokens
 //
@@ -17,7 +17,7 @@
 //
 // # Preconditions
 //
-// A write may say what it builds upon, by [IfVersion], [IfMatch] or [IfAbsent]. If somebody else
+// A write may say what it builds upon, by [IfMatch] or [IfAbsent]. If somebody else
 // has written since, the error is [ErrPrecondition], and as an [*Error] it has what there is
 // instead. [Client.Update] reads, writes with a precondition, and begins again as often as needed.
 //

@@ -16,7 +16,7 @@ var (
 	// ErrNotFound: there is no value at this path, no such version in the history or no schema. A
 	// user without settings is no error but has the document {}.
 	ErrNotFound = errors.New("outset: not found")
-	// ErrPrecondition: the settings are not what [IfVersion], [IfMatch] or [IfAbsent] asks for. The
+	// ErrPrecondition: the settings are not what [IfMatch] or [IfAbsent] asks for. The
 	// [*Error] has what there is instead.
 	ErrPrecondition = errors.New("outset: precondition failed")
 	// ErrPreconditionRequired: this service accepts no write without a precondition.

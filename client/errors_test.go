@@ -14,7 +14,8 @@ import (
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	c, ctx, user := newClient(t, service), t.Context(), newUser(t)
-	if _, err := c.Put(ctx, user, raw(`{"a":1}`), client.IdempotencyKey("first")); err != nil {
+	first, err := c.Put(ctx, user, raw(`{"a":1}`), client.IdempotencyKey("first"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Put(ctx, user, raw(`{"a":2}`)); err != nil {
@@ -30,13 +31,16 @@ func TestErrors(t *testing.T) {
 		status int
 		detail string
 	}{
-		"old version":     {put(`{}`, client.IfVersion(1)), client.ErrPrecondition, 412, "is 2"},
+		"old version":     {put(`{}`, client.IfMatch(first.ETag)), client.ErrPrecondition, 412, "is 2"},
 		"document exists": {put(`{}`, client.IfAbsent()), client.ErrPrecondition, 412, ""},
-		"version 0":       {put(`{}`, client.IfVersion(0)), client.ErrPrecondition, 412, ""},
-		"not JSON":        {put(`{`), client.ErrMalformed, 400, ""},
-		"no body":         {put(``), client.ErrMalformed, 400, ""},
-		"not an object":   {put(`[]`), client.ErrInvalid, 422, "not an object"},
-		"too large":       {put(string(sized(64 << 10))), client.ErrTooLarge, 413, ""},
+		"bare number": {
+			put(`{}`, client.IfMatch(`"2"`)), client.ErrPrecondition, 412, "send the whole ETag",
+		},
+		"version 0":     {put(`{}`, client.IfMatch(`"0"`)), client.ErrPrecondition, 412, ""},
+		"not JSON":      {put(`{`), client.ErrMalformed, 400, ""},
+		"no body":       {put(``), client.ErrMalformed, 400, ""},
+		"not an object": {put(`[]`), client.ErrInvalid, 422, "not an object"},
+		"too large":     {put(string(sized(64 << 10))), client.ErrTooLarge, 413, ""},
 		"reused key": {
 			put(`{}`, client.IdempotencyKey("first")), client.ErrKeyReused, 422, "",
 		},

@@ -17,6 +17,7 @@ var errEventTooLarge = errors.New("an event is too large")
 // event is a server-sent event.
 type event struct {
 	name string
+	id   string
 	data []byte
 }
 
@@ -59,6 +60,8 @@ func (r *eventReader) next() (event, error) {
 			r.alive()
 		case "event":
 			e.name = string(value)
+		case "id":
+			e.id = string(value)
 		case "data":
 			data = append(append(data, value...), '\n')
 		case "retry":

@@ -29,7 +29,7 @@ func Example() {
 	fmt.Println(s.Version)
 
 	patch := json.RawMessage(`{"theme":null,"font":{"size":12}}`)
-	s, err = c.Patch(ctx, "ann", patch, client.IfVersion(s.Version))
+	s, err = c.Patch(ctx, "ann", patch, client.IfMatch(s.ETag))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -56,7 +56,7 @@ func ExampleClient_Put() {
 	s, err := c.Put(ctx, "example-put", json.RawMessage(`{"theme":"dark"}`), client.IfAbsent())
 	fmt.Println(s.Version, err)
 
-	_, err = c.Put(ctx, "example-put", json.RawMessage(`{"theme":"light"}`), client.IfVersion(7))
+	_, err = c.Put(ctx, "example-put", json.RawMessage(`{"theme":"light"}`), client.IfAbsent())
 	var e *client.Error
 	if errors.Is(err, client.ErrPrecondition) && errors.As(err, &e) {
 		fmt.Printf("there is %s at version %d\n", e.Settings, e.Version)

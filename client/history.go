@@ -9,8 +9,10 @@ import (
 
 // Revision is a version in a user's history.
 type Revision struct {
-	Version int64     `json:"version"`
-	Time    time.Time `json:"time"`
+	Version int64 `json:"version"`
+	// ETag is the entity tag that the document has, or had, at this version.
+	ETag string    `json:"etag"`
+	Time time.Time `json:"time"`
 	// Action is what made the version: "replace", "merge-patch", "json-patch", "set-value",
 	// "delete-value", "delete", "restore" or "erase".
 	Action string `json:"operation"`

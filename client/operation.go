@@ -148,14 +148,9 @@ func IfNoneMatch(etag string) ReadOption {
 	return func(o *Operation) { o.setHeader("If-None-Match", etag) }
 }
 
-// IfVersion writes only if this is the current version, else the error is [ErrPrecondition].
-// Version 0 stands for no document: never saved, or deleted.
-func IfVersion(version int64) WriteOption {
-	return func(o *Operation) { o.setHeader("If-Match", versionETag(version)) }
-}
-
-// IfMatch writes only if the entity tag of the document is one of these, else the error is
-// [ErrPrecondition]. "*" stands for any document.
+// IfMatch writes only if the entity tag of the document ([Settings.ETag]) is one of these, else the
+// error is [ErrPrecondition]. "*" stands for any document, and "0" in quotes, the tag of a user who
+// never saved, also for one that was deleted.
 func IfMatch(etags ...string) WriteOption {
 	return func(o *Operation) { o.setHeader("If-Match", strings.Join(etags, ", ")) }
 }
@@ -175,9 +170,6 @@ func IdempotencyKey(key string) WriteOption {
 	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"`
 	return func(o *Operation) { o.setHeader("Idempotency-Key", quoted) }
 }
-
-// versionETag returns the entity tag of a version.
-func versionETag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
 // setHeader sets a header, or the error of the operation if the value can't be sent.
 func (o *Operation) setHeader(name, value string) {

@@ -13,6 +13,8 @@ type Schema struct {
 	JSON json.RawMessage
 	// Version grows by 1 each time the schema is set or deleted.
 	Version int64
+	// ETag is the entity tag of the version, for [IfMatch].
+	ETag string
 	// Modified is when that was, in whole seconds.
 	Modified time.Time
 	// Replayed tells of a write that an earlier one with the same [IdempotencyKey] had applied.
@@ -90,6 +92,7 @@ func (c *Client) schema(ctx context.Context, o *Operation) (Schema, error) {
 	}
 	s := a.settings("")
 	return Schema{
-		JSON: s.Document, Version: s.Version, Modified: s.Modified, Replayed: s.Replayed,
+		JSON: s.Document, Version: s.Version, ETag: s.ETag, Modified: s.Modified,
+		Replayed: s.Replayed,
 	}, nil
 }

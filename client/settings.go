@@ -147,9 +147,14 @@ func (a *answer) settings(user string) Settings {
 	return s
 }
 
-// parseETag reads an entity tag: "7", or "7-2" with the version of the schema.
+// parseETag returns the versions in an entity tag. Each is followed by the time when it was made,
+// unless it is 0: "7-hmw2k3p9x4", or "7-hmw2k3p9x4-2-hmv8z0a1b2" with the version of the schema.
 func parseETag(etag string) (document, schema int64) {
-	first, second, _ := strings.Cut(strings.Trim(strings.TrimPrefix(etag, "W/"), `"`), "-")
+	first, rest, _ := strings.Cut(strings.Trim(strings.TrimPrefix(etag, "W/"), `"`), "-")
+	if first != "0" {
+		_, rest, _ = strings.Cut(rest, "-")
+	}
+	second, _, _ := strings.Cut(rest, "-")
 	document, _ = strconv.ParseInt(first, 10, 64)
 	schema, _ = strconv.ParseInt(second, 10, 64) // 0 if it is missing
 	return document, schema

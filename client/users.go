@@ -71,6 +71,7 @@ func (o *UsersOptions) query() string {
 type userLine struct {
 	User     string          `json:"user"`
 	Version  int64           `json:"version"`
+	ETag     string          `json:"etag"`
 	Time     time.Time       `json:"time"`
 	Settings json.RawMessage `json:"settings"`
 	Text     *string         `json:"text"`
@@ -81,7 +82,7 @@ type userLine struct {
 func (l *userLine) settings() Settings {
 	s := Settings{
 		User: l.User, Document: l.Settings, Version: l.Version, Modified: l.Time,
-		ETag: versionETag(l.Version), Deleted: l.Deleted, Erased: l.Erased,
+		ETag: l.ETag, Deleted: l.Deleted, Erased: l.Erased,
 	}
 	if l.Text != nil {
 		s.Document = json.RawMessage(*l.Text)

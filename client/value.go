@@ -18,8 +18,9 @@ type Value struct {
 	Path Path
 	// Created tells that SetValue found no value there.
 	Created bool
-	// Version and Modified (in whole seconds) are those of the document.
+	// Version, ETag and Modified (in whole seconds) are those of the document.
 	Version  int64
+	ETag     string // of the document, for [IfMatch]
 	Modified time.Time
 	// Replayed tells of a write that an earlier one with the same [IdempotencyKey] had applied.
 	Replayed bool
@@ -55,7 +56,7 @@ func (c *Client) value(ctx context.Context, o Operation, path Path) (Value, erro
 	s := a.settings(o.user)
 	v := Value{
 		JSON: s.Document, Path: path, Created: a.status == http.StatusCreated,
-		Version: s.Version, Modified: s.Modified, Replayed: s.Replayed,
+		Version: s.Version, ETag: s.ETag, Modified: s.Modified, Replayed: s.Replayed,
 	}
 	if location := a.header.Get("Location"); location != "" {
 		v.Path = lastSegments(location, len(path))

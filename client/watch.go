@@ -8,7 +8,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,8 +16,8 @@ import (
 type WatchOptions struct {
 	// Include yields the documents, too.
 	Include bool
-	// After is a version that the caller knows already; it is not yielded.
-	After int64
+	// After is the entity tag of a version that the caller knows already; it is not yielded.
+	After string
 	// Heartbeat is how often the service sends something when nothing changes (EVENTS_HEARTBEAT).
 	// After three times as long without a byte the connection counts as lost. The default is 15 s.
 	Heartbeat time.Duration
@@ -29,8 +29,10 @@ type WatchOptions struct {
 // Change tells that a user's settings have a new version.
 type Change struct {
 	// Version is 0 and Time is zero for a user who never saved.
-	Version int64     `json:"version"`
-	Time    time.Time `json:"time"`
+	Version int64 `json:"version"`
+	// ETag is the entity tag of the version.
+	ETag string    `json:"-"`
+	Time time.Time `json:"time"`
 	// Deleted tells that the document was deleted or the user erased.
 	Deleted bool `json:"deleted"`
 	// Settings is the document if Include asks for it, without white space around it and with \n
@@ -45,7 +47,9 @@ const (
 )
 
 // Watch yields the current version of the user's settings, and then each new one. Versions only
-// grow. When there are many at once some are left out, but never the last. A lost connection is
+// grow, unless the service's database was restored from a backup: then the current one is yielded,
+// which may have an earlier number. When there are many at once some are left out, but never the
+// last. A lost connection is
 // made again, and then the current version is yielded if it is new. So Watch ends only with the
 // context, or when the service refuses to go on; the error that tells which is the last that it
 // yields.
@@ -73,8 +77,7 @@ type watcher struct {
 	options   WatchOptions
 	yield     func(Change, error) bool
 
-	known    bool          // there is a last version
-	last     int64         // the version that was yielded last, or that the caller knew
+	last     string        // the tag of what was yielded last, or what the caller knew; "": none
 	wait     time.Duration // the service's wish: at least so long before the next connection
 	failures int           // attempts since the last event or comment
 }
@@ -84,15 +87,15 @@ func (w *watcher) run(ctx context.Context) error {
 	if w.operation.err != nil {
 		return w.operation.err
 	}
-	w.known, w.last = w.options.After > 0, w.options.After
+	w.last = w.options.After
 	w.operation.answer = eventsType
 	w.operation.header.Set("Accept", eventsType)
 	if w.options.Include {
 		w.operation.path += "?include=settings"
 	}
 	for {
-		if w.known {
-			w.operation.header.Set("Last-Event-ID", strconv.FormatInt(w.last, 10))
+		if w.last != "" {
+			w.operation.setHeader("Last-Event-ID", strings.Trim(w.last, `"`))
 		}
 		err := w.connect(ctx)
 		switch {
@@ -159,10 +162,13 @@ func (w *watcher) take(e event) error {
 	if err := json.Unmarshal(e.data, &change); err != nil {
 		return fmt.Errorf("outset: an event that can't be understood: %w", err)
 	}
-	if w.known && change.Version == w.last {
-		return nil
+	if e.id != "" {
+		change.ETag = `"` + e.id + `"`
+		if change.ETag == w.last {
+			return nil
+		}
+		w.last = change.ETag
 	}
-	w.known, w.last = true, change.Version
 	if !w.yield(change, nil) {
 		return errLoopLeft
 	}

@@ -196,7 +196,7 @@ func TestWatch(t *testing.T) {
 	if requests.Load() < 2 {
 		t.Error("the connection was never lost")
 	}
-	for change, err := range direct.Watch(t.Context(), user, &client.WatchOptions{After: 3}) {
+	for change, err := range direct.Watch(t.Context(), user, &client.WatchOptions{After: `"3-0"`}) {
 		if err != nil || change.Version != 6 || change.Settings != nil {
 			t.Errorf("%+v, %v", change, err)
 		}

@@ -336,7 +336,8 @@ func (l *load) send(method, user, doc string) (status int, version int64, body [
 	if answer.StatusCode == http.StatusOK {
 		tag, err := strconv.Unquote(answer.Header.Get("ETag"))
 		if err == nil {
-			version, err = strconv.ParseInt(tag, 10, 64)
+			number, _, _ := strings.Cut(tag, "-")
+			version, err = strconv.ParseInt(number, 10, 64)
 		}
 		if err != nil {
 			return 0, 0, nil, fmt.Errorf("%s of user %s: ETag %q: %w", method, user,

@@ -33,6 +33,7 @@ type system struct {
 	queue    string
 	keys     string // the directory with the keys of the queue's roles
 	http     *http.Client
+	tags     knownTags
 }
 
 // newSystem has the tables and no program running yet.
@@ -172,7 +173,7 @@ func (a answer) String() string {
 	return fmt.Sprintf("%d %s %.300s", a.status, a.header.Get("ETag"), a.body)
 }
 
-// tag is the entity tag of a version.
+// tag is the entity tag of a version as the tests have it, see tags_test.go.
 func tag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
 // problem is the kind of a failure, "" if the answer has no problem details.
@@ -192,7 +193,7 @@ func (s *system) send(base string, c call) (answer, error) {
 	}
 	for _, line := range c.header {
 		name, value, _ := strings.Cut(line, ": ")
-		r.Header.Add(name, value)
+		r.Header.Add(name, s.tags.expand(c.path, name, value))
 	}
 	got, err := s.http.Do(r)
 	if err != nil {
@@ -203,6 +204,7 @@ func (s *system) send(base string, c call) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%s %s: %w", c.method, c.path, err)
 	}
+	s.tags.shorten(c.path, got.Header)
 	return answer{got.StatusCode, got.Header, string(body)}, nil
 }
 

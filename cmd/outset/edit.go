@@ -182,8 +182,8 @@ func (e *editing) takeTheirs(ctx context.Context) (file string, err error) {
 		return "", err
 	}
 	file = filepath.Join(filepath.Dir(e.file), fmt.Sprintf("version-%d.json", e.current.Version))
-	e.hint = fmt.Sprintf("; to save it over version %d:\n  outset set %s - --if-version %d < %s",
-		e.current.Version, quoted(e.User), e.current.Version, e.file)
+	e.hint = fmt.Sprintf("; to save it over version %d:\n  outset set %s - --if-match %s < %s",
+		e.current.Version, quoted(e.User), strings.Trim(e.current.ETag, `"`), e.file)
 	return file, writeLine(file, trimEnd(laidOut(e.current.Document)))
 }
 

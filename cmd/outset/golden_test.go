@@ -146,6 +146,7 @@ var masks = []struct {
 	find *regexp.Regexp
 	put  string
 }{
+	{regexp.MustCompile(`\b(\d+)-[0-9a-z]{10}\b`), "$1-MADE"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "YYYY-MM-DD hh:mm:ss"},
 	{regexp.MustCompile(`\(request [A-Za-z0-9]{26}\)`), "(request ID)"},

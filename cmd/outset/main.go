@@ -20,7 +20,7 @@ Exit codes:
 	1    any other error, such as a file that can't be read
 	2    the command line can't be understood
 	3    the settings, the value or the version was not found
-	4    a precondition failed (--if-version)
+	4    a precondition failed (--if-match)
 	5    the document or the change is invalid, or the idempotency key was used for another change
 	6    the service is unavailable, or the outcome of a change is unknown
 	7    the token is missing, not valid, or may not do this

@@ -138,18 +138,26 @@ func isTerminal(stream any) bool {
 
 // conditions has the flags of all commands that write.
 type conditions struct {
-	IfVersion *int64 `placeholder:"N" help:"write only if this is the current version; 0: only if there are no settings"`
-	Key       string `name:"idempotency-key" placeholder:"KEY" help:"a name for this change; the service makes a change of the same name once"`
+	IfMatch string `placeholder:"ETAG" help:"write only if this is the entity tag of the current version, as \"history --json\" prints it; 0: only if there are no settings"`
+	Key     string `name:"idempotency-key" placeholder:"KEY" help:"a name for this change; the service makes a change of the same name once"`
 }
 
 func (c conditions) options() (options []client.WriteOption) {
-	if c.IfVersion != nil {
-		options = append(options, client.IfVersion(*c.IfVersion))
+	if c.IfMatch != "" {
+		options = append(options, client.IfMatch(quotedTag(c.IfMatch)))
 	}
 	if c.Key != "" {
 		options = append(options, client.IdempotencyKey(c.Key))
 	}
 	return options
+}
+
+// quotedTag is an entity tag, whose quotes a shell may have taken.
+func quotedTag(tag string) string {
+	if tag == "" || tag == "*" || strings.Contains(tag, `"`) {
+		return tag
+	}
+	return `"` + tag + `"`
 }
 
 // write calls f, which changes the user's settings or, without a user, the schema, and prints the

@@ -36,7 +36,7 @@ before a value that begins with a minus sign and is no number.
 	outset set 42 friends/- '{"name":"ann"}'
 	outset set 42 zip 01234 --string
 	outset set 42 offset -5
-	outset set 42 '{"theme":"dark"}' --if-version 0
+	outset set 42 '{"theme":"dark"}' --if-match 0
 	outset set 42 - < settings.json
 `
 }

@@ -33,6 +33,7 @@ or who were erased, are listed as well.
 type userRow struct {
 	User     string          `json:"user"`
 	Version  int64           `json:"version"`
+	ETag     string          `json:"etag"`
 	Time     time.Time       `json:"time"`
 	Deleted  bool            `json:"deleted,omitempty"`
 	Erased   int64           `json:"erasedVersion,omitempty"`
@@ -51,7 +52,7 @@ func (u users) Run(ctx context.Context, stdout io.Writer) error {
 		for s, err := range first(u.Limit, all) {
 			if err == nil && u.json(stdout) {
 				err = printJSON(stdout, userRow{
-					s.User, s.Version, s.Modified, s.Deleted, s.Erased, s.Document,
+					s.User, s.Version, s.ETag, s.Modified, s.Deleted, s.Erased, s.Document,
 				})
 			} else if err == nil {
 				err = t.row(row, s.User, s.Version, timeOf(s), oneLine(s.Document))

@@ -17,7 +17,7 @@ type watch struct {
 	remote
 	User      string        `arg:"" help:"the user's id"`
 	Include   bool          `help:"print the settings as well"`
-	After     int64         `placeholder:"N" help:"begin with a version later than N"`
+	After     string        `placeholder:"ETAG" help:"leave out the version with this entity tag"`
 	Heartbeat time.Duration `default:"15s" placeholder:"DURATION" help:"how often the service sends something (EVENTS_HEARTBEAT); after three times as long in silence the connection is made again"`
 }
 
@@ -34,7 +34,7 @@ func (watch) Help() string {
 func (w watch) Run(ctx context.Context, stdout io.Writer) error {
 	return w.with(func(c *client.Client) error {
 		options := &client.WatchOptions{
-			Include: w.Include, After: w.After, Heartbeat: w.Heartbeat,
+			Include: w.Include, After: quotedTag(w.After), Heartbeat: w.Heartbeat,
 			Lost: func(err error) {
 				fmt.Fprintln(os.Stderr, "outset: trying again:", plain(err))
 			},
@@ -74,6 +74,7 @@ func (w watch) tell(stdout io.Writer, change client.Change) error {
 // changeRow is a change as JSON. json.Marshal puts the document on one line.
 type changeRow struct {
 	Version  int64           `json:"version"`
+	ETag     string          `json:"etag"`
 	Time     time.Time       `json:"time,omitzero"`
 	Deleted  bool            `json:"deleted,omitempty"`
 	Settings json.RawMessage `json:"settings,omitempty"`

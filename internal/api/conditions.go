@@ -4,26 +4,22 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"strconv"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/gofiber/fiber/v2/utils"
-	"github.com/valyala/fasthttp"
 
 	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The preconditions of RFC 9110 section 13. Our entity tags are versions in quotes, see tagOf. Any
-// other tag never matches.
+// The preconditions of RFC 9110 section 13. Our entity tags name versions, see tag.go. Any other tag
+// never matches.
 
 // conditionOf returns the preconditions of the request, or nil if it has none. version returns the
-// version that a tag stands for, if any.
-func conditionOf(c *fiber.Ctx, version func(tag string) (int64, bool)) (*messages.Condition,
-	error,
-) {
+// version that a tag names, if any.
+func conditionOf(c *fiber.Ctx, version namer) (*messages.Condition, error) {
 	if !conditional(c) {
 		return nil, nil //nolint:nilnil // no condition is no error
 	}
@@ -59,12 +55,12 @@ func conditional(c *fiber.Ctx) bool {
 // checkRead evaluates the preconditions of a read in the order of RFC 9110 section 13.2.2. It
 // returns 0 if the result is to be sent, else the status of the answer.
 //
-// The rules are those of settings.Condition. Only the current tag stands for a version here, so "0"
-// is the tag of a user who never saved anything, and not of every document that is absent.
+// The rules are those of settings.Condition. Only the current tag names a version here, so "0" is
+// the tag of a user who never saved anything, and not of every document that is absent.
 func checkRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status int, err error) {
 	current := tagOf(o, r)
-	condition, err := conditionOf(c, func(tag string) (int64, bool) {
-		return r.Version, tag == current
+	condition, err := conditionOf(c, func(tag string) (messages.Tag, bool) {
+		return r.Tag(), tag == current
 	})
 	if err != nil {
 		return 0, err
@@ -72,10 +68,11 @@ func checkRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status 
 	if condition == nil {
 		condition = &messages.Condition{}
 	}
+	modified := modifiedOf(r)
 	state := settings.State{
-		Version: r.Version, Absent: r.Absent, Modified: time.UnixMilli(r.Modified),
+		Version: r.Version, Absent: r.Absent, Modified: time.UnixMicro(modified),
 	}
-	required := settings.Condition{Match: (*settings.Versions)(condition.Match)}
+	required := settings.Condition{Match: versionsOf(condition.Match)}
 	if condition.UnmodifiedSince != 0 {
 		required.UnmodifiedSince = time.Unix(condition.UnmodifiedSince, 0)
 	}
@@ -83,12 +80,24 @@ func checkRead(c *fiber.Ctx, o *messages.Operation, r *messages.Result) (status 
 		return fiber.StatusPreconditionFailed, nil
 	}
 	if condition.NoneMatch != nil {
-		none := settings.Condition{NoneMatch: (*settings.Versions)(condition.NoneMatch)}
+		none := settings.Condition{NoneMatch: versionsOf(condition.NoneMatch)}
 		return notModifiedIf(!none.Holds(state)), nil
 	}
 	since := dateOf(c, fiber.HeaderIfModifiedSince)
 	unmodified := settings.Condition{UnmodifiedSince: since}
-	return notModifiedIf(!since.IsZero() && r.Modified != 0 && unmodified.Holds(state)), nil
+	return notModifiedIf(!since.IsZero() && modified != 0 && unmodified.Holds(state)), nil
+}
+
+// versionsOf is a part of a condition whose tags name the current version or none, for checkRead.
+func versionsOf(v *messages.Versions) *settings.Versions {
+	if v == nil {
+		return nil
+	}
+	s := &settings.Versions{Any: v.Any}
+	for _, t := range v.Listed {
+		s.Listed = append(s.Listed, settings.Tag{Version: t.Version})
+	}
+	return s
 }
 
 func notModifiedIf(unmodified bool) (status int) {
@@ -98,13 +107,16 @@ func notModifiedIf(unmodified bool) (status int) {
 	return 0
 }
 
+// bareVersion is what somebody sends who takes an entity tag for a number.
+var bareVersion = regexp.MustCompile(`^"[0-9]+"$`)
+
 // missed is the detail of a failed precondition: the current state.
 func missed(c *fiber.Ctx, o *messages.Operation, r *messages.Result) string {
 	what := "document"
 	if ofSchema(o) {
 		what = "schema"
 	}
-	detail := "the current version is " + tagOf(o, r)
+	detail := fmt.Sprintf("the current version is %d", r.Version)
 	switch {
 	case o.Action == messages.ActionReadEffective:
 	case r.Absent && r.Version == 0:
@@ -112,8 +124,11 @@ func missed(c *fiber.Ctx, o *messages.Operation, r *messages.Result) string {
 	case r.Absent:
 		detail = fmt.Sprintf("the %s was deleted at version %d", what, r.Version)
 	}
-	if strings.Contains(c.Get(fiber.HeaderIfMatch), "W/") {
+	switch sent := c.Get(fiber.HeaderIfMatch); {
+	case strings.Contains(sent, "W/"):
 		detail += "; a weak entity tag (W/) never matches If-Match"
+	case sent != `"0"` && bareVersion.MatchString(sent):
+		detail += "; an entity tag is more than the number of a version, so send the whole ETag"
 	}
 	return detail
 }
@@ -128,7 +143,7 @@ const (
 
 // tagsOf returns the versions that a header lists, on one line or several; nil without the header.
 func tagsOf(c *fiber.Ctx, header string, how comparison,
-	version func(string) (int64, bool),
+	version namer,
 ) (*messages.Versions, error) {
 	lines := c.Request().Header.PeekAll(header)
 	if len(lines) == 0 {
@@ -146,9 +161,7 @@ func tagsOf(c *fiber.Ctx, header string, how comparison,
 }
 
 // parseTags reads "*" or a list of entity tags. A tag may be weak, and may contain commas.
-func parseTags(list string, how comparison, version func(string) (int64, bool)) (*messages.Versions,
-	error,
-) {
+func parseTags(list string, how comparison, version namer) (*messages.Versions, error) {
 	rest := strings.Trim(list, " \t")
 	if rest == "*" {
 		return &messages.Versions{Any: true}, nil
@@ -164,7 +177,7 @@ func parseTags(list string, how comparison, version func(string) (int64, bool)) 
 		switch {
 		case !strings.HasPrefix(opaque, `"`), !closed, strings.ContainsFunc(tag, notInTag),
 			after != "" && after[0] != ',':
-			return nil, fmt.Errorf("%.40q is not an entity tag, like %q", rest, `"7"`)
+			return nil, fmt.Errorf("%.40q is not an entity tag, like %q", rest, exampleTag)
 		case tags == messages.MaxVersions:
 			return nil, fmt.Errorf("more than %d entity tags", messages.MaxVersions)
 		}
@@ -175,7 +188,7 @@ func parseTags(list string, how comparison, version func(string) (int64, bool)) 
 		rest = after
 	}
 	if tags == 0 {
-		return nil, fmt.Errorf("it has neither an entity tag, like %q, nor *", `"7"`)
+		return nil, fmt.Errorf("it has neither an entity tag, like %q, nor *", exampleTag)
 	}
 	return &versions, nil
 }
@@ -184,22 +197,6 @@ func parseTags(list string, how comparison, version func(string) (int64, bool)) 
 func skipCommas(list string) string { return strings.TrimLeft(list, ", \t") }
 
 func notInTag(r rune) bool { return r <= ' ' || r == 0x7f }
-
-// tagOf is the entity tag of what an operation wrote or read, without its quotes: the version. A
-// document with the schema's defaults changes with the schema, too, so its tag has both versions.
-func tagOf(o *messages.Operation, r *messages.Result) string {
-	tag := strconv.FormatInt(r.Version, 10)
-	if o.Action == messages.ActionReadEffective {
-		tag += "-" + strconv.FormatInt(r.Schema, 10)
-	}
-	return tag
-}
-
-// versionOf returns the version that a tag stands for: a number spelt as tagOf spells it.
-func versionOf(tag string) (int64, bool) {
-	n, err := strconv.ParseInt(tag, 10, 64)
-	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == tag
-}
 
 // dateOf returns the date in a header. It is zero without one, or if it is not valid: then RFC 9110
 // wants it ignored.
@@ -213,16 +210,4 @@ func dateOf(c *fiber.Ctx, header string) time.Time {
 		return time.Time{}
 	}
 	return date
-}
-
-// setState sets the headers for the version that an answer is about: a strong entity tag (RFC 9110
-// section 8.8.3), and when the version was written.
-func setState(c *fiber.Ctx, o *messages.Operation, r *messages.Result) {
-	set(c, fiber.HeaderETag, `"`+tagOf(o, r)+`"`)
-	if r.Modified != 0 {
-		// The time is the database's, but must not be later than the answer (section 8.8.2.1). It
-		// may still be, by a second: fasthttp's Date can be that much behind, and can't be set.
-		modified := time.UnixMilli(min(r.Modified, time.Now().UnixMilli()))
-		set(c, fiber.HeaderLastModified, utils.UnsafeString(fasthttp.AppendHTTPDate(nil, modified)))
-	}
 }

@@ -54,7 +54,7 @@ func (s *system) watch(t *testing.T, path string, header ...string) *stream {
 	}
 	checkExchange(t, r, nil, response, []byte(first))
 	st := &stream{
-		t: t, answer: answer{response.StatusCode, response.Header, first},
+		t: t, answer: answer{response.StatusCode, response.Header, first, ""},
 		events: make(chan event, 1000),
 	}
 	var reading sync.WaitGroup
@@ -90,7 +90,7 @@ func (st *stream) read(lines *bufio.Reader) {
 		case field == "event":
 			e.name = value
 		case field == "id":
-			e.id = value
+			e.id = strings.Trim(number(`"`+value+`"`), `"`)
 		case field == "data":
 			e.data += value + "\n"
 		}
@@ -179,7 +179,7 @@ func (src *source) set(user string, version int64, document string) messages.Cha
 	src.mu.Lock()
 	defer src.mu.Unlock()
 	r := messages.Result{
-		Version: version, Modified: 1764000000000 + version,
+		Version: version, Modified: 1764000000000000 + version*1000,
 		Document: []byte(document), Absent: document == "",
 	}
 	src.users[user] = r
@@ -288,8 +288,8 @@ func TestEventsRequests(t *testing.T) {
 			"POST /user/42/events", isJSON, "{}", 405, "Allow: GET, HEAD",
 			problem("method-not-allowed"),
 		})
-	known := s.watch(t, "/user/42/events?include=settings", "Last-Event-ID: 7")
-	for _, id := range []string{"6", "8", "x", "07"} {
+	known := s.watch(t, "/user/42/events?include=settings", "Last-Event-ID: 7-hdaaeuvgig")
+	for _, id := range []string{"6", "7", "7-hdaaeuvgih", "8", "x", "07"} {
 		s.watch(t, "/user/42/events", "Last-Event-ID: "+id).hears(at(7, ""))
 	}
 	src.tell("42", src.set("42", 8, `{}`))

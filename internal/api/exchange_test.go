@@ -66,7 +66,8 @@ func (e exchange) faults(a answer, names func(string) string) []string {
 	}
 	kind, isProblem := strings.CutPrefix(e.content, "problem:")
 	switch {
-	case e.content == "" || !isProblem && e.content != nothing && a.body == names(e.content):
+	case e.content == "" || !isProblem && e.content != nothing &&
+		inBody.ReplaceAllString(a.body, "") == names(e.content):
 	case e.content == nothing && a.body == "":
 	case isProblem && isProblemOf(a, kind):
 	default:

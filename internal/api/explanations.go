@@ -99,7 +99,7 @@ var explanations = map[messages.Kind]explanation{
 		Do: freshCopy + ". This answer has both: the document is in settings (unless you sent " +
 			"Prefer: return=minimal), its version in version and in the ETag header." + newKey,
 		detail:  "the current version is 7",
-		header:  `ETag: "7"`,
+		header:  `ETag: "7-hmw2k3p9x4"`,
 		current: &messages.Result{Version: 7, Document: []byte(`{"theme":"dark"}`)},
 	},
 	messages.KindTooLarge: {

@@ -143,7 +143,7 @@ var (
 
 // ParseTags reads a list of entity tags.
 func ParseTags(list string) (messages.Versions, error) {
-	v, err := parseTags(list, weak, versionOf)
+	v, err := parseTags(list, weak, messages.ParseTag)
 	if err != nil {
 		return messages.Versions{}, err
 	}

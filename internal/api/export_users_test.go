@@ -72,7 +72,7 @@ func (s *system) cutOff(method, path, body string, header ...string) answer {
 	if err == nil {
 		s.t.Errorf("%s %s was not cut: %s", method, path, data)
 	}
-	return answer{response.StatusCode, response.Header, string(data)}
+	return answer{response.StatusCode, response.Header, string(data), ""}
 }
 
 // TestExport: all users who have a document, each document exact.

@@ -53,6 +53,7 @@ type system struct {
 	database string     // made when the first worker needs it
 	log      *testlog.Buffer
 	trust    *tls.Config // of clients, where the API has TLS
+	tags     tags
 }
 
 // apiConfig is an API that waits long enough for everything, however busy the machine is: only a
@@ -220,8 +221,9 @@ func (s *system) run(f func(context.Context) error) (stop func()) {
 // answer is what came back over HTTP.
 type answer struct {
 	status int
-	header http.Header
+	header http.Header // of the entity tag it has only the number
 	body   string
+	tag    string // the whole entity tag
 }
 
 func (s *system) do(method, path, body string, header ...string) answer {
@@ -242,7 +244,7 @@ func (s *system) try(method, path, body string, header ...string) (answer, error
 	}
 	for _, line := range header {
 		name, value, _ := strings.Cut(line, ": ")
-		r.Header.Add(name, value)
+		r.Header.Add(name, s.tags.expand(path, name, value))
 	}
 	response, err := s.client.Do(r)
 	if err != nil {
@@ -253,7 +255,8 @@ func (s *system) try(method, path, body string, header ...string) (answer, error
 	if err == nil {
 		checkExchange(s.t, r, []byte(body), response, data)
 	}
-	return answer{response.StatusCode, response.Header, string(data)}, err
+	tag := s.tags.shorten(path, response.Header)
+	return answer{response.StatusCode, response.Header, string(data), tag}, err
 }
 
 func (s *system) post(user, document string) answer {

@@ -20,6 +20,7 @@ const (
 // historyVersion is a version in the answer of getHistory.
 type historyVersion struct {
 	Version   int64      `json:"version"`
+	ETag      string     `json:"etag"`
 	Time      time.Time  `json:"time"`
 	Operation string     `json:"operation"`
 	Size      int64      `json:"size"` // bytes of the document; 0: it was deleted
@@ -59,7 +60,8 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 			break
 		}
 		answer.Versions = append(answer.Versions, historyVersion{
-			e.Version, time.UnixMilli(e.Time).UTC(), e.Action, e.Size,
+			e.Version, quoted(messages.Tag{Version: e.Version, Modified: e.Time}),
+			time.UnixMicro(e.Time).UTC(), e.Action, e.Size,
 			actorFor(identityOf(c), e.Actor),
 		})
 	}

@@ -116,10 +116,11 @@ func (m *lineMembers) take(name string) (err error) {
 	case "users":
 		value, err = m.value()
 		m.users = string(value)
-	case "version", "time": // of the export: an import makes new ones
+	case "version", "etag", "time": // of the export: an import makes new ones
 		_, err = m.value()
 	default:
-		err = unknownMember(name, "user", "settings", "text", "version", "time", "end", "users")
+		err = unknownMember(name, "user", "settings", "text", "version", "etag", "time", "end",
+			"users")
 	}
 	return err
 }

@@ -215,7 +215,7 @@ func TestCheckExchange(t *testing.T) {
 		method: "PUT", path: "/user/a%2Fb/settings", body: `{"a":1}`, contentType: "application/json; charset=utf-8",
 		header: map[string]string{"If-Match": `W/"1", "x,y"`, "Idempotency-Key": "abc", "Prefer": "return=representation"},
 		status: 200, answer: `{"a":1}`, answerType: "application/json",
-		answerHeader: map[string]string{"ETag": `"7"`, "Last-Modified": "Mon, 23 Nov 2026 15:04:05 GMT"},
+		answerHeader: map[string]string{"ETag": `"7-hmw2k3p9x4"`, "Last-Modified": "Mon, 23 Nov 2026 15:04:05 GMT"},
 	}
 	check := func(change func(*exchange)) int {
 		e := right

@@ -44,7 +44,7 @@ func TestSchemaRoutes(t *testing.T) {
 			return messages.Result{Kind: messages.KindInvalidSchema, Detail: "a number"}
 		}
 		current = messages.Result{
-			Version: current.Version + 1, Document: o.Document, Modified: 1764000000000,
+			Version: current.Version + 1, Document: o.Document, Modified: 1764000000000000,
 		}
 		return messages.Result{
 			Version: current.Version, Modified: current.Modified, Replayed: o.ID == "again",
@@ -55,7 +55,7 @@ func TestSchemaRoutes(t *testing.T) {
 	s.story(t, "the schema",
 		exchange{"GET /schema", "", "", 404, "ETag:", problem("not-found")},
 		exchange{
-			"PUT /schema", lines(isJSON, `If-Match: "7"`, "X-Request-ID: r"), schema, 412, `ETag: "0"`,
+			"PUT /schema", lines(isJSON, `If-Match: "7-1"`, "X-Request-ID: r"), schema, 412, `ETag: "0"`,
 			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"there is no schema yet","requestId":"r","version":0}`,
 		},
 		exchange{"PUT /schema", isSchema, schema, 200, lines(`ETag: "1"`, "Content-Type: application/json", "Last-Modified: Mon, 24 Nov 2025 16:00:00 GMT"), schema},
@@ -63,10 +63,10 @@ func TestSchemaRoutes(t *testing.T) {
 		exchange{"HEAD /schema", "", "", 200, `ETag: "1"`, nothing},
 		exchange{"GET /schema", `If-None-Match: "1"`, "", 304, `ETag: "1"`, nothing},
 		exchange{"GET /schema", `If-None-Match: "1-1"`, "", 200, "", schema},
-		exchange{"GET /schema", `If-Match: "7"`, "", 412, `ETag: "1"`, problem("precondition-failed")},
+		exchange{"GET /schema", `If-Match: "7-1"`, "", 412, `ETag: "1"`, problem("precondition-failed")},
 		exchange{"PUT /schema", lines(isJSON, wantLess), `{"x":1}`, 204, lines(`ETag: "2"`, "Preference-Applied: return=minimal"), nothing},
 		exchange{
-			"PUT /schema", lines(isJSON, `If-Match: "7"`, "X-Request-ID: r"), `{}`, 412, `ETag: "2"`,
+			"PUT /schema", lines(isJSON, `If-Match: "7-1"`, "X-Request-ID: r"), `{}`, 412, `ETag: "2"`,
 			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":{"x":1}}`,
 		},
 		exchange{"PUT /schema", lines(isJSON, "Idempotency-Key: again"), `{"x":1}`, 200, `Idempotency-Replayed: true`, `{"x":1}`},
@@ -78,7 +78,7 @@ func TestSchemaRoutes(t *testing.T) {
 		exchange{"PUT /schema?dry_run=yes", isJSON, `{}`, 400, "", problem("malformed")},
 		exchange{"PUT /schema?dry_run=false", isJSON, `{}`, 200, `ETag: "4"`, ""},
 		exchange{"PUT /schema", lines(isJSON, "If-Match: 7"), `{}`, 400, "", problem("malformed")},
-		exchange{"DELETE /schema", `If-Match: "7"`, "", 412, `ETag: "4"`, problem("precondition-failed")},
+		exchange{"DELETE /schema", `If-Match: "7-1"`, "", 412, `ETag: "4"`, problem("precondition-failed")},
 		exchange{"DELETE /schema", "", "", 204, `ETag: "5"`, nothing},
 		exchange{"POST /schema", isJSON, `{}`, 405, "Allow: GET, HEAD, PUT, DELETE", problem("method-not-allowed")})
 }
@@ -239,9 +239,10 @@ func TestEffectiveSettings(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
 	s.answering(messages.ReadSubject, func(o messages.Operation) messages.Result {
-		r := messages.Result{Version: 3, Document: []byte(`{"a":1}`), Modified: 1764000000000}
+		r := messages.Result{Version: 3, Document: []byte(`{"a":1}`), Modified: 1764000000000000}
 		if o.Action == messages.ActionReadEffective {
-			r.Schema, r.Document = 2, []byte(`{"a":1,"b":2}`)
+			r.Schema, r.SchemaModified = 2, 1764000000000000
+			r.Document = []byte(`{"a":1,"b":2}`)
 		}
 		return r
 	})

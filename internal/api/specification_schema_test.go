@@ -72,7 +72,7 @@ func (s *system) schemaHolds(t *testing.T) {
 			`{"pointer":"/theme","reason":"must be one of \"dark\", \"light\""},{"pointer":"/size","reason":"must be at least 8"}]}`},
 		exchange{put, lines(isJSON, "Idempotency-Key: k"), `{"theme":"pink"}`, 422, "", problem("schema-violation")},
 		exchange{put, lines(isJSON, "If-None-Match: *"), `{"theme":"pink"}`, 422, "", problem("schema-violation")},
-		exchange{put, lines(isJSON, `If-Match: "7"`), `{"theme":"pink"}`, 412, "", problem("precondition-failed")},
+		exchange{put, lines(isJSON, `If-Match: "7-1"`), `{"theme":"pink"}`, 412, "", problem("precondition-failed")},
 		exchange{post, isJSON, `{"theme":"pink"}`, 422, "", problem("schema-violation")},
 		exchange{patch, isMerge, `{"theme":"pink"}`, 422, "", problem("schema-violation")},
 		exchange{patch, isPatch, `[{"op":"add","path":"/theme","value":"pink"}]`, 422, "", problem("schema-violation")},

@@ -159,19 +159,19 @@ func (s *system) preconditions(t *testing.T) {
 		exchange{put, lines(isJSON, `If-Match: "5"`), `{"a":5}`, 200, `ETag: "6"`, ""})
 	s.story(t, "If-Match on every write",
 		exchange{put, isJSON, `{"a":[1]}`, 200, `ETag: "1"`, ""},
-		exchange{put, lines(isJSON, `If-Match: "7"`), `{}`, 412, "", problem("precondition-failed")},
-		exchange{post, lines(isJSON, `If-Match: "7"`), `{}`, 412, "", problem("precondition-failed")},
-		exchange{patch, lines(isMerge, `If-Match: "7"`), `{}`, 412, "", problem("precondition-failed")},
-		exchange{patch, lines(isPatch, `If-Match: "7"`), `[]`, 412, "", problem("precondition-failed")},
-		exchange{remove, `If-Match: "7"`, "", 412, "", problem("precondition-failed")},
-		exchange{"PUT $/settings/a/-", lines(isJSON, `If-Match: "7"`), `2`, 412, "", problem("precondition-failed")},
-		exchange{"DELETE $/settings/a", `If-Match: "7"`, "", 412, "", problem("precondition-failed")},
-		exchange{"DELETE $/settings/none", `If-Match: "7"`, "", 404, "", problem("not-found")}, // RFC 9110 section 13.2.1
-		exchange{"POST $/history/9/restore", `If-Match: "7"`, "", 404, "", problem("not-found")},
+		exchange{put, lines(isJSON, `If-Match: "7-1"`), `{}`, 412, "", problem("precondition-failed")},
+		exchange{post, lines(isJSON, `If-Match: "7-1"`), `{}`, 412, "", problem("precondition-failed")},
+		exchange{patch, lines(isMerge, `If-Match: "7-1"`), `{}`, 412, "", problem("precondition-failed")},
+		exchange{patch, lines(isPatch, `If-Match: "7-1"`), `[]`, 412, "", problem("precondition-failed")},
+		exchange{remove, `If-Match: "7-1"`, "", 412, "", problem("precondition-failed")},
+		exchange{"PUT $/settings/a/-", lines(isJSON, `If-Match: "7-1"`), `2`, 412, "", problem("precondition-failed")},
+		exchange{"DELETE $/settings/a", `If-Match: "7-1"`, "", 412, "", problem("precondition-failed")},
+		exchange{"DELETE $/settings/none", `If-Match: "7-1"`, "", 404, "", problem("not-found")}, // RFC 9110 section 13.2.1
+		exchange{"POST $/history/9/restore", `If-Match: "7-1"`, "", 404, "", problem("not-found")},
 		exchange{"PUT $/settings/a", lines(isJSON, "If-None-Match: *"), `2`, 412, "", problem("precondition-failed")}, // * is the value
 		exchange{"PUT $/settings/b", lines(isJSON, "If-Match: *"), `2`, 412, "", problem("precondition-failed")},
-		exchange{"POST $/history/1/restore", `If-Match: "7"`, "", 412, "", problem("precondition-failed")},
-		exchange{"DELETE $", `If-Match: "7"`, "", 412, "", problem("precondition-failed")},
+		exchange{"POST $/history/1/restore", `If-Match: "7-1"`, "", 412, "", problem("precondition-failed")},
+		exchange{"DELETE $", `If-Match: "7-1"`, "", 412, "", problem("precondition-failed")},
 		exchange{"PUT $/settings/a/-", lines(isJSON, `If-Match: "7", "1"`), `2`, 201, `ETag: "2"`, ""},
 		exchange{put, lines(isJSON, `If-Match: W/"2"`), `{}`, 412, `ETag: "2"`, problem("precondition-failed")},
 		exchange{put, lines(isJSON, `If-Match: "02"`), `{}`, 412, `ETag: "2"`, problem("precondition-failed")},
@@ -194,12 +194,12 @@ func (s *system) preconditions(t *testing.T) {
 	s.story(t, "412 carries what there is instead",
 		exchange{put, isJSON, "{\"a\" : \"<&>\"}", 200, `ETag: "1"`, ""},
 		exchange{
-			put, lines(isJSON, `If-Match: "9"`, "X-Request-ID: r1"), `{}`, 412, lines(`ETag: "1"`, "X-Request-ID: r1"),
+			put, lines(isJSON, `If-Match: "9-1"`, "X-Request-ID: r1"), `{}`, 412, lines(`ETag: "1"`, "X-Request-ID: r1"),
 			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,` +
 				`"detail":"the current version is 1","requestId":"r1","version":1,"settings":{"a" : "<&>"}}`,
 		},
 		exchange{
-			patch, lines(isMerge, `If-Match: "9"`, "X-Request-ID: r1", wantLess), `{}`, 412, `ETag: "1"`,
+			patch, lines(isMerge, `If-Match: "9-1"`, "X-Request-ID: r1", wantLess), `{}`, 412, `ETag: "1"`,
 			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,` +
 				`"detail":"the current version is 1","requestId":"r1","version":1}`,
 		})
@@ -227,7 +227,7 @@ func (s *system) idempotency(t *testing.T) {
 		exchange{get, "", "", 200, `ETag: "7"`, `{"z":1}`})
 	s.story(t, "what is no document has no key either",
 		exchange{put, lines(isJSON, key("k")), `{"a":`, 400, "", problem("malformed")},
-		exchange{put, lines(isJSON, key("k"), `If-Match: "9"`), `[]`, 422, "", problem("invalid-document")},
+		exchange{put, lines(isJSON, key("k"), `If-Match: "9-1"`), `[]`, 422, "", problem("invalid-document")},
 		exchange{put, lines(isJSON, key("k")), `{"a":1}`, 200, lines(`ETag: "1"`, "Idempotency-Replayed:"), ""},
 		exchange{put, lines(isJSON, key("k")), `{"a":`, 422, "", problem("idempotency-key-reused")})
 	s.story(t, "the same key and another request are refused",

@@ -65,7 +65,7 @@ func TestUsersSpecification(t *testing.T) {
 	}
 	newest := slices.MaxFunc(times, time.Time.Compare).Format(time.RFC3339Nano)
 	a := s.do(http.MethodGet, "/users?include=settings&updated_since="+url.QueryEscape(newest), "")
-	if want := `{"users":[{"user":"new","version":1,"time":"` + newest + `","settings":{ "a": 1.0 }}]}`; a.body != want {
+	if want := `{"users":[{"user":"new","version":1,"time":"` + newest + `","settings":{ "a": 1.0 }}]}`; inBody.ReplaceAllString(a.body, "") != want {
 		t.Errorf("since %s: %s, want %s", newest, a.body, want)
 	}
 	if a := s.do(http.MethodGet, "/users?updated_since=2999-01-01T00:00:00%2B01:00", ""); a.body != `{"users":[]}` {
@@ -95,7 +95,7 @@ func TestUsersGoneSince(t *testing.T) {
 		`{"user":"deleted","version":2,"time":"","deleted":true},` +
 		`{"user":"erased","version":2,"time":"","deleted":true,"erasedVersion":2},` +
 		`{"user":"here","version":1,"time":"","settings":{"secret":1}}]}`
-	if text != want {
+	if text = inBody.ReplaceAllString(text, ""); text != want {
 		t.Errorf("got %s, want %s", text, want)
 	}
 	if got := s.listed("/users"); len(before) != 4 || !slices.Equal(got, []string{"back", "here"}) {

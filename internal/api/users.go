@@ -148,7 +148,9 @@ func appendUser(b []byte, u *messages.User, whole bool) ([]byte, error) {
 		return nil, fmt.Errorf("quoting the user id: %w", err)
 	}
 	b = strconv.AppendInt(append(b, `,"version":`...), u.Version, 10)
-	b = time.UnixMilli(u.Modified).UTC().AppendFormat(append(b, `,"time":"`...), time.RFC3339Nano)
+	tag := messages.Tag{Version: u.Version, Modified: u.Modified}
+	b = tag.Append(append(b, `,"etag":"\"`...))
+	b = time.UnixMicro(u.Modified).UTC().AppendFormat(append(b, `\"","time":"`...), time.RFC3339Nano)
 	b = append(b, '"')
 	if u.Absent {
 		b = append(b, `,"deleted":true`...)

@@ -41,7 +41,7 @@ func (s *system) rows(ids []string, wanted func(i int) bool) (asked func() []mes
 		for i := at; i < end; i++ {
 			if wanted(i) {
 				r.Users = append(r.Users, messages.User{
-					ID: ids[i], Version: 3, Modified: 1764000000120, Document: []byte("{ \"a\":1.0}"),
+					ID: ids[i], Version: 3, Modified: 1764000000120000, Document: []byte("{ \"a\":1.0}"),
 				})
 			}
 		}
@@ -190,8 +190,8 @@ func TestUsersAnswer(t *testing.T) {
 			return messages.Result{}
 		}
 		return messages.Result{Next: "42", Users: []messages.User{
-			{ID: `"`, Version: 1, Modified: 1764000000000, Document: []byte("{\n\"<\":1.0}")},
-			{ID: "42", Version: 3, Modified: 1764000000120, Document: []byte("{}")},
+			{ID: `"`, Version: 1, Modified: 1764000000000000, Document: []byte("{\n\"<\":1.0}")},
+			{ID: "42", Version: 3, Modified: 1764000000120000, Document: []byte("{}")},
 		}}
 	})
 	next := "/users?after=" + base64.RawURLEncoding.EncodeToString([]byte("\x0142")) + "&limit="

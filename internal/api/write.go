@@ -41,7 +41,7 @@ func (s *Server) write(c *fiber.Ctx, o messages.Operation, answer answerer) erro
 // writeOf does the same for a user, or for the schema with user "". Every write of a single request
 // comes through here, so preconditions, idempotency keys and preferences are the same for all.
 func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer answerer) error {
-	condition, err := conditionOf(c, versionOf)
+	condition, err := conditionOf(c, messages.ParseTag)
 	if err != nil {
 		return err
 	}

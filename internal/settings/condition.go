@@ -22,10 +22,21 @@ type Condition struct {
 	UnmodifiedSince time.Time // If-Unmodified-Since, in whole seconds: what HTTP dates can say
 }
 
-// Versions is a set of versions. Zero stands for "there is no document".
+// Versions is a set of versions. The zero Tag stands for "there is no document".
 type Versions struct {
 	Any    bool // every version that has the document, or the value, that the write is for
-	Listed []int64
+	Listed []Tag
+}
+
+// Tag names a version for good: by its number, which a restored database uses again, and the time
+// when it was made.
+type Tag struct {
+	Version int64
+	Micros  int64 // since 1970 (UTC); 0: at any time
+}
+
+func (t Tag) names(s State) bool {
+	return t.Version == s.Version && (t.Micros == 0 || t.Micros == s.Modified.UnixMicro())
 }
 
 // Holds reports whether the state satisfies the condition. It always satisfies a nil one.
@@ -50,9 +61,9 @@ func (c *Condition) modified(s State) bool {
 }
 
 // has reports whether the state is one of the versions. A writer that has seen the deletion lists
-// the version of the deleted document.
+// the tag of the deleted document.
 func (v *Versions) has(s State) bool {
 	return v.Any && !s.Absent && !s.NoValue ||
-		slices.Contains(v.Listed, s.Version) ||
-		s.Absent && slices.Contains(v.Listed, 0)
+		slices.ContainsFunc(v.Listed, func(t Tag) bool { return t.names(s) }) ||
+		s.Absent && slices.Contains(v.Listed, Tag{})
 }

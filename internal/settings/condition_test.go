@@ -14,8 +14,16 @@ func TestConditionHolds(t *testing.T) {
 	third := settings.State{Version: 3, Modified: noon.Add(900 * time.Millisecond)}
 	deleted := settings.State{Version: 4, Absent: true, Modified: noon}
 	every := &settings.Versions{Any: true}
+	made := func(at time.Time) *settings.Versions {
+		tag := settings.Tag{Version: 3, Micros: at.UnixMicro()}
+		return &settings.Versions{Listed: []settings.Tag{tag}}
+	}
 	listed := func(versions ...int64) *settings.Versions {
-		return &settings.Versions{Listed: versions}
+		v := new(settings.Versions)
+		for _, n := range versions {
+			v.Listed = append(v.Listed, settings.Tag{Version: n})
+		}
+		return v
 	}
 
 	for name, c := range map[string]struct {
@@ -28,6 +36,18 @@ func TestConditionHolds(t *testing.T) {
 		"If-Match: the version": {
 			&settings.Condition{Match: listed(3)}, false, true,
 			false,
+		},
+		"If-Match: the version, made then": {
+			&settings.Condition{Match: made(third.Modified)}, false, true,
+			false,
+		},
+		"If-Match: its number, made at another time": {
+			&settings.Condition{Match: made(third.Modified.Add(time.Microsecond))}, false, false,
+			false,
+		},
+		"If-None-Match: its number, made at another time": {
+			&settings.Condition{NoneMatch: made(third.Modified.Add(-time.Microsecond))}, true, true,
+			true,
 		},
 		"If-Match: the version, in a list": {
 			&settings.Condition{Match: listed(9, 3)}, false, true,
@@ -117,7 +137,7 @@ func TestConditionHolds(t *testing.T) {
 func TestConditionOfAValue(t *testing.T) {
 	t.Parallel()
 	every := &settings.Versions{Any: true}
-	third := &settings.Versions{Listed: []int64{3}}
+	third := &settings.Versions{Listed: []settings.Tag{{Version: 3}}}
 	for name, c := range map[string]struct {
 		condition      settings.Condition
 		there, missing bool

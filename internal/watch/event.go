@@ -25,18 +25,18 @@ func appendRetry(b []byte) []byte {
 	return fmt.Appendf(b, "retry: %d\n\n", retry)
 }
 
-// eventID is the id of the event for a version.
-func eventID(version int64) string { return strconv.FormatInt(version, 10) }
+// eventID is the id of the event for a version: its entity tag without the quotes.
+func eventID(t messages.Tag) string { return string(t.Append(nil)) }
 
 // appendEvent appends the event for a change, with the document unless that is nil.
 func appendEvent(b []byte, c messages.Changed, document []byte) []byte {
 	b = append(b, "event: changed\nid: "...)
-	b = strconv.AppendInt(b, c.Version, 10)
+	b = c.Tag().Append(b)
 	b = append(b, "\ndata: {\"version\":"...)
 	b = strconv.AppendInt(b, c.Version, 10)
 	if c.Modified != 0 {
 		b = append(b, `,"time":"`...)
-		b = time.UnixMilli(c.Modified).UTC().AppendFormat(b, time.RFC3339Nano)
+		b = time.UnixMicro(c.Modified).UTC().AppendFormat(b, time.RFC3339Nano)
 		b = append(b, '"')
 	}
 	if c.Absent && c.Version > 0 {

@@ -47,7 +47,7 @@ func (h *Hub) listen(ctx context.Context) {
 
 // hint handles a notification: the state is read if that may be news.
 func (h *Hub) hint(u *user, c messages.Changed) {
-	if u.known && c.Version <= u.state.Version {
+	if !u.isNews(c) {
 		return
 	}
 	u.hint(c)
@@ -189,7 +189,7 @@ func (h *Hub) answered(u *user, a asked, action messages.Action, r *messages.Res
 	if state := stateOf(r); u.learn(state, a) {
 		if action == messages.ActionRead {
 			u.giveDocument(&documentEvent{
-				state.Version, appendEvent(nil, state, documentOf(r)),
+				state.Tag(), appendEvent(nil, state, documentOf(r)),
 			})
 		}
 		u.wake()

@@ -42,23 +42,32 @@ func (u *user) hint(c messages.Changed) {
 	}
 }
 
-// start takes over the state that a new watcher has read for itself.
-func (u *user) start(state messages.Changed) {
-	if !u.known || state.Version > u.state.Version {
+// start takes over the state that a new watcher has read for itself, if it is news. Otherwise
+// either the watcher has read it before the hub did, or the database was restored: returns true if
+// another read is to tell.
+func (u *user) start(state messages.Changed) (doubtful bool) {
+	if u.isNews(state) {
 		u.starts++
 		u.set(state)
 	}
+	return u.state.Tag() != state.Tag()
+}
+
+// isNews tells whether the state is later than what the database said last: by its number, or by
+// its time, since a database that was restored gives numbers again.
+func (u *user) isNews(state messages.Changed) bool {
+	return !u.known || state.Version > u.state.Version || state.Modified > u.state.Modified
 }
 
 // learn takes over what a read has brought, and returns true, unless the state was read by a
 // watcher meanwhile and is later.
 func (u *user) learn(state messages.Changed, a asked) bool {
 	for _, c := range a.hints {
-		if c.Version > state.Version {
+		if c.Version > state.Version || c.Modified > state.Modified {
 			u.lies++
 		}
 	}
-	if u.known && state.Version < u.state.Version && u.starts != a.starts {
+	if u.known && state.Tag() != u.state.Tag() && !u.isNews(state) && u.starts != a.starts {
 		u.again = true
 		return false
 	}
@@ -79,7 +88,7 @@ func (u *user) set(state messages.Changed) {
 	switch {
 	case u.known && state.Version > u.state.Version:
 		u.keep(u.state)
-	case state.Version < u.state.Version:
+	case state.Tag() != u.state.Tag():
 		u.recent = nil
 	}
 	u.state, u.known = state, true
@@ -114,14 +123,14 @@ func (u *user) appendSince(b []byte, version int64) []byte {
 // if the hints are true.
 func (u *user) wantsDocument(hinted bool) bool {
 	return slices.ContainsFunc(u.watchers, func(w *Watcher) bool {
-		return w.started && w.documents && (hinted || w.latest() != u.state.Version)
+		return w.started && w.documents && (hinted || w.latest() != u.state.Tag())
 	})
 }
 
 // giveDocument gives the event with the document to the watchers who want it.
 func (u *user) giveDocument(e *documentEvent) {
 	for _, w := range u.watchers {
-		if w.started && w.documents && w.latest() != e.version {
+		if w.started && w.documents && w.latest() != e.tag {
 			w.document = e
 		}
 	}

@@ -26,7 +26,7 @@ type Watcher struct {
 	documents bool           // events have the document
 	head      []byte         // to be written before all events
 	document  *documentEvent // to be written
-	sent      int64          // the last version that was written
+	sent      messages.Tag   // the last version that was written
 
 	started bool
 	gone    bool
@@ -36,8 +36,8 @@ type Watcher struct {
 
 // documentEvent is an event with the document. All watchers of the user share it.
 type documentEvent struct {
-	version int64
-	text    []byte
+	tag  messages.Tag
+	text []byte
 }
 
 // Start takes the connection over. It writes the head of the response, then the state in r unless
@@ -52,16 +52,15 @@ func (w *Watcher) Start(head []byte, r *messages.Result, lastEventID string) {
 		return
 	}
 	closeAfterSilence(w.conn, max(2*h.config.Heartbeat, h.config.WriteTimeout))
-	w.started, w.head, w.sent = true, appendRetry(head), r.Version
-	if lastEventID != eventID(r.Version) {
+	w.started, w.head, w.sent = true, appendRetry(head), r.Tag()
+	if lastEventID != eventID(r.Tag()) {
 		var document []byte
 		if w.documents {
 			document = documentOf(r)
 		}
 		w.head = appendEvent(w.head, stateOf(r), document)
 	}
-	w.user.start(stateOf(r))
-	if w.user.wantsDocument(false) {
+	if w.user.start(stateOf(r)) || w.user.wantsDocument(false) {
 		h.ask(w.user)
 	}
 	w.user.wake()
@@ -115,9 +114,9 @@ func (h *Hub) beat(phase int) {
 }
 
 // latest returns the version that the watcher got last, or is about to get.
-func (w *Watcher) latest() int64 {
+func (w *Watcher) latest() messages.Tag {
 	if w.document != nil {
-		return w.document.version
+		return w.document.tag
 	}
 	return w.sent
 }
@@ -136,7 +135,7 @@ func (w *Watcher) isDue() bool {
 }
 
 // isBehind tells whether the watcher has another version than the user.
-func (w *Watcher) isBehind() bool { return !w.documents && w.sent != w.user.state.Version }
+func (w *Watcher) isBehind() bool { return !w.documents && w.sent != w.user.state.Tag() }
 
 // write writes until nothing is due. It removes the watcher if the connection fails or the client
 // is too slow.
@@ -163,9 +162,9 @@ func (w *Watcher) next() (text []byte, beat bool) {
 	case w.head != nil:
 		text, w.head = w.head, nil
 	case w.document != nil:
-		text, w.sent, w.document = w.document.text, w.document.version, nil
+		text, w.sent, w.document = w.document.text, w.document.tag, nil
 	case w.isBehind():
-		text, w.sent = w.user.appendSince(nil, w.sent), w.user.state.Version
+		text, w.sent = w.user.appendSince(nil, w.sent.Version), w.user.state.Tag()
 	case w.beat:
 		text, beat, w.beat = heartbeat, true, false
 	}

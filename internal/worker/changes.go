@@ -34,7 +34,7 @@ func (w *Worker) queueChanges(writes []store.Write, outcomes []store.Written) {
 		if o := &outcomes[i]; o.Err == nil && writes[i].User != store.SchemaUser &&
 			!failpoint.Hit("worker/change-lost") {
 			changes = append(changes, change{writes[i].User, messages.Changed{
-				Version: o.Version, Modified: millis(o.Modified), Absent: o.Absent,
+				Version: o.Version, Modified: micros(o.Modified), Absent: o.Absent,
 			}})
 		}
 	}

@@ -19,8 +19,18 @@ func TestConditions(t *testing.T) {
 	start(t, nc, open(t), config)
 	do(t, nc, write(1, messages.ActionReplace, document(`{"n":1}`)))
 	at := do(t, nc, read("ann"))
-	second := at.Modified / 1000
-	listed := func(v ...int64) *messages.Versions { return &messages.Versions{Listed: v} }
+	second := at.Modified / 1e6
+	listed := func(numbers ...int64) *messages.Versions {
+		v := new(messages.Versions)
+		for _, n := range numbers {
+			v.Listed = append(v.Listed, messages.Tag{Version: n})
+		}
+		return v
+	}
+	tagged := func(t messages.Tag) *messages.Versions {
+		return &messages.Versions{Listed: []messages.Tag{t}}
+	}
+	then := messages.Tag{Version: 1, Modified: at.Modified - 1}
 	anything := &messages.Versions{Any: true}
 	n := 1
 	for name, c := range map[string]struct {
@@ -29,6 +39,9 @@ func TestConditions(t *testing.T) {
 	}{
 		"none":              {messages.Condition{}, true},
 		"match":             {messages.Condition{Match: listed(7, 1)}, true},
+		"match the tag":     {messages.Condition{Match: tagged(at.Tag())}, true},
+		"match then":        {messages.Condition{Match: tagged(then)}, false},
+		"none match then":   {messages.Condition{NoneMatch: tagged(then)}, true},
 		"match another":     {messages.Condition{Match: listed(7)}, false},
 		"match nothing":     {messages.Condition{Match: listed()}, false},
 		"match any":         {messages.Condition{Match: anything}, true},
@@ -112,7 +125,7 @@ func TestConditionsOfRepetitions(t *testing.T) {
 		string(got.Document) != `{}` {
 		t.Errorf("nothing to delete: %s", show(got))
 	}
-	again := when(messages.Condition{Match: &messages.Versions{Listed: []int64{0}}})
+	again := when(messages.Condition{Match: &messages.Versions{Listed: []messages.Tag{{}}}})
 	got = do(t, nc, write(5, messages.ActionReplace, both(document(`{}`), again)))
 	if got.Kind != "" || got.Version != 3 {
 		t.Errorf("where there is none: %s", show(got))
@@ -140,7 +153,7 @@ func TestIssuedBeforeErased(t *testing.T) {
 	if got := do(t, nc, read("ann")); !got.Absent || got.Version != 2 {
 		t.Errorf("%s", show(got))
 	}
-	o.Issued = (erased.Modified + 1000) * 1000
+	o.Issued = erased.Modified + 1e6
 	if got := do(t, nc, o); got.Kind != "" || got.Version != 3 {
 		t.Errorf("a new beginning: %s", show(got))
 	}

@@ -131,16 +131,26 @@ func conditionOf(c *messages.Condition) *settings.Condition {
 	if c == nil {
 		return nil
 	}
-	s := &settings.Condition{
-		Match: (*settings.Versions)(c.Match), NoneMatch: (*settings.Versions)(c.NoneMatch),
-	}
+	s := &settings.Condition{Match: versionsOf(c.Match), NoneMatch: versionsOf(c.NoneMatch)}
 	if c.UnmodifiedSince != 0 {
 		s.UnmodifiedSince = time.Unix(c.UnmodifiedSince, 0)
 	}
 	return s
 }
 
-// timeOf and millis convert times of the wire, which are in milliseconds since 1970, 0 for none.
+func versionsOf(v *messages.Versions) *settings.Versions {
+	if v == nil {
+		return nil
+	}
+	s := &settings.Versions{Any: v.Any, Listed: make([]settings.Tag, len(v.Listed))}
+	for i, t := range v.Listed {
+		s.Listed[i] = settings.Tag{Version: t.Version, Micros: t.Modified}
+	}
+	return s
+}
+
+// timeOf, millis and micros convert times of the wire, which are in milliseconds or microseconds
+// since 1970, 0 for none.
 func timeOf(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
@@ -153,4 +163,11 @@ func millis(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
 }

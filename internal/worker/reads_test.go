@@ -98,7 +98,7 @@ func TestNeighbours(t *testing.T) {
 	nc := connect(t)
 	start(t, nc, open(t), config)
 	lost := write(4, messages.ActionReplace, both(document(`{"lost":1}`), when(messages.Condition{
-		Match: &messages.Versions{Listed: []int64{1}},
+		Match: &messages.Versions{Listed: []messages.Tag{{Version: 1}}},
 	})))
 	all := []messages.Operation{
 		write(1, messages.ActionReplace, document(`{"n":1,"tags":[]}`)),

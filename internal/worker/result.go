@@ -54,7 +54,7 @@ func usersOf(listed []store.User) []messages.User {
 	users := make([]messages.User, len(listed))
 	for i, u := range listed {
 		users[i] = messages.User{
-			ID: u.ID, Version: u.Version, Modified: millis(u.Modified), Document: u.Bytes,
+			ID: u.ID, Version: u.Version, Modified: micros(u.Modified), Document: u.Bytes,
 			Absent: u.Absent, Erased: u.Erased,
 		}
 	}
@@ -65,7 +65,7 @@ func entriesOf(user string, found []store.Entry) []messages.Entry {
 	entries := make([]messages.Entry, len(found))
 	for i, e := range found {
 		entries[i] = messages.Entry{
-			Version: e.Version, Time: millis(e.Time), Action: e.Operation, Size: e.Size,
+			Version: e.Version, Time: micros(e.Time), Action: e.Operation, Size: e.Size,
 			Actor: actorFor(user, e.Actor),
 		}
 	}
@@ -103,7 +103,7 @@ func (w *Worker) writeResult(o *messages.Operation, s *store.Written) messages.R
 
 // stateOf is a result with all that it says of a document but the bytes.
 func stateOf(d *store.Document) messages.Result {
-	return messages.Result{Version: d.Version, Modified: millis(d.Modified), Absent: d.Absent}
+	return messages.Result{Version: d.Version, Modified: micros(d.Modified), Absent: d.Absent}
 }
 
 // kindOf is the one place where errors of the domain and the store become kinds.

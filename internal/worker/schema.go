@@ -46,8 +46,8 @@ func (w *Worker) effective(o *messages.Operation, f *store.Found) messages.Resul
 		return w.failure(o, err)
 	}
 	r := stateOf(&f.Document)
-	r.Document, r.Schema = document, f.Schema.Version
-	r.Modified = max(r.Modified, millis(f.Schema.Modified))
+	r.Document = document
+	r.Schema, r.SchemaModified = f.Schema.Version, micros(f.Schema.Modified)
 	return r
 }
 
@@ -83,7 +83,7 @@ func exampleOf(u store.User, err error) messages.User {
 		violations = []messages.Violation{{Reason: messages.Detail(err.Error())}}
 	}
 	return messages.User{
-		ID: u.ID, Version: u.Version, Modified: millis(u.Modified),
+		ID: u.ID, Version: u.Version, Modified: micros(u.Modified),
 		Violations: violations[:min(len(violations), violationsPerExample)],
 	}
 }

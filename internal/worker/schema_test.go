@@ -62,7 +62,7 @@ func TestSchema(t *testing.T) {
 	effective := messages.Operation{Action: messages.ActionReadEffective, User: "ann"}
 	r = do(t, nc, effective)
 	if string(r.Document) != `{"size":12}` || r.Version != 0 || r.Schema != 1 ||
-		r.Modified != put.Modified {
+		r.Modified != 0 || r.SchemaModified != put.Modified {
 		t.Errorf("effective: %s", show(r))
 	}
 	w := do(t, nc, replace("ann", "4", `{"size":13}`))

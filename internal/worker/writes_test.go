@@ -118,7 +118,7 @@ func TestWrites(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
 	start(t, nc, open(t), config)
-	before := time.Now().UnixMilli()
+	before := time.Now().UnixMicro()
 	var (
 		first []messages.Result
 		names []string
@@ -133,7 +133,7 @@ func TestWrites(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("write %d, %v: got %s, want %s", n, c.action, show(got), show(want))
 		}
-		if got.Modified < before || got.Modified > time.Now().UnixMilli() {
+		if got.Modified < before || got.Modified > time.Now().UnixMicro() {
 			t.Errorf("write %d: modified at %d", n, got.Modified)
 		}
 		now := do(t, nc, read("ann"))

@@ -67,7 +67,7 @@ func TestCheckEveryAction(t *testing.T) {
 	uses := only(messages.ActionUsedTokens)
 	always := func(messages.Action) bool { return true }
 	never := func(messages.Action) bool { return false }
-	tooMany := &messages.Versions{Listed: make([]int64, messages.MaxVersions+1)}
+	tooMany := &messages.Versions{Listed: make([]messages.Tag, messages.MaxVersions+1)}
 	for name, c := range map[string]struct {
 		change  func(o *messages.Operation)
 		refused func(messages.Action) bool
@@ -150,7 +150,7 @@ func TestCheckEveryAction(t *testing.T) {
 			o.If = &messages.Condition{UnmodifiedSince: -1}
 		}, always, "condition"},
 		"a condition's version before all": {func(o *messages.Operation) {
-			o.If = &messages.Condition{Match: &messages.Versions{Listed: []int64{1, -1}}}
+			o.If = &messages.Condition{Match: &messages.Versions{Listed: []messages.Tag{{1, 0}, {-1, 0}}}}
 		}, always, "condition"},
 		"a request id of two lines": {
 			func(o *messages.Operation) { o.RequestID = "a\nb" }, always, "control character",

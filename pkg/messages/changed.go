@@ -13,7 +13,7 @@ import (
 // is an earlier version.
 type Changed struct {
 	Version  int64 `cbor:"1,keyasint"`
-	Modified int64 `cbor:"2,keyasint,omitempty"` // when it was made, in milliseconds since 1970 (UTC)
+	Modified int64 `cbor:"2,keyasint,omitempty"` // when it was made, in microseconds since 1970 (UTC)
 	Absent   bool  `cbor:"3,keyasint,omitempty"` // the document was deleted, or the user erased
 }
 
@@ -32,7 +32,7 @@ func DecodeChanged(data []byte) (Changed, error) {
 	if err := decoder.Unmarshal(data, &c); err != nil {
 		return Changed{}, fmt.Errorf("not a change: %w", err)
 	}
-	if c.Version < 1 || !validMillis(c.Modified) {
+	if c.Version < 1 || !validMicros(c.Modified) {
 		return Changed{}, errors.New("not a change: its version or its time is impossible")
 	}
 	return c, nil

@@ -95,8 +95,8 @@ func (c *Condition) check() error {
 		case v == nil:
 		case len(v.Listed) > MaxVersions:
 			return fmt.Errorf("a condition lists more than %d versions", MaxVersions)
-		case len(v.Listed) > 0 && slices.Min(v.Listed) < 0:
-			return errors.New("a condition lists a negative version")
+		case slices.ContainsFunc(v.Listed, Tag.impossible):
+			return errors.New("a condition lists an impossible version")
 		}
 	}
 	return nil

@@ -27,7 +27,7 @@ func (r *Result) check() error {
 		return errors.New("its kind or its detail is too long")
 	case r.Version < 0 || r.Schema < 0 || r.Checked < 0 || r.Broken < 0:
 		return errors.New("it has a negative number")
-	case !validMillis(r.Modified):
+	case !validMicros(r.Modified) || !validMicros(r.SchemaModified):
 		return errors.New("it has an impossible time")
 	case len(r.Entries) > MaxEntries || len(r.Users) > MaxUsers ||
 		len(r.Violations) > MaxViolations || len(r.Tokens) > MaxListedTokens:
@@ -41,13 +41,13 @@ func (r *Result) check() error {
 		}
 	}
 	for i := range r.Entries {
-		if e := &r.Entries[i]; e.Version < 1 || e.Size < 0 || !validMillis(e.Time) ||
+		if e := &r.Entries[i]; e.Version < 1 || e.Size < 0 || !validMicros(e.Time) ||
 			len(e.Action) > MaxKind || e.Actor.tooLong() {
 			return fmt.Errorf("the entry of version %d is impossible", e.Version)
 		}
 	}
 	for i := range r.Users {
-		if u := &r.Users[i]; u.Version < 0 || u.Erased < 0 || !validMillis(u.Modified) ||
+		if u := &r.Users[i]; u.Version < 0 || u.Erased < 0 || !validMicros(u.Modified) ||
 			len(u.Violations) > MaxViolations {
 			return fmt.Errorf("the state of user %.128q is impossible", u.ID)
 		}
@@ -72,5 +72,8 @@ func (a *Actor) tooLong() bool {
 	return a != nil && (len(a.Subject) > MaxSubject || len(a.Token) > MaxTokenID)
 }
 
-// validMillis tells whether a time of the wire is possible: from 1970 to 9999, or zero for none.
+// validMillis and validMicros tell whether a time of the wire is possible: from 1970 to 9999, or
+// zero for none.
 func validMillis(ms int64) bool { return ms >= 0 && ms <= maxMillis }
+
+func validMicros(us int64) bool { return us >= 0 && us <= maxTime }

@@ -12,11 +12,14 @@ import (
 // lastMillis is the last millisecond of the year 9999.
 const lastMillis = 253_402_300_799_999
 
+// lastMicros is the last microsecond of that year.
+const lastMicros = lastMillis*1000 + 999
+
 // TestImpossibleResult: a result that no worker makes becomes an internal failure, and those beside
 // it stay.
 func TestImpossibleResult(t *testing.T) {
 	t.Parallel()
-	whole := messages.Result{Version: 1, Modified: lastMillis, Document: []byte(`{}`)}
+	whole := messages.Result{Version: 1, Modified: lastMicros, Document: []byte(`{}`)}
 	for name, r := range map[string]messages.Result{
 		"a long kind":         {Kind: messages.Kind(strings.Repeat("k", messages.MaxKind+1))},
 		"a long detail":       {Detail: strings.Repeat("d", messages.MaxDetail+1)},
@@ -32,7 +35,7 @@ func TestImpossibleResult(t *testing.T) {
 		"an impossible next":  {Next: "a\n"},
 		"an impossible path":  {Path: []string{"a\x00"}},
 		"an entry of none":    {Entries: []messages.Entry{{Version: 0}}},
-		"an entry's time":     {Entries: []messages.Entry{{Version: 1, Time: lastMillis + 1}}},
+		"an entry's time":     {Entries: []messages.Entry{{Version: 1, Time: lastMicros + 1}}},
 		"an entry's size":     {Entries: []messages.Entry{{Version: 1, Size: -1}}},
 		"an entry's action": {Entries: []messages.Entry{{
 			Version: 1, Action: strings.Repeat("a", messages.MaxKind+1),
@@ -130,7 +133,7 @@ func TestCheckReplyTo(t *testing.T) {
 // FuzzDecodeChanged: anything may come from the network.
 func FuzzDecodeChanged(f *testing.F) {
 	for _, c := range []messages.Changed{
-		{Version: 1}, {Version: math.MaxInt64, Modified: lastMillis, Absent: true}, {},
+		{Version: 1}, {Version: math.MaxInt64, Modified: lastMicros, Absent: true}, {},
 	} {
 		data, err := messages.EncodeChanged(c)
 		if err != nil {
@@ -144,7 +147,7 @@ func FuzzDecodeChanged(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if c.Version < 1 || c.Modified < 0 || c.Modified > lastMillis {
+		if c.Version < 1 || c.Modified < 0 || c.Modified > lastMicros {
 			t.Fatalf("%+v", c)
 		}
 		encoded, err := messages.EncodeChanged(c)

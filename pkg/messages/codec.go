@@ -27,7 +27,7 @@ var (
 		UTF8:             cbor.UTF8RejectInvalid,
 		MaxArrayElements: MaxOperations,
 		MaxMapPairs:      64, // fields that later versions append included
-		MaxNestedLevels:  8,
+		MaxNestedLevels:  10,
 	}.DecMode())
 )
 

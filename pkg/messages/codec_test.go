@@ -51,7 +51,7 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 
 	type result struct {
 		messages.Result
-		Modified int64 `cbor:"20,keyasint"`
+		Modified int64 `cbor:"60,keyasint"`
 		Flag     *bool `cbor:"-1,keyasint"`
 	}
 	reply := struct {
@@ -72,14 +72,14 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 func TestUnknownFieldsInsideAreIgnored(t *testing.T) {
 	t.Parallel()
 	later := map[string]any{"a": []int{1}}
-	versions := fields{1: true, 2: []int{3}, 20: later}
+	versions := fields{1: true, 2: []fields{{1: 3, 20: later}}, 20: later}
 	request := fields{
 		1: []fields{{
 			1: messages.ActionDelete, 2: "42",
 			9: fields{1: versions, 2: versions, 3: 7, 20: later},
 		}},
 	}
-	want := &messages.Versions{Any: true, Listed: []int64{3}}
+	want := &messages.Versions{Any: true, Listed: []messages.Tag{{3, 0}}}
 	if got, err := messages.DecodeRequest(encode(t, request)); err != nil ||
 		!reflect.DeepEqual(got.Operations, []messages.Operation{
 			{

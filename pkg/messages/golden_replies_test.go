@@ -103,7 +103,7 @@ var (
 			Kind: messages.KindViolation, Violations: []messages.Violation{{Reason: "bad"}},
 			MoreViolations: true,
 		},
-		{Version: 3, Schema: 2},
+		{Version: 3, Schema: 2, SchemaModified: 1764000000000000},
 	}}
 	goldenUsersBytes = `
 		a2 01 62 7733 02 83                       # a reply of worker "w3" with 3 results
@@ -130,9 +130,10 @@ var (
 		      01 70 736368656d612d76696f6c6174696f6e  # 1, kind: "schema-violation"
 		      0f 81 a2 01 60 02 63 626164         #       15, violations: at "": "bad"
 		      10 f5                               #       16, more: true
-		    a2                                    #     2 fields
+		    a3                                    #     3 fields
 		      05 03                               #       5, version: 3
-		      0e 02                               #       14, schema: 2`
+		      0e 02                               #       14, schema: 2
+		      14 1b 0006445941624000              #       20, schema made: 1764000000000000`
 
 	goldenChanged      = messages.Changed{Version: 7, Modified: 1764000000000, Absent: true}
 	goldenChangedBytes = `

@@ -39,7 +39,7 @@ var (
 		{
 			Action: messages.ActionSetValue, User: "42", ID: "op-2",
 			If: &messages.Condition{
-				Match:     &messages.Versions{Listed: []int64{3, 0}},
+				Match:     &messages.Versions{Listed: []messages.Tag{{3, 1764000000000000}, {}}},
 				NoneMatch: &messages.Versions{Any: true}, UnmodifiedSince: 1764000000,
 			},
 			Quiet: true, Path: []string{"tags", "-"}, Document: []byte(`"dark"`),
@@ -64,7 +64,9 @@ var (
 		      02 62 3432                          #       2, user: "42"
 		      06 64 6f702d32                      #       6, id: "op-2"
 		      09 a3                               #       9, if: 3 fields
-		        01 a1 02 82 03 00                 #         1, match: listed are 3 and 0
+		        01 a1 02 82                       #         1, match: 2 are listed
+		          a2 01 03 02 1b 0006445941624000 #           version 3, made at 1764000000000000
+		          a1 01 00                        #           version 0
 		        02 a1 01 f5                       #         2, none match: any
 		        03 1a 69248100                    #         3, unmodified since: 1764000000
 		      0a f5                               #       10, quiet: true

@@ -14,7 +14,7 @@ func largest() messages.Operation {
 	versions := func() *messages.Versions {
 		v := &messages.Versions{Any: true}
 		for i := range int64(messages.MaxVersions) {
-			v.Listed = append(v.Listed, 1<<62+i)
+			v.Listed = append(v.Listed, messages.Tag{1<<62 + i, lastMicros})
 		}
 		return v
 	}
@@ -88,10 +88,10 @@ func TestLargest(t *testing.T) {
 	}
 
 	r := messages.Result{
-		Version: 1 << 62, Modified: lastMillis, Absent: true, Created: true, Replayed: true,
+		Version: 1 << 62, Modified: lastMicros, Absent: true, Created: true, Replayed: true,
 		Path: o.Path, Document: o.Document,
 		Entries: slices.Repeat([]messages.Entry{{
-			Version: 1 << 62, Time: lastMillis, Action: "delete-value", Size: 1 << 62,
+			Version: 1 << 62, Time: lastMicros, Action: "delete-value", Size: 1 << 62,
 			Actor: largestActor(),
 		}}, messages.MaxEntries),
 	}

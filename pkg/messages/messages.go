@@ -14,6 +14,10 @@ const (
 	// ActionsKey is where a worker's metadata in the service discovery has the highest
 	// [Action] that it knows, in decimal. A worker without it is taken to know none.
 	ActionsKey = "actions"
+	// DatabaseKey is where it says that it can't reach its database, and so has left the queue
+	// group: [DatabaseLost]. Otherwise it isn't there.
+	DatabaseKey  = "database"
+	DatabaseLost = "unreachable"
 )
 
 // Where replies go: each role has its own prefix of inboxes, so that a NATS server can keep it from
@@ -102,12 +106,12 @@ type Condition struct {
 	UnmodifiedSince int64 `cbor:"3,keyasint,omitempty"`
 }
 
-// Versions is a set of versions of a document. Zero stands for "there is no
-// document": none was ever saved, or the last was deleted.
+// Versions is a set of versions of a document. The zero Tag stands for "there is no document":
+// none was ever saved, or the last was deleted.
 type Versions struct {
 	// Any stands for every version that has a document, and a value at Operation.Path.
-	Any    bool    `cbor:"1,keyasint,omitempty"`
-	Listed []int64 `cbor:"2,keyasint,omitempty"` // at most MaxVersions
+	Any    bool  `cbor:"1,keyasint,omitempty"`
+	Listed []Tag `cbor:"2,keyasint,omitempty"` // at most MaxVersions
 }
 
 // Expired reports whether the operation's deadline has passed at now.
@@ -134,7 +138,7 @@ type Result struct {
 	// Version counts the writes that were applied to the document; 0: none yet.
 	// With KindPrecondition it is the current one.
 	Version int64 `cbor:"5,keyasint,omitempty"`
-	// Modified is when the version was made, in milliseconds since 1970 (UTC); zero: never
+	// Modified is when the version was made, in microseconds since 1970 (UTC); zero: never
 	// saved.
 	Modified int64 `cbor:"6,keyasint,omitempty"`
 	// Absent: there is no document at this version, and {} stands for it.
@@ -167,13 +171,15 @@ type Result struct {
 	Broken  int64 `cbor:"18,keyasint,omitempty"`
 	// Tokens answer ActionListTokens, the oldest first, and ActionCreateToken.
 	Tokens []Token `cbor:"19,keyasint,omitempty"`
+	// SchemaModified is when the version Schema was made, in microseconds since 1970 (UTC).
+	SchemaModified int64 `cbor:"20,keyasint,omitempty"`
 }
 
 // User is one of those who have a document, or who had one.
 type User struct {
 	ID         string      `cbor:"1,keyasint"`
 	Version    int64       `cbor:"2,keyasint"`
-	Modified   int64       `cbor:"3,keyasint,omitempty"` // in milliseconds since 1970 (UTC)
+	Modified   int64       `cbor:"3,keyasint,omitempty"` // in microseconds since 1970 (UTC)
 	Document   []byte      `cbor:"4,keyasint,omitempty"` // with Listing.Documents
 	Violations []Violation `cbor:"5,keyasint,omitempty"` // of the schema on trial
 	// Absent: the document was deleted, or the user erased. Only with Listing.Since.
@@ -192,7 +198,7 @@ type Violation struct {
 // Entry is a version in the history of a document.
 type Entry struct {
 	Version int64  `cbor:"1,keyasint"`
-	Time    int64  `cbor:"2,keyasint"`           // when it was applied, in milliseconds since 1970 (UTC)
+	Time    int64  `cbor:"2,keyasint"`           // when it was applied, in microseconds since 1970 (UTC)
 	Action  string `cbor:"3,keyasint"`           // what made it, see [Action.String]
 	Size    int64  `cbor:"4,keyasint,omitempty"` // bytes of the document; zero: there is none
 	Actor   *Actor `cbor:"5,keyasint,omitempty"` // who made it; nil: not known

@@ -12,6 +12,7 @@ const (
 	actorOverhead     = 14
 	tokenOverhead     = 20
 	useOverhead       = 16
+	tagSize           = 21
 	envelopeOverhead  = MaxDetail + 64
 )
 
@@ -46,7 +47,7 @@ func (r *Result) Size() int {
 	}
 	size += sizeOfCount(len(r.Tokens))
 	return size + sizeOfViolations(r.Violations) + sizeOfText(r.Next) + sizeOfNumber(r.Schema) +
-		sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken)
+		sizeOfNumber(r.SchemaModified) + sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken)
 }
 
 // Size is an upper bound of the bytes that the user takes in a result.
@@ -116,7 +117,7 @@ func (v *Versions) size() int {
 	if v == nil {
 		return 0
 	}
-	return 8 + 9*len(v.Listed)
+	return 8 + tagSize*len(v.Listed)
 }
 
 // sizeOfNumber is what a field with a number takes, if it's there.

@@ -18,7 +18,11 @@ func onlyIf(w store.Write, c settings.Condition) store.Write {
 }
 
 func match(versions ...int64) settings.Condition {
-	return settings.Condition{Match: &settings.Versions{Listed: versions}}
+	var v settings.Versions
+	for _, n := range versions {
+		v.Listed = append(v.Listed, settings.Tag{Version: n})
+	}
+	return settings.Condition{Match: &v}
 }
 
 // TestConditions: a condition is checked against the document that the writes before it have left,
