@@ -14,5 +14,6 @@ func (q *Queue) Members() int {
 
 // DecodePong reads an answer to a count of the workers.
 func DecodePong(data []byte) (id string, knows messages.Action, err error) {
-	return decodePong(data)
+	id, told, err := decodePong(data)
+	return id, told.knows, err
 }

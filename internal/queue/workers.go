@@ -62,6 +62,7 @@ type member struct {
 	answered time.Time       // the last request
 	counted  int             // the number of the last count that it took part in; 0: none
 	knows    messages.Action // the highest action; 0: it has not told
+	lost     bool            // it can't reach its database
 }
 
 func newWorkers(nc *nats.Conn, grace time.Duration) *workers {
@@ -86,6 +87,8 @@ func (w *workers) ready() error {
 	for _, m := range w.members {
 		switch {
 		case !w.present(m):
+		case m.lost:
+			err = errors.New("no worker reaches its database")
 		case m.knows >= messages.LastAction:
 			return nil
 		default:
@@ -117,7 +120,7 @@ func (w *workers) thatKnows(action messages.Action) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, m := range w.members { // in random order
-		if m.knows >= action && w.present(m) {
+		if m.knows >= action && w.present(m) && !m.lost {
 			return id
 		}
 	}
@@ -171,7 +174,7 @@ func (w *workers) seenAfter(t time.Time) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, m := range w.members { // in random order
-		if id != "" && m.seen.After(t) {
+		if id != "" && m.seen.After(t) && !m.lost {
 			return id
 		}
 	}
@@ -261,8 +264,8 @@ func (w *workers) receive(m *nats.Msg) {
 	if !w.mayRead() {
 		return
 	}
-	if id, knows, err := decodePong(m.Data); err == nil {
-		w.counted(id, knows)
+	if id, told, err := decodePong(m.Data); err == nil {
+		w.counted(id, told)
 	}
 }
 
@@ -275,39 +278,45 @@ func (w *workers) mayRead() bool {
 }
 
 // decodePong reads what claims to be a worker's answer to a count, see [messages.ServiceName]: its
-// id and the highest action that it knows. One that does not tell what it knows knows nothing.
-func decodePong(data []byte) (id string, knows messages.Action, err error) {
+// id, the highest action that it knows, and whether it reaches its database. One that does not tell
+// what it knows knows nothing.
+func decodePong(data []byte) (id string, told member, err error) {
 	if len(data) > maxPong {
-		return "", 0, fmt.Errorf("the answer is over %d bytes", maxPong)
+		return "", told, fmt.Errorf("the answer is over %d bytes", maxPong)
 	}
 	var pong micro.Ping
 	if err := json.Unmarshal(data, &pong); err != nil {
-		return "", 0, fmt.Errorf("not an answer to a ping: %w", err)
+		return "", told, fmt.Errorf("not an answer to a ping: %w", err)
 	}
 	if pong.Name != messages.ServiceName {
-		return "", 0, errors.New("the answer is another service's")
+		return "", told, errors.New("the answer is another service's")
 	}
 	if err := messages.CheckWorker(pong.ID); err != nil {
-		return "", 0, err
+		return "", told, err
 	}
 	action, err := strconv.ParseUint(pong.Metadata[messages.ActionsKey], 10, 8)
 	if err != nil {
 		action = 0
 	}
-	return pong.ID, messages.Action(action), nil
+	told.knows = messages.Action(action)
+	told.lost = pong.Metadata[messages.DatabaseKey] == messages.DatabaseLost
+	return pong.ID, told, nil
 }
 
-// counted notes a worker's answer to a count.
-func (w *workers) counted(id string, knows messages.Action) {
+// counted notes a worker's answer to a count. One that can't reach its database gives no sign of
+// life: while there are only such, requests are refused at once.
+func (w *workers) counted(id string, told member) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.last = time.Now()
 	m := w.members[id]
-	m.seen, m.counted, m.knows = w.last, w.current, knows
+	m.seen, m.counted, m.knows, m.lost = time.Now(), w.current, told.knows, told.lost
+	if !m.lost {
+		w.last = m.seen
+	}
 	w.note(id, m)
 }
 
-// end ends a count and returns how many workers there are. That NATS knew of nobody to ask is
+// end ends a count and returns how many workers can serve. That NATS knew of nobody to ask is
 // certain, and not waited for again.
 func (w *workers) end(nobody bool) int {
 	w.mu.Lock()
@@ -321,7 +330,7 @@ func (w *workers) end(nobody bool) int {
 			m.counted = 0
 			w.members[id] = m
 		}
-		if w.present(m) {
+		if w.present(m) && !m.lost {
 			n++
 		}
 	}

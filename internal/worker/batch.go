@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/outset-settings/outset/pkg/messages"
@@ -24,6 +25,9 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 		}
 	}
 	outcomes, err := w.store.Read(ctx, reads)
+	if err == nil {
+		w.databaseAnswered()
+	}
 	for _, t := range tasks {
 		for _, i := range t.open {
 			if err != nil {
@@ -51,6 +55,9 @@ func (w *Worker) write(ctx context.Context, tasks []*task) []struct{} {
 		writes = append(writes, t.writes...)
 	}
 	outcomes := w.store.Write(ctx, writes)
+	if slices.ContainsFunc(outcomes, func(o store.Written) bool { return o.Err == nil }) {
+		w.databaseAnswered()
+	}
 	w.queueChanges(writes, outcomes)
 	for _, t := range tasks {
 		for _, i := range t.open {

@@ -79,12 +79,15 @@ func (w *Worker) tell(m *nats.Msg, answer func() any) {
 }
 
 func (w *Worker) identity() micro.ServiceIdentity {
+	metadata := map[string]string{
+		"host": w.host, "pid": strconv.Itoa(os.Getpid()),
+		messages.ActionsKey: strconv.Itoa(int(w.config.lastAction())),
+	}
+	if w.databaseLost.Load() != nil {
+		metadata[messages.DatabaseKey] = messages.DatabaseLost
+	}
 	return micro.ServiceIdentity{
-		Name: messages.ServiceName, ID: w.id, Version: w.version,
-		Metadata: map[string]string{
-			"host": w.host, "pid": strconv.Itoa(os.Getpid()),
-			messages.ActionsKey: strconv.Itoa(int(w.config.lastAction())),
-		},
+		Name: messages.ServiceName, ID: w.id, Version: w.version, Metadata: metadata,
 	}
 }
 

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,13 +20,17 @@ const slowAfter = 10 * time.Millisecond
 // endpoint is one subject of the worker: its subscriptions, its batcher and its figures.
 // The figures count operations, not messages.
 type endpoint struct {
-	worker        *Worker
-	name          string
-	subject       string
-	batcher       *batch.Batcher[*task, struct{}]
-	subscriptions []*nats.Subscription
-	open          atomic.Int32  // subscriptions that may still hand over messages
-	closed        chan struct{} // closed when none may
+	worker  *Worker
+	name    string
+	subject string
+	batcher *batch.Batcher[*task, struct{}]
+
+	mu     sync.Mutex         // guards the next three
+	own    *nats.Subscription // to what is addressed to this worker
+	group  *nats.Subscription // in the queue group; nil: it has left that
+	ended  bool               // it has unsubscribed for good
+	open   atomic.Int32       // subscriptions that may still hand over messages
+	closed chan struct{}      // closed when none may
 
 	requests  atomic.Int64 // answered
 	errors    atomic.Int64 // of them, failed by a fault of the service
@@ -50,28 +55,61 @@ func (w *Worker) newEndpoint(ctx context.Context, name, subject string,
 }
 
 // subscribe joins the queue group, and listens for what is addressed to this worker.
-func (e *endpoint) subscribe() error {
-	for _, subject := range []string{e.subject, messages.WorkerSubject(e.subject, e.worker.id)} {
-		s, err := e.worker.nc.QueueSubscribe(subject, messages.QueueGroup, e.receive)
-		if err != nil {
-			return err
-		}
-		e.subscriptions = append(e.subscriptions, s)
-		e.open.Add(1)
-		s.SetClosedHandler(func(string) {
-			if e.open.Add(-1) == 0 {
-				close(e.closed)
-			}
-		})
+func (e *endpoint) subscribe() (err error) {
+	e.mu.Lock()
+	e.own, err = e.listen(messages.WorkerSubject(e.subject, e.worker.id))
+	e.mu.Unlock()
+	if err != nil {
+		return err
 	}
-	return nil
+	return e.join()
+}
+
+func (e *endpoint) listen(subject string) (*nats.Subscription, error) {
+	s, err := e.worker.nc.QueueSubscribe(subject, messages.QueueGroup, e.receive)
+	if err != nil {
+		return nil, err
+	}
+	e.open.Add(1)
+	s.SetClosedHandler(func(string) {
+		if e.open.Add(-1) == 0 {
+			close(e.closed)
+		}
+	})
+	return s, nil
+}
+
+// join joins the queue group, unless the endpoint is in it or has unsubscribed for good.
+func (e *endpoint) join() (err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.group == nil && !e.ended {
+		e.group, err = e.listen(e.subject)
+	}
+	return err
+}
+
+// leave leaves the queue group. Messages that have come are still received, and so is what is
+// addressed to this worker.
+func (e *endpoint) leave() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.group == nil || e.ended {
+		return nil
+	}
+	left := e.group
+	e.group = nil
+	return left.Drain()
 }
 
 // unsubscribe stops new messages. Those that have come are still received, until e.closed is.
 func (e *endpoint) unsubscribe() error {
-	var err error
-	for _, s := range e.subscriptions {
-		err = errors.Join(err, s.Drain())
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended = true
+	err := e.own.Drain()
+	if e.group != nil {
+		err = errors.Join(err, e.group.Drain())
 	}
 	return err
 }

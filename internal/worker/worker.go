@@ -66,6 +66,8 @@ type Worker struct {
 	pendingChanges chan []change // of one batch each
 	lastTrial      atomic.Pointer[trial]
 	notReadyReason atomic.Pointer[string] // nil: it is ready
+	databaseLost   atomic.Pointer[string] // why it can't be reached; nil: it can
+	lastAnswer     atomic.Int64           // of the database, in nanoseconds since 1970
 	// failures limits the log: an outage fails thousands of operations a second, all with the same
 	// error.
 	failures rate.Sometimes
@@ -145,6 +147,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.log.Info("worker ready")
 	}
 	pruned := w.startPruning(ctx)
+	watched := w.startWatchingDatabase(ctx)
 	stopPublishing := w.startPublishing()
 
 	<-ctx.Done()
@@ -153,7 +156,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer cancel()
 	err = w.drain(ctx, discovery)
 	stopPublishing(ctx) // nothing is written any more
-	for _, stopped := range []<-chan struct{}{pruned, configured} {
+	for _, stopped := range []<-chan struct{}{pruned, configured, watched} {
 		select {
 		case <-stopped: // when the drain began
 		case <-ctx.Done():
