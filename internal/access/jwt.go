@@ -76,6 +76,9 @@ func (v *verifier) verify(ctx context.Context, token string) (*Identity, error) 
 	if err != nil {
 		return nil, reasonOf(err)
 	}
+	if !validTimes(claims) {
+		return nil, RefusedError("a time in it is out of range")
+	}
 	id, err := v.identity(claims)
 	if err != nil {
 		return nil, err
@@ -148,6 +151,17 @@ func (h *header) check() error {
 	return RefusedError("it is of another type")
 }
 
+// validTimes tells whether the token's times are within what a double counts exactly, in seconds. The
+// parser takes an nbf far beyond that for the past.
+func validTimes(claims jwt.MapClaims) bool {
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		if t, ok := claims[name].(float64); ok && (t < 0 || t > 1<<53) {
+			return false
+		}
+	}
+	return true
+}
+
 // takeClientID makes client_id the audience of an access token of Amazon Cognito, which has no aud.
 // That is how Amazon says to verify it. A token that has an audience keeps it.
 func takeClientID(claims jwt.MapClaims) {
@@ -190,7 +204,7 @@ func (v *verifier) identity(claims jwt.MapClaims) (*Identity, error) {
 func scopesOf(claim any) (all Scope) {
 	switch claim := claim.(type) {
 	case string:
-		for name := range strings.FieldsSeq(claim) {
+		for name := range strings.SplitSeq(claim, " ") { // no other white space
 			all |= scopeOf(name)
 		}
 	case []any:

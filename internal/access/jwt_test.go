@@ -234,6 +234,8 @@ func TestRefused(t *testing.T) {
 		"expired":                      changed(jwt.MapClaims{"exp": now.Add(-time.Minute).Unix()}),
 		"no exp":                       changed(jwt.MapClaims{"exp": nil}),
 		"exp is text":                  changed(jwt.MapClaims{"exp": "tomorrow"}),
+		"not valid for ages":           changed(jwt.MapClaims{"nbf": 1e19}),
+		"before all times":             changed(jwt.MapClaims{"nbf": -1}),
 		"not yet valid":                changed(jwt.MapClaims{"nbf": now.Add(2 * time.Minute).Unix()}),
 		"another audience":             changed(jwt.MapClaims{"aud": "https://other.example.org"}),
 		"no audience":                  changed(jwt.MapClaims{"aud": nil}),

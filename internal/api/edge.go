@@ -93,7 +93,8 @@ func (s *Server) checkHost(c *fiber.Ctx) error {
 		(bytes.Equal(header, line) || s.front.hosts.Allow(string(line)))
 	if allowed && s.isProxied(c) {
 		host, _, _ := strings.Cut(c.Get(fiber.HeaderXForwardedHost), ",")
-		allowed = s.front.hosts.Allow(strings.TrimSpace(host))
+		host = strings.TrimSpace(host)
+		allowed = host == "" || validHost([]byte(host)) && s.front.hosts.Allow(host)
 	}
 	if allowed {
 		return nil

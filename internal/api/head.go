@@ -106,6 +106,8 @@ func checkAuthority(h *fasthttp.RequestHeader) error {
 	}
 	target := h.RequestURI()
 	switch {
+	case bytes.IndexByte(target, '#') >= 0:
+		return errors.New("the target of the request has a fragment (RFC 9112, section 3.2)")
 	case bytes.HasPrefix(target, []byte("//")):
 		// Some take what follows for a host, fasthttp if there is a "://" anywhere behind.
 		return errors.New("the target of the request begins with two slashes")

@@ -106,6 +106,7 @@ func TestRawHeads(t *testing.T) {
 		"no host in the target":  {rawHead("GET http:///healthz HTTP/1.1", host), 400},
 		"two slashes":            {rawHead("GET //localhost/healthz?x=:// HTTP/1.1", host), 400},
 		"two slashes, no scheme": {rawHead("GET //localhost/healthz HTTP/1.1", host), 400},
+		"a fragment":             {rawHead("GET /healthz#x HTTP/1.1", host), 400},
 		"a star and more":        {rawHead("GET *http://localhost/healthz HTTP/1.1", host), 400},
 		"another scheme":         {rawHead("GET ftp://localhost/healthz HTTP/1.1", host), 400},
 		"a whole target":         {rawHead("GET http://localhost/healthz HTTP/1.1", host), 0},

@@ -13,8 +13,9 @@ type wrapper struct{ net.Conn }
 
 func (w wrapper) NetConn() net.Conn { return w.Conn }
 
-// TestCloseAfterSilence: the kernel is told how long to try.
-func TestCloseAfterSilence(t *testing.T) {
+// TestSocketOptions: the kernel is told how long to try, and how much to keep. It doubles the latter
+// for its own use (socket(7)).
+func TestSocketOptions(t *testing.T) {
 	t.Parallel()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -27,6 +28,7 @@ func TestCloseAfterSilence(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	closeAfterSilence(wrapper{conn}, 30*time.Second)
+	limitBuffer(wrapper{conn})
 	raw, err := conn.(*net.TCPConn).SyscallConn() //nolint:errcheck // a panic tells as much
 	if err != nil {
 		t.Fatal(err)
@@ -35,6 +37,10 @@ func TestCloseAfterSilence(t *testing.T) {
 		ms, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
 		if err != nil || ms != 30_000 {
 			t.Errorf("%d ms, %v", ms, err)
+		}
+		size, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF)
+		if err != nil || size != 2*sendBuffer {
+			t.Errorf("%d bytes, %v", size, err)
 		}
 	}); err != nil {
 		t.Error(err)

@@ -13,6 +13,10 @@ import (
 // hangUpWait is how long a heartbeat waits to learn whether the client has gone.
 const hangUpWait = time.Millisecond
 
+// sendBuffer bounds what the kernel keeps for a client that doesn't read. By default it keeps up to
+// 4 MB: 256 streams of documents that nobody read took 1 GB of it.
+const sendBuffer = 64 << 10
+
 // Watcher is a connection on which a client gets a user's changes. The hub's lock guards all fields
 // but conn.
 type Watcher struct {
@@ -51,6 +55,7 @@ func (w *Watcher) Start(head []byte, r *messages.Result, lastEventID string) {
 		_ = w.conn.Close()
 		return
 	}
+	limitBuffer(w.conn)
 	closeAfterSilence(w.conn, max(2*h.config.Heartbeat, h.config.WriteTimeout))
 	w.started, w.head, w.sent = true, appendRetry(head), r.Tag()
 	if lastEventID != eventID(r.Tag()) {
@@ -147,7 +152,7 @@ func (w *Watcher) write() {
 		}
 		if beat && hungUp(w.conn) || w.writeInTime(text) != nil {
 			w.Leave()
-			_ = w.conn.Close()
+			reset(w.conn)
 			return
 		}
 	}
@@ -184,14 +189,40 @@ func (w *Watcher) writeInTime(text []byte) error {
 // for instance because its machine is gone. By default the kernel retries for a quarter of an hour,
 // and the watcher would count towards MaxWatchers all that time.
 func closeAfterSilence(conn net.Conn, d time.Duration) {
-	if wrapper, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = wrapper.NetConn()
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp := tcpOf(conn); tcp != nil {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			setUserTimeout(raw, d)
 		}
 	}
+}
+
+// limitBuffer bounds the kernel's buffer of a connection.
+func limitBuffer(conn net.Conn) {
+	if tcp := tcpOf(conn); tcp != nil {
+		_ = tcp.SetWriteBuffer(sendBuffer) // the default does as well, and takes more memory
+	}
+}
+
+// reset closes a connection and drops what its client has not read, which the kernel would otherwise
+// keep trying to send.
+func reset(conn net.Conn) {
+	if tcp := tcpOf(conn); tcp != nil {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// tcpOf returns the TCP connection below, or nil.
+func tcpOf(conn net.Conn) *net.TCPConn {
+	for {
+		wrapper, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		conn = wrapper.NetConn()
+	}
+	tcp, _ := conn.(*net.TCPConn)
+	return tcp
 }
 
 // hungUp tells whether the client has ended the connection. A write would not show it: the first
