@@ -62,6 +62,7 @@ test: ## Run the tests, with the race detector and a real Postgres (SHORT= adds 
 	@deploy/need-postgres.sh race
 	CGO_ENABLED=1 go test $(SHORT) -race -ldflags=-w -p 4 -shuffle=on -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) $(PACKAGES)
 	CGO_ENABLED=1 go test -race -tags failpoint -count=1 ./internal/failpoint
+	cd client && CGO_ENABLED=1 go test -race -count=1 ./...
 
 browser: ## Test the pages in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/folder keeps pictures)
 	@deploy/need-browser.sh
@@ -107,6 +108,7 @@ lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the s
 	go mod tidy -diff
 	CGO_ENABLED=0 go vet -tags e2e,browser,failpoint ./...
 	CGO_ENABLED=0 $(LINT) run ./...
+	cd client && go mod tidy -diff && CGO_ENABLED=0 go vet ./... && CGO_ENABLED=0 ../$(LINT) run ./...
 	CGO_ENABLED=0 deploy/vulnerabilities.sh $(VULNCHECK)
 	@echo 'what cmd/api and cmd/worker link'
 	@set -e; \
@@ -125,6 +127,7 @@ lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the s
 
 fmt: $(LINT) ## Format the Go files
 	$(LINT) fmt
+	cd client && ../$(LINT) fmt
 
 # With the Go of go.mod: a linter that was built by an older one refuses newer code.
 $(LINT):

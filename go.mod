@@ -21,6 +21,7 @@ require (
 	github.com/nats-io/nats.go v1.55.0
 	github.com/nats-io/nkeys v0.4.16
 	github.com/nats-io/nuid v1.0.1
+	github.com/outset-settings/outset/client v0.0.0
 	github.com/pb33f/libopenapi v0.42.4
 	github.com/pb33f/libopenapi-validator v0.16.2
 	github.com/pressly/goose/v3 v3.29.0
@@ -73,3 +74,7 @@ require (
 )
 
 tool golang.org/x/perf/cmd/benchstat
+
+// The client of this commit. It is a module of its own, so that a program that imports it needs
+// neither our modules nor our Go.
+replace github.com/outset-settings/outset/client => ./client

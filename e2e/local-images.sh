@@ -89,8 +89,9 @@ build_go() ( # a subshell, for its GOMODCACHE
 		tar -x -C "$fs/usr/local/go"
 	say "downloading the modules of go.mod"
 	# What the Dockerfile will ask for, unpacked already: that is slow in a container's file system.
-	mkdir "$work/module"
+	mkdir -p "$work/module/client"
 	cp "$root/go.mod" "$root/go.sum" "$work/module/"
+	cp "$root/client/go.mod" "$work/module/client/"
 	export GOMODCACHE=$fs/go/pkg/mod
 	GOPROXY=$proxies GOFLAGS=-modcacherw go -C "$work/module" mod download
 	# The dependencies, compiled: the classic builder has no cache mounts, so each changed line of

@@ -61,7 +61,11 @@ func bill(name, version string, info *debug.BuildInfo) *cdx.BOM {
 	b.Metadata = &cdx.Metadata{Component: &root}
 	components := []cdx.Component{library("std", strings.TrimPrefix(info.GoVersion, "go"), "")}
 	for _, m := range info.Deps {
-		if m.Replace != nil {
+		switch {
+		case m.Replace == nil:
+		case m.Replace.Version == "": // a folder: package client, which is of this very version
+			m = &debug.Module{Path: m.Path, Version: root.Version}
+		default:
 			m = m.Replace
 		}
 		components = append(components, library(m.Path, m.Version, m.Sum))
