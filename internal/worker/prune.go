@@ -11,8 +11,9 @@ import (
 const (
 	pruneTimeout = 10 * time.Second // for one step
 	// minPause leaves the database to the lanes between two steps, whatever the store says.
-	minPause       = 10 * time.Millisecond
-	maxPause       = time.Hour        // the oldest version then stays an hour too long
+	minPause = 10 * time.Millisecond
+	// maxPause is how long it may take until a worker sees that an erasure has left rows.
+	maxPause       = time.Second
 	pauseOnFailure = 15 * time.Second // a history that is too long does no harm yet
 	failureLogged  = 10 * time.Minute // how often a failure that goes on is logged
 )

@@ -125,11 +125,13 @@ func (t *transaction) restored(r *row, w *Write) (settings.Next, error) {
 // earlier erasures stay. The row has the version of this erasure already.
 func (t *transaction) erase(user string, r *row) {
 	if r.erasure == nil {
-		r.erasure = &erasure{above: r.erasedVersion, found: make(map[operationKey]bool)}
+		r.erasure = &erasure{
+			above: r.erasedVersion, upTo: r.Version - 1, found: make(map[operationKey]bool),
+		}
 	}
 	for k, e := range t.applied {
 		if k.user == user && e.Version > r.erasedVersion {
-			r.erasure.found[k] = true
+			r.erasure.found[k], t.forgotten[k] = true, true
 			delete(t.applied, k)
 		}
 	}

@@ -13,7 +13,8 @@ import (
 func (s *Store) commit(ctx context.Context, conn *pgxpool.Conn, t *transaction) error {
 	var b pgx.Batch
 	queueGuard(&b, t.deadline)
-	t.queueErasures(&b) // before queueLog, whose rows this would remove
+	t.queueErasures(&b)
+	t.queueForgotten(&b) // before queueLog, which gives these ids again
 	t.queueRows(&b)
 	t.queueLog(&b)
 	return s.sendCommit(ctx, conn, &b)
@@ -76,33 +77,6 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// queueErasures removes the log's rows of the users whom the transaction erases.
-func (t *transaction) queueErasures(b *pgx.Batch) {
-	var (
-		users         []string
-		above, erased []int64
-	)
-	for _, user := range t.users {
-		if r := t.rows[user]; r != nil && r.erasure != nil {
-			users = append(users, user)
-			above, erased = append(above, r.erasure.above), append(erased, r.erasedVersion)
-		}
-	}
-	if len(users) == 0 {
-		return
-	}
-	b.Queue(`
-		delete from settings_log
-		using unnest($1::text[], $2::bigint[]) as erased (user_id, above)
-		where settings_log.user_id = erased.user_id and settings_log.version > erased.above`,
-		users, above)
-	b.Queue(`
-		update settings
-		set erased_version = erased.version, erased_at = $3
-		from unnest($1::text[], $2::bigint[]) as erased (user_id, version)
-		where settings.user_id = erased.user_id`, users, erased, t.now)
 }
 
 // queueRows writes the documents.

@@ -18,7 +18,7 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*tran
 	t := &transaction{
 		users:   make([]string, 0, len(writes)),
 		rows:    make(map[string]*row, len(writes)),
-		applied: make(map[operationKey]logEntry),
+		applied: make(map[operationKey]logEntry), forgotten: make(map[operationKey]bool),
 	}
 	owners, ids := make([]string, len(writes)), make([]string, len(writes))
 	for i, w := range writes {
@@ -49,7 +49,12 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*tran
 		`+m.clause, t.users).Query(t.readRows)
 	// These statements come after the lock, so their snapshots have what its last holder committed.
 	q.Queue(`
-		select user_id, operation_id, version, fingerprint, operation, created, document, applied_at
+		select user_id, operation_id, version, fingerprint, operation, created, document,
+		       applied_at, exists (
+		           select from settings_erased erased
+		           where erased.user_id = settings_log.user_id
+		             and settings_log.version > erased.above
+		             and settings_log.version <= erased.up_to)
 		from settings_log
 		join unnest($1::text[], $2::text[]) as asked (user_id, operation_id)
 			using (user_id, operation_id)`,
@@ -96,13 +101,19 @@ func (t *transaction) readLog(rows pgx.Rows) error {
 		version  int64
 		bytes    []byte
 		modified time.Time
+		erased   bool
 	)
 	into := []any{
 		&e.user, &e.id, &version, &e.fingerprint, &e.operation, &e.created, &bytes, &modified,
+		&erased,
 	}
 	_, err := pgx.ForEachRow(rows, into, func() error {
-		e.Document = newDocument(version, bytes, modified)
-		t.applied[e.operationKey] = e
+		if erased {
+			t.forgotten[e.operationKey] = true
+		} else {
+			e.Document = newDocument(version, bytes, modified)
+			t.applied[e.operationKey] = e
+		}
 		e.fingerprint, bytes = nil, nil
 		return nil
 	})

@@ -28,11 +28,15 @@ const (
 // all users, and only one of them takes a step at any time.
 //
 // A version is removed when it is older than keep.Age and the user has keep.Versions newer ones,
-// the row of an erasure when it is older than keep.Age. The current version stays. An error wraps
+// the row of an erasure when it is older than keep.Age. The current version stays. What erasures
+// have left is removed first, and even if no step of the walk is due yet. An error wraps
 // [ErrUnavailable]: the step may not have been taken, and a later one makes up for it.
 func (s *Store) Prune(
 	ctx context.Context, keep Retention,
 ) (removed int64, next time.Duration, err error) {
+	if next, err = s.nextPruning(ctx); next > 0 && err == nil {
+		return 0, next, nil
+	}
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		removed, next, err = prune(ctx, tx, keep)
 		return err
@@ -43,23 +47,44 @@ func (s *Store) Prune(
 	return removed, next, nil
 }
 
+// nextPruning returns how long there is nothing to do yet. It locks nothing, so that workers which
+// ask every second make an idle database write nothing.
+func (s *Store) nextPruning(ctx context.Context) (time.Duration, error) {
+	var (
+		due, now time.Time
+		erased   bool
+	)
+	err := s.pool.QueryRow(ctx, `
+		select due, clock_timestamp(), exists (select from settings_erased)
+		from settings_pruning
+		where id = 1`).Scan(&due, &now, &erased)
+	if err != nil || erased {
+		return 0, err
+	}
+	return due.Sub(now), nil
+}
+
 func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
 	removed int64, next time.Duration, err error,
 ) {
 	var (
 		from     string
 		due, now time.Time
+		erased   bool
 	)
 	err = tx.QueryRow(ctx, `
-		select user_id, due, clock_timestamp()
+		select user_id, due, clock_timestamp(), exists (select from settings_erased)
 		from settings_pruning
 		where id = 1
-		for update skip locked`).Scan(&from, &due, &now)
+		for update skip locked`).Scan(&from, &due, &now, &erased)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows): // another worker is doing a step
 		return 0, pruneEvery, nil
 	case err != nil:
 		return 0, 0, err
+	case erased:
+		removed, err = pruneErased(ctx, tx)
+		return removed, pruneBacklog, err
 	case now.Before(due):
 		return 0, due.Sub(now), nil
 	}

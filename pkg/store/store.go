@@ -35,9 +35,10 @@
 // it serves repetitions, history and restoring alike.
 //
 // A deletion makes a version without a document. An erasure also removes the user's rows from the
-// log. It adds a row of its own, so that its repetition doesn't erase what was written since;
-// nobody can read or restore that row. A repetition of another write that was erased finds no row.
-// It is recognised by the time when it was issued, and refused.
+// log, or hides them until Prune removes them (erase.go). It adds a row of its own, so that its
+// repetition doesn't erase what was written since; nobody can read or restore that row. A
+// repetition of another write that was erased finds no row. It is recognised by the time when it
+// was issued, and refused.
 //
 // Prune removes from the log what need not be kept any more.
 //

@@ -17,6 +17,8 @@ type transaction struct {
 	schema   *Schema                   // what documents must satisfy
 	now      time.Time                 // the database's clock, read after the last lock was granted
 	deadline time.Time                 // the earliest of the writes applied; zero: none
+	// forgotten are ids of the batch that are erased and may still be in the log.
+	forgotten map[operationKey]bool
 }
 
 // row is a user's row of settings, locked.
@@ -25,14 +27,14 @@ type row struct {
 	changed bool
 
 	erasedAt      time.Time // when the user was last erased before this transaction; zero: never
-	erasedVersion int64     // up to this version the log has only erasures
+	erasedVersion int64     // up to this version only the erasures in the log count
 	erasure       *erasure  // by this transaction; nil: none
 }
 
 // erasure is what a transaction removes of a user.
 type erasure struct {
-	above int64                 // it removes the rows above this version from the log
-	found map[operationKey]bool // the ids of the batch that it removes
+	above, upTo int64                 // it removes the rows above the one version, up to the other, from the log
+	found       map[operationKey]bool // the ids of the batch that it removes
 }
 
 // operationKey names an operation in the log.

@@ -11,7 +11,7 @@ create table settings (
     document       json,                 -- null: none; the version may have deleted it
     updated_at     timestamptz not null, -- when the version came to be
     -- The version of the last erasure, and when it was. Of the versions up to it the log has only
-    -- those of erasures themselves.
+    -- those of erasures themselves, and what settings_erased lists.
     erased_version bigint,
     erased_at      timestamptz,
     -- Version 0 is a placeholder row: there so that a first write has something to lock.
@@ -40,6 +40,15 @@ create table settings_log (
     -- of time: new ones go to the index's end, and not to pages all over it that must be read and,
     -- after each checkpoint, logged whole.
     constraint settings_log_operation unique (operation_id, user_id)
+);
+
+-- What erasures have left in the log, for the workers to remove part by part: of a user the rows
+-- above one version, up to another. Nobody can read, restore or repeat them any more.
+create table settings_erased (
+    user_id text collate "C" not null,
+    above   bigint           not null, -- grows as rows are removed
+    up_to   bigint           not null check (up_to > above),
+    primary key (user_id, up_to)
 );
 
 -- The service tokens. The hash is the SHA-256 of a token; the secret itself is nowhere. Rows of
