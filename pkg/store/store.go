@@ -19,7 +19,8 @@
 //  1. Make sure that each user has a row, lock the rows in the order of their ids, look up which
 //     operation ids the log has already and what is to be restored from it, read the clock.
 //  2. Write the rows and the log, check the deadlines once more, and commit. What each operation
-//     makes of its document has been computed in Go before that, in order of arrival.
+//     makes of its document has been computed in Go before that: first the first operation of
+//     each user, then the second of each, and so on.
 //
 // Rows that another transaction has locked are passed over, so that only their own operations are
 // held up. These get a second transaction, which waits for the rows.

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Write applies the operations and returns the outcome of each, in the order given, once Postgres
@@ -21,7 +23,7 @@ import (
 func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 	outcomes := make([]Written, len(writes))
 	b := &batch{store: s}
-	for i := range writes {
+	for _, i := range inTurns(writes) {
 		b.add(&writes[i], &outcomes[i])
 	}
 	if b = b.replace(ctx); len(b.writes) == 0 {
@@ -43,6 +45,20 @@ func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 		b.fail(ErrBusy)
 	}
 	return outcomes
+}
+
+// inTurns returns the indexes of the writes with the first write of each user first, then the
+// second of each, and so on: a user who sends one write doesn't wait for all that another has sent.
+func inTurns(writes []Write) []int {
+	order, turns := make([]int, len(writes)), make([]int, len(writes))
+	count := make(map[string]int, len(writes)) // by user
+	for i := range writes {
+		user := writes[i].User
+		order[i], turns[i] = i, count[user]
+		count[user]++
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(turns[i], turns[j]) })
+	return order
 }
 
 // lockMode is what a transaction does about rows that another one has locked.
@@ -111,6 +127,17 @@ func (b *batch) halves() [2]*batch {
 	}
 }
 
+// behind postpones the writes of users of whom the batch before this one has left a write, and
+// returns the others: those of one user are applied in order.
+func (b *batch) behind(before *batch) *batch {
+	left := make(map[string]bool)
+	for _, w := range before.postponed().writes {
+		left[w.User] = true
+	}
+	b.filter(func(i int) bool { return left[b.writes[i].User] }).fail(errPostponed)
+	return b.filter(func(i int) bool { return !left[b.writes[i].User] })
+}
+
 // fail makes err the outcome of all writes.
 func (b *batch) fail(err error) {
 	err = b.failed(err)
@@ -130,10 +157,14 @@ func (b *batch) write(ctx context.Context, m lockMode) {
 	switch {
 	case err == nil:
 	case len(b.writes) > 1 && (oneAtFault(err) || lockTimedOut(err) && m.halve):
-		for _, half := range b.halves() {
-			half.write(ctx, m)
-			b.unknown = b.unknown || half.unknown // for those of it that were postponed
+		halves := b.halves()
+		halves[0].write(ctx, m)
+		second := halves[1].behind(halves[0])
+		if len(second.writes) > 0 {
+			second.write(ctx, m)
 		}
+		// for those that were postponed
+		b.unknown = b.unknown || halves[0].unknown || second.unknown
 	case lockTimedOut(err):
 		b.fail(errPostponed)
 	case oneAtFault(err):
