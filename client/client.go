@@ -121,6 +121,19 @@ func checkServer(server string) error {
 	return nil
 }
 
+// resolve returns the address to which a reference in the answer to an operation leads (RFC 3986,
+// section 5).
+func (c *Client) resolve(o *Operation, reference string) (*url.URL, error) {
+	u, err := url.Parse(c.base + o.path)
+	if err == nil {
+		u, err = u.Parse(reference)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("outset: an answer with an address that can't be understood: %w", err)
+	}
+	return u, nil
+}
+
 // dontFollow keeps net/http from following a redirect: it would make a GET of a redirected write,
 // whose success would look like that of the write.
 func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -164,7 +164,7 @@ func (e *Error) Is(target error) bool {
 
 // problem is an Error as the service writes it.
 type problem struct {
-	Type       string          `json:"type"`
+	Kind       string          `json:"kind"`
 	Title      string          `json:"title"`
 	Status     int             `json:"status"`
 	Detail     string          `json:"detail"`
@@ -177,7 +177,7 @@ type problem struct {
 
 func (p *problem) error() *Error {
 	return &Error{
-		Status: p.Status, Kind: strings.TrimPrefix(p.Type, "/problems/"), Title: p.Title,
+		Status: p.Status, Kind: p.Kind, Title: p.Title,
 		Detail: p.Detail, RequestID: p.RequestID,
 		Version: p.Version, Settings: p.Settings, Violations: p.Violations,
 		ViolationsOmitted: p.Omitted,

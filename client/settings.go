@@ -136,7 +136,7 @@ func (c *Client) settings(ctx context.Context, o Operation) (Settings, error) {
 func (a *answer) settings(user string) Settings {
 	s := Settings{
 		User:     user,
-		ETag:     a.header.Get("ETag"),
+		ETag:     strings.Replace(a.header.Get("ETag"), `-gzip"`, `"`, 1), // of the same version
 		Replayed: a.header.Get("Idempotency-Replayed") == "true",
 	}
 	s.Version, s.Schema = parseETag(s.ETag)

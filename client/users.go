@@ -118,25 +118,23 @@ func (c *Client) pages(
 		if err := decode(a.body, &link); err != nil || link.Next == "" {
 			return err
 		}
-		if query, err = nextQuery(query, link.Next); err != nil {
+		next, err := c.resolve(&o, link.Next)
+		if err != nil {
 			return err
 		}
+		query = nextQuery(query, next)
 	}
 }
 
 // nextQuery returns the query of a link to the next page, with what only the current query has.
-func nextQuery(current url.Values, link string) (url.Values, error) {
-	u, err := url.Parse(link)
-	if err != nil {
-		return nil, fmt.Errorf("outset: the link to the next page: %w", err)
-	}
-	next := u.Query()
+func nextQuery(current url.Values, link *url.URL) url.Values {
+	next := link.Query()
 	for name, values := range current {
 		if !next.Has(name) {
 			next[name] = values
 		}
 	}
-	return next, nil
+	return next
 }
 
 // decode reads an answer that is JSON.

@@ -59,7 +59,11 @@ func (c *Client) value(ctx context.Context, o Operation, path Path) (Value, erro
 		Version: s.Version, ETag: s.ETag, Modified: s.Modified, Replayed: s.Replayed,
 	}
 	if location := a.header.Get("Location"); location != "" {
-		v.Path = lastSegments(location, len(path))
+		u, err := c.resolve(&o, location)
+		if err != nil {
+			return Value{}, err
+		}
+		v.Path = lastSegments(u.EscapedPath(), len(path))
 	}
 	return v, nil
 }

@@ -282,20 +282,28 @@ func (u *userModel) written(r request, c *change, a answer) error {
 	return errors.Join(err, wantStatus(a, status), wantBody(a, body))
 }
 
-// location is the Location of a new value whose path has a "-".
+// location is the Location of a new value whose path has a "-", relative to the path of the request.
 func location(r request, c *change) string {
 	if !slices.Contains(r.path, "-") {
 		return ""
 	}
-	where := settingsOf(r.user)
-	for _, token := range c.path {
+	same := 0
+	for same < len(c.path)-1 && r.path[same] == c.path[same] {
+		same++
+	}
+	var changed []string
+	for _, token := range c.path[same:] {
 		segment := url.PathEscape(token)
 		if token == "." || token == ".." { // clients would resolve these
 			segment = strings.ReplaceAll(token, ".", "%2E")
 		}
-		where += "/" + segment
+		changed = append(changed, segment)
 	}
-	return where
+	up := strings.Repeat("../", len(changed)-1)
+	if up == "" && strings.Contains(changed[0], ":") {
+		up = "./"
+	}
+	return up + strings.Join(changed, "/")
 }
 
 func (u *userModel) checkHistory(r request, a answer) error {
@@ -332,7 +340,7 @@ func (u *userModel) checkHistory(r request, a answer) error {
 	}
 	next := ""
 	if more {
-		next = fmt.Sprintf("%s?before=%d&limit=%d", historyOf(r.user), want[limit-1], limit)
+		next = fmt.Sprintf("?before=%d&limit=%d", want[limit-1], limit)
 	}
 	if got.Next != next || (next != "") != (a.header.Get("Link") == "<"+next+`>; rel="next"`) {
 		return fmt.Errorf("want next %q", next)

@@ -178,12 +178,12 @@ func tag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `
 
 // problem is the kind of a failure, "" if the answer has no problem details.
 func (a answer) problem() string {
-	var p struct{ Type string }
+	var p struct{ Kind string }
 	if a.header.Get("Content-Type") != "application/problem+json" ||
 		json.Unmarshal([]byte(a.body), &p) != nil {
 		return ""
 	}
-	return strings.TrimPrefix(p.Type, "/problems/")
+	return p.Kind
 }
 
 func (s *system) send(base string, c call) (answer, error) {
@@ -286,7 +286,9 @@ func (s *system) history(base, user string, limit int) ([]entry, error) {
 				p.Next, a.header.Get("Link"))
 		}
 		all = append(all, p.Versions...)
-		next = p.Next
+		if next = ""; p.Next != "" {
+			next = historyOf(user) + p.Next
+		}
 	}
 	return all, nil
 }

@@ -81,7 +81,7 @@ func TestBodies(t *testing.T) {
 	s.startWorker()
 	config := apiConfig
 	config.ReadTimeout = 200 * time.Millisecond
-	impatient := &system{t: t, log: s.log, nats: s.nats}
+	impatient := &system{t: t, log: s.log, nats: s.nats, tags: new(tags)}
 	impatient.base, _ = impatient.startAPI(config)
 	document := func(n int) string { return `{"x":"` + strings.Repeat("x", n-8) + `"}` }
 	withLength := func(n int, body string) string {

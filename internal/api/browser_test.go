@@ -369,7 +369,7 @@ func TestBrowserCORS(t *testing.T) {
 	if got := try(open.base, put); got != `200 "1" true {"theme":"dark"}` {
 		t.Errorf("writing: %s", got)
 	}
-	if got := try(open.base, strings.ReplaceAll(put, `"k"`, `"l"`)); !strings.HasPrefix(got, `412 "1" true {"type":"/problems/precondition-failed"`) {
+	if got := try(open.base, strings.ReplaceAll(put, `"k"`, `"l"`)); !strings.HasPrefix(got, `412 "1" true {"type":"../../problems/precondition-failed"`) {
 		t.Errorf("a problem: %s", got)
 	}
 	for _, init := range []string{`{}`, put} {

@@ -182,7 +182,7 @@ func parseTags(list string, how comparison, version namer) (*messages.Versions, 
 			return nil, fmt.Errorf("more than %d entity tags", messages.MaxVersions)
 		}
 		tags++
-		if v, ok := version(tag); ok && (!isWeak || how == weak) {
+		if v, ok := version(withoutCoding(tag)); ok && (!isWeak || how == weak) {
 			versions.Listed = append(versions.Listed, v)
 		}
 		rest = after

@@ -16,7 +16,8 @@ type Config struct {
 
 	EdgeConfig
 
-	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"origins whose pages may use the API from a browser, or *; none by default"`
+	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"origins whose pages may use the API from a browser, or *; none by default; https://*.example.org for all names below that one"`
+	CORSCredentials     bool     `name:"cors-credentials" env:"CORS_CREDENTIALS" help:"let pages of CORS_ORIGINS send cookies along"`
 	RequirePrecondition bool     `env:"REQUIRE_PRECONDITION" help:"refuse writes without If-Match, If-None-Match or If-Unmodified-Since"`
 	// MaxDocument is in bytes. Its flag is main's, since workers have it, too.
 	MaxDocument int `kong:"-"`
@@ -61,5 +62,5 @@ func (c Config) Validate() error {
 		return fmt.Errorf("MAX_DOCUMENT_BYTES must be at least %d and at most %d, not %d",
 			minDocument, messages.MaxDocument, n)
 	}
-	return validateOrigins(c.CORSOrigins)
+	return c.validateCORS()
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -143,6 +144,15 @@ func checkExchange(t testing.TB, request *http.Request, requestBody []byte, resp
 	if err != nil {
 		t.Errorf("openapi.json: %v", err)
 		return
+	}
+	if response.Header.Get("Content-Encoding") == "gzip" && len(responseBody) > 0 {
+		z, err := gzip.NewReader(bytes.NewReader(responseBody))
+		if err == nil {
+			responseBody, err = io.ReadAll(z)
+		}
+		if err != nil {
+			t.Error(err)
+		}
 	}
 	if complaints := c.check(request, requestBody, response, responseBody); len(complaints) > 0 {
 		t.Errorf("%s %s → %d is not as in openapi.json:\n%s\nrequest: %v %.200s\nanswer: %v %.200s",
@@ -330,9 +340,9 @@ func bodyComplaints(operation *v3.Operation, response *http.Response, body []byt
 func headerComplaints(operation *v3.Operation, response *http.Response) []string {
 	// What HTTP itself, frame, CORS, TLS and pages have everywhere.
 	usual := []string{
-		"Cache-Control", "Connection", "Content-Length", "Content-Security-Policy", "Content-Type",
+		"Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Security-Policy", "Content-Type",
 		"Date", "Ratelimit", "Ratelimit-Policy", "Server", "Transfer-Encoding",
-		"Vary", "X-Content-Type-Options", "Strict-Transport-Security",
+		"Vary", "X-Accel-Buffering", "X-Content-Type-Options", "Strict-Transport-Security",
 		"X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy",
 	}
 	known := make(map[string]bool)

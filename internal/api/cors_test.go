@@ -72,7 +72,7 @@ func TestPreflight(t *testing.T) {
 		for name, want := range map[string]string{
 			"Access-Control-Allow-Origin":  appOrigin,
 			"Access-Control-Allow-Methods": "GET,HEAD,PUT,POST,PATCH,DELETE",
-			"Access-Control-Allow-Headers": "Authorization,Content-Type,If-Match,If-None-Match,If-Modified-Since,If-Unmodified-Since,Idempotency-Key,Prefer,X-Request-ID,Last-Event-ID",
+			"Access-Control-Allow-Headers": "Authorization,Content-Type,Content-Encoding,If-Match,If-None-Match,If-Modified-Since,If-Unmodified-Since,Idempotency-Key,Prefer,X-Request-ID,Last-Event-ID",
 			"Access-Control-Max-Age":       "600",
 		} {
 			if got := a.header.Get(name); got != want {
@@ -157,7 +157,7 @@ func TestOrigins(t *testing.T) {
 		"https://app.example.org/",
 		"https://app.example.org/x", "https://app.example.org?", "https://app.example.org#",
 		"https://user@app.example.org",
-		"https://*", "https://*.example.org", "https://app.example.org:",
+		"https://*", "https://app.example.org:",
 		"https://app.example.org:443", "http://app.example.org:80",
 		"https://app.example.org:x", "https://bücher.example", "https://a b", "https://a,b",
 		"https://[::1", "https://[app]", "https://.org", "https://a..b",
@@ -172,5 +172,68 @@ func TestOrigins(t *testing.T) {
 	}
 	if err := api.ValidateOrigins([]string{"*", "https://app.example.org"}); err == nil {
 		t.Error("* beside others was taken")
+	}
+}
+
+// TestCORSPatterns: https://*.NAME stands for all names below NAME, however deep, and for no other.
+func TestCORSPatterns(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.CORSOrigins = []string{
+		"https://*.example.com", "HTTP://*.Dev.Example.org:3000", appOrigin,
+	}
+	s := newSystem(t, config)
+	for origin, want := range map[string]bool{
+		"https://a.example.com": true, "https://b.a.example.com": true, appOrigin: true,
+		"https://A.Example.Com": true, "http://x.dev.example.org:3000": true,
+		"https://example.com": false, "https://evil-example.com": false, "http://a.example.com": false,
+		"https://a.example.com:8443": false, "https://a.example.com.evil.net": false,
+		"https://.example.com": false, "https://evil.net/.example.com": false,
+		"https://evil.net:1.example.com": false, "https://u@a.example.com": false,
+		"http://x.dev.example.org": false, "https://x.dev.example.org:3000": false, "null": false,
+		"https://*.example.com": false, "https://a..example.com": false,
+	} {
+		a := s.do("GET", "/healthz", "", "Origin: "+origin)
+		allowed := a.header.Get("Access-Control-Allow-Origin")
+		if (allowed != "") != want || want && !strings.EqualFold(allowed, origin) ||
+			a.header.Get("Vary") != "Origin" || a.header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %v", origin, a.header)
+		}
+	}
+	for _, bad := range []string{
+		"https://*", "https://*.", "https://a.*.example.com", "https://*.*.example.com", "https://*.10.0.0.1",
+		"https://*example.com", "*.example.com", "https://*.example.com/", "https://*.example.com:443",
+	} {
+		if err := api.ValidateOrigins([]string{bad}); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}
+
+// TestCORSCredentials: pages of the listed origins may send cookies along, and never those of all.
+func TestCORSCredentials(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.CORSOrigins, config.CORSCredentials = []string{"https://*.example.org"}, true
+	s := newSystem(t, config)
+	for _, a := range []answer{
+		s.do("GET", "/healthz", "", "Origin: "+appOrigin),
+		s.do("OPTIONS", "/user/42/settings", "", "Origin: "+appOrigin,
+			"Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: authorization"),
+	} {
+		if a.header.Get("Access-Control-Allow-Origin") != appOrigin ||
+			a.header.Get("Access-Control-Allow-Credentials") != "true" {
+			t.Errorf("%d: %v", a.status, a.header)
+		}
+	}
+	if a := s.do("GET", "/healthz", "", "Origin: https://example.net"); a.header.Get("Access-Control-Allow-Credentials") != "" {
+		t.Errorf("another origin: %v", a.header)
+	}
+	for _, list := range [][]string{{"*"}, nil} {
+		config.CORSOrigins = list
+		if _, err := api.Listen(s.connections(), config, s.log.Logger()); err == nil ||
+			!strings.Contains(err.Error(), "CORS_CREDENTIALS") {
+			t.Errorf("with %q: %v", list, err)
+		}
 	}
 }

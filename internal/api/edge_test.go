@@ -52,9 +52,9 @@ func TestHostNames(t *testing.T) {
 		}
 	}
 	a := s.ask(t, "/user/42/settings", "Host: evil.example")
-	var p struct{ Type, RequestID string }
+	var p struct{ Kind, RequestID string }
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil ||
-		p.Type != "/problems/misdirected-request" || p.RequestID == "" {
+		p.Kind != "misdirected-request" || p.RequestID == "" {
 		t.Errorf("%s, %v", a.body, err)
 	}
 }

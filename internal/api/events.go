@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"errors"
 	"net"
 
@@ -55,13 +54,12 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 		return err
 	}
 	c.Context().SetContentType(mimeEvents)
+	dontBuffer(c)
 	if c.Method() == fiber.MethodHead {
 		w.Leave()
 		return nil
 	}
-	// Neither a length nor chunks: the body ends with the connection.
-	c.Response().Header.SetContentLength(-2)
-	head, lastEventID := bytes.Clone(c.Response().Header.Header()), c.Get(headerLastEventID)
+	head, lastEventID := headUntilEnd(c), c.Get(headerLastEventID)
 	c.Context().HijackSetNoResponse(true)
 	c.Context().Hijack(func(net.Conn) { w.Start(head, &r, lastEventID) })
 	return nil

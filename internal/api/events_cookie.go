@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -45,20 +44,15 @@ func (s *Server) postEventsCookie(c *fiber.Ctx) error {
 	case len(token) > maxCookie:
 		return tooLarge("a token in a cookie", maxCookie)
 	}
-	cookie := fmt.Sprintf("%s=%s; Path=%s; Max-Age=%d; HttpOnly; SameSite=Strict", eventsCookie,
-		token, streamPath(c), cookieAge(identityOf(c), time.Now()))
+	// Without a Path it is for the folder of this address (RFC 6265, section 5.1.4), which is the
+	// stream, spelt as in the request and under the prefix that a proxy may serve the API under.
+	cookie := fmt.Sprintf("%s=%s; Max-Age=%d; HttpOnly; SameSite=Strict", eventsCookie, token,
+		cookieAge(identityOf(c), time.Now()))
 	if s.isSecure(c) {
 		cookie += "; Secure"
 	}
 	c.Response().Header.Add(fiber.HeaderSetCookie, cookie)
 	return nil
-}
-
-// streamPath is the path of the stream, spelt as in the request: browsers compare paths byte by
-// byte. What would end the attribute is encoded.
-func streamPath(c *fiber.Ctx) string {
-	path := strings.TrimSuffix(c.Path(), "/cookie")
-	return strings.NewReplacer(";", "%3B", ",", "%2C").Replace(path)
 }
 
 // cookieAge is how many seconds the cookie lasts: as long as the token, within maxCookieAge.

@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -76,17 +77,34 @@ func (e exchange) faults(a answer, names func(string) string) []string {
 	return faults
 }
 
+// follow is the address that a reference in the answer to a request for an address leads to; "" for
+// none.
+func follow(t testing.TB, address, reference string) string {
+	t.Helper()
+	if reference == "" {
+		return ""
+	}
+	u, err := url.Parse(address)
+	if err == nil {
+		u, err = u.Parse(reference)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.String()
+}
+
 // isProblemOf tells whether an answer is a whole problem (RFC 9457) of this kind.
 func isProblemOf(a answer, kind string) bool {
 	var p struct {
-		Type, Title, RequestID string
-		Status                 int
+		Type, Kind, Title, RequestID string
+		Status                       int
 	}
 	retryable := map[string]bool{
 		"overloaded": true, "unavailable": true, "deadline-exceeded": true, "outcome-unknown": true,
 	}
 	return json.Unmarshal([]byte(a.body), &p) == nil &&
-		p.Type == "/problems/"+kind && p.Title != "" && p.Status == a.status &&
+		strings.HasSuffix("/"+p.Type, "/problems/"+kind) && p.Kind == kind && p.Title != "" && p.Status == a.status &&
 		p.RequestID == a.header.Get("X-Request-ID") &&
 		a.header.Get("Content-Type") == "application/problem+json" &&
 		(a.header.Get("Retry-After") != "") == retryable[kind]

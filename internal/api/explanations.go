@@ -202,13 +202,12 @@ var explanations = map[messages.Kind]explanation{
 		detail: "HTTP_HOSTS doesn't list the name in Host",
 	},
 	kindHTTPVersion: {
-		Means: "The length of the answer isn't known when it begins, so it is sent in chunks, " +
-			"which HTTP/1.0 doesn't have. Or the request is of a version that isn't spoken " +
-			"here: only HTTP/1.1 and HTTP/1.0 are.",
+		Means: "The request is of a version of HTTP that isn't spoken here: only HTTP/1.1 and " +
+			"HTTP/1.0 are.",
 		Changed: nothing,
 		Do: "Send the request as HTTP/1.1. If there is a proxy in between, check which " +
 			"version it uses towards the service.",
-		detail: "exports and imports need HTTP/1.1",
+		detail: "this service speaks HTTP/1.1 and HTTP/1.0",
 	},
 	messages.KindInternal: {
 		Means:   "The service failed. Its log has the cause, under the request's id.",

@@ -97,8 +97,23 @@ func ParseMulti(text []byte) (all []Subrequest, err error) {
 	return all, err
 }
 
-// ValidateOrigins is validateOrigins.
-var ValidateOrigins = validateOrigins
+// AcceptsGzip is acceptsGzip for a request with these lines of Accept-Encoding.
+func AcceptsGzip(lines ...string) bool {
+	var h fasthttp.RequestHeader
+	for _, line := range lines {
+		h.Add(fiber.HeaderAcceptEncoding, line)
+	}
+	return acceptsGzip(&h)
+}
+
+// ValueReference is valueReference.
+var ValueReference = valueReference
+
+// ValidateOrigins is what Listen says of CORS_ORIGINS.
+func ValidateOrigins(list []string) error {
+	_, err := parseOrigins(list)
+	return err
+}
 
 // ParseImportLine reads a line of an import. The kind is that of its problem, if it has one.
 func ParseImportLine(text []byte, maxDocument int) (

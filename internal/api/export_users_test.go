@@ -22,7 +22,7 @@ type line struct {
 
 	Line    int `json:"line"`
 	Status  int `json:"status"`
-	Error   *struct{ Type, Detail string }
+	Error   *struct{ Type, Kind, Detail string }
 	End     bool `json:"end"`
 	Users   *int `json:"users"`
 	Lines   int  `json:"lines"`
@@ -184,7 +184,7 @@ func TestExportTrouble(t *testing.T) {
 	a := s.cutOff("GET", "/users/export", "", "X-Request-ID: r1")
 	lines := readLines(t, a.body)
 	last := lines[len(lines)-1]
-	if len(lines) != 501 || last.End || last.Error == nil || last.Error.Type != "/problems/internal" || !strings.Contains(a.body, `"requestId":"r1"`) {
+	if len(lines) != 501 || last.End || last.Error == nil || last.Error.Type != "../problems/internal" || !strings.Contains(a.body, `"requestId":"r1"`) {
 		t.Errorf("%d lines, the last %+v", len(lines), last)
 	}
 	asked.Store(1)
@@ -212,7 +212,7 @@ func TestExportStop(t *testing.T) {
 		stop()
 	}()
 	a := s.cutOff("GET", "/users/export", "")
-	if !strings.Contains(a.body, `{"error":{"type":"/problems/unavailable"`) {
+	if !strings.Contains(a.body, `{"error":{"type":"../problems/unavailable"`) {
 		t.Errorf("%.200s", a.body)
 	}
 	stop()

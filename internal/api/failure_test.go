@@ -17,9 +17,9 @@ import (
 // failed fails the test unless the answer is this kind of problem, with Retry-After.
 func failed(t *testing.T, a answer, status int, kind string) {
 	t.Helper()
-	var p struct{ Type string }
+	var p struct{ Kind string }
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != status ||
-		p.Type != "/problems/"+kind || a.header.Get("Retry-After") == "" {
+		p.Kind != kind || a.header.Get("Retry-After") == "" {
 		t.Errorf("%d %s %v, want %d %s with Retry-After", a.status, a.body, a.header, status, kind)
 	}
 }
@@ -170,7 +170,7 @@ func TestUnknownKind(t *testing.T) {
 		}
 	})
 	a := s.get("42")
-	if a.status != http.StatusInternalServerError || !strings.Contains(a.body, `"/problems/internal"`) || strings.Contains(a.body, "secret") {
+	if a.status != http.StatusInternalServerError || !strings.Contains(a.body, `"kind":"internal"`) || strings.Contains(a.body, "secret") {
 		t.Errorf("%+v", a)
 	}
 }

@@ -48,12 +48,13 @@ type system struct {
 	nats     *server.Server
 	api      *api.Server
 	base     string // its URL
+	prefix   string // of the paths that are asked for, which a proxy takes away
 	client   *http.Client
 	workers  *nats.Conn // of those that the test plays
 	database string     // made when the first worker needs it
 	log      *testlog.Buffer
 	trust    *tls.Config // of clients, where the API has TLS
-	tags     tags
+	tags     *tags
 }
 
 // apiConfig is an API that waits long enough for everything, however busy the machine is: only a
@@ -90,12 +91,13 @@ func newSystem(t testing.TB, config api.Config, change ...func(*server.Options))
 	for _, f := range change {
 		f(&options)
 	}
-	s := &system{t: t, log: &testlog.Buffer{}}
+	s := &system{t: t, log: &testlog.Buffer{}, tags: new(tags)}
 	s.nats = natstest.RunServer(&options)
 	t.Cleanup(func() { s.stopNATS() }) // after all else, also where it was restarted
 	s.workers = s.dial()               // first, so that it is closed last: the API is answered while it stops
 	s.base, _ = s.startAPI(config)
-	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	// A test that wants gzip asks for it.
+	transport := &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true}
 	s.client = &http.Client{Transport: transport, Timeout: ample}
 	t.Cleanup(transport.CloseIdleConnections)
 	return s
@@ -253,10 +255,18 @@ func (s *system) try(method, path, body string, header ...string) (answer, error
 	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(response.Body)
 	if err == nil {
-		checkExchange(s.t, r, []byte(body), response, data)
+		checkExchange(s.t, s.asServed(r), []byte(body), response, data)
 	}
 	tag := s.tags.shorten(path, response.Header)
 	return answer{response.StatusCode, response.Header, string(data), tag}, err
+}
+
+// asServed is a request as the API gets it.
+func (s *system) asServed(r *http.Request) *http.Request {
+	served := r.Clone(r.Context())
+	served.URL.Path = strings.TrimPrefix(r.URL.Path, s.prefix)
+	served.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, s.prefix)
+	return served
 }
 
 func (s *system) post(user, document string) answer {

@@ -54,9 +54,8 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 	}{Versions: []historyVersion{}}
 	for i, e := range r.Entries {
 		if i == int(limit) {
-			answer.Next = fmt.Sprintf("/user/%s/history?before=%d&limit=%d", segment(user),
-				r.Entries[i-1].Version, limit)
-			c.Set(fiber.HeaderLink, "<"+answer.Next+`>; rel="next"`) // RFC 8288
+			answer.Next = fmt.Sprintf("?before=%d&limit=%d", r.Entries[i-1].Version, limit)
+			linkNext(c, answer.Next)
 			break
 		}
 		answer.Versions = append(answer.Versions, historyVersion{

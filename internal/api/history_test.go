@@ -63,10 +63,10 @@ func TestHistory(t *testing.T) {
 	for next != "" {
 		p, a := s.history(next)
 		pages = append(pages, p.String())
-		next = p.Next
-		if link := a.header.Get("Link"); next != "" && link != "<"+next+`>; rel="next"` {
-			t.Errorf("Link is %q, next %q", link, next)
+		if link := a.header.Get("Link"); p.Next != "" && link != "<"+p.Next+`>; rel="next"` {
+			t.Errorf("Link is %q, next %q", link, p.Next)
 		}
+		next = follow(t, next, p.Next)
 	}
 	if got := strings.Join(pages, ", "); got != want || len(pages) != 3 {
 		t.Errorf("in %d pages: %s\nwant %s", len(pages), got, want)

@@ -22,47 +22,60 @@ const maxImports = 8
 const mimeLinesShort = "application/ndjson"
 
 // importUsers writes the document of each line's user, and answers with the outcome of each line
-// while it reads on. With return=minimal it answers with those that failed only: a client that reads
-// nothing before it has sent everything would get stuck otherwise, with the answer to what it has
-// sent filling all buffers.
+// while it reads on, or later (see holds). With return=minimal it answers with those that failed
+// only: a client that reads nothing before it has sent everything would get stuck otherwise, with
+// the answer to what it has sent filling all buffers.
 func (s *Server) importUsers(c *fiber.Ctx) error {
 	endAfter(c) // the client may send more than is read
 	mode, err := modeOf(c)
 	if err != nil {
 		return err
 	}
-	release, err := s.mayImport(c, mode)
+	coding, release, err := s.mayImport(c, mode)
 	if err != nil {
 		return err
 	}
 	i := &importing{
-		server: s, request: requestID(c), reader: newImportReader(c.Context(), s.config),
+		server: s, request: requestID(c),
+		reader:   newImportReader(c.Context(), s.config, coding == codingGzip),
 		identity: identityOf(c), valid: s.validity(c), mode: mode,
 		minimal: appliedPreference(c) == minimal,
 	}
-	c.Response().ImmediateHeaderFlush = true // some clients wait for it before they send
-	return s.sendLines(c, i.write, func() {
+	return s.sendLines(c, i.write, i.holds(c), func() {
 		i.reader.close()
 		release()
 	})
 }
 
-// mayImport checks what can be checked before the body is read. Its error is a problem.
-func (s *Server) mayImport(c *fiber.Ctx, mode importMode) (release func(), err error) {
-	if err := needChunks(c); err != nil {
-		return nil, err
+// holds returns what tells that no outcome may be sent yet, or nil. Who tells the length of the body
+// or speaks HTTP/1.0 has all of it, may read nothing before it is sent, and may even stop sending
+// when an answer comes: nginx does. Who sends it in chunks may wait for outcomes in between.
+func (i *importing) holds(c *fiber.Ctx) func() bool {
+	if c.Request().Header.IsHTTP11() && c.Request().Header.ContentLength() < 0 {
+		return nil
 	}
-	if _, err := mediaTypeOf(c, mimeLines, mimeLinesShort); err != nil {
-		return nil, err
+	return i.reader.readsOn
+}
+
+// mayImport checks what can be checked before the body is read. Its error is a problem.
+func (s *Server) mayImport(c *fiber.Ctx, mode importMode) (
+	coding string, release func(), err error,
+) {
+	if _, err = mediaTypeOf(c, mimeLines, mimeLinesShort); err != nil {
+		return "", nil, err
+	}
+	if coding, err = codingOf(c, codingGzip); err != nil {
+		return "", nil, err
 	}
 	if s.config.RequirePrecondition && mode != importCreate {
-		return nil, problem{
+		return "", nil, problem{
 			kind: kindPreconditionRequired,
 			detail: "this service requires preconditions of writes, and of imports only mode=create " +
 				"has one",
 		}
 	}
-	return s.imports.take()
+	release, err = s.imports.take()
+	return coding, release, err
 }
 
 // importing is an import in progress.
@@ -202,7 +215,7 @@ func (i *importing) outcome(out *lines, l *importLine, version int64) (err error
 		b = strconv.AppendInt(append(b, `,"status":200,"version":`...), version, 10)
 	} else {
 		i.failed++
-		object, status, err := object(l.failure, i.request)
+		object, status, err := object(l.failure, out.root, i.request)
 		if err != nil {
 			return err
 		}

@@ -39,6 +39,8 @@ type importReader struct {
 	timeout time.Duration // for a line to arrive
 	in      *bufio.Reader
 	parser  lineParser
+	zipped  bool   // the body is gzip
+	quiet   int    // bytes since the last line with an outcome
 	most    int    // bytes of a line
 	line    []byte // what has been read of it
 	came    bool   // a line with an outcome, since the deadline was last set
@@ -56,7 +58,7 @@ type importReader struct {
 	closed bool
 }
 
-func newImportReader(ctx *fasthttp.RequestCtx, config Config) *importReader {
+func newImportReader(ctx *fasthttp.RequestCtx, config Config, zipped bool) *importReader {
 	r := &importReader{
 		ctx: ctx, body: streamOf(ctx), timeout: config.ReadTimeout,
 		parser: lineParser{maxDocument: config.MaxDocument},
@@ -67,7 +69,11 @@ func newImportReader(ctx *fasthttp.RequestCtx, config Config) *importReader {
 	if r.body == nil {
 		r.body = http.NoBody
 	}
-	r.in = bufio.NewReaderSize(r, chunkSize)
+	var in io.Reader = r
+	if r.zipped = zipped; zipped {
+		in = &inflater{from: r}
+	}
+	r.in = bufio.NewReaderSize(in, chunkSize)
 	return r
 }
 
@@ -82,6 +88,13 @@ func (r *importReader) close() {
 	_ = r.ctx.SetReadDeadline(time.Now()) // fails if the connection is gone
 	r.mu.Unlock()
 	r.reading.Wait()
+}
+
+// readsOn tells whether the end of the body has not been read yet.
+func (r *importReader) readsOn() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err == nil
 }
 
 // run reads lines until their end or close.
@@ -121,7 +134,7 @@ func (r *importReader) readAll() error {
 			return err
 		}
 		if l, ok := r.lineOf(text, size, number); ok {
-			if r.came = true; !r.put(l) {
+			if r.came, r.quiet = true, 0; !r.put(l) {
 				return nil
 			}
 		}
@@ -156,6 +169,10 @@ func (r *importReader) readLine() (text []byte, size int, err error) {
 		part, err := r.in.ReadSlice('\n')
 		if size += len(part); size <= r.most {
 			r.line = append(r.line, part...)
+		}
+		// What is compressed costs its sender next to nothing, and holds no deadline up.
+		if r.quiet += len(part); r.zipped && r.quiet > r.most+maxQuiet {
+			return nil, 0, tooLarge("a line, or what is between two lines,", r.most)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return r.line, size, err

@@ -40,7 +40,7 @@ const multiPath = "/batch"
 var resultHeaders = []string{
 	fiber.HeaderContentType, fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation,
 	fiber.HeaderLink, fiber.HeaderRetryAfter, headerIdempotencyReplayed, headerPreferenceApplied,
-	headerAcceptPatch, fiber.HeaderAllow, fiber.HeaderXRequestID,
+	headerAcceptPatch, fiber.HeaderAcceptEncoding, fiber.HeaderAllow, fiber.HeaderXRequestID,
 }
 
 // bodyLimit is how many bytes the body of a request may have.
@@ -249,7 +249,9 @@ func sendResults(c *fiber.Ctx, subrequests []subrequest, requests []fasthttp.Req
 		}
 		requests[i].Response.ResetBody() // the copy in b is enough
 	}
-	b = append(b, ']', '}')
+	if b = append(b, ']', '}'); negotiate(c.Context(), len(b)) {
+		b = compressed(b)
+	}
 	c.Context().SetContentType(fiber.MIMEApplicationJSON)
 	c.Context().SetBodyStream(&releasingReader{bytes.NewReader(b), taken}, len(b))
 	return nil

@@ -90,7 +90,7 @@ func (a seen) plain(users string) seen {
 		}
 		a.header[name] = strings.ReplaceAll(value, users, "@")
 	}
-	a.body = times.ReplaceAllString(strings.ReplaceAll(a.body, users, "@"), "")
+	a.body = inBody.ReplaceAllString(times.ReplaceAllString(strings.ReplaceAll(a.body, users, "@"), ""), "")
 	return a
 }
 

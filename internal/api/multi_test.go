@@ -234,7 +234,7 @@ func TestMultiResults(t *testing.T) {
 	}
 	results := s.batch(all...)
 	for i, r := range results {
-		var p struct{ Type, RequestID string }
+		var p struct{ Kind, RequestID string }
 		_ = json.Unmarshal(r.Body, &p)
 		wantID := fmt.Sprint("b.", i)
 		if i == len(results)-1 {
@@ -242,7 +242,7 @@ func TestMultiResults(t *testing.T) {
 		}
 		o := operations[i]
 		switch {
-		case r.Status != o.status, strings.TrimPrefix(p.Type, "/problems/") != o.kind &&
+		case r.Status != o.status, p.Kind != o.kind &&
 			r.Body != nil, r.Headers["X-Request-ID"] != wantID,
 			p.RequestID != wantID && o.kind != "" && r.Body != nil:
 			t.Errorf("%.100s: %+v %.200s, want %d %s", o.operation, r, r.Body, o.status, o.kind)

@@ -57,7 +57,7 @@ func (p page) send(c *fiber.Ctx) error {
 	}
 	set(c, fiber.HeaderETag, p.etag)
 	if p.had(c) {
-		c.Status(fiber.StatusNotModified)
+		unmodified(c, len(p.body))
 		return nil
 	}
 	c.Response().SetBodyRaw(p.body)
@@ -69,7 +69,8 @@ func (p page) send(c *fiber.Ctx) error {
 func (p page) had(c *fiber.Ctx) bool {
 	for _, line := range c.Request().Header.PeekAll(fiber.HeaderIfNoneMatch) {
 		for tag := range strings.SplitSeq(string(line), ",") {
-			if tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/"); tag == p.etag || tag == "*" {
+			tag = strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`)
+			if withoutCoding(tag) == strings.Trim(p.etag, `"`) || tag == "*" {
 				return true
 			}
 		}
@@ -162,7 +163,7 @@ func (p problemPage) example() (body, header string) {
 	compact, err := problem{
 		kind: p.Kind, detail: p.detail, current: p.current,
 		violations: p.violations,
-	}.body(p.Status, p.Title, "Jd1x7RqUYGCK3yqEyA9Qkp")
+	}.body(p.Status, p.Title, "../../", "Jd1x7RqUYGCK3yqEyA9Qkp") // of a user's document
 	if err == nil {
 		err = json.Indent(&indented, compact, "", "  ")
 	}

@@ -44,11 +44,11 @@ func TestProblemPages(t *testing.T) {
 			continue
 		}
 		var p struct {
-			Type, Title string
-			Status      int
+			Type, Kind, Title string
+			Status            int
 		}
 		if err := json.Unmarshal([]byte(html.UnescapeString(found[2])), &p); err != nil ||
-			p.Type != "/problems/"+kind || p.Title != row.Title || p.Status != row.Status {
+			p.Type != "../../problems/"+kind || p.Kind != kind || p.Title != row.Title || p.Status != row.Status {
 			t.Errorf("%s has the example %s: %v", kind, found[2], err)
 		}
 		if strings.Contains(found[1], "Retry-After: ") != row.Again {
@@ -61,7 +61,7 @@ func TestProblemPages(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
 		t.Fatal(err)
 	}
-	if to := s.do("GET", p.Type, ""); to.status != http.StatusOK {
+	if to := s.do("GET", follow(t, "/nowhere", p.Type), ""); to.status != http.StatusOK {
 		t.Errorf("the type of a problem leads to %d", to.status)
 	}
 	for _, path := range []string{

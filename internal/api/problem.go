@@ -135,12 +135,12 @@ type problem struct {
 	ofSchema   bool                 // current is the schema
 	violations []messages.Violation // with KindViolation
 	more       bool                 // there are more violations
+	codings    string               // with kindUnsupportedMedia: those that are taken
 }
 
 func (p problem) Error() string { return fmt.Sprintf("%s: %s", p.kind, p.detail) }
 
-// fail answers with problem details (RFC 9457). The type is a relative reference, so it is valid
-// under any name of the API.
+// fail answers with problem details (RFC 9457).
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	p := s.problemOf(c, err)
 	if requestID(c) == "" { // refused before frame, in the middle of the request
@@ -167,7 +167,10 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if retryable(p.kind) && p.kind != kindRateLimited { // that one knows how long it takes
 		c.Set(fiber.HeaderRetryAfter, retryAfter)
 	}
-	body, err := p.body(entry.status, entry.title, requestID(c))
+	if p.codings != "" {
+		c.Set(fiber.HeaderAcceptEncoding, p.codings) // RFC 7694
+	}
+	body, err := p.body(entry.status, entry.title, rootFrom(c), requestID(c))
 	if err != nil {
 		return err
 	}
@@ -190,14 +193,16 @@ type violation struct {
 	Reason  string `json:"reason"`
 }
 
-// body is the problem as JSON.
-func (p problem) body(status int, title, requestID string) ([]byte, error) {
+// body is the problem as JSON. root leads from the request to the root of the API. The type is
+// therefore spelt differently in different places; kind is not.
+func (p problem) body(status int, title, root, requestID string) ([]byte, error) {
 	var version *int64
 	if p.current != nil {
 		version = &p.current.Version
 	}
 	body, err := json.Marshal(struct {
 		Type       string      `json:"type"`
+		Kind       string      `json:"kind"`
 		Title      string      `json:"title"`
 		Status     int         `json:"status"`
 		Detail     string      `json:"detail,omitempty"`
@@ -206,7 +211,7 @@ func (p problem) body(status int, title, requestID string) ([]byte, error) {
 		Violations []violation `json:"violations,omitempty"`
 		Omitted    bool        `json:"violationsOmitted,omitempty"`
 	}{
-		"/problems/" + string(p.kind), title, status, p.detail, requestID, version,
+		problemReference(root, p.kind), string(p.kind), title, status, p.detail, requestID, version,
 		violationsOf(p.violations), p.more,
 	})
 	if err != nil || p.current == nil || p.current.Document == nil {

@@ -55,7 +55,7 @@ func TestUserRate(t *testing.T) {
 			t.Errorf("%s is %q, not %q", name, got, want)
 		}
 	}
-	if !strings.Contains(last.body, "/problems/rate-limited") {
+	if !strings.Contains(last.body, "problems/rate-limited") {
 		t.Error(last.body)
 	}
 	a := s.do("GET", "/user/bob/settings", "", bob)

@@ -197,7 +197,7 @@ func TestRawChunks(t *testing.T) {
 		}()
 		a, _ := readAnswer(bufio.NewReader(conn)) // which is cut
 		if a.status != http.StatusOK || !strings.Contains(a.body, `"version":`) ||
-			!strings.Contains(a.body, `"/problems/malformed"`) {
+			!strings.Contains(a.body, `"kind":"malformed"`) {
 			t.Errorf("%+v", a)
 		}
 	})
@@ -216,7 +216,7 @@ func TestMalformedHeaders(t *testing.T) {
 		"If-Match: " + strings.Repeat(`"7",`, messages.MaxVersions+1),
 	} {
 		if a := s.do(http.MethodPut, "/user/42/settings", `{}`, isJSON, line); a.status != 400 ||
-			!strings.Contains(a.body, "/problems/malformed") {
+			!strings.Contains(a.body, "problems/malformed") {
 			t.Errorf("%.80q: %d %s", line, a.status, a.body)
 		}
 	}

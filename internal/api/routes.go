@@ -48,6 +48,7 @@ func (s *Server) routes() (*fiber.App, error) {
 			return
 		}
 		s.handle(c)
+		compress(c)
 		if s.stopping.Load() {
 			c.SetConnectionClose()
 		}

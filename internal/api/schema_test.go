@@ -56,7 +56,7 @@ func TestSchemaRoutes(t *testing.T) {
 		exchange{"GET /schema", "", "", 404, "ETag:", problem("not-found")},
 		exchange{
 			"PUT /schema", lines(isJSON, `If-Match: "7-1"`, "X-Request-ID: r"), schema, 412, `ETag: "0"`,
-			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"there is no schema yet","requestId":"r","version":0}`,
+			`{"type":"problems/precondition-failed","kind":"precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"there is no schema yet","requestId":"r","version":0}`,
 		},
 		exchange{"PUT /schema", isSchema, schema, 200, lines(`ETag: "1"`, "Content-Type: application/json", "Last-Modified: Mon, 24 Nov 2025 16:00:00 GMT"), schema},
 		exchange{"GET /schema", "", "", 200, lines(`ETag: "1"`, "Content-Type: application/json", "Last-Modified: Mon, 24 Nov 2025 16:00:00 GMT"), schema},
@@ -67,7 +67,7 @@ func TestSchemaRoutes(t *testing.T) {
 		exchange{"PUT /schema", lines(isJSON, wantLess), `{"x":1}`, 204, lines(`ETag: "2"`, "Preference-Applied: return=minimal"), nothing},
 		exchange{
 			"PUT /schema", lines(isJSON, `If-Match: "7-1"`, "X-Request-ID: r"), `{}`, 412, `ETag: "2"`,
-			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":{"x":1}}`,
+			`{"type":"problems/precondition-failed","kind":"precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":{"x":1}}`,
 		},
 		exchange{"PUT /schema", lines(isJSON, "Idempotency-Key: again"), `{"x":1}`, 200, `Idempotency-Replayed: true`, `{"x":1}`},
 		exchange{"PUT /schema", lines(isJSON, "Idempotency-Key: used"), `{"x":1}`, 422, "", problem("idempotency-key-reused")},
@@ -214,7 +214,7 @@ func TestViolations(t *testing.T) {
 			Violations: []messages.Violation{{Pointer: "/a~1b/0", Reason: `not "x"`}, {Reason: "too many"}},
 		}
 	})
-	const begin = `{"type":"/problems/schema-violation","title":"The settings would break the schema","status":422,"detail":"it breaks the schema","requestId":"r",` +
+	const begin = `problems/schema-violation","kind":"schema-violation","title":"The settings would break the schema","status":422,"detail":"it breaks the schema","requestId":"r",` +
 		`"violations":[{"pointer":"/a~1b/0","reason":"not \"x\""},{"pointer":"","reason":"too many"}]`
 	for _, write := range []exchange{
 		{request: put, header: isJSON, body: `{}`},
@@ -226,12 +226,13 @@ func TestViolations(t *testing.T) {
 		{request: "POST $/history/1/restore"},
 	} {
 		write.status, write.answer, write.content = 422,
-			lines("ETag:", "Content-Type: application/problem+json"), begin+"}"
+			lines("ETag:", "Content-Type: application/problem+json"),
+			`{"type":"`+strings.Repeat("../", strings.Count(write.request, "/")+1)+begin+"}"
 		write.header = strings.TrimPrefix(write.header+"\nX-Request-ID: r", "\n")
 		s.story(t, write.request, write)
 	}
 	more = true
-	s.story(t, "more", exchange{put, lines(isJSON, "X-Request-ID: r"), `{}`, 422, "", begin + `,"violationsOmitted":true}`})
+	s.story(t, "more", exchange{put, lines(isJSON, "X-Request-ID: r"), `{}`, 422, "", `{"type":"../../` + begin + `,"violationsOmitted":true}`})
 }
 
 // TestEffectiveSettings: the entity tag is of both versions, and no other tag is taken for it.

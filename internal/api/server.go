@@ -71,6 +71,7 @@ var defaultTiming = timing{
 type Server struct {
 	config      Config
 	front       front
+	origins     origins
 	nc          Connections
 	log         *slog.Logger
 	app         *fiber.App
@@ -113,6 +114,10 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 	if config.MaxDocument == 0 {
 		return nil, errors.New("MAX_DOCUMENT_BYTES is missing")
 	}
+	origins, err := parseOrigins(config.CORSOrigins)
+	if err != nil {
+		return nil, err
+	}
 	front, err := config.open(config.HTTPAddr, log)
 	if err != nil {
 		return nil, err
@@ -129,7 +134,7 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 			config.HTTPAddr)
 	}
 	s := &Server{
-		config: config, front: front, nc: nc, log: log, timing: timing,
+		config: config, front: front, origins: origins, nc: nc, log: log, timing: timing,
 		queue: queue.New(nc.Requests, queue.Config{
 			WorkerGrace: config.WorkerGrace, AttemptTimeout: timing.attempt,
 		}, log),

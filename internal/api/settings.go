@@ -122,7 +122,7 @@ func (s *Server) readOf(c *fiber.Ctx, o messages.Operation) error {
 	setState(c, &o, &r)
 	switch status {
 	case fiber.StatusNotModified:
-		c.Status(status)
+		unmodified(c, len(r.Document))
 		return nil
 	case fiber.StatusPreconditionFailed:
 		return problem{
@@ -186,11 +186,14 @@ func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, 
 	if mediaType, err = mediaTypeOf(c, mediaTypes...); err != nil {
 		return nil, "", err
 	}
+	if _, err = codingOf(c); err != nil {
+		return nil, "", err
+	}
 	return c.Request().Body(), mediaType, nil
 }
 
 // mediaTypeOf returns the media type of the request's body. It must be one of these, and the body
-// must be whole and not encoded. Its error is a problem.
+// must be whole. Its error is a problem.
 func mediaTypeOf(c *fiber.Ctx, mediaTypes ...string) (string, error) {
 	mediaType, parameters, err := parseMediaType(c.Get(fiber.HeaderContentType))
 	if err != nil || !slices.Contains(mediaTypes, mediaType) {
@@ -202,11 +205,6 @@ func mediaTypeOf(c *fiber.Ctx, mediaTypes ...string) (string, error) {
 	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
 		return "", problem{
 			kind: kindUnsupportedMedia, detail: "JSON must be UTF-8 (RFC 8259 section 8.1)",
-		}
-	}
-	if c.Get(fiber.HeaderContentEncoding) != "" {
-		return "", problem{
-			kind: kindUnsupportedMedia, detail: "content encodings are not supported",
 		}
 	}
 	if c.Get(fiber.HeaderContentRange) != "" { // RFC 9110 section 14.5

@@ -58,14 +58,14 @@ func (s *system) schemaItself(t *testing.T) {
 		exchange{getSchema, `If-None-Match: "2"`, "", 304, `ETag: "2"`, nothing},
 		exchange{
 			putSchema, lines(isJSON, `If-Match: "1"`, "X-Request-ID: r"), `{}`, 412, `ETag: "2"`,
-			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":` + themes + `}`,
+			`{"type":"problems/precondition-failed","kind":"precondition-failed","title":"The settings are not what the request expects","status":412,"detail":"the current version is 2","requestId":"r","version":2,"schema":` + themes + `}`,
 		},
 		exchange{"DELETE /schema", `If-Match: "1"`, "", 412, "", problem("precondition-failed")},
 		exchange{getSchema, "", "", 200, `ETag: "2"`, themes})
 }
 
 func (s *system) schemaHolds(t *testing.T) {
-	const begin = `{"type":"/problems/schema-violation","title":"The settings would break the schema","status":422,"detail":"the document breaks the schema: `
+	const begin = `{"type":"../../problems/schema-violation","kind":"schema-violation","title":"The settings would break the schema","status":422,"detail":"the document breaks the schema: `
 	s.story(t, "no write makes a document that breaks it",
 		exchange{put, lines(isJSON, "X-Request-ID: r"), `{"theme":"pink","size":1}`, 422, "ETag:", begin +
 			`\"/theme\" must be one of \"dark\", \"light\"","requestId":"r","violations":[` +

@@ -105,8 +105,8 @@ func (s *system) values(t *testing.T) {
 		exchange{get, "", "", 200, `ETag: "3"`, `{ "a": {"b c": [{"x/y": null}]}, "": 0 }`})
 	s.story(t, "PUT makes what is missing, and - appends",
 		exchange{"PUT $/settings/a/0/b", isJSON, `[]`, 201, lines(`ETag: "1"`, "Location:"), `[]`},
-		exchange{"PUT $/settings/a/0/b/-", isJSON, `1`, 201, lines(`ETag: "2"`, "Location: $/settings/a/0/b/0"), `1`},
-		exchange{"PUT $/settings/list/-/x", lines(isJSON, wantLess), `true`, 201, lines(`ETag: "3"`, "Location: $/settings/list/0/x", "Preference-Applied: return=minimal"), nothing},
+		exchange{"PUT $/settings/a/0/b/-", isJSON, `1`, 201, lines(`ETag: "2"`, "Location: 0"), `1`},
+		exchange{"PUT $/settings/list/-/x", lines(isJSON, wantLess), `true`, 201, lines(`ETag: "3"`, "Location: ../0/x", "Preference-Applied: return=minimal"), nothing},
 		exchange{"PUT $/settings/list/0/x", lines(isJSON, wantLess), `false`, 204, `ETag: "4"`, nothing},
 		exchange{get, "", "", 200, `ETag: "4"`, `{"a":{"0":{"b":[1]}},"list":[{"x":false}]}`})
 	s.story(t, "a value that fits nowhere is refused",
@@ -195,12 +195,12 @@ func (s *system) preconditions(t *testing.T) {
 		exchange{put, isJSON, "{\"a\" : \"<&>\"}", 200, `ETag: "1"`, ""},
 		exchange{
 			put, lines(isJSON, `If-Match: "9-1"`, "X-Request-ID: r1"), `{}`, 412, lines(`ETag: "1"`, "X-Request-ID: r1"),
-			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,` +
+			`{"type":"../../problems/precondition-failed","kind":"precondition-failed","title":"The settings are not what the request expects","status":412,` +
 				`"detail":"the current version is 1","requestId":"r1","version":1,"settings":{"a" : "<&>"}}`,
 		},
 		exchange{
 			patch, lines(isMerge, `If-Match: "9-1"`, "X-Request-ID: r1", wantLess), `{}`, 412, `ETag: "1"`,
-			`{"type":"/problems/precondition-failed","title":"The settings are not what the request expects","status":412,` +
+			`{"type":"../../problems/precondition-failed","kind":"precondition-failed","title":"The settings are not what the request expects","status":412,` +
 				`"detail":"the current version is 1","requestId":"r1","version":1}`,
 		})
 }
@@ -212,14 +212,14 @@ func (s *system) idempotency(t *testing.T) {
 		exchange{put, lines(isJSON, key(`"k1"`), `If-None-Match: *`), `{"a":1}`, 200, lines(`ETag: "1"`, "Idempotency-Replayed: true"), `{"a":1}`},
 		exchange{put, lines(isJSON, key(`k1`), `If-None-Match: *`), `{"a":1}`, 200, lines(`ETag: "1"`, "Idempotency-Replayed: true"), `{"a":1}`},
 		exchange{patch, lines(isMerge, key("k2")), `{"b":2}`, 200, `ETag: "2"`, `{"a":1,"b":2}`},
-		exchange{"PUT $/settings/list/-", lines(isJSON, key("k3")), `1`, 201, lines(`ETag: "3"`, "Location: $/settings/list/0"), `1`},
+		exchange{"PUT $/settings/list/-", lines(isJSON, key("k3")), `1`, 201, lines(`ETag: "3"`, "Location: 0"), `1`},
 		exchange{"DELETE $/settings/a", key("k4"), "", 204, `ETag: "4"`, nothing},
 		exchange{"POST $/history/1/restore", key("k5"), "", 200, `ETag: "5"`, `{"a":1}`},
 		exchange{remove, key("k6"), "", 204, `ETag: "6"`, nothing},
 		exchange{post, lines(isJSON, key("k7")), `{"z":1}`, 200, `ETag: "7"`, ""},
 		exchange{put, lines(isJSON, key(`"k1"`), `If-None-Match: *`), `{"a":1}`, 200, lines(`ETag: "1"`, "Idempotency-Replayed: true"), `{"a":1}`},
 		exchange{patch, lines(isMerge, key("k2")), `{"b":2}`, 200, lines(`ETag: "2"`, "Idempotency-Replayed: true"), `{"a":1,"b":2}`},
-		exchange{"PUT $/settings/list/-", lines(isJSON, key("k3")), `1`, 201, lines(`ETag: "3"`, "Location: $/settings/list/0", "Idempotency-Replayed: true"), `1`},
+		exchange{"PUT $/settings/list/-", lines(isJSON, key("k3")), `1`, 201, lines(`ETag: "3"`, "Location: 0", "Idempotency-Replayed: true"), `1`},
 		exchange{"DELETE $/settings/a", key("k4"), "", 204, lines(`ETag: "4"`, "Idempotency-Replayed: true"), nothing},
 		exchange{"POST $/history/1/restore", key("k5"), "", 200, lines(`ETag: "5"`, "Idempotency-Replayed: true"), `{"a":1}`},
 		exchange{remove, key("k6"), "", 204, lines(`ETag: "6"`, "Idempotency-Replayed: true"), nothing},

@@ -124,7 +124,7 @@ func (s *system) listed(next string) []string {
 				s.t.Errorf("%q has the settings of %q", u.User, u.Settings.ID)
 			}
 		}
-		next = page.Next
+		next = follow(s.t, next, page.Next)
 	}
 	return ids
 }

@@ -12,37 +12,65 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// TestStreamsHTTP10: a client that doesn't know chunks isn't sent any.
+// TestStreamsHTTP10: a client that doesn't know chunks isn't sent any. The end of the connection is
+// that of the body, whose last line tells that it is whole.
 func TestStreamsHTTP10(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)
-	s.startSource()
+	s.startWorker()
 	const one = `{"user":"42","settings":{}}` + "\n"
-	for _, request := range []string{
-		"GET /users/export HTTP/1.0\r\n\r\n",
-		"GET /users/export HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-		"HEAD /users/export HTTP/1.0\r\n\r\n",
-		fmt.Sprintf("POST /users/import HTTP/1.0\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", len(one), one),
+	body := fmt.Sprintf("Content-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", len(one), one)
+	for _, c := range []struct{ request, last string }{
+		{"POST /users/import HTTP/1.0\r\n" + body, `{"end":true,"lines":1,"applied":1,"failed":0}` + "\n"},
+		{"GET /users/export HTTP/1.0\r\n\r\n", `{"end":true,"users":1}` + "\n"},
+		{"GET /users/export HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", `{"end":true,"users":1}` + "\n"},
+		{"HEAD /users/export HTTP/1.0\r\n\r\n", ""},
+		{"GET /users/export HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n", `{"end":true,"users":1}` + "\n"},
 	} {
 		conn := s.dialRaw(t)
-		if _, err := io.WriteString(conn, request); err != nil {
+		if _, err := io.WriteString(conn, c.request); err != nil {
 			t.Fatal(err)
 		}
-		head := strings.HasPrefix(request, http.MethodHead)
 		response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{
-			Method: strings.Fields(request)[0],
+			Method: strings.Fields(c.request)[0],
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, err := io.ReadAll(response.Body)
+		text, err := io.ReadAll(response.Body)
 		_ = response.Body.Close()
-		if err != nil || response.StatusCode != http.StatusHTTPVersionNotSupported ||
-			len(response.TransferEncoding) > 0 ||
-			!head && !strings.Contains(string(body), `"/problems/http-version"`) {
-			t.Errorf("%q: %d %v %s, %v", request, response.StatusCode, response.TransferEncoding,
-				body, err)
+		a := answer{status: response.StatusCode, header: response.Header, body: string(text)}
+		if a.header.Get("Content-Encoding") == "gzip" {
+			a.body = unzipped(t, a)
 		}
+		if err != nil || a.status != http.StatusOK || len(response.TransferEncoding) > 0 ||
+			response.ContentLength > 0 || !response.Close || !strings.HasSuffix(a.body, c.last) ||
+			(c.last == "") != (a.body == "") || a.header.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("%q: %+v %v, %v", c.request, a, response.TransferEncoding, err)
+		}
+	}
+}
+
+// TestStreamsHTTP10Broken: where a stream fails its last line says so, since the end of the
+// connection looks as always.
+func TestStreamsHTTP10Broken(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startFake(messages.ReadSubject, func(r messages.Request) *messages.Reply {
+		part := partOf(r.Operations[0].List, 10_000)
+		if r.Operations[0].List.After != "" {
+			part = messages.Result{Kind: messages.KindInternal}
+		}
+		return &messages.Reply{Results: []messages.Result{part}}
+	})
+	conn := s.dialRaw(t)
+	if _, err := io.WriteString(conn, "GET /users/export HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := readAnswer(bufio.NewReader(conn))
+	all := readLines(t, a.body)
+	if last := all[len(all)-1]; err != nil || last.Error == nil || last.Error.Kind != "internal" {
+		t.Errorf("%d lines, the last is %+v, %v", len(all), last, err)
 	}
 }
 

@@ -16,12 +16,33 @@ type tags struct {
 
 var (
 	wholeTag  = regexp.MustCompile(`"(\d+)(-[0-9a-z]+)?(?:-(\d+)(-[0-9a-z]+)?)?"`)
-	numberTag = regexp.MustCompile(`"\d+(?:-\d+)?"`)
+	numberTag = regexp.MustCompile(`"\d+(?:-\d+)?(?:-gzip|-br|-zstd)?"`)
+	codingTag = regexp.MustCompile(`(-gzip|-br|-zstd)"$`)
 	inBody    = regexp.MustCompile(`,"etag":"\\"[^"]*\\""`)
 )
 
-// number returns the tag with nothing but its numbers.
+// number returns the tag with nothing but its numbers, and its coding if it has one.
 func number(tag string) string {
+	plain, coding := withoutCoding(tag)
+	return withCoding(numberOf(plain), coding)
+}
+
+// withoutCoding splits a tag into that of what isn't compressed, and the coding with its dash.
+func withoutCoding(tag string) (plain, coding string) {
+	if m := codingTag.FindStringSubmatch(tag); m != nil {
+		return strings.TrimSuffix(tag, m[0]) + `"`, m[1]
+	}
+	return tag, ""
+}
+
+func withCoding(plain, coding string) string {
+	if coding == "" {
+		return plain
+	}
+	return strings.TrimSuffix(plain, `"`) + coding + `"`
+}
+
+func numberOf(tag string) string {
 	if strings.HasPrefix(tag, `"0-`) { // nothing was saved, so what follows is the schema's
 		schema, _, _ := strings.Cut(strings.TrimPrefix(tag, `"0-`), "-")
 		return `"0-` + strings.Trim(schema, `"`) + `"`
@@ -50,8 +71,9 @@ func (t *tags) expand(path, name, value string) string {
 		return value
 	}
 	return numberTag.ReplaceAllStringFunc(value, func(short string) string {
-		if whole, ok := t.known.Load(owner(path) + short); ok {
-			return whole.(string)
+		plain, coding := withoutCoding(short)
+		if whole, ok := t.known.Load(owner(path) + plain); ok {
+			return withCoding(whole.(string), coding) //nolint:errcheck // a panic tells as much
 		}
 		return short
 	})
@@ -61,7 +83,9 @@ func (t *tags) expand(path, name, value string) string {
 func (t *tags) shorten(path string, header http.Header) (whole string) {
 	whole = header.Get("ETag")
 	if short := number(whole); short != whole {
-		t.known.Store(owner(path)+short, whole)
+		plain, _ := withoutCoding(whole)
+		plainShort, _ := withoutCoding(short)
+		t.known.Store(owner(path)+plainShort, plain)
 		header.Set("ETag", short)
 	}
 	return whole

@@ -46,7 +46,7 @@ func (s *Server) getUsers(c *fiber.Ctx) error {
 	body = append(body, ']')
 	if p.next != "" {
 		next := nextUsers(c, p.next, list.Limit)
-		set(c, fiber.HeaderLink, "<"+next+`>; rel="next"`) // RFC 8288
+		linkNext(c, next)
 		body = append(append(append(body, `,"next":"`...), next...), '"')
 	}
 	if p.partial != "" {
@@ -129,9 +129,9 @@ func cursorID(cursor string) (string, error) {
 	return string(data[1:]), nil
 }
 
-// nextUsers returns the address of the next page: the same parameters, but after this user.
+// nextUsers returns the query of the next page: the same parameters, but after this user.
 func nextUsers(c *fiber.Ctx, after string, limit int) string {
-	next := fmt.Sprintf("/users?after=%s&limit=%d", cursorOf(after), limit)
+	next := fmt.Sprintf("?after=%s&limit=%d", cursorOf(after), limit)
 	for _, name := range []string{includeParameter, sinceParameter} {
 		if value := c.Query(name); value != "" {
 			next += "&" + name + "=" + url.QueryEscape(value)

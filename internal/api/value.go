@@ -30,12 +30,12 @@ func (s *Server) putValue(c *fiber.Ctx) error {
 		return err
 	}
 	o := messages.Operation{Action: messages.ActionSetValue, Path: path, Document: value}
-	return s.write(c, o, func(c *fiber.Ctx, user string, r *messages.Result) error {
+	return s.write(c, o, func(c *fiber.Ctx, _ string, r *messages.Result) error {
 		if r.Created {
 			c.Status(fiber.StatusCreated)
 		}
 		if r.Path != nil { // "-" in the request's path has become an index
-			c.Set(fiber.HeaderLocation, "/user/"+segment(user)+"/settings"+segments(r.Path))
+			c.Set(fiber.HeaderLocation, valueReference(path, r.Path))
 		}
 		return send(c, bytes.Trim(value, " \t\r\n")) // as GET will answer
 	})
@@ -74,14 +74,6 @@ func pathOf(c *fiber.Ctx) ([]string, error) {
 		return nil, problem{kind: messages.KindMalformed, detail: err.Error()}
 	}
 	return path, nil
-}
-
-func segments(path []string) string {
-	var b strings.Builder
-	for _, token := range path {
-		b.WriteString("/" + segment(token))
-	}
-	return b.String()
 }
 
 // segment encodes a user id, a key or an index as a segment of a path. It also encodes "." and

@@ -61,7 +61,7 @@ func problem(status int, kind string, headers ...string) disturbance {
 			w.Header().Set(name, value)
 		}
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, `{"type":"/problems/`+kind+
+		_, _ = io.WriteString(w, `{"type":"../problems/`+kind+`","kind":"`+kind+
 			`","title":"T","status":503,"detail":"D","requestId":"R"}`)
 	}
 }

@@ -40,7 +40,7 @@ func TestExportCutOff(t *testing.T) {
 	t.Parallel()
 	const one = `{"user":"1","version":1,"settings":{}}` + "\n"
 	const two = `{"user":"2","version":1,"text":" {}"}` + "\n"
-	const problem = `{"error":{"type":"/problems/unavailable","status":503,"detail":"D"}}` + "\n"
+	const problem = `{"error":{"kind":"unavailable","status":503,"detail":"D"}}` + "\n"
 	for name, c := range map[string]struct {
 		text  string
 		cut   bool
@@ -112,9 +112,9 @@ func (b brokenWriter) Write([]byte) (int, error) { return 0, b.err }
 func TestImportCutOff(t *testing.T) {
 	t.Parallel()
 	const one = `{"line":1,"user":"1","status":200,"version":4}` + "\n"
-	const two = `{"line":2,"status":400,"error":{"type":"/problems/malformed","status":400}}` + "\n"
+	const two = `{"line":2,"status":400,"error":{"kind":"malformed","status":400}}` + "\n"
 	const end = `{"end":true,"lines":2,"applied":1,"failed":1}` + "\n"
-	const problem = `{"error":{"type":"/problems/request-timeout","status":408}}` + "\n"
+	const problem = `{"error":{"kind":"request-timeout","status":408}}` + "\n"
 	for name, c := range map[string]struct {
 		text     string
 		cut      bool
