@@ -36,7 +36,7 @@ NOT_IN_API    := github.com/jackc/pgx|database/sql$$|$(MODULE)/pkg/store|github.
 NOT_IN_WORKER := github.com/gofiber/fiber|github.com/valyala/fasthttp|github.com/nats-io/nats-server
 
 .DEFAULT_GOAL := help
-.PHONY: help run build sbom test browser fuzz bench bench-quick bench-go lint fmt e2e secrets up clean
+.PHONY: help run build sbom test browser proxies fuzz bench bench-quick bench-go lint fmt e2e secrets up clean
 
 help: ## Print this list
 	@echo 'Outset: settings over HTTP, through a NATS queue group, by N workers, into Postgres.'
@@ -68,6 +68,11 @@ browser: ## Test the pages in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/f
 	@deploy/need-browser.sh
 	@deploy/need-postgres.sh
 	go test -tags browser -run '^TestBrowser' -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) ./internal/api
+
+proxies: ## Test real proxies before the API: nginx, Caddy and HAProxy (ARGS="-run Name")
+	@for tool in nginx caddy haproxy; do PATH="$$PATH:/usr/sbin" deploy/need-tool.sh $$tool || exit; done
+	@deploy/need-postgres.sh
+	go test -tags proxies -run '^TestProxies' -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) ./internal/api
 
 # Go before 1.27 may call the end of FUZZTIME a failure (go.dev/issue/75804): that is repeated once.
 fuzz: ## Fuzz each fuzz test for FUZZTIME=1m
@@ -106,7 +111,7 @@ bench-go: ## Run the Go benchmarks of single packages (BENCH=pattern, PACKAGES=.
 lint: $(LINT) ## Check style, bugs, security, the import table, go.mod and the shell scripts
 	@unformatted=$$(gofmt -s -l $(GO_FOLDERS)) && { [ -z "$$unformatted" ] || { echo "not formatted, see make fmt: $$unformatted" >&2; exit 1; }; }
 	go mod tidy -diff
-	CGO_ENABLED=0 go vet -tags e2e,browser,failpoint ./...
+	CGO_ENABLED=0 go vet -tags e2e,browser,failpoint,proxies ./...
 	CGO_ENABLED=0 $(LINT) run ./...
 	cd client && go mod tidy -diff && CGO_ENABLED=0 go vet ./... && CGO_ENABLED=0 ../$(LINT) run ./...
 	CGO_ENABLED=0 deploy/vulnerabilities.sh $(VULNCHECK)
