@@ -60,9 +60,13 @@ func (c *Client) Watch(
 		options = &WatchOptions{}
 	}
 	return func(yield func(Change, error) bool) {
+		s := &changes{last: options.After, yield: yield}
 		w := &watcher{
 			client: c, operation: userOperation(http.MethodGet, user, "/events"),
-			options: *options, yield: yield,
+			heartbeat: options.Heartbeat, lost: options.Lost, take: s.take, id: s.id,
+		}
+		if options.Include {
+			w.operation.path += "?include=settings"
 		}
 		if err := w.run(ctx); !errors.Is(err, errLoopLeft) {
 			yield(Change{}, err)
@@ -70,14 +74,15 @@ func (c *Client) Watch(
 	}
 }
 
-// watcher is a call of Watch in progress.
+// watcher is a stream of events that is made again whenever it is lost.
 type watcher struct {
 	client    *Client
 	operation Operation
-	options   WatchOptions
-	yield     func(Change, error) bool
+	heartbeat time.Duration     // 0: the default
+	lost      func(error)       // or nil
+	take      func(event) error // is given each event
+	id        func() string     // of the last event that was taken; "": none
 
-	last     string        // the tag of what was yielded last, or what the caller knew; "": none
 	wait     time.Duration // the service's wish: at least so long before the next connection
 	failures int           // attempts since the last event or comment
 }
@@ -87,15 +92,13 @@ func (w *watcher) run(ctx context.Context) error {
 	if w.operation.err != nil {
 		return w.operation.err
 	}
-	w.last = w.options.After
 	w.operation.answer = eventsType
 	w.operation.header.Set("Accept", eventsType)
-	if w.options.Include {
-		w.operation.path += "?include=settings"
-	}
 	for {
-		if w.last != "" {
-			w.operation.setHeader("Last-Event-ID", strings.Trim(w.last, `"`))
+		if id := w.id(); id != "" {
+			w.operation.setHeader("Last-Event-ID", id)
+		} else {
+			w.operation.header.Del("Last-Event-ID")
 		}
 		err := w.connect(ctx)
 		switch {
@@ -106,8 +109,8 @@ func (w *watcher) run(ctx context.Context) error {
 		case !classify(err).temporary:
 			return err
 		}
-		if w.options.Lost != nil {
-			w.options.Lost(err)
+		if w.lost != nil {
+			w.lost(err)
 		}
 		w.failures++
 		pause := max(w.client.retry.pause(w.failures, retryAfterOf(err)), w.wait)
@@ -119,7 +122,7 @@ func (w *watcher) run(ctx context.Context) error {
 
 // connect yields changes as long as a connection lives. It always returns an error.
 func (w *watcher) connect(ctx context.Context) error {
-	heartbeat := w.options.Heartbeat
+	heartbeat := w.heartbeat
 	if heartbeat <= 0 {
 		heartbeat = defaultHeartbeat
 	}
@@ -152,9 +155,17 @@ func (w *watcher) connect(ctx context.Context) error {
 	}
 }
 
+// changes are the changes of one user that a call of Watch yields.
+type changes struct {
+	last  string // the tag of what was yielded last, or what the caller knew; "": none
+	yield func(Change, error) bool
+}
+
+func (w *changes) id() string { return strings.Trim(w.last, `"`) }
+
 // take yields the change of an event. It ignores events that a later service may send, and the
 // last change when it comes again after a lost connection.
-func (w *watcher) take(e event) error {
+func (w *changes) take(e event) error {
 	if e.name != "changed" {
 		return nil
 	}

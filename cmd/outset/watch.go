@@ -12,12 +12,13 @@ import (
 	"github.com/outset-settings/outset/client"
 )
 
-// watch prints the changes of a user's settings.
+// watch prints the changes of a user's settings, or of all users'.
 type watch struct {
 	remote
-	User      string        `arg:"" help:"the user's id"`
+	User      string        `arg:"" optional:"" help:"the user's id"`
+	All       bool          `help:"watch all users: first those who have settings, then each change"`
 	Include   bool          `help:"print the settings as well"`
-	After     string        `placeholder:"ETAG" help:"leave out the version with this entity tag"`
+	After     string        `placeholder:"ETAG" help:"leave out the version with this entity tag; with --all what came up to this cursor, or all up to now"`
 	Heartbeat time.Duration `default:"15s" placeholder:"DURATION" help:"how often the service sends something (EVENTS_HEARTBEAT); after three times as long in silence the connection is made again"`
 }
 
@@ -27,17 +28,33 @@ func (watch) Help() string {
 
 	outset watch 42
 	outset watch 42 --include --json
+	outset watch --all --json --after now
 `
 }
 
+// Validate is called by kong.
+func (w watch) Validate() error {
+	switch {
+	case w.All && w.User != "":
+		return errors.New("name a user or --all, and not both")
+	case !w.All && w.User == "":
+		return errors.New("name a user, or --all")
+	default:
+		return nil
+	}
+}
+
+// lost says that the connection is made again.
+func (watch) lost(err error) { fmt.Fprintln(os.Stderr, "outset: trying again:", plain(err)) }
+
 // Run prints a line for each version until ctx ends.
 func (w watch) Run(ctx context.Context, stdout io.Writer) error {
+	if w.All {
+		return w.runAll(ctx, stdout)
+	}
 	return w.with(func(c *client.Client) error {
 		options := &client.WatchOptions{
-			Include: w.Include, After: quotedTag(w.After), Heartbeat: w.Heartbeat,
-			Lost: func(err error) {
-				fmt.Fprintln(os.Stderr, "outset: trying again:", plain(err))
-			},
+			Include: w.Include, After: quotedTag(w.After), Heartbeat: w.Heartbeat, Lost: w.lost,
 		}
 		for change, err := range c.Watch(ctx, w.User, options) {
 			if err == nil {

@@ -20,13 +20,26 @@ func (p *Places) Take(id *Identity) (release func(), ok bool) {
 	if id.Kind != User {
 		return func() {}, true
 	}
+	return p.take(id.Subject)
+}
+
+func (p *Places) take(whose string) (release func(), ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.taken[id.Subject] >= p.most {
+	if p.taken[whose] >= p.most {
 		return nil, false
 	}
-	p.taken[id.Subject]++
-	return sync.OnceFunc(func() { p.release(id.Subject) }), true
+	p.taken[whose]++
+	return sync.OnceFunc(func() { p.release(whose) }), true
+}
+
+// TakeToken takes a place of the token, whoever has it: it bounds services, too. Who has no token
+// isn't bounded.
+func (p *Places) TakeToken(id *Identity) (release func(), ok bool) {
+	if id.Kind == Anonymous {
+		return func() {}, true
+	}
+	return p.take(id.Kind.String() + "\x00" + id.Subject + "\x00" + id.Token)
 }
 
 func (p *Places) release(user string) {

@@ -58,6 +58,7 @@ var Routes = []Rule{
 	{Method: "POST", Path: "/batch", Who: Signed, App: DefaultApp},
 
 	{Method: "GET", Path: "/users", Scope: UsersList, With: withDocuments, App: DefaultApp},
+	{Method: "GET", Path: "/users/events", Scope: UsersList, With: withDocuments, App: DefaultApp},
 	{Method: "GET", Path: "/users/export", Scope: UsersExport, App: DefaultApp},
 	{Method: "POST", Path: "/users/import", Scope: SettingsWrite, App: DefaultApp},
 

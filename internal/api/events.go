@@ -53,20 +53,30 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 		w.Leave()
 		return err
 	}
+	lastEventID := c.Get(headerLastEventID)
+	handOver(c, w.Leave, func(head []byte) { w.Start(head, &r, lastEventID) })
+	return nil
+}
+
+// handOver has start take over the connection, with the head of the response; or leave, if only the
+// head is wanted.
+func handOver(c *fiber.Ctx, leave func(), start func(head []byte)) {
 	c.Context().SetContentType(mimeEvents)
 	dontBuffer(c)
 	if c.Method() == fiber.MethodHead {
-		w.Leave()
-		return nil
+		leave()
+		return
 	}
-	head, lastEventID := headUntilEnd(c), c.Get(headerLastEventID)
+	head := headUntilEnd(c)
 	c.Context().HijackSetNoResponse(true)
-	c.Context().Hijack(func(net.Conn) { w.Start(head, &r, lastEventID) })
-	return nil
+	c.Context().Hijack(func(net.Conn) { start(head) })
 }
 
 // watchProblem returns the problem for an error of internal/watch.
 func watchProblem(err error) error {
+	if p, ok := readProblem(err); ok {
+		return p
+	}
 	kind := messages.KindUnavailable
 	if errors.Is(err, watch.ErrTooMany) {
 		kind = messages.KindOverloaded

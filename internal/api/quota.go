@@ -19,17 +19,21 @@ const (
 const (
 	maxUserStreams = 256
 	maxUserMultis  = 4
+	// maxTokenFollows is how many streams of all users' changes one token may have at a time.
+	maxTokenFollows = 8
 )
 
 // takePlace takes one of the sender's places, and returns a function that gives it back. Its error
 // is a problem.
 func takePlace(c *fiber.Ctx, places *access.Places, of string) (release func(), err error) {
 	release, ok := places.Take(identityOf(c))
+	return placeTaken(c, release, ok, "the user has as many "+of+" as one may at a time")
+}
+
+func placeTaken(c *fiber.Ctx, release func(), ok bool, detail string) (func(), error) {
 	if !ok {
 		set(c, fiber.HeaderRetryAfter, retryAfter)
-		return nil, problem{
-			kind: kindRateLimited, detail: "the user has as many " + of + " as one may at a time",
-		}
+		return nil, problem{kind: kindRateLimited, detail: detail}
 	}
 	return release, nil
 }

@@ -88,6 +88,7 @@ func (s *Server) routes() (*fiber.App, error) {
 	app.Get("/tokens", s.getTokens)
 	app.Post("/tokens", s.postToken)
 	app.Delete("/tokens/:id", s.deleteToken)
+	app.Get("/users/events", s.getUsersEvents)
 	app.Get("/users/export", s.exportUsers)
 	app.Post(importPath, s.importUsers)
 	return app, s.guardRoutes(app, middlewares)

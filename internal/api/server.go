@@ -78,6 +78,7 @@ type Server struct {
 	handle      fasthttp.RequestHandler // the app's
 	queue       *queue.Queue
 	hub         *watch.Hub
+	feed        *watch.Feed
 	streams     streams
 	exports     slots
 	imports     slots
@@ -93,6 +94,7 @@ type Server struct {
 	limiter     *access.Limiter
 	watching    *access.Places // of streams of events
 	batching    *access.Places // of multi-requests
+	following   *access.Places // of streams of all users' changes
 	unauthentic atomic.Uint64
 	// A flood of bad tokens must not fill the log.
 	sometimesUnauthentic rate.Sometimes
@@ -146,6 +148,7 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 		limiter:     access.NewLimiter(config.UserRate, config.TokenRate),
 		watching:    access.NewPlaces(maxUserStreams),
 		batching:    access.NewPlaces(maxUserMultis),
+		following:   access.NewPlaces(maxTokenFollows),
 
 		sometimesUnauthentic: rate.Sometimes{First: 10, Interval: time.Second},
 	}
@@ -182,11 +185,14 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.listener.Close()
 		return fmt.Errorf("subscribing: %w", err)
 	}
-	s.hub = watch.New(s.nc.Changes, s.queue, watch.Config{
+	watching := watch.Config{
 		MaxWatchers: s.config.MaxWatchers, Heartbeat: s.config.EventsHeartbeat,
 		ReadTimeout: s.config.RequestTimeout, WriteTimeout: s.timing.write,
-	}, s.log)
+	}
+	s.hub = watch.New(s.nc.Changes, s.queue, watching, s.log)
 	defer s.hub.Close()
+	s.feed = watch.NewFeed(s.nc.Changes, s.queue, watching)
+	defer s.feed.Close()
 	defer s.front.watch(ctx)()
 
 	stopAuth := s.startAuth(ctx)
@@ -207,6 +213,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.stopping.Store(true)
 	time.Sleep(s.timing.farewell)
 	s.hub.Close() // early, so that clients reconnect elsewhere at once
+	s.feed.Stop()
 	s.streams.stop()
 	err := s.stopServing(served)
 	stopAuth()

@@ -19,6 +19,14 @@ func startProxy(t *testing.T, first int64, disturb disturbance) (
 	base string, requests *atomic.Int64,
 ) {
 	t.Helper()
+	return startProxyTo(t, service, first, disturb)
+}
+
+// startProxyTo is startProxy for another service.
+func startProxyTo(t *testing.T, service string, first int64, disturb disturbance) (
+	base string, requests *atomic.Int64,
+) {
+	t.Helper()
 	target, err := url.Parse(service)
 	if err != nil {
 		t.Fatal(err)

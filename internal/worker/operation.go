@@ -36,6 +36,8 @@ func readOf(o *messages.Operation) store.Read {
 		r.List = listOf(o.List, o.List.Documents)
 	case messages.ActionTrySchema:
 		r.List = listOf(o.List, true)
+	case messages.ActionFollow:
+		r.Follow = followOf(o.Follow)
 	}
 	return r
 }
@@ -46,6 +48,16 @@ func listOf(l *messages.Listing, whole bool) *store.List {
 		list.Since = time.UnixMicro(l.Since)
 	}
 	return list
+}
+
+func followOf(f *messages.Following) *store.Follow {
+	follow := &store.Follow{
+		Now: f.Now, Limit: f.Limit, Whole: f.Documents, Bytes: messages.MaxListing,
+	}
+	if f.After != nil {
+		follow.After = store.Position(*f.After)
+	}
+	return follow
 }
 
 // writeOf returns what the store is to do for an operation that writes. It fails if the operation

@@ -22,6 +22,8 @@ func (w *Worker) readResult(o *messages.Operation, f *store.Found) messages.Resu
 		return messages.Result{Tokens: tokensOf(f.Tokens)}
 	case messages.ActionListUsers:
 		return messages.Result{Users: usersOf(f.Listed.Users), Next: f.Listed.Next}
+	case messages.ActionFollow:
+		return followed(f.Followed)
 	case messages.ActionReadNumber: // the state is all
 	case messages.ActionReadEffective:
 		return w.effective(o, f)
@@ -55,10 +57,20 @@ func usersOf(listed []store.User) []messages.User {
 	for i, u := range listed {
 		users[i] = messages.User{
 			ID: u.ID, Version: u.Version, Modified: micros(u.Modified), Document: u.Bytes,
-			Absent: u.Absent, Erased: u.Erased,
+			Absent: u.Absent, Erased: u.Erased, Transaction: u.Transaction,
 		}
 	}
 	return users
+}
+
+func followed(f *store.Followed) messages.Result {
+	r := messages.Result{
+		Users: usersOf(f.Users), More: f.More, Behind: f.Behind, Reset: f.Reset,
+	}
+	if !f.Reset {
+		r.Position = (*messages.Position)(&f.Next)
+	}
+	return r
 }
 
 func entriesOf(user string, found []store.Entry) []messages.Entry {

@@ -38,8 +38,10 @@ const (
 	ActionRevokeToken Action = 23 // the token with the id of Operation.Token is no longer valid
 	ActionUsedTokens  Action = 24 // Operation.Uses is kept as the time of their last use
 
+	ActionFollow Action = 25 // what has changed since a position, of all users; see Operation.Follow
+
 	// LastAction is the highest action that this program knows.
-	LastAction = ActionUsedTokens
+	LastAction = ActionFollow
 )
 
 // Scope is whom an action is about.
@@ -90,6 +92,8 @@ var actions = [LastAction + 1]struct {
 	ActionCreateToken: {name: "create-token", scope: ScopeService, writes: true},
 	ActionRevokeToken: {name: "revoke-token", scope: ScopeService, writes: true},
 	ActionUsedTokens:  {name: "used-tokens", scope: ScopeService, writes: true},
+
+	ActionFollow: {name: "follow", scope: ScopeService},
 }
 
 // known reports whether this program knows the action.

@@ -41,6 +41,8 @@ func every() map[messages.Action]messages.Operation {
 		messages.ActionCreateToken: {ID: "op-1", Token: newToken()},
 		messages.ActionRevokeToken: {ID: "op-1", Token: &messages.Token{ID: "a1"}},
 		messages.ActionUsedTokens:  {ID: "op-1", Uses: []messages.TokenUse{{ID: "a1", Time: 1}}},
+
+		messages.ActionFollow: {Follow: &messages.Following{Limit: 1}},
 	}
 	for a, o := range all {
 		o.Action = a

@@ -63,8 +63,16 @@ func (o *Operation) checkFields() error {
 		return errors.New("the listing begins at an impossible time")
 	case o.List != nil && o.List.After != "" && CheckUser(o.List.After) != nil:
 		return errors.New("the listing begins after what is no user id")
+	case o.Action == ActionFollow && (o.Follow == nil || o.Follow.Limit < 1 ||
+		o.Follow.Limit > MaxUsers):
+		return fmt.Errorf("the limit must be from 1 to %d", MaxUsers)
 	case o.If != nil && (!o.Action.Writes() || o.Action.Scope() == ScopeService):
 		return errors.New("this action takes no condition")
+	}
+	if o.Follow != nil {
+		if err := o.Follow.After.check(); err != nil {
+			return err
+		}
 	}
 	if err := o.Actor.check(); err != nil {
 		return err

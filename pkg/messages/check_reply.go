@@ -35,6 +35,9 @@ func (r *Result) check() error {
 	case r.Next != "" && CheckUser(r.Next) != nil:
 		return errors.New("the next part begins after what is no user id")
 	}
+	if err := r.Position.check(); err != nil {
+		return err
+	}
 	if len(r.Path) > 0 {
 		if err := CheckPath(r.Path); err != nil {
 			return err
@@ -47,7 +50,8 @@ func (r *Result) check() error {
 		}
 	}
 	for i := range r.Users {
-		if u := &r.Users[i]; u.Version < 0 || u.Erased < 0 || !validMicros(u.Modified) ||
+		if u := &r.Users[i]; u.Version < 0 || u.Erased < 0 || u.Transaction < 0 ||
+			!validMicros(u.Modified) ||
 			len(u.Violations) > MaxViolations {
 			return fmt.Errorf("the state of user %.128q is impossible", u.ID)
 		}

@@ -51,7 +51,7 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 
 	type result struct {
 		messages.Result
-		Modified int64 `cbor:"60,keyasint"`
+		Modified int64 `cbor:"99,keyasint"`
 		Flag     *bool `cbor:"-1,keyasint"`
 	}
 	reply := struct {

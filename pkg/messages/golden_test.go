@@ -59,6 +59,11 @@ func TestGoldenRequests(t *testing.T) {
 		messages.DecodeRequest)
 }
 
+func TestGoldenFollow(t *testing.T) {
+	t.Parallel()
+	golden(t, goldenFollow, goldenFollowBytes, messages.EncodeRequest, messages.DecodeRequest)
+}
+
 func TestGoldenReplies(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -71,6 +76,7 @@ func TestGoldenReplies(t *testing.T) {
 		"states and history": {goldenResults, goldenResultsBytes, 5},
 		"users and schema":   {goldenUsers, goldenUsersBytes, 3},
 		"actors and tokens":  {goldenTokens, goldenTokensBytes, 2},
+		"changes of all":     {goldenFollowed, goldenFollowedBytes, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +99,7 @@ func TestGoldenMessagesHaveEveryField(t *testing.T) {
 	set := make(map[string]bool)
 	for _, message := range []any{
 		goldenRequest, goldenActions, goldenTokenActions, goldenReply, goldenRefusal, goldenResults,
-		goldenUsers, goldenTokens, goldenChanged,
+		goldenUsers, goldenTokens, goldenChanged, goldenFollow, goldenFollowed,
 	} {
 		fieldsSet(reflect.ValueOf(message), set)
 	}
@@ -173,6 +179,7 @@ func TestGoldenActions(t *testing.T) {
 		22: {"create-token", messages.WriteSubject, messages.ScopeService},
 		23: {"revoke-token", messages.WriteSubject, messages.ScopeService},
 		24: {"used-tokens", messages.WriteSubject, messages.ScopeService},
+		25: {"follow", messages.ReadSubject, messages.ScopeService},
 	}
 	if len(golden) != int(messages.LastAction)+1 {
 		t.Errorf("%d actions, and %d are in the table above", messages.LastAction, len(golden)-1)

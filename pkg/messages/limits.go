@@ -20,6 +20,7 @@ const (
 	MaxListing     = 512 << 10 // bytes of them, as [User.Size] counts; more only for one alone
 	MaxViolations  = 32        // of one document in one result
 	MaxPointer     = 512       // bytes of where a violation is, and of its reason
+	MaxDatabase    = 64        // bytes of a position's database
 
 	MaxSubject       = 128  // bytes of an actor's subject
 	MaxTokenID       = 64   // bytes of a service token's id, and of the id of an actor's token

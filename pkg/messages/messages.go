@@ -80,6 +80,8 @@ type Operation struct {
 	Token *Token `cbor:"17,keyasint,omitempty"`
 	// Uses are the last uses of tokens, for ActionUsedTokens: from 1 to [MaxUses].
 	Uses []TokenUse `cbor:"18,keyasint,omitempty"`
+	// Follow says what ActionFollow is about.
+	Follow *Following `cbor:"19,keyasint,omitempty"`
 }
 
 // Listing is a part of all users who have a document, in the order of their ids as bytes.
@@ -173,6 +175,14 @@ type Result struct {
 	Tokens []Token `cbor:"19,keyasint,omitempty"`
 	// SchemaModified is when the version Schema was made, in microseconds since 1970 (UTC).
 	SchemaModified int64 `cbor:"20,keyasint,omitempty"`
+	// Position answers ActionFollow: it is after the Users.
+	Position *Position `cbor:"21,keyasint,omitempty"`
+	// More: there are more changes after the Position now.
+	More bool `cbor:"22,keyasint,omitempty"`
+	// Behind: there will be more as soon as an older transaction has ended.
+	Behind bool `cbor:"23,keyasint,omitempty"`
+	// Reset: what has changed since Following.After isn't known any more. Begin anew without it.
+	Reset bool `cbor:"24,keyasint,omitempty"`
 }
 
 // User is one of those who have a document, or who had one.
@@ -182,11 +192,15 @@ type User struct {
 	Modified   int64       `cbor:"3,keyasint,omitempty"` // in microseconds since 1970 (UTC)
 	Document   []byte      `cbor:"4,keyasint,omitempty"` // with Listing.Documents
 	Violations []Violation `cbor:"5,keyasint,omitempty"` // of the schema on trial
-	// Absent: the document was deleted, or the user erased. Only with Listing.Since.
+	// Absent: the document was deleted, or the user erased. With Listing.Since and ActionFollow.
 	Absent bool `cbor:"6,keyasint,omitempty"`
 	// Erased is the version of the user's last erasure, after which nothing of that version and of
-	// those before it may be kept anywhere; zero: there was none. Only with Listing.Since.
+	// those before it may be kept anywhere; zero: there was none. With Listing.Since, and with
+	// ActionFollow.
 	Erased int64 `cbor:"7,keyasint,omitempty"`
+	// Transaction is where the change is among all changes; with ActionFollow, once all users were
+	// listed.
+	Transaction int64 `cbor:"8,keyasint,omitempty"`
 }
 
 // Violation is one way in which a document breaks the schema.

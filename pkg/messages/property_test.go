@@ -67,6 +67,7 @@ func operations() *rapid.Generator[messages.Operation] {
 			Actor:       rapid.Ptr(actors(), true).Draw(t, "actor"),
 			Token:       rapid.Ptr(tokens(), true).Draw(t, "token"),
 			Uses:        listOf(uses(), 5).Draw(t, "uses"),
+			Follow:      rapid.Ptr(followings(), true).Draw(t, "follow"),
 		}
 	})
 }
@@ -204,6 +205,48 @@ func listings() *rapid.Generator[messages.Listing] {
 	})
 }
 
+func followings() *rapid.Generator[messages.Following] {
+	return rapid.Custom(func(t *rapid.T) messages.Following {
+		return messages.Following{
+			After: rapid.Ptr(positions(), true).Draw(t, "after"), Limit: rapid.Int().Draw(t, "limit"),
+			Documents: rapid.Bool().Draw(t, "documents"), Now: rapid.Bool().Draw(t, "now"),
+		}
+	})
+}
+
+func positions() *rapid.Generator[messages.Position] {
+	return rapid.Custom(func(t *rapid.T) messages.Position {
+		return messages.Position{
+			Database:    "d" + text(messages.MaxDatabase-1).Draw(t, "database"),
+			Transaction: rapid.Int64Min(0).Draw(t, "transaction"),
+			User:        text(messages.MaxUser).Draw(t, "user"),
+			Listing:     rapid.Bool().Draw(t, "listing"),
+		}
+	})
+}
+
+// TestPositionText: a position can be read from its text, and nothing else is one.
+func TestPositionText(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		want := positions().Draw(t, "position")
+		if got, err := messages.ParsePosition(want.String()); err != nil || got != want {
+			t.Fatalf("%+v became %+v, %v", want, got, err)
+		}
+	})
+	good := messages.Position{Database: "d", Transaction: 7, User: "u"}.String()
+	for _, text := range []string{
+		"", "x", "7", good + "=", good + "\n", "AQ", "AgA", "AgAH", good[1:], "AgL" + good[3:],
+		messages.Position{Transaction: 7}.String(),
+		messages.Position{Database: "d", User: "a\nb"}.String(),
+		messages.Position{Database: strings.Repeat("d", messages.MaxDatabase+1)}.String(),
+	} {
+		if p, err := messages.ParsePosition(text); err == nil {
+			t.Errorf("%q is taken for %+v", text, p)
+		}
+	}
+}
+
 func users() *rapid.Generator[messages.User] {
 	return rapid.Custom(func(t *rapid.T) messages.User {
 		return messages.User{
@@ -213,6 +256,8 @@ func users() *rapid.Generator[messages.User] {
 			Violations: listOf(violations(), 2).Draw(t, "violations"),
 			Absent:     rapid.Bool().Draw(t, "absent"),
 			Erased:     rapid.Int64Min(0).Draw(t, "erased"),
+
+			Transaction: rapid.Int64Min(0).Draw(t, "transaction"),
 		}
 	})
 }
@@ -249,6 +294,10 @@ func results() *rapid.Generator[messages.Result] {
 			Checked:        rapid.Int64Min(0).Draw(t, "checked"),
 			Broken:         rapid.Int64Min(0).Draw(t, "broken"),
 			Tokens:         listOf(keptTokens(), 3).Draw(t, "tokens"),
+			Position:       rapid.Ptr(positions(), true).Draw(t, "position"),
+			More:           rapid.Bool().Draw(t, "more"),
+			Behind:         rapid.Bool().Draw(t, "behind"),
+			Reset:          rapid.Bool().Draw(t, "reset"),
 		}
 	})
 }

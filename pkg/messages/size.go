@@ -4,7 +4,7 @@ package messages
 // a reply at most: keys, lengths and numbers. A property test holds these true.
 const (
 	operationOverhead = 48
-	resultOverhead    = 48
+	resultOverhead    = 54
 	entryOverhead     = 34
 	listOverhead      = 40
 	userOverhead      = 40
@@ -13,6 +13,8 @@ const (
 	tokenOverhead     = 20
 	useOverhead       = 16
 	tagSize           = 21
+	followOverhead    = 20
+	positionOverhead  = 22
 	envelopeOverhead  = MaxDetail + 64
 )
 
@@ -22,7 +24,7 @@ func (o *Operation) Size() int {
 		len(o.Document) +
 		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) +
 		sizeOfNumber(o.Issued) + 4 + o.List.size() + o.Actor.size() + o.Token.size() +
-		sizeOfUses(o.Uses)
+		sizeOfUses(o.Uses) + o.Follow.size()
 }
 
 func (l *Listing) size() int {
@@ -30,6 +32,20 @@ func (l *Listing) size() int {
 		return 0
 	}
 	return listOverhead + len(l.After)
+}
+
+func (f *Following) size() int {
+	if f == nil {
+		return 0
+	}
+	return followOverhead + f.After.size()
+}
+
+func (p *Position) size() int {
+	if p == nil {
+		return 0
+	}
+	return positionOverhead + len(p.Database) + len(p.User)
 }
 
 // Size is an upper bound of the bytes that the result takes in a reply.
@@ -47,13 +63,14 @@ func (r *Result) Size() int {
 	}
 	size += sizeOfCount(len(r.Tokens))
 	return size + sizeOfViolations(r.Violations) + sizeOfText(r.Next) + sizeOfNumber(r.Schema) +
-		sizeOfNumber(r.SchemaModified) + sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken)
+		sizeOfNumber(r.SchemaModified) + sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken) +
+		r.Position.size()
 }
 
 // Size is an upper bound of the bytes that the user takes in a result.
 func (u *User) Size() int {
 	return userOverhead + len(u.ID) + len(u.Document) + sizeOfViolations(u.Violations) +
-		sizeOfNumber(u.Erased)
+		sizeOfNumber(u.Erased) + sizeOfNumber(u.Transaction)
 }
 
 func sizeOfViolations(violations []Violation) int {

@@ -79,7 +79,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// queueRows writes the documents.
+// queueRows writes the documents, and notes the users for those who follow changes.
 func (t *transaction) queueRows(b *pgx.Batch) {
 	var (
 		users     []string
@@ -98,6 +98,7 @@ func (t *transaction) queueRows(b *pgx.Batch) {
 		set version = new.version, document = new.document::json, updated_at = $4
 		from unnest($1::text[], $2::bigint[], $3::text[]) as new (user_id, version, document)
 		where settings.user_id = new.user_id`, users, versions, documents, t.now)
+	b.Queue(`insert into settings_changes (users, changed_at) values ($1::text[], $2)`, users, t.now)
 }
 
 func (t *transaction) queueLog(b *pgx.Batch) {

@@ -29,6 +29,8 @@ type User struct {
 	ID string
 	Document
 	Erased int64 // the version of the last erasure, if List.Since is set; 0: there was none
+	// Transaction is the one that changed the user, in a [Followed].
+	Transaction int64
 }
 
 const (

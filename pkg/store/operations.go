@@ -43,17 +43,19 @@ type Document struct {
 // Read is one operation that reads. With the user alone it wants the current document.
 type Read struct {
 	User    string
-	Version int64 // the document as it was then; 0: not wanted
-	History *Page // the versions and what made them; nil: not wanted
-	Number  bool  // the current document without its bytes
-	Schema  bool  // the current document, and the schema that documents must satisfy
-	List    *List // of all users; nil: not wanted
-	Tokens  bool  // the valid tokens
+	Version int64   // the document as it was then; 0: not wanted
+	History *Page   // the versions and what made them; nil: not wanted
+	Number  bool    // the current document without its bytes
+	Schema  bool    // the current document, and the schema that documents must satisfy
+	List    *List   // of all users; nil: not wanted
+	Tokens  bool    // the valid tokens
+	Follow  *Follow // of changes of all users; nil: not wanted
 }
 
 // current reports whether the current document is wanted.
 func (r *Read) current() bool {
-	return r.Version == 0 && r.History == nil && !r.Number && r.List == nil && !r.Tokens
+	return r.Version == 0 && r.History == nil && !r.Number && r.List == nil && !r.Tokens &&
+		r.Follow == nil
 }
 
 // Page is a part of a history, from the newest version down.
@@ -65,11 +67,12 @@ type Page struct {
 // Found is the outcome of a [Read].
 type Found struct {
 	Document
-	Entries []Entry // of the history, the newest first
-	Schema  *Schema // with Read.Schema
-	Listed  *Listed // with Read.List
-	Tokens  []Token // with Read.Tokens, the oldest first
-	Err     error   // wraps settings.ErrNotFound: the version is not in the history
+	Entries  []Entry   // of the history, the newest first
+	Schema   *Schema   // with Read.Schema
+	Listed   *Listed   // with Read.List
+	Tokens   []Token   // with Read.Tokens, the oldest first
+	Followed *Followed // with Read.Follow
+	Err      error     // wraps settings.ErrNotFound: the version is not in the history
 }
 
 // Entry is a version in a history.

@@ -97,6 +97,10 @@ func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
 	if err != nil {
 		return 0, 0, err
 	}
+	more, err := forgetChanges(ctx, tx, now.Add(-keep.Age))
+	if err != nil {
+		return 0, 0, err
+	}
 	switch {
 	case left: // the same users again
 		next = pruneBacklog
@@ -104,6 +108,9 @@ func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
 		from, next = "", pruneWalk
 	default: // the next step begins with the last user of this one
 		from, next = step.users[len(step.users)-1], pruneEvery
+	}
+	if more {
+		next = pruneBacklog
 	}
 	_, err = tx.Exec(ctx, `
 		update settings_pruning
@@ -191,4 +198,47 @@ func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 		return nil
 	})
 	return tag.RowsAffected(), left || tag.RowsAffected() == pruneRows, err
+}
+
+// forgetChanges removes old rows of settings_changes, and reports whether there may be more. Whoever
+// follows changes from before them begins anew, see [Follow]. A dump that was restored may have
+// brought transactions along that this database has not had yet: they mean nothing.
+func forgetChanges(ctx context.Context, tx pgx.Tx, before time.Time) (more bool, err error) {
+	rows, err := tx.Query(ctx, `
+		with old as materialized (
+			select ctid, transaction
+			from (select ctid, transaction, changed_at
+			      from settings_changes
+			      order by transaction
+			      limit $2) first
+			where changed_at < $1
+			  and (transaction < pg_snapshot_xmin(pg_current_snapshot())
+			       or transaction >= pg_snapshot_xmax(pg_current_snapshot()))
+		)
+		delete from settings_changes
+		using old
+		where settings_changes.ctid = old.ctid
+		returning old.transaction::text::bigint,
+		          old.transaction < pg_snapshot_xmax(pg_current_snapshot())`, before, pruneRows)
+	if err != nil {
+		return false, err
+	}
+	var (
+		transaction, newest int64
+		had                 bool
+	)
+	tag, err := pgx.ForEachRow(rows, []any{&transaction, &had}, func() error {
+		if had {
+			newest = max(newest, transaction)
+		}
+		return nil
+	})
+	if err != nil || newest == 0 {
+		return tag.RowsAffected() == pruneRows, err
+	}
+	_, err = tx.Exec(ctx, `
+		update settings_pruning
+		set forgotten = $1::bigint::text::xid8, forgotten_in = `+databaseID+`
+		where id = 1`, newest)
+	return tag.RowsAffected() == pruneRows, err
 }

@@ -72,6 +72,9 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 		if r.Tokens {
 			queueTokens(&b, f)
 		}
+		if r.Follow != nil {
+			queueFollow(&b, r.Follow, f)
+		}
 	}
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {

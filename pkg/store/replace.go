@@ -126,7 +126,8 @@ func (w *Write) check(document []byte, schema *Schema) error {
 	return w.checkErr
 }
 
-// replaceQuery saves the documents, in the order of their users, and appends them to the log. It
+// replaceQuery saves the documents, in the order of their users, appends them to the log, and notes
+// the users for those who follow changes. It
 // passes over a write that is late, one whose id, a client's key, the log has, and one that may
 // have been applied before its user was erased. An id that the API made is hardly ever in the log
 // already; if it is, the log's unique index fails the statement.
@@ -148,6 +149,11 @@ const replaceQuery = `
 		    updated_at = clock_timestamp()
 		where settings.erased_at is null or settings.erased_at < $9
 		returning user_id, version, document, updated_at
+	), noted as (
+		insert into settings_changes (users, changed_at)
+		select array_agg(user_id order by user_id), clock_timestamp()
+		from saved
+		having count(*) > 0
 	)
 	insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
 	                          document, size, applied_at, actor_kind, actor_subject, actor_token)

@@ -51,6 +51,20 @@ create table settings_erased (
     primary key (user_id, up_to)
 );
 
+-- Which users each transaction has changed, for those who follow the changes of all. One row for a
+-- transaction costs writes next to nothing; a column of settings with an index would cost a patch
+-- half as much again, since no update could stay within its page.
+--
+-- Transactions become visible in another order than they began, so whoever follows reads up to the
+-- oldest that is still going on. The index is not unique: a dump that is restored elsewhere brings
+-- numbers along that are given once more there.
+create table settings_changes (
+    transaction xid8        not null default pg_current_xact_id(),
+    users       text[] collate "C" not null, -- in order
+    changed_at  timestamptz not null
+);
+create index settings_changes_transaction on settings_changes (transaction);
+
 -- The service tokens. The hash is the SHA-256 of a token; the secret itself is nowhere. Rows of
 -- tokens that are revoked or have expired stay, since the history has their ids.
 create table tokens (
@@ -73,7 +87,10 @@ create index tokens_not_revoked on tokens (created_at, id) where revoked_at is n
 create table settings_pruning (
     id      smallint primary key check (id = 1), -- there is one row
     user_id text collate "C" not null,           -- where the next step begins
-    due     timestamptz      not null            -- not before
+    due     timestamptz      not null,           -- not before
+    -- The newest row of settings_changes that was removed, and in which database that was.
+    forgotten xid8,
+    forgotten_in text
 );
 insert into settings_pruning (id, user_id, due) values (1, '', clock_timestamp());
 
