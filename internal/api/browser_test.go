@@ -190,12 +190,12 @@ func TestBrowserDocs(t *testing.T) {
 		})`)
 	}
 	answer := try("#getSettings")
-	for _, want := range []string{"200", "solarized", `etag: "1"`} {
+	for _, want := range []string{"200", "solarized", `etag: "1-`} {
 		if !strings.Contains(answer, want) {
 			t.Errorf("the answer has no %s: %s", want, answer)
 		}
 	}
-	if answer := try("#putSettings"); !strings.Contains(answer, `etag: "2"`) {
+	if answer := try("#putSettings"); !strings.Contains(answer, `etag: "2-`) {
 		t.Errorf("a write: %s", answer)
 	}
 	b.quiet(s.base)
@@ -359,7 +359,7 @@ func TestBrowserCORS(t *testing.T) {
 	b.do(chromedp.Navigate(application.URL))
 	try := func(base, init string) string {
 		return value[string](b, `fetch("`+base+`/user/42/settings", `+init+`).then(
-			async r => [r.status, r.headers.get("ETag"), r.headers.get("X-Request-ID") != null, await r.text()].join(" "),
+			async r => [r.status, r.headers.get("ETag").replace(/-.*"/, '"'), r.headers.get("X-Request-ID") != null, await r.text()].join(" "),
 			e => e.name)`)
 	}
 	const put = `{method: "PUT", body: '{"theme":"dark"}', headers: {"Content-Type": "application/json", "If-Match": '"0"', "Idempotency-Key": "k"}}`
