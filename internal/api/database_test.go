@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -52,7 +53,11 @@ func TestReadyNeedsTheDatabase(t *testing.T) {
 	for range 2 {
 		s.keepOut(true)
 		eventually(t, "it is not ready without the database", func() bool { return !ready() })
-		failed(t, s.get("42"), http.StatusServiceUnavailable, "unavailable")
+		a := s.get("42")
+		failed(t, a, http.StatusServiceUnavailable, "unavailable")
+		if !strings.Contains(a.body, "no worker reaches its database") {
+			t.Errorf("it says %s", a.body)
+		}
 		s.keepOut(false)
 		eventually(t, "it is ready with the database", ready)
 		s.has("42", 1, `{"n":1}`)

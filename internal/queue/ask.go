@@ -151,7 +151,7 @@ func (a asker) tooOld(p *pending, action messages.Action) retry {
 // back.
 func (a asker) unsent(ctx context.Context, p *pending, err error) retry {
 	if !a.workers.comingBack() || ctx.Err() != nil {
-		p.fail(messages.Result{Kind: messages.KindUnavailable, Detail: unreachable(err)})
+		p.fail(messages.Result{Kind: messages.KindUnavailable, Detail: a.unreachable(err)})
 		return retry{}
 	}
 	return retry{pause: pollEvery}
@@ -185,11 +185,15 @@ func notSent(err error) bool {
 	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errNotSent)
 }
 
-func unreachable(err error) string {
-	if errors.Is(err, nats.ErrNoResponders) {
+func (a asker) unreachable(err error) string {
+	switch {
+	case !errors.Is(err, nats.ErrNoResponders):
+		return "the queue can't be reached"
+	case a.workers.anyLost():
+		return noDatabase
+	default:
 		return "there is no worker"
 	}
-	return "the queue can't be reached"
 }
 
 // wait waits for d, or until ctx ends.

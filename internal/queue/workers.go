@@ -88,7 +88,7 @@ func (w *workers) ready() error {
 		switch {
 		case !w.present(m):
 		case m.lost:
-			err = errors.New("no worker reaches its database")
+			err = errors.New(noDatabase)
 		case m.knows >= messages.LastAction:
 			return nil
 		default:
@@ -133,6 +133,21 @@ func (w *workers) anyOlder(action messages.Action) bool {
 	defer w.mu.Unlock()
 	for _, m := range w.members {
 		if m.knows < action && w.present(m) {
+			return true
+		}
+	}
+	return false
+}
+
+// noDatabase is why there is nobody in the queue group while workers are there.
+const noDatabase = "no worker reaches its database"
+
+// anyLost tells whether there is a worker that can't reach its database.
+func (w *workers) anyLost() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.members {
+		if m.lost && w.present(m) {
 			return true
 		}
 	}
