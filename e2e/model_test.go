@@ -146,9 +146,9 @@ func (g *game) request(p *player) *request {
 	case "json-patch":
 		r.body = g.jsonPatch(u)
 	case "set-value":
-		r.path, r.body = g.path(u, "path"), g.value(2, false)
+		r.path, r.body = g.addressed(u), g.value(2, false)
 	case "get-value", "head-value", "delete-value":
-		r.path = g.path(u, "path")
+		r.path = g.addressed(u)
 	case "get-version", "restore":
 		r.version = max(1, version("version"))
 	case "history":
@@ -255,6 +255,15 @@ func (g *game) object(depth int, patch bool) string {
 }
 
 // path draws the path of a value that exists, nearly exists or does not.
+// addressed is a path that an address can have: it doesn't end with an empty key.
+func (g *game) addressed(u *userModel) []string {
+	path := g.path(u, "path")
+	if last := len(path) - 1; last >= 0 && path[last] == "" {
+		path[last] = "a"
+	}
+	return path
+}
+
 func (g *game) path(u *userModel, label string) (path []string) {
 	at := decoded(u.now.text)
 	for len(path) < 5 {

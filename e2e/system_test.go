@@ -191,10 +191,7 @@ func (s *system) send(base string, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	for _, line := range c.header {
-		name, value, _ := strings.Cut(line, ": ")
-		r.Header.Add(name, s.tags.expand(c.path, name, value))
-	}
+	r.Header = s.tags.header(c)
 	got, err := s.http.Do(r)
 	if err != nil {
 		return answer{}, err
@@ -204,6 +201,7 @@ func (s *system) send(base string, c call) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%s %s: %w", c.method, c.path, err)
 	}
+	s.tags.answered(c, r.Header, got.StatusCode)
 	s.tags.shorten(c.path, got.Header)
 	return answer{got.StatusCode, got.Header, string(body)}, nil
 }
