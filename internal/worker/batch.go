@@ -46,24 +46,40 @@ func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
 	return make([]struct{}, len(tasks))
 }
 
-// write does a batch of tasks that write, in one transaction. What they ask about tokens is left.
+// write does a batch of tasks that write, in as few transactions as it takes. A task is answered as
+// soon as all that it writes is committed or refused, while the transactions of others go on.
 func (w *Worker) write(ctx context.Context, tasks []*task) []struct{} {
 	ctx, cancel := context.WithTimeout(ctx, w.storeTimeout)
 	defer cancel()
-	var writes []store.Write
+	var (
+		writes []store.Write
+		of     []unwritten
+	)
 	for _, t := range tasks {
 		writes = append(writes, t.writes...)
-	}
-	outcomes := w.store.Write(ctx, writes)
-	if slices.ContainsFunc(outcomes, func(o store.Written) bool { return o.Err == nil }) {
-		w.databaseAnswered()
-	}
-	w.queueChanges(writes, outcomes)
-	for _, t := range tasks {
+		t.unwritten = len(t.open)
 		for _, i := range t.open {
-			t.results[i] = w.writeResult(&t.operations[i], &outcomes[0])
-			outcomes = outcomes[1:]
+			of = append(of, unwritten{t, i})
 		}
 	}
+	w.store.WriteInParts(ctx, writes, func(part []int, outcomes []store.Written) {
+		if slices.ContainsFunc(part, func(n int) bool { return outcomes[n].Err == nil }) {
+			w.databaseAnswered()
+		}
+		w.queueChanges(writes, outcomes, part)
+		for _, n := range part {
+			t, i := of[n].task, of[n].index
+			t.results[i] = w.writeResult(&t.operations[i], &outcomes[n])
+			if t.unwritten--; t.unwritten == 0 {
+				w.writes.done(t)
+			}
+		}
+	})
 	return make([]struct{}, len(tasks))
+}
+
+// unwritten is an operation of a batch.
+type unwritten struct {
+	task  *task
+	index int
 }

@@ -26,11 +26,11 @@ type change struct {
 	changed messages.Changed
 }
 
-// queueChanges hands what a batch has committed to the goroutine that publishes it. The change of a
-// repetition is published again: the worker that applied it may have died before.
-func (w *Worker) queueChanges(writes []store.Write, outcomes []store.Written) {
-	changes := make([]change, 0, len(outcomes))
-	for i := range outcomes {
+// queueChanges hands what a part of a batch has committed to the goroutine that publishes it. The
+// change of a repetition is published again: the worker that applied it may have died before.
+func (w *Worker) queueChanges(writes []store.Write, outcomes []store.Written, part []int) {
+	changes := make([]change, 0, len(part))
+	for _, i := range part {
 		if o := &outcomes[i]; o.Err == nil && writes[i].User != store.SchemaUser &&
 			!failpoint.Hit("worker/change-lost") {
 			changes = append(changes, change{writes[i].User, messages.Changed{

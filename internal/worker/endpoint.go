@@ -150,16 +150,29 @@ func (e *endpoint) start(t *task) error {
 		if err != nil { // Close gave up on it; it has not run
 			t.settle(t.open, stopping)
 			t.settle(t.tokens, stopping)
-		} else if len(t.tokens) > 0 {
-			if err = e.startTokens(t); err == nil {
-				return
-			}
-			t.settle(t.tokens, messages.Result{
-				Kind: messages.KindUnavailable, Detail: refusal(err),
-			})
+			e.answer(t)
+		} else {
+			e.done(t)
 		}
-		e.answer(t)
 	})
+}
+
+// done answers a task, or goes on with what it asks about tokens, when all else has its results.
+func (e *endpoint) done(t *task) {
+	if t.answered {
+		return
+	}
+	t.answered = true
+	if len(t.tokens) > 0 {
+		err := e.startTokens(t)
+		if err == nil {
+			return
+		}
+		t.settle(t.tokens, messages.Result{
+			Kind: messages.KindUnavailable, Detail: refusal(err),
+		})
+	}
+	e.answer(t)
 }
 
 // startTokens queues what a task asks about tokens.

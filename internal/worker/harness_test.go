@@ -183,8 +183,14 @@ func (f *fakeStore) Read(_ context.Context, reads []store.Read) ([]store.Found, 
 	return make([]store.Found, len(reads)), f.err
 }
 
-func (f *fakeStore) Write(_ context.Context, writes []store.Write) []store.Written {
-	return make([]store.Written, len(writes))
+func (f *fakeStore) WriteInParts(_ context.Context, writes []store.Write,
+	done func([]int, []store.Written),
+) []store.Written {
+	outcomes := make([]store.Written, len(writes))
+	for i := range writes {
+		done([]int{i}, outcomes)
+	}
+	return outcomes
 }
 
 func (f *fakeStore) CreateToken(_ context.Context, t store.Token, _ time.Time,

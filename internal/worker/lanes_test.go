@@ -51,15 +51,16 @@ func TestReadsGoOnWhileWritesWait(t *testing.T) {
 	}
 }
 
-// send sends an operation and returns where the reply comes.
-func send(t *testing.T, nc *nats.Conn, o messages.Operation) *nats.Subscription {
+// send sends operations in one request and returns where the reply comes.
+func send(t *testing.T, nc *nats.Conn, operations ...messages.Operation) *nats.Subscription {
 	t.Helper()
 	reply := nc.NewInbox()
 	sub, err := nc.SubscribeSync(reply)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nc.PublishRequest(o.Action.Subject(), reply, encode(t, o)); err != nil {
+	if err := nc.PublishRequest(operations[0].Action.Subject(), reply,
+		encode(t, operations...)); err != nil {
 		t.Fatal(err)
 	}
 	return sub

@@ -18,10 +18,13 @@ type task struct {
 	operations []messages.Operation
 	results    []messages.Result
 
-	open    []int                  // indexes of the operations that have no result yet
-	writes  []store.Write          // of the open ones that make a version, in the same order
-	tokens  []int                  // indexes of those that change tokens, which come after the open
-	schemas map[int]*schema.Schema // on trial, by index
+	open   []int         // indexes of the operations that have no result yet
+	writes []store.Write // of the open ones that make a version, in the same order
+	// unwritten is how many of the writes have no result yet, once they are under way.
+	unwritten int
+	answered  bool                   // or on its way to be, before the batch has ended
+	tokens    []int                  // indexes of those that change tokens, which come after the open
+	schemas   map[int]*schema.Schema // on trial, by index
 }
 
 // newTask prepares the operations of a message.

@@ -22,9 +22,11 @@ type slowTokens struct {
 	wrote atomic.Int32 // batches
 }
 
-func (s *slowTokens) Write(ctx context.Context, writes []store.Write) []store.Written {
+func (s *slowTokens) WriteInParts(ctx context.Context, writes []store.Write,
+	done func([]int, []store.Written),
+) []store.Written {
 	defer s.wrote.Add(1)
-	return s.Store.Write(ctx, writes)
+	return s.Store.WriteInParts(ctx, writes, done)
 }
 
 func (s *slowTokens) CreateToken(ctx context.Context, t store.Token, deadline time.Time,

@@ -29,7 +29,9 @@ import (
 // Store is what a worker needs of the store.
 type Store interface {
 	Read(ctx context.Context, reads []store.Read) ([]store.Found, error)
-	Write(ctx context.Context, writes []store.Write) []store.Written
+	// WriteInParts calls done after each transaction, with what is final by then.
+	WriteInParts(ctx context.Context, writes []store.Write,
+		done func(part []int, outcomes []store.Written)) []store.Written
 	CreateToken(ctx context.Context, t store.Token, deadline time.Time) (store.Token, error)
 	RevokeToken(ctx context.Context, id string, deadline time.Time) error
 	UsedTokens(ctx context.Context, uses []store.TokenUse) error

@@ -54,13 +54,29 @@ func TestTurns(t *testing.T) {
 }
 
 // TestTurnsOfTransactions: where each transaction has time for a single write, each user has one
-// before anybody has two.
+// before anybody has two, and its outcome is told before the next transaction.
 func TestTurnsOfTransactions(t *testing.T) {
 	t.Parallel()
 	_, url := open(t)
 	s, conn := openWith(t, url, store.Timeouts{Computing: -1}), connect(t, url)
 	var computed []string
-	write(t, s, floodAndOthers(t, &computed)...)
+	var told []int
+	writes := floodAndOthers(t, &computed)
+	s.WriteInParts(t.Context(), writes, func(part []int, outcomes []store.Written) {
+		for _, i := range part {
+			if outcomes[i].Err != nil {
+				t.Errorf("write %d: %v", i, outcomes[i].Err)
+			}
+			if user := writes[i].User; user != computed[len(computed)-1] {
+				t.Errorf("write %d, of %s, is told of after %q", i, user, computed)
+			}
+		}
+		told = append(told, part...)
+	})
+	slices.Sort(told)
+	if len(told) != len(writes) || len(slices.Compact(told)) != len(writes) {
+		t.Errorf("of %d writes these were told of: %v", len(writes), told)
+	}
 	var transactions, late int
 	err := conn.QueryRow(t.Context(), `
 		select count(distinct xmin::text), count(*) filter (

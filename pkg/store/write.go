@@ -21,18 +21,35 @@ import (
 // Write.Change returns. A write that was issued before its user was erased, and is not in the log,
 // is refused with ErrUnavailable: it may repeat a write that was erased.
 func (s *Store) Write(ctx context.Context, writes []Write) []Written {
+	return s.WriteInParts(ctx, writes, func([]int, []Written) {})
+}
+
+// WriteInParts is Write for a caller who wants each outcome as soon as it is known. It calls done
+// after each transaction, with the indexes of the writes whose outcomes are final by then. Over all
+// calls each write comes once, those of one user in order.
+func (s *Store) WriteInParts(
+	ctx context.Context, writes []Write, done func(part []int, outcomes []Written),
+) []Written {
 	outcomes := make([]Written, len(writes))
 	b := &batch{store: s}
 	for _, i := range inTurns(writes) {
-		b.add(&writes[i], &outcomes[i])
+		b.add(i, &writes[i], &outcomes[i])
 	}
-	if b = b.replace(ctx); len(b.writes) == 0 {
+	// without tells what is final now, and goes on with the rest.
+	without := func(left *batch) (goOn bool) {
+		if part := b.except(left); len(part) > 0 {
+			done(part, outcomes)
+		}
+		b = left
+		return len(left.writes) > 0
+	}
+	if !without(b.replace(ctx)) {
 		return outcomes
 	}
 	for i := 0; i < len(lockModes) && ctx.Err() == nil; i++ {
 		before := len(b.writes)
 		b.write(ctx, lockModes[i])
-		if b = b.postponed(); len(b.writes) == 0 {
+		if !without(b.postponed()) {
 			return outcomes
 		}
 		if len(b.writes) < before { // some were done: try the rest from the first mode on
@@ -44,6 +61,7 @@ func (s *Store) Write(ctx context.Context, writes []Write) []Written {
 	} else {
 		b.fail(ErrBusy)
 	}
+	without(&batch{})
 	return outcomes
 }
 
@@ -85,9 +103,11 @@ var lockModes = []lockMode{
 // row was locked or because there was no time. It doesn't leave the package.
 var errPostponed = errors.New("postponed")
 
-// batch is a list of writes that share transactions, each with a pointer to its outcome.
+// batch is a list of writes that share transactions, each with its index in the call of
+// [Store.WriteInParts] and a pointer to its outcome.
 type batch struct {
 	store    *Store
+	indexes  []int
 	writes   []*Write
 	outcomes []*Written
 	// unknown: an attempt has ended without an answer, see [batch.failed].
@@ -98,7 +118,8 @@ type batch struct {
 	limit int
 }
 
-func (b *batch) add(w *Write, outcome *Written) {
+func (b *batch) add(index int, w *Write, outcome *Written) {
+	b.indexes = append(b.indexes, index)
 	b.writes = append(b.writes, w)
 	b.outcomes = append(b.outcomes, outcome)
 }
@@ -108,10 +129,25 @@ func (b *batch) filter(keep func(i int) bool) *batch {
 	kept := &batch{store: b.store, unknown: b.unknown, limit: b.limit}
 	for i, w := range b.writes {
 		if keep(i) {
-			kept.add(w, b.outcomes[i])
+			kept.add(b.indexes[i], w, b.outcomes[i])
 		}
 	}
 	return kept
+}
+
+// except returns the indexes of the writes that a part of the batch, in the same order, doesn't
+// have.
+func (b *batch) except(part *batch) []int {
+	var others []int
+	n := 0
+	for _, index := range b.indexes {
+		if n < len(part.indexes) && part.indexes[n] == index {
+			n++
+		} else {
+			others = append(others, index)
+		}
+	}
+	return others
 }
 
 func (b *batch) postponed() *batch {
