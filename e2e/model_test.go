@@ -254,7 +254,6 @@ func (g *game) object(depth int, patch bool) string {
 	return "{" + strings.Join(members, ", ") + "}"
 }
 
-// path draws the path of a value that exists, nearly exists or does not.
 // addressed is a path that an address can have: it doesn't end with an empty key.
 func (g *game) addressed(u *userModel) []string {
 	path := g.path(u, "path")
@@ -264,6 +263,7 @@ func (g *game) addressed(u *userModel) []string {
 	return path
 }
 
+// path draws the path of a value that exists, nearly exists or does not.
 func (g *game) path(u *userModel, label string) (path []string) {
 	at := decoded(u.now.text)
 	for len(path) < 5 {
