@@ -75,10 +75,18 @@ func TestRotation(t *testing.T) {
 	// earlier, and waited for a processor meanwhile, would rightly be refused.
 	settle := func() {
 		t.Helper()
-		for c := 1; c < users; c++ {
-			before := requests[c].Load()
-			eventually(t, "each client has sent a request", func() bool { return requests[c].Load() > before+1 })
+		var before [users]int64
+		for c := range requests {
+			before[c] = requests[c].Load()
 		}
+		eventually(t, "each client has sent a request", func() bool {
+			for c := 1; c < users; c++ {
+				if requests[c].Load() <= before[c]+1 {
+					return false
+				}
+			}
+			return true
+		})
 	}
 	for n := 2; n < 12; n++ {
 		settle()

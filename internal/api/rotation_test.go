@@ -73,12 +73,18 @@ func TestRotationUnderLoad(t *testing.T) {
 	// more returns once each client has a token of the newest key.
 	more := func() {
 		t.Helper()
+		var before [clients]int64
 		for n := range answered {
-			before := answered[n].Load()
-			eventually(t, "requests are answered", func() bool {
-				return answered[n].Load() > before+1 || t.Failed()
-			})
+			before[n] = answered[n].Load()
 		}
+		eventually(t, "each client was answered", func() bool {
+			for n := range answered {
+				if answered[n].Load() <= before[n]+1 && !t.Failed() {
+					return false
+				}
+			}
+			return true
+		})
 	}
 	more()
 	for n := range rotations {
