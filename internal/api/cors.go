@@ -37,11 +37,21 @@ var (
 // cors lets pages of the configured origins use the API. Without any it returns nil. A page sends
 // its token itself, so it needs credentials (CORS_CREDENTIALS) for cookies only: that of its stream
 // of events, or those of a gateway before the API.
-func (s *Server) cors() fiber.Handler {
+//
+// The first handler is to be in front of frame, so that pages can read the answer to a request whose
+// body was not read. The second one answers preflights, which frame checks as it does all requests.
+func (s *Server) cors() (headers, preflights fiber.Handler) {
 	if s.origins.none() {
-		return nil
+		return nil, nil
 	}
+	isPreflight := func(c *fiber.Ctx) bool { return c.Method() == fiber.MethodOptions }
+	headers = s.corsUnless(isPreflight)
+	return headers, s.corsUnless(func(c *fiber.Ctx) bool { return !isPreflight(c) })
+}
+
+func (s *Server) corsUnless(skip func(*fiber.Ctx) bool) fiber.Handler {
 	config := cors.Config{
+		Next:             skip,
 		AllowMethods:     strings.Join(corsMethods, ","),
 		AllowHeaders:     strings.Join(corsRequestHeaders, ","),
 		AllowCredentials: s.config.CORSCredentials,

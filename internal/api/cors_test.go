@@ -26,6 +26,7 @@ func TestCORS(t *testing.T) {
 		s.do("PUT", path, `[]`, isJSON, "Origin: "+appOrigin), // problems can be read, too
 		s.do("GET", "/nowhere", "", "Origin: "+appOrigin),
 		s.do("POST", "/limits", "", "Origin: "+appOrigin),
+		s.do("PUT", path, strings.Repeat(" ", 70_000), isJSON, "Origin: "+appOrigin), // not even read
 	} {
 		if got := a.header.Get("Access-Control-Allow-Origin"); got != appOrigin {
 			t.Errorf("%d: %q is allowed", a.status, got)

@@ -54,9 +54,11 @@ func (s *Server) routes() (*fiber.App, error) {
 		}
 	}
 
-	app.Use(s.frame)
-	if cors := s.cors(); cors != nil {
-		app.Use(cors)
+	corsHeaders, corsPreflights := s.cors()
+	for _, middleware := range []fiber.Handler{corsHeaders, s.frame, corsPreflights} {
+		if middleware != nil {
+			app.Use(middleware)
+		}
 	}
 	// A new route needs a line here, a row in internal/access/routes.go, a handler in the file of
 	// its subject, and a path in openapi.json. A metric for all requests belongs in frame.
