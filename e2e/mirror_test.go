@@ -77,7 +77,7 @@ func (s *system) importUsers(base string, users int) error {
 		method: http.MethodPost, path: "/users/import", body: lines.String(),
 		header: []string{"Content-Type: application/x-ndjson", "Prefer: return=minimal"},
 	})
-	if err == nil && !strings.Contains(string(a.body), fmt.Sprintf(`"applied":%d`, users)) {
+	if err == nil && !strings.Contains(a.body, fmt.Sprintf(`"applied":%d`, users)) {
 		err = fmt.Errorf("the import: %s", a.body)
 	}
 	return err

@@ -150,8 +150,10 @@ func TestUsersEventsRequests(t *testing.T) {
 	}
 	s.story(t, "no streams",
 		exchange{"HEAD /users/events", "", "", 200, "Content-Type: text/event-stream", nothing},
-		exchange{"POST /users/events", isJSON, "{}", 405, "Allow: GET, HEAD",
-			problem("method-not-allowed")})
+		exchange{
+			"POST /users/events", isJSON, "{}", 405, "Allow: GET, HEAD",
+			problem("method-not-allowed"),
+		})
 	s.put("a", `{}`)
 	got, _ := s.watch(t, "/users/events?after="+url.QueryEscape(elsewhere)).follows("caught-up")
 	isFollowed(t, got, "a 1", "caught-up", "reset")
