@@ -37,6 +37,14 @@ func (s *Server) streamBodies(server *fasthttp.Server) {
 	}
 }
 
+// checkLength refuses a body that is known to be too large before it was sent.
+func (s *Server) checkLength(c *fiber.Ctx) error {
+	if h := &c.Request().Header; c.Path() != importPath && h.ContentLength() > s.bodyLimit(h) {
+		return fiber.ErrRequestEntityTooLarge
+	}
+	return nil
+}
+
 // readBody reads the whole body for the handler. If it fails, the connection ends with the answer,
 // since the rest of the body is not read.
 func (s *Server) readBody(c *fiber.Ctx) error {

@@ -198,14 +198,14 @@ func skipCommas(list string) string { return strings.TrimLeft(list, ", \t") }
 
 func notInTag(r rune) bool { return r <= ' ' || r == 0x7f }
 
-// dateOf returns the date in a header. It is zero without one, or if it is not valid: then RFC 9110
-// wants it ignored.
+// dateOf returns the date in a header. It is zero without one, if it is not valid, or if there are
+// several lines: then RFC 9110 wants it ignored (sections 13.1.3 and 13.1.4).
 func dateOf(c *fiber.Ctx, header string) time.Time {
-	value := c.Get(header)
-	if value == "" { // nearly always; ParseTime took 4 % of a read to find out
+	lines := c.Request().Header.PeekAll(header)
+	if len(lines) != 1 { // nearly always none; ParseTime took 4 % of a read to find out
 		return time.Time{}
 	}
-	date, err := http.ParseTime(value)
+	date, err := http.ParseTime(string(lines[0]))
 	if err != nil {
 		return time.Time{}
 	}

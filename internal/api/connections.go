@@ -154,6 +154,7 @@ type connection struct {
 	waiting bool // Read waits for the first byte of a request
 	retired bool // no other request is read
 	framing int  // bytes that were read of the request and are not made up for by its body
+	head    incoming
 }
 
 // Read reads from the connection, or ends if it is retired and no request has begun.
@@ -168,6 +169,10 @@ func (c *connection) Read(p []byte) (int, error) {
 	c.framing += n
 	switch {
 	case n > 0:
+		if !c.begun {
+			c.head.expect()
+		}
+		c.head.take(p[:n])
 		if c.retired && !c.begun { // it came just before retire, which changed the deadline
 			_ = c.SetReadDeadline(time.Now().Add(c.listener.readTimeout))
 		}
@@ -189,6 +194,8 @@ func (c *connection) mayRead() error {
 		return io.EOF
 	case c.framing > maxFraming:
 		return errFraming
+	case c.head.bareLF: // or fasthttp might wait for its own idea of an end
+		return errBareLF
 	}
 	c.waiting = !c.begun
 	return nil
@@ -212,6 +219,7 @@ func (c *connection) state(s fasthttp.ConnState) {
 		c.begun, c.framing = true, 0
 	case fasthttp.StateIdle:
 		c.begun, c.framing = false, 0
+		c.head.forget()
 	default:
 	}
 }

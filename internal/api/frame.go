@@ -2,6 +2,7 @@ package api
 
 import (
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -20,15 +21,26 @@ const requestIDKey = "request_id"
 func (s *Server) frame(c *fiber.Ctx) error {
 	s.head(c)
 	err := s.checkHost(c)
-	if err == nil && !readsItsBody(c) {
+	switch {
+	case err != nil:
+	case waits(c):
+		err = s.checkLength(c)
+	case !readsItsBody(c):
 		err = s.readBody(c)
 	}
-	if err == nil {
+	if err == nil && string(c.Request().Header.RequestURI()) == asterisk {
+		err = optionsOfServer(c)
+	} else if err == nil {
 		err = c.Next()
+	}
+	if errors.Is(err, errContinue) {
+		c.Locals(continueKey, true)
+		return nil
 	}
 	if err != nil {
 		err = s.fail(c, err)
 	}
+	renewDate(c)
 	if s.log.Enabled(c.UserContext(), slog.LevelDebug) {
 		s.log.Debug("request", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
 			"client", s.clientAddr(c), "status", c.Response().StatusCode(),
@@ -43,6 +55,7 @@ func (s *Server) head(c *fiber.Ctx) {
 	if !validRequestID(id) {
 		id = rand.Text() // a counter would tell each client how many requests others make
 	}
+	beginHead(c)
 	c.Locals(requestIDKey, id)
 	set(c, fiber.HeaderXRequestID, id)
 	set(c, fiber.HeaderXContentTypeOptions, "nosniff")

@@ -28,9 +28,7 @@ var singles = [...][]byte{
 	6:                []byte("Expect"),
 	7:                []byte("Origin"),
 	8:                []byte("Idempotency-Key"),
-	9:                []byte("If-Modified-Since"),
-	10:               []byte("If-Unmodified-Since"),
-	11:               []byte("Last-Event-Id"),
+	9:                []byte("Last-Event-Id"),
 }
 
 // The indexes in singles of those that say where a body ends.
@@ -42,7 +40,7 @@ const (
 // checkHead returns a problem if the head is not that of a valid, unambiguous request.
 func checkHead(h *fasthttp.RequestHeader) error {
 	if v := string(h.Protocol()); v != "HTTP/1.1" && v != "HTTP/1.0" {
-		return problem{kind: kindHTTPVersion, detail: "this service speaks HTTP/1.1 and HTTP/1.0"}
+		return errVersion
 	}
 	err := checkLines(h.RawHeaders())
 	if err == nil {
@@ -62,7 +60,7 @@ func checkLines(raw []byte) error {
 		raw = rest
 		n := len(line) - 1
 		if n < 0 || line[n] != '\r' {
-			return errors.New("a line of the head does not end with CR and LF")
+			return errBareLF
 		}
 		if line = line[:n]; len(line) == 0 {
 			break

@@ -35,6 +35,10 @@ func (s *Server) importUsers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if waits(c) {
+		release()
+		return errContinue
+	}
 	i := &importing{
 		server: s, request: requestID(c),
 		reader:   newImportReader(c.Context(), s.config, coding == codingGzip),

@@ -85,6 +85,10 @@ func (s *Server) postMulti(c *fiber.Ctx) error {
 // answerMulti reads and answers the multi-request. It first takes memory for the body, and for the
 // answers before it carries anything out.
 func (s *Server) answerMulti(c *fiber.Ctx, taken *memory) error {
+	if waits(c) {
+		_, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
+		return err
+	}
 	length := c.Request().Header.ContentLength()
 	if length < 0 || length > s.multiLimit() {
 		length = s.multiLimit()

@@ -10,7 +10,6 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/gofiber/fiber/v2"
@@ -52,11 +51,24 @@ func newPage(contentType, policy string, body []byte) page {
 // send answers with the page, or with 304 if the client has it. Clients revalidate it before each
 // use (frame sets Cache-Control: no-cache), so the pages of a new release are seen at once.
 func (p page) send(c *fiber.Ctx) error {
+	match, err := tagsOf(c, fiber.HeaderIfMatch, strong, p.is)
+	if err != nil {
+		return err
+	}
+	had, err := tagsOf(c, fiber.HeaderIfNoneMatch, weak, p.is)
+	if err != nil {
+		return err
+	}
+	set(c, fiber.HeaderETag, p.etag)
+	if match != nil && !match.Any && len(match.Listed) == 0 {
+		return problem{
+			kind: messages.KindPrecondition, detail: "the page is another by now: " + p.etag,
+		}
+	}
 	for name, value := range p.header {
 		c.Set(name, value)
 	}
-	set(c, fiber.HeaderETag, p.etag)
-	if p.had(c) {
+	if had != nil && (had.Any || len(had.Listed) > 0) {
 		unmodified(c, len(p.body))
 		return nil
 	}
@@ -64,18 +76,9 @@ func (p page) send(c *fiber.Ctx) error {
 	return nil
 }
 
-// had tells whether the client has the page already. fiber's Fresh doesn't find our ETag, which
-// is spelt differently.
-func (p page) had(c *fiber.Ctx) bool {
-	for _, line := range c.Request().Header.PeekAll(fiber.HeaderIfNoneMatch) {
-		for tag := range strings.SplitSeq(string(line), ",") {
-			tag = strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`)
-			if withoutCoding(tag) == strings.Trim(p.etag, `"`) || tag == "*" {
-				return true
-			}
-		}
-	}
-	return false
+// is tells whether an entity tag is the page's, which has no versions.
+func (p page) is(tag string) (messages.Tag, bool) {
+	return messages.Tag{}, `"`+tag+`"` == p.etag
 }
 
 // pages are pages by path.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -246,6 +247,18 @@ func options(c *fiber.Ctx) error {
 	return nil
 }
 
+// asterisk is the target of a request about the service as a whole.
+const asterisk = "*"
+
+// optionsOfServer answers such a request, which is always OPTIONS (RFC 9112, section 3.2.4), with
+// all methods that there are (RFC 9110, section 9.3.7).
+func optionsOfServer(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderAllow, strings.Join(append(slices.Clone(subrequestMethods),
+		fiber.MethodOptions), ", "))
+	c.Status(fiber.StatusNoContent)
+	return nil
+}
+
 // problemOf returns the problem for an error, including those of fiber and fasthttp.
 func (s *Server) problemOf(c *fiber.Ctx, err error) problem {
 	var p problem
@@ -278,10 +291,7 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) problem {
 		// So fiber calls it when a client breaks off, such as one that refuses our certificate.
 		return problem{kind: messages.KindMalformed, detail: "the connection failed"}
 	case fiber.StatusBadRequest:
-		return problem{
-			kind:   messages.KindMalformed,
-			detail: "this is not a valid HTTP request (RFC 9112)",
-		}
+		return unreadable(c.Context())
 	default:
 		return problem{kind: messages.KindInternal}
 	}

@@ -41,6 +41,9 @@ func placeTaken(c *fiber.Ctx, release func(), ok bool, detail string) (func(), e
 // count counts the request against what its sender may send, and refuses it if it is one too many.
 // The answer has the state of the quota once half of it is used up: before that nobody needs it.
 func (s *Server) count(c *fiber.Ctx, id *access.Identity) error {
+	if continues(c) { // it was counted before its body
+		return nil
+	}
 	q, ok := s.limiter.Take(id, s.timing.now())
 	if q.Policy == "" || ok && q.Left >= q.Limit/2 {
 		return nil

@@ -5,6 +5,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // otherMethod replaces every method that fiber doesn't know. fiber would answer these by itself,
@@ -28,7 +30,9 @@ func (s *Server) routes() (*fiber.App, error) {
 		IdleTimeout:    s.config.IdleTimeout,
 		ReadBufferSize: maxHeaders,
 		ErrorHandler:   s.fail,
-		JSONEncoder:    encode,
+		// See date.go.
+		DisableDefaultDate: true,
+		JSONEncoder:        encode,
 		// Without this fiber would believe everybody's X-Forwarded headers. What they say is found
 		// in edge.go.
 		EnableTrustedProxyCheck: true,
@@ -39,20 +43,8 @@ func (s *Server) routes() (*fiber.App, error) {
 	s.streamBodies(app.Server())
 
 	s.handle = app.Handler()
-	app.Server().Handler = func(c *fasthttp.RequestCtx) {
-		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
-			c.Request.Header.SetMethod(otherMethod)
-		}
-		if err := checkHead(&c.Request.Header); err != nil {
-			s.refuseHead(c, err)
-			return
-		}
-		s.handle(c)
-		compress(c)
-		if s.stopping.Load() {
-			c.SetConnectionClose()
-		}
-	}
+	app.Server().Handler = s.serve
+	app.Server().ExpectHandler = s.answerExpectation
 
 	corsHeaders, corsPreflights := s.cors()
 	for _, middleware := range []fiber.Handler{corsHeaders, s.frame, corsPreflights} {
@@ -94,4 +86,24 @@ func (s *Server) routes() (*fiber.App, error) {
 	app.Get("/users/export", s.exportUsers)
 	app.Post(importPath, s.importUsers)
 	return app, s.guardRoutes(app, middlewares)
+}
+
+// serve answers a request.
+func (s *Server) serve(c *fasthttp.RequestCtx) {
+	if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
+		c.Request.Header.SetMethod(otherMethod)
+	}
+	err := checkHead(&c.Request.Header)
+	if bareLF, _ := headOf(c); err == nil && bareLF { // in the first line
+		err = problem{kind: messages.KindMalformed, detail: errBareLF.Error()}
+	}
+	if err != nil {
+		s.refuseHead(c, err)
+		return
+	}
+	s.handle(c)
+	compress(c)
+	if s.stopping.Load() {
+		c.SetConnectionClose()
+	}
 }

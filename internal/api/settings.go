@@ -189,6 +189,9 @@ func bodyOf(c *fiber.Ctx, mediaTypes ...string) (body []byte, mediaType string, 
 	if _, err = codingOf(c); err != nil {
 		return nil, "", err
 	}
+	if waits(c) {
+		return nil, "", errContinue
+	}
 	return c.Request().Body(), mediaType, nil
 }
 

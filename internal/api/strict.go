@@ -54,6 +54,9 @@ func decodeStrictly(body []byte, v any, known ...string) error {
 // takeNothing is for routes whose body has nothing to say: without one, or with an object without
 // members.
 func takeNothing(c *fiber.Ctx) error {
+	if waits(c) {
+		return errContinue
+	}
 	body := c.Request().Body()
 	if len(body) == 0 {
 		return nil

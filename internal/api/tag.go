@@ -38,8 +38,8 @@ func modifiedOf(r *messages.Result) int64 { return max(r.Modified, r.SchemaModif
 func setState(c *fiber.Ctx, o *messages.Operation, r *messages.Result) {
 	set(c, fiber.HeaderETag, `"`+tagOf(o, r)+`"`)
 	if at := modifiedOf(r); at != 0 {
-		// The time is the database's, but must not be later than the answer (section 8.8.2.1). It
-		// may still be, by a second: fasthttp's Date can be that much behind, and can't be set.
+		// The time is the database's, but must not be later than the answer's Date (section
+		// 8.8.2.1), which is renewed after this.
 		modified := time.UnixMicro(min(at, time.Now().UnixMicro()))
 		set(c, fiber.HeaderLastModified, utils.UnsafeString(fasthttp.AppendHTTPDate(nil, modified)))
 	}
