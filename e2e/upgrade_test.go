@@ -17,7 +17,7 @@ import (
 // the commit that ends a change of the messages or the tables, and after the first release to the
 // last release. While it is empty this tree's own programs take both parts: that tests the
 // procedure, but not that two formats understand each other.
-const baseCommit = "1ccec881eb9f43f2a482a06375c42eab65b5707d"
+const baseCommit = "174268675a2d138e574f301a7a514d6d95b5623d"
 
 const (
 	// residents are users who were last written before the upgrade, residentVersions times.
