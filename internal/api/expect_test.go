@@ -128,3 +128,22 @@ func TestLastModifiedIsNotAfterDate(t *testing.T) {
 		}
 	}
 }
+
+// TestDatesThatProtect: where writes need a precondition, a date counts if its second is over.
+func TestDatesThatProtect(t *testing.T) {
+	t.Parallel()
+	config := apiConfig
+	config.RequirePrecondition = true
+	s := newSystem(t, config)
+	s.startWorker()
+	for date, want := range map[time.Time]int{
+		time.Now().Add(time.Hour): 428, time.Now().Add(-time.Hour): 200,
+	} {
+		path := fmt.Sprintf("/user/%d/settings", want)
+		a := s.do(http.MethodPut, path, `{}`, isJSON,
+			"If-Unmodified-Since: "+date.UTC().Format(http.TimeFormat))
+		if a.status != want {
+			t.Errorf("%v: %+v, want %d", date, a, want)
+		}
+	}
+}

@@ -45,7 +45,7 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 	if err != nil {
 		return err
 	}
-	if condition == nil && s.config.RequirePrecondition {
+	if s.config.RequirePrecondition && !protects(condition, time.Now()) {
 		return problem{kind: kindPreconditionRequired, detail: preconditionWanted}
 	}
 	key, err := idempotencyKey(c)
@@ -94,6 +94,13 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 			kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations,
 		}
 	}
+}
+
+// protects tells whether a condition keeps a writer from losing what another wrote. A date does so if
+// it was the whole second before: until then it may name two versions (RFC 9110 section 8.8.2.2).
+func protects(c *messages.Condition, now time.Time) bool {
+	return c != nil && (c.Match != nil || c.NoneMatch != nil ||
+		c.UnmodifiedSince != 0 && c.UnmodifiedSince < now.Unix())
 }
 
 // newOperationID returns an id that no other operation has. Later ones are greater, so that the
