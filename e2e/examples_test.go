@@ -25,7 +25,7 @@ func TestExampleNATS(t *testing.T) {
 	}{
 		{[]string{s.queue, "42", `{"theme":"dark","size":12}`}, 0, `version 1: {"theme":"dark","size":12}`},
 		{[]string{s.queue, "42", `{"size":null}`}, 0, `version 2: {"theme":"dark"}`},
-		{[]string{s.queue, "42", `{"size":`}, 1, "nats: malformed: malformed: the JSON ends too early"},
+		{[]string{s.queue, "42", `{"size":`}, 1, "nats: malformed: malformed: the JSON ends too early, at column 9"},
 		{[]string{s.queue}, 1, "nats: usage: nats URL USER PATCH"},
 	} {
 		cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "nats"), c.args...)
