@@ -48,8 +48,11 @@ func numberOf(tag string) string {
 		return `"0-` + strings.Trim(schema, `"`) + `"`
 	}
 	p := wholeTag.FindStringSubmatch(tag)
+	if p == nil {
+		return tag
+	}
 	switch {
-	case p == nil || p[1] != "0" && p[2] == "":
+	case p[1] != "0" && p[2] == "":
 		return tag
 	case p[3] == "":
 		return `"` + p[1] + `"`
