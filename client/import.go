@@ -28,8 +28,8 @@ type Outcome struct {
 // ImportOption changes what [Client.Import] does with the settings of each line.
 type ImportOption func(*Operation)
 
-// Merging has the settings of each line change the user's document as a merge patch does (RFC 7396),
-// instead of replacing it.
+// Merging has the settings of each line change the user's document as a merge patch does (RFC
+// 7396), instead of replacing it.
 func Merging() ImportOption { return importMode("merge") }
 
 // Creating has lines fail with [ErrPrecondition] whose users have a document already.

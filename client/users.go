@@ -23,9 +23,9 @@ type UsersOptions struct {
 	PageSize int
 }
 
-// Users yields the users who have a document, and with UpdatedSince those who lost theirs, in the order of their ids as bytes. It reads page
-// after page as far as the loop goes, each as it is at that moment. An error is the last that it
-// yields.
+// Users yields the users who have a document, and with UpdatedSince those who lost theirs, in the
+// order of their ids as bytes. It reads page after page as far as the loop goes, each as it is at
+// that moment. An error is the last that it yields.
 func (c *Client) Users(ctx context.Context, options *UsersOptions) iter.Seq2[Settings, error] {
 	return func(yield func(Settings, error) bool) {
 		o := Operation{method: http.MethodGet, path: "/users" + options.query(), answer: jsonType}

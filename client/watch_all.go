@@ -30,8 +30,8 @@ const (
 	// Changed: the user has this version now, or has no document any more.
 	Changed ChangeKind = "changed"
 	// Reset: all users who have a document come anew. When CaughtUp comes, users who have not come
-	// since are gone. A copy that doesn't note who has come begins again, without a Cursor, if it is
-	// interrupted in between.
+	// since are gone. A copy that doesn't note who has come begins again, without a Cursor, if it
+	// is interrupted in between.
 	Reset ChangeKind = "reset"
 	// CaughtUp: all that had changed was told.
 	CaughtUp ChangeKind = "caught-up"

@@ -282,7 +282,8 @@ func (u *userModel) written(r request, c *change, a answer) error {
 	return errors.Join(err, wantStatus(a, status), wantBody(a, body))
 }
 
-// location is the Location of a new value whose path has a "-", relative to the path of the request.
+// location is the Location of a new value whose path has a "-", relative to the path of the
+// request.
 func location(r request, c *change) string {
 	if !slices.Contains(r.path, "-") {
 		return ""

@@ -165,8 +165,8 @@ func (s shell) wantQuestion(t *testing.T) {
 	}
 }
 
-// TestEditAgain: on a terminal a text that can't be saved is edited again, and one that somebody else
-// was faster than is saved over theirs.
+// TestEditAgain: on a terminal a text that can't be saved is edited again, and one that somebody
+// else was faster than is saved over theirs.
 func TestEditAgain(t *testing.T) {
 	t.Parallel()
 	p := start(t, env("DATABASE_URL="+pgtest.ForTest(t)), upArgs("--workers=1")...)

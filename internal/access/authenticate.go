@@ -136,8 +136,8 @@ func (a *Authenticator) find(ctx context.Context, hash Hash, token []byte, now t
 // expired tells whether the JWT of an identity has expired.
 func expired(id *Identity, now time.Time) bool { return !now.Before(id.Expires.Add(leeway)) }
 
-// Valid tells whether an identity's token is valid still: it has neither expired nor been revoked, nor
-// is its key withdrawn. A response that has no end asks for it.
+// Valid tells whether an identity's token is valid still: it has neither expired nor been revoked,
+// nor is its key withdrawn. A response that has no end asks for it.
 func (a *Authenticator) Valid(id *Identity) bool {
 	now := a.now()
 	if id.static {

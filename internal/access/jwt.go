@@ -151,8 +151,8 @@ func (h *header) check() error {
 	return RefusedError("it is of another type")
 }
 
-// validTimes tells whether the token's times are within what a double counts exactly, in seconds. The
-// parser takes an nbf far beyond that for the past.
+// validTimes tells whether the token's times are within what a double counts exactly, in seconds.
+// The parser takes an nbf far beyond that for the past.
 func validTimes(claims jwt.MapClaims) bool {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		if t, ok := claims[name].(float64); ok && (t < 0 || t > 1<<53) {

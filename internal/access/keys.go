@@ -156,8 +156,8 @@ func publicKey(m jwkset.JWKMarshal) (crypto.PublicKey, error) {
 	}
 }
 
-// find returns the key with an id, for a token with this algorithm. If there is none it waits for the
-// source to be read again, since providers use a new key as soon as they have published it.
+// find returns the key with an id, for a token with this algorithm. If there is none it waits for
+// the source to be read again, since providers use a new key as soon as they have published it.
 func (k *keys) find(ctx context.Context, id, algorithm string) (*key, error) {
 	var found *key
 	look := func() bool {

@@ -14,8 +14,8 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// The preconditions of RFC 9110 section 13. Our entity tags name versions, see tag.go. Any other tag
-// never matches.
+// The preconditions of RFC 9110 section 13. Our entity tags name versions, see tag.go. Any other
+// tag never matches.
 
 // conditionOf returns the preconditions of the request, or nil if it has none. version returns the
 // version that a tag names, if any.

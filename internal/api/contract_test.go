@@ -39,7 +39,8 @@ var elsewhereAnswers = map[string]string{
 	"413": "too-large", "421": "misdirected-request", "431": "headers-too-large",
 }
 
-// lineBodies are the schemas of bodies of lines. Each line has the schema that the description names.
+// lineBodies are the schemas of bodies of lines. Each line has the schema that the description
+// names.
 var lineBodies = regexp.MustCompile(
 	`"schema": \{ "type": "string", "format": "binary", "description": "Lines, each one a .(\w+)." \}`)
 

@@ -38,8 +38,9 @@ var (
 // its token itself, so it needs credentials (CORS_CREDENTIALS) for cookies only: that of its stream
 // of events, or those of a gateway before the API.
 //
-// The first handler is to be in front of frame, so that pages can read the answer to a request whose
-// body was not read. The second one answers preflights, which frame checks as it does all requests.
+// The first handler is to be in front of frame, so that pages can read the answer to a request
+// whose body was not read. The second one answers preflights, which frame checks as it does all
+// requests.
 func (s *Server) cors() (headers, preflights fiber.Handler) {
 	if s.origins.none() {
 		return nil, nil

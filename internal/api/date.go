@@ -12,10 +12,11 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// fasthttp renews its Date once a second, counted from the program's start, so it was up to a second
-// behind: Last-Modified, which is not, was later than it in half of the answers to writes. Its
-// methods ignore a Date that they are to set, but they keep one that they parse. So an answer begins
-// as a parsed head, whose Date is overwritten when the answer is ready; all dates have one length.
+// fasthttp renews its Date once a second, counted from the program's start, so it was up to a
+// second behind: Last-Modified, which is not, was later than it in half of the answers to writes.
+// Its methods ignore a Date that they are to set, but they keep one that they parse. So an answer
+// begins as a parsed head, whose Date is overwritten when the answer is ready; all dates have one
+// length.
 
 // dated is a head with the Date of one second.
 type dated struct {

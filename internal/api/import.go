@@ -51,9 +51,10 @@ func (s *Server) importUsers(c *fiber.Ctx) error {
 	})
 }
 
-// holds returns what tells that no outcome may be sent yet, or nil. Who tells the length of the body
-// or speaks HTTP/1.0 has all of it, may read nothing before it is sent, and may even stop sending
-// when an answer comes: nginx does. Who sends it in chunks may wait for outcomes in between.
+// holds returns what tells that no outcome may be sent yet, or nil. Who tells the length of the
+// body or speaks HTTP/1.0 has all of it, may read nothing before it is sent, and may even stop
+// sending when an answer comes: nginx does. Who sends it in chunks may wait for outcomes in
+// between.
 func (i *importing) holds(c *fiber.Ctx) func() bool {
 	if c.Request().Header.IsHTTP11() && c.Request().Header.ContentLength() < 0 {
 		return nil

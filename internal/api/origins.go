@@ -90,8 +90,8 @@ func trimmed(list []string) []string {
 // hostName matches a name as browsers send it: an internationalised one in its xn-- form.
 var hostName = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
 
-// validateOrigin checks an origin, in lower case. entry is how it was written; pattern tells that it
-// stood for the names below this one.
+// validateOrigin checks an origin, in lower case. entry is how it was written; pattern tells that
+// it stood for the names below this one.
 func validateOrigin(origin, entry string, pattern bool) error {
 	if entry == anyOrigin {
 		return fmt.Errorf("%s must stand alone", anyOrigin)

@@ -73,8 +73,9 @@ func TestUsersSpecification(t *testing.T) {
 	}
 }
 
-// TestUsersGoneSince: a mirror that asks for what was changed since its last look learns who is gone,
-// and of whom it must forget what it has. Of an erased user there is the id, the version, and when.
+// TestUsersGoneSince: a mirror that asks for what was changed since its last look learns who is
+// gone, and of whom it must forget what it has. Of an erased user there is the id, the version, and
+// when.
 func TestUsersGoneSince(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)

@@ -7,8 +7,8 @@ import (
 )
 
 // A page of users is read in parts: one is cut short by the bytes of a message, and by how many
-// rows a worker looks at, of which few may be wanted. The page is full nevertheless unless it is the
-// last one, or it says why not.
+// rows a worker looks at, of which few may be wanted. The page is full nevertheless unless it is
+// the last one, or it says why not.
 
 // Why a page that is not the last has fewer users than its client asked for.
 const (

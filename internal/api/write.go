@@ -96,8 +96,9 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 	}
 }
 
-// protects tells whether a condition keeps a writer from losing what another wrote. A date does so if
-// it was the whole second before: until then it may name two versions (RFC 9110 section 8.8.2.2).
+// protects tells whether a condition keeps a writer from losing what another wrote. A date does so
+// if it was the whole second before: until then it may name two versions (RFC 9110 section
+// 8.8.2.2).
 func protects(c *messages.Condition, now time.Time) bool {
 	return c != nil && (c.Match != nil || c.NoneMatch != nil ||
 		c.UnmodifiedSince != 0 && c.UnmodifiedSince < now.Unix())

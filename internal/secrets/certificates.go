@@ -56,8 +56,8 @@ func (f *folder) certificates() error {
 	return nil
 }
 
-// authority returns the certificate authority, and makes one if there is none. Its key is for signing
-// here, and for no container; it may be kept elsewhere, and is missing then.
+// authority returns the certificate authority, and makes one if there is none. Its key is for
+// signing here, and for no container; it may be kept elsewhere, and is missing then.
 func (f *folder) authority() (*tls.Certificate, error) {
 	text, err := os.ReadFile(f.at("ca.pem"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -236,8 +236,8 @@ func TestFeedAfterTrouble(t *testing.T) {
 	f.hears("u3")
 }
 
-// TestFeedSlowReader: who reads too slowly is told to resume, and then the stream ends. What is kept
-// meanwhile is bounded, and others get all.
+// TestFeedSlowReader: who reads too slowly is told to resume, and then the stream ends. What is
+// kept meanwhile is bounded, and others get all.
 func TestFeedSlowReader(t *testing.T) {
 	t.Parallel()
 	config := often

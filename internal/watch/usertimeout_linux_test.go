@@ -13,8 +13,8 @@ type wrapper struct{ net.Conn }
 
 func (w wrapper) NetConn() net.Conn { return w.Conn }
 
-// TestSocketOptions: the kernel is told how long to try, and how much to keep. It doubles the latter
-// for its own use (socket(7)).
+// TestSocketOptions: the kernel is told how long to try, and how much to keep. It doubles the
+// latter for its own use (socket(7)).
 func TestSocketOptions(t *testing.T) {
 	t.Parallel()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -203,8 +203,8 @@ func limitBuffer(conn net.Conn) {
 	}
 }
 
-// reset closes a connection and drops what its client has not read, which the kernel would otherwise
-// keep trying to send.
+// reset closes a connection and drops what its client has not read, which the kernel would
+// otherwise keep trying to send.
 func reset(conn net.Conn) {
 	if tcp := tcpOf(conn); tcp != nil {
 		_ = tcp.SetLinger(0)

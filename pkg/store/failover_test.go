@@ -167,9 +167,9 @@ func (w *writer) run(t *testing.T, s *store.Store, stop <-chan struct{}) {
 	}
 }
 
-// TestFailover: a synchronous standby takes over under load, and the old primary lives on, read-only,
-// with the store's connections to it. No acknowledged write is lost, writes go on, and no read comes
-// from the old primary.
+// TestFailover: a synchronous standby takes over under load, and the old primary lives on,
+// read-only, with the store's connections to it. No acknowledged write is lost, writes go on, and
+// no read comes from the old primary.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

@@ -42,7 +42,8 @@ const (
 )
 
 // The log has the size of the current document, so no document is read only to find that it doesn't
-// fit. (It may have no row of an erasure any more, which has no document either.) The result has a row even if it has no user: it says how far the statement got.
+// fit. (It may have no row of an erasure any more, which has no document either.) The result has a
+// row even if it has no user: it says how far the statement got.
 const listQuery = `
 	with scanned as materialized (
 		select user_id, version,

@@ -200,9 +200,9 @@ func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 	return tag.RowsAffected(), left || tag.RowsAffected() == pruneRows, err
 }
 
-// forgetChanges removes old rows of settings_changes, and reports whether there may be more. Whoever
-// follows changes from before them begins anew, see [Follow]. A dump that was restored may have
-// brought transactions along that this database has not had yet: they mean nothing.
+// forgetChanges removes old rows of settings_changes, and reports whether there may be more.
+// Whoever follows changes from before them begins anew, see [Follow]. A dump that was restored may
+// have brought transactions along that this database has not had yet: they mean nothing.
 func forgetChanges(ctx context.Context, tx pgx.Tx, before time.Time) (more bool, err error) {
 	rows, err := tx.Query(ctx, `
 		with old as materialized (
