@@ -39,10 +39,10 @@ func importMode(mode string) ImportOption {
 	return func(o *Operation) { o.path = "/users/import?mode=" + mode }
 }
 
-// Import replaces the documents of many users. Each line is a JSON object such as
-// {"user":"42","settings":{"theme":"dark"}}; [Lines] makes them of settings. Import yields an
-// outcome for each, in their order. A line that fails doesn't keep the others from being imported.
-// The lines are read while the outcomes come.
+// Import writes the documents of many users: it replaces them, unless the options say otherwise.
+// Each line is a JSON object such as {"user":"42","settings":{"theme":"dark"}}; [Lines] makes them
+// of settings. Import yields an outcome for each, in their order. A line that fails doesn't keep
+// the others from being imported. The lines are read while the outcomes come.
 //
 // An error is the last that it yields; without one each line has had its outcome. What was imported
 // before an error stays, and importing it again only counts the versions on. Leaving the loop ends

@@ -132,11 +132,22 @@ func (c *Client) settings(ctx context.Context, o Operation) (Settings, error) {
 	return a.settings(o.user), nil
 }
 
+// withoutCoding returns the tag of the same version without the coding that the service, or a
+// proxy, has named in it.
+func withoutCoding(etag string) string {
+	for _, coding := range []string{"gzip", "br", "zstd"} {
+		if tag, ok := strings.CutSuffix(etag, "-"+coding+`"`); ok {
+			return tag + `"`
+		}
+	}
+	return etag
+}
+
 // settings reads the settings from an answer about a user's document.
 func (a *answer) settings(user string) Settings {
 	s := Settings{
 		User:     user,
-		ETag:     strings.Replace(a.header.Get("ETag"), `-gzip"`, `"`, 1), // of the same version
+		ETag:     withoutCoding(a.header.Get("ETag")),
 		Replayed: a.header.Get("Idempotency-Replayed") == "true",
 	}
 	s.Version, s.Schema = parseETag(s.ETag)

@@ -49,10 +49,9 @@ const (
 // Watch yields the current version of the user's settings, and then each new one. Versions only
 // grow, unless the service's database was restored from a backup: then the current one is yielded,
 // which may have an earlier number. When there are many at once some are left out, but never the
-// last. A lost connection is
-// made again, and then the current version is yielded if it is new. So Watch ends only with the
-// context, or when the service refuses to go on; the error that tells which is the last that it
-// yields.
+// last. A lost connection is made again, and then the current version is yielded if it is new. So
+// Watch ends only with the context, or when the service refuses to go on; the error that tells
+// which is the last that it yields.
 func (c *Client) Watch(
 	ctx context.Context, user string, options *WatchOptions,
 ) iter.Seq2[Change, error] {

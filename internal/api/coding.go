@@ -169,12 +169,13 @@ func codingOf(c *fiber.Ctx, taken ...string) (string, error) {
 	if slices.Contains(taken, coding) {
 		return coding, nil
 	}
-	if len(taken) == 0 {
+	detail := "send the body without Content-Encoding"
+	if len(taken) > 0 {
+		detail += ", or with " + strings.Join(taken, ", ")
+	} else {
 		taken = []string{codingIdentity}
 	}
 	return "", problem{
-		kind:    kindUnsupportedMedia,
-		detail:  "the body is taken with Content-Encoding " + strings.Join(taken, ", ") + " only",
-		codings: strings.Join(taken, ", "),
+		kind: kindUnsupportedMedia, detail: detail, codings: strings.Join(taken, ", "),
 	}
 }

@@ -29,7 +29,7 @@ var (
 	corsResponseHeaders = []string{
 		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink,
 		headerIdempotencyReplayed, headerPreferenceApplied, headerAcceptPatch,
-		fiber.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy,
+		fiber.HeaderAcceptEncoding, fiber.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy,
 		fiber.HeaderWWWAuthenticate, fiber.HeaderXRequestID,
 	}
 )

@@ -33,7 +33,7 @@ func TestCORS(t *testing.T) {
 		}
 		if got, want := a.header.Get("Access-Control-Expose-Headers"),
 			"ETag,Last-Modified,Location,Link,Idempotency-Replayed,"+
-				"Preference-Applied,Accept-Patch,Retry-After,RateLimit,RateLimit-Policy,"+
+				"Preference-Applied,Accept-Patch,Accept-Encoding,Retry-After,RateLimit,RateLimit-Policy,"+
 				"WWW-Authenticate,X-Request-ID"; got != want {
 			t.Errorf("%d: exposed is %s", a.status, got)
 		}

@@ -50,8 +50,8 @@ func now() *dated {
 }
 
 // beginHead empties the head of the answer, and gives it a Date. It keeps that the connection ends.
-func beginHead(c *fiber.Ctx) {
-	h := &c.Response().Header
+func beginHead(c *fasthttp.RequestCtx) {
+	h := &c.Response.Header
 	ends := h.ConnectionClose()
 	p, _ := parsers.Get().(*parser)
 	defer parsers.Put(p)

@@ -55,7 +55,9 @@ func (s *Server) head(c *fiber.Ctx) {
 	if !validRequestID(id) {
 		id = rand.Text() // a counter would tell each client how many requests others make
 	}
-	beginHead(c)
+	if len(c.Response().Header.Peek(fiber.HeaderDate)) == 0 { // a subrequest, or nothing was read
+		beginHead(c.Context())
+	}
 	c.Locals(requestIDKey, id)
 	set(c, fiber.HeaderXRequestID, id)
 	set(c, fiber.HeaderXContentTypeOptions, "nosniff")

@@ -93,12 +93,14 @@ func checkQuery(known []string) fiber.Handler {
 
 func checkNames(c *fiber.Ctx, known []string) error {
 	var seen []string
-	for key := range c.Context().QueryArgs().All() {
+	for key, value := range c.Context().QueryArgs().All() {
 		switch name := string(key); {
 		case !slices.Contains(known, name):
 			return errors.New(unknown("parameter", name, known))
 		case slices.Contains(seen, name):
 			return fmt.Errorf("the parameter %s occurs more than once", name)
+		case len(value) == 0: // or it would count as missing
+			return fmt.Errorf("the parameter %s has no value", name)
 		default:
 			seen = append(seen, name)
 		}

@@ -90,6 +90,7 @@ func (s *Server) routes() (*fiber.App, error) {
 
 // serve answers a request.
 func (s *Server) serve(c *fasthttp.RequestCtx) {
+	beginHead(c)
 	if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
 		c.Request.Header.SetMethod(otherMethod)
 	}

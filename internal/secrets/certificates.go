@@ -104,7 +104,16 @@ func (f *folder) certificate(name string, authority *tls.Certificate, template *
 		return fmt.Errorf("%s.pem must be made: put ca-key.pem back, or remove ca.pem to make all "+
 			"certificates anew", name)
 	}
+	// What outlives its authority is of no use.
+	until := authority.Leaf.NotAfter
+	if now.AddDate(renewYears, 0, 0).After(until) {
+		return fmt.Errorf("ca.pem is valid until %s only: remove it to make all certificates anew",
+			until.Format(time.DateOnly))
+	}
 	template.NotAfter = now.AddDate(certificateYears, 0, 0)
+	if template.NotAfter.After(until) {
+		template.NotAfter = until
+	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	return f.sign(name, forSome, template, authority)
 }
