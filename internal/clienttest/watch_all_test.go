@@ -20,7 +20,7 @@ func TestWatchAll(t *testing.T) {
 	) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		forward.ServeHTTP(&shortLived{ResponseWriter: w, left: 2, cut: cancel}, r.WithContext(ctx))
+		forward.ServeHTTP(&shortLived{ResponseWriter: w, left: 8, cut: cancel}, r.WithContext(ctx))
 	})
 	c, direct := newClient(t, base, quick), newClient(t, system.base)
 	want := save(t, direct, 30)

@@ -83,19 +83,26 @@ func (w *workers) ready() error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	err := errors.New("no worker answers")
+	var lost, older bool
 	for _, m := range w.members {
 		switch {
 		case !w.present(m):
 		case m.lost:
-			err = errors.New(noDatabase)
+			lost = true
 		case m.knows >= messages.LastAction:
 			return nil
 		default:
-			err = errors.New("the workers are older than the API; upgrade them first")
+			older = true
 		}
 	}
-	return err
+	switch {
+	case lost:
+		return errors.New(noDatabase)
+	case older:
+		return errors.New("the workers are older than the API; upgrade them first")
+	default:
+		return errors.New("no worker answers")
+	}
 }
 
 // heardFrom notes that a worker has just answered.

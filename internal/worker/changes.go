@@ -15,9 +15,9 @@ import (
 // do, each would cost a system call.
 var ChangesBuffer = nats.WriteBufferSize(32 << 10)
 
-// maxPendingChanges is how many batches may wait for their changes to be published. The changes of
-// further ones are dropped: acknowledging a write never waits for subscribers, who also ask for the
-// version now and then.
+// maxPendingChanges is how many parts of batches may wait for their changes to be published. Those
+// of further parts are dropped: acknowledging a write never waits for subscribers, who also ask for
+// the version now and then.
 const maxPendingChanges = 64
 
 // change is a new version of a user's document.
@@ -37,6 +37,9 @@ func (w *Worker) queueChanges(writes []store.Write, outcomes []store.Written, pa
 				Version: o.Version, Modified: micros(o.Modified), Absent: o.Absent,
 			}})
 		}
+	}
+	if len(changes) == 0 {
+		return
 	}
 	select {
 	case w.pendingChanges <- changes:

@@ -62,7 +62,7 @@ func (w *Worker) lostDatabase(reason error) {
 	}
 	w.log.Warn("the database can't be reached; leaving the queue group", "error", reason)
 	for _, e := range w.endpoints() {
-		if err := e.leave(); err != nil { // not connected: the subscription is gone in any case
+		if err := e.leave(); err != nil {
 			w.log.Debug("leaving the queue group", "endpoint", e.name, "error", err)
 		}
 	}

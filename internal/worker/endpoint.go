@@ -99,6 +99,11 @@ func (e *endpoint) leave() error {
 	}
 	left := e.group
 	e.group = nil
+	if !e.worker.nc.IsConnected() {
+		// Drain would keep it until the server is back, which then goes on sending it messages that
+		// nobody receives (nats.go subscribes again while it drains).
+		return left.Unsubscribe()
+	}
 	return left.Drain()
 }
 

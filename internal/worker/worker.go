@@ -65,7 +65,7 @@ type Worker struct {
 	maxTrial     time.Duration
 
 	changesConn    *nats.Conn
-	pendingChanges chan []change // of one batch each
+	pendingChanges chan []change // of a part of a batch each
 	lastTrial      atomic.Pointer[trial]
 	notReadyReason atomic.Pointer[string] // nil: it is ready
 	databaseLost   atomic.Pointer[string] // why it can't be reached; nil: it can

@@ -40,7 +40,8 @@ func ParseTag(text string) (t Tag, ok bool) {
 	version, modified, _ := strings.Cut(text, "-")
 	t.Version, _ = strconv.ParseInt(version, 10, 64)
 	t.Modified, _ = strconv.ParseInt(modified, tagBase, 64)
-	if t.impossible() || string(t.Append(nil)) != text {
+	timeless := t.Version > 0 && t.Modified == 0 // it would name the version of any time
+	if timeless || t.impossible() || string(t.Append(nil)) != text {
 		return Tag{}, false
 	}
 	return t, true

@@ -65,16 +65,16 @@ const followQuery = `
 	with horizon as materialized (
 		select pg_snapshot_xmin(pg_current_snapshot()) as oldest,
 		       pg_snapshot_xmax(pg_current_snapshot()) as next
+	), noted as materialized (
+		select transaction, users
+		from settings_changes
+		where transaction >= $1::bigint::text::xid8
+		  and transaction < (select oldest from horizon)
+		order by transaction
+		limit $3 + 1
 	), entries as materialized (
 		select transaction, user_id
-		from (
-			select transaction, users
-			from settings_changes
-			where transaction >= $1::bigint::text::xid8
-			  and transaction < (select oldest from horizon)
-			order by transaction
-			limit $3 + 1
-		) noted cross join lateral unnest(users) as changed (user_id)
+		from noted cross join lateral unnest(users) as changed (user_id)
 		where (transaction > $1::bigint::text::xid8 or user_id > $2) and user_id > $7
 		order by transaction, user_id
 		limit $3
@@ -103,6 +103,9 @@ const followQuery = `
 	       (select count(*) from entries), (select count(*) from sized),
 	       (select transaction::text::bigint from entries order by transaction desc limit 1),
 	       (select user_id from entries order by transaction desc, user_id desc limit 1),
+	       (select case when count(*) > $3 then (
+	            select transaction::text::bigint from noted order by transaction desc limit 1
+	        ) end from noted),
 	       fitting.transaction::text::bigint, settings.user_id, settings.version,
 	       settings.updated_at, settings.document is null, settings.erased_version,
 	       case when $4 then settings.document end
@@ -130,7 +133,7 @@ func queueFollow(b *pgx.Batch, r *Follow, f *Found) {
 	default:
 		b.Queue(followQuery, after.Transaction, after.User, r.Limit, r.Whole, userOverhead, r.Bytes,
 			SchemaUser).Query(func(rows pgx.Rows) error {
-			return f.Followed.scan(rows, after.Database, r.Limit)
+			return f.Followed.scan(rows, after, r.Limit)
 		})
 		place.queue(b, after, func() {
 			if !place.known {
@@ -174,11 +177,12 @@ func (d *Followed) listed(p *place, after Position, part *Listed) {
 }
 
 // scan reads the result of followQuery.
-func (d *Followed) scan(rows pgx.Rows, database string, limit int) error {
+func (d *Followed) scan(rows pgx.Rows, after Position, limit int) error {
 	var (
 		oldest              int64
 		entries, wanted     int
 		lastTransaction, in *int64
+		lastNoted           *int64 // if there were more than limit
 		lastUser, user      *string
 		version, erased     *int64
 		modified            *time.Time
@@ -186,8 +190,8 @@ func (d *Followed) scan(rows pgx.Rows, database string, limit int) error {
 		bytes               []byte
 	)
 	into := []any{
-		&oldest, &d.Behind, &entries, &wanted, &lastTransaction, &lastUser, &in, &user, &version,
-		&modified, &absent, &erased, &bytes,
+		&oldest, &d.Behind, &entries, &wanted, &lastTransaction, &lastUser, &lastNoted, &in, &user,
+		&version, &modified, &absent, &erased, &bytes,
 	}
 	_, err := pgx.ForEachRow(rows, into, func() error {
 		if user != nil {
@@ -202,7 +206,7 @@ func (d *Followed) scan(rows pgx.Rows, database string, limit int) error {
 		bytes = nil // the next row's bytes go to memory of their own
 		return nil
 	})
-	d.Next = Position{Database: database, Transaction: oldest}
+	d.Next = Position{Database: after.Database, Transaction: oldest}
 	switch n := len(d.Users); {
 	case err != nil:
 		return err
@@ -212,6 +216,11 @@ func (d *Followed) scan(rows pgx.Rows, database string, limit int) error {
 	case entries == limit:
 		d.Next.Transaction, d.Next.User = *lastTransaction, *lastUser
 		d.More = true
+	case lastNoted != nil: // the part is short, since some of what was noted is not for it
+		d.Next.Transaction, d.More = *lastNoted, true
+		if *lastNoted == after.Transaction { // so that it comes to an end
+			d.Next.Transaction++
+		}
 	}
 	return nil
 }

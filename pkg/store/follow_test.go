@@ -110,6 +110,26 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowBetweenSchemas: what was noted of nobody's settings takes no change's place in a part.
+func TestFollowBetweenSchemas(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	m := newMirror(t, s)
+	m.limit = 1
+	m.follow()
+	for n := range 4 {
+		for i := range n {
+			write(t, s, putSchema(fmt.Sprint(n, "-", i), fmt.Sprintf(`{"title":"%d-%d"}`, n, i)))
+		}
+		write(t, s, replace(t, fmt.Sprint("user-", n), "1", `{"n":1}`))
+	}
+	m.follow()
+	m.equals()
+	if want := []string{"user-0", "user-1", "user-2", "user-3"}; !slices.Equal(m.told, want) {
+		t.Errorf("told of %q", m.told)
+	}
+}
+
 // TestFollowLateCommit: a change is not missed because its transaction began before others that
 // were seen already, and ended after them.
 func TestFollowLateCommit(t *testing.T) {

@@ -202,7 +202,8 @@ func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 
 // forgetChanges removes old rows of settings_changes, and reports whether there may be more.
 // Whoever follows changes from before them begins anew, see [Follow]. A dump that was restored may
-// have brought transactions along that this database has not had yet: they mean nothing.
+// have brought transactions along that this database has not had yet. They are removed when they
+// are old enough, and nobody begins anew because of them.
 func forgetChanges(ctx context.Context, tx pgx.Tx, before time.Time) (more bool, err error) {
 	rows, err := tx.Query(ctx, `
 		with old as materialized (
@@ -238,7 +239,12 @@ func forgetChanges(ctx context.Context, tx pgx.Tx, before time.Time) (more bool,
 	}
 	_, err = tx.Exec(ctx, `
 		update settings_pruning
-		set forgotten = $1::bigint::text::xid8, forgotten_in = `+databaseID+`
-		where id = 1`, newest)
+		set forgotten = case
+		        when forgotten_in = here and forgotten > $1::bigint::text::xid8 then forgotten
+		        else $1::bigint::text::xid8
+		    end,
+		    forgotten_in = here
+		from (select `+databaseID+` as here) database
+		where id = 1`, newest) // a transaction may be older than one that began later
 	return tag.RowsAffected() == pruneRows, err
 }
