@@ -122,7 +122,9 @@ func queueFollow(b *pgx.Batch, r *Follow, f *Found) {
 	case r.Now:
 		place.queue(b, after, func() { f.Followed.Next = place.now })
 	case after == Position{} || after.Listing:
-		list := List{After: after.User, Limit: r.Limit, Whole: r.Whole, Bytes: r.Bytes}
+		list := List{
+			After: after.User, Limit: r.Limit, Whole: r.Whole, Bytes: r.Bytes, erased: true,
+		}
 		part := Found{}
 		place.queue(b, after, nil)
 		queueList(b, &list, &part)

@@ -110,6 +110,23 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowListsErasures: who begins anew learns that a user who is there was erased before.
+func TestFollowListsErasures(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	write(t, s, replace(t, "back", "1", `{}`), replace(t, "other", "1", `{}`))
+	write(t, s, erase("back", "2"))
+	write(t, s, replace(t, "back", "3", `{}`))
+	part := read(t, s, store.Read{Follow: &store.Follow{Limit: 5, Bytes: 1000}})[0].Followed
+	erased := make(map[string]int64)
+	for _, u := range part.Users {
+		erased[u.ID] = u.Erased
+	}
+	if len(erased) != 2 || erased["back"] != 2 || erased["other"] != 0 {
+		t.Errorf("erased: %v", erased)
+	}
+}
+
 // TestFollowBetweenSchemas: what was noted of nobody's settings takes no change's place in a part.
 func TestFollowBetweenSchemas(t *testing.T) {
 	t.Parallel()

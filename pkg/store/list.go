@@ -15,6 +15,8 @@ type List struct {
 	Since time.Time // only users changed at or after this; zero: all
 	Whole bool      // with the documents
 	Bytes int       // of ids and documents at most; a document that is larger comes alone
+	// erased has the version of each user's last erasure told even if Since is zero.
+	erased bool
 }
 
 // Listed is the outcome of a [List].
@@ -28,7 +30,9 @@ type Listed struct {
 type User struct {
 	ID string
 	Document
-	Erased int64 // the version of the last erasure, if List.Since is set; 0: there was none
+	// Erased is the version of the last erasure, if List.Since is set or in a [Followed]; 0: there
+	// was none.
+	Erased int64
 	// Transaction is the one that changed the user, in a [Followed].
 	Transaction int64
 }
@@ -70,7 +74,7 @@ const listQuery = `
 	       (select count(*) from wanted),
 	       settings.user_id, settings.version, settings.updated_at,
 	       case when $5 then settings.document end, settings.document is null,
-	       case when $8 then settings.erased_version end
+	       case when $9 then settings.erased_version end
 	from (values (true)) once
 	left join (fitting join settings using (user_id)) on true
 	order by settings.user_id`
@@ -82,7 +86,7 @@ func queueList(b *pgx.Batch, l *List, f *Found) {
 		scanned = max(maxScanned, l.Limit)
 	}
 	b.Queue(listQuery, max(l.After, SchemaUser), l.Since, scanned, l.Limit, l.Whole, userOverhead,
-		l.Bytes, !l.Since.IsZero()).Query(func(rows pgx.Rows) error {
+		l.Bytes, !l.Since.IsZero(), l.erased || !l.Since.IsZero()).Query(func(rows pgx.Rows) error {
 		return f.Listed.scan(rows, scanned, l.Limit)
 	})
 }
