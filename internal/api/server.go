@@ -191,6 +191,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.hub = watch.New(s.nc.Changes, s.queue, watching, s.log)
 	defer s.hub.Close()
+	watching.WriteTimeout = streamTimeout // a follower is sent much at once
 	s.feed = watch.NewFeed(s.nc.Changes, s.queue, watching)
 	defer s.feed.Close()
 	defer s.front.watch(ctx)()

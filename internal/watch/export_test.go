@@ -1,5 +1,8 @@
 package watch
 
+// NextLook is nextLook.
+var NextLook = nextLook
+
 // Kept is how many bytes of events the feed keeps.
 func (f *Feed) Kept() (bytes int) {
 	f.mu.Lock()

@@ -96,6 +96,9 @@ func (f *Feed) Join(conn net.Conn, options FollowOptions) (*Follower, error) {
 		w.Leave()
 		return nil, err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w.joined = time.Now()
 	return w, nil
 }
 
@@ -126,6 +129,10 @@ func (f *Feed) add(w *Follower) error {
 func (f *Feed) remove(w *Follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.removeLocked(w)
+}
+
+func (f *Feed) removeLocked(w *Follower) {
 	if _, ok := f.followers[w]; !ok {
 		return
 	}
@@ -140,6 +147,18 @@ func (f *Feed) remove(w *Follower) {
 	for i, t := range f.tails {
 		if t == w.tail {
 			f.tails[i] = nil
+		}
+	}
+}
+
+// reap removes the followers whose connection broke before Start.
+func (f *Feed) reap() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for w := range f.followers {
+		if !w.started && !w.joined.IsZero() &&
+			time.Since(w.joined) > f.config.ReadTimeout+f.config.WriteTimeout {
+			f.removeLocked(w)
 		}
 	}
 }

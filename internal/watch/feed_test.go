@@ -28,6 +28,7 @@ type ledger struct {
 	database string
 	changes  []messages.User
 	down     bool
+	behind   int // of the changes, so many at the end can't be read yet
 	asked    int
 }
 
@@ -58,7 +59,8 @@ func (l *ledger) Part(o *messages.Operation) messages.Result {
 		return messages.Result{Kind: messages.KindUnavailable}
 	}
 	f := o.Follow
-	end := messages.Position{Database: l.database, Transaction: int64(len(l.changes)) + 1}
+	readable := l.changes[:len(l.changes)-l.behind]
+	end := messages.Position{Database: l.database, Transaction: int64(len(readable)) + 1}
 	from := 0
 	switch {
 	case f.Now:
@@ -67,14 +69,15 @@ func (l *ledger) Part(o *messages.Operation) messages.Result {
 	case f.After.Database != l.database:
 		return messages.Result{Reset: true, More: true}
 	default:
-		for from < len(l.changes) && positionOf(l.database, l.changes[from]).Compare(*f.After) <= 0 {
+		for from < len(readable) && positionOf(l.database, readable[from]).Compare(*f.After) <= 0 {
 			from++
 		}
 	}
-	to := min(from+10, len(l.changes))
-	r := messages.Result{Users: append([]messages.User(nil), l.changes[from:to]...), Position: &end}
-	if to < len(l.changes) {
-		last := positionOf(l.database, l.changes[to-1])
+	to := min(from+10, len(readable))
+	r := messages.Result{Users: append([]messages.User(nil), readable[from:to]...), Position: &end}
+	r.Behind = l.behind > 0
+	if to < len(readable) {
+		last := positionOf(l.database, readable[to-1])
 		r.Position, r.More = &last, true
 	}
 	return r
@@ -282,5 +285,68 @@ func TestFeedLimit(t *testing.T) {
 	defer func() { _, _ = one.Close(), other.Close() }()
 	if _, err := l.feed.Join(one, watch.FollowOptions{}); err != watch.ErrTooMany { //nolint:errorlint // itself
 		t.Error(err)
+	}
+}
+
+// TestFeedCaughtUpLater: a follower is told that it has caught up only after the changes that an
+// older transaction held up.
+func TestFeedCaughtUpLater(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t, often)
+	l.change(3, 0, false)
+	l.behind = 2
+	f := l.follow(watch.FollowOptions{})
+	f.hears("reset", "u1")
+	l.mu.Lock()
+	l.behind = 0
+	l.mu.Unlock()
+	f.hears("u2", "u3", "caught-up")
+	l.change(1, 0, true)
+	f.hears("u4")
+}
+
+// TestFeedNeverStarted: a follower whose connection broke before its start gives its place back,
+// and a late start ends the connection.
+func TestFeedNeverStarted(t *testing.T) {
+	t.Parallel()
+	config := often
+	config.ReadTimeout, config.WriteTimeout = time.Millisecond, time.Millisecond
+	l := newLedger(t, config)
+	one, other := net.Pipe()
+	defer func() { _, _ = one.Close(), other.Close() }()
+	w, err := l.feed.Join(one, watch.FollowOptions{Now: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := make(chan struct{})
+	w.OnLeave(func() { close(left) })
+	select {
+	case <-left:
+	case <-time.After(ample):
+		t.Fatal("it kept its place")
+	}
+	w.Start(nil)
+	if _, err := other.Read(make([]byte, 1)); err == nil {
+		t.Error("the stream began")
+	}
+}
+
+// TestFeedLooksBecomeRare: while an older transaction goes on, looks that bring nothing wait longer
+// each time.
+func TestFeedLooksBecomeRare(t *testing.T) {
+	t.Parallel()
+	held := messages.Result{Behind: true}
+	wait, behind := watch.NextLook(0, &held)
+	for range 10 {
+		before := wait
+		if wait, behind = watch.NextLook(behind, &held); wait < min(2*before, time.Second) {
+			t.Errorf("%v after %v", wait, before)
+		}
+	}
+	if wait != time.Second {
+		t.Errorf("%v in the end", wait)
+	}
+	if wait, _ = watch.NextLook(behind, &messages.Result{More: true}); wait != 0 {
+		t.Errorf("%v though there is more", wait)
 	}
 }

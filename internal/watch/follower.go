@@ -32,13 +32,16 @@ type Follower struct {
 	while func() bool // the client may go on; nil: for ever
 	left  func()      // to be called when the follower has gone, or nil
 
-	started bool // guarded by the feed's lock
+	started bool      // guarded by the feed's lock, as is joined
+	joined  time.Time // when Join ended
 
 	now   bool               // it begins at the present
 	at    *messages.Position // up to where the client has been told; nil: nothing
 	first messages.Result    // the first part
 	live  bool               // it has been told all up to a moment ago
 	beat  time.Time          // when the client was last sent something
+	// owed: it is told that it has caught up once the tail is beyond this and not behind.
+	owed *messages.Position
 }
 
 // While has the stream end once valid returns false, within a heartbeat. Call it before Start.
@@ -46,7 +49,15 @@ type Follower struct {
 func (w *Follower) While(valid func() bool) { w.while = valid }
 
 // OnLeave has left called once the follower has gone. Call it before Start. left must not wait.
-func (w *Follower) OnLeave(left func()) { w.left = left }
+func (w *Follower) OnLeave(left func()) {
+	w.feed.mu.Lock()
+	defer w.feed.mu.Unlock()
+	if _, ok := w.feed.followers[w]; !ok {
+		left()
+		return
+	}
+	w.left = left
+}
 
 // Leave removes a follower that was not started. It does not close the connection.
 func (w *Follower) Leave() { w.feed.remove(w) }
@@ -56,12 +67,13 @@ func (w *Follower) Start(head []byte) {
 	f := w.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
+	if _, ok := f.followers[w]; f.closed || !ok {
+		f.removeLocked(w)
 		_ = w.conn.Close()
-		f.tasks.Go(w.Leave)
 		return
 	}
 	w.started = true
+	limitBuffer(w.conn)
 	closeAfterSilence(w.conn, max(2*f.config.Heartbeat, f.config.WriteTimeout))
 	f.tasks.Go(func() {
 		defer func() { _ = w.conn.Close() }()
@@ -111,13 +123,17 @@ func (w *Follower) fromTail() (text []byte, news <-chan struct{}, covered bool) 
 	defer w.feed.mu.Unlock()
 	t := w.tail
 	if w.at != nil && w.live && w.at.Database != t.from.Database {
-		w.live = false // another database: it is no fault of the client's
+		w.live, w.owed = false, nil // another database: it is no fault of the client's
 	}
 	if !w.live || !t.covers(*w.at) {
 		return nil, nil, false
 	}
 	text, at := t.since(*w.at, maxText)
 	w.at = &at
+	if w.owed != nil && len(text) < maxText && !t.behind && t.at.Transaction > w.owed.Transaction {
+		w.owed = nil
+		text = appendNamed(text, "caught-up", w.at, `{}`)
+	}
 	return text, t.news, true
 }
 
@@ -139,7 +155,8 @@ func (w *Follower) read() (messages.Result, error) {
 	})
 }
 
-// catchUp writes a part that was read. After the last one the client is told that it has caught up.
+// catchUp writes a part that was read. After the last one the client is told that it has caught up,
+// or later if there are changes by then that can't be read yet.
 func (w *Follower) catchUp(r *messages.Result) error {
 	var text []byte
 	switch {
@@ -168,6 +185,10 @@ func (w *Follower) catchUp(r *messages.Result) error {
 	w.at = r.Position
 	if !r.More && !w.live {
 		w.live = true
+		if r.Behind {
+			w.owed = r.Position
+			return w.write(text)
+		}
 		text = appendNamed(text, "caught-up", w.at, `{}`)
 	}
 	return w.write(text)

@@ -23,9 +23,10 @@ type tail struct {
 
 	followers int
 	ready     chan struct{}     // closed when from is known
-	err       error             // why the tail could not begin
+	err       error             // why the tail could not begin; set before ready is closed
 	from      messages.Position // the tail has all that came after it
 	at        messages.Position // up to where it has been read
+	behind    bool              // there may be changes that can't be read yet
 	kept      []kept
 	bytes     int
 	news      chan struct{} // closed when there is more
@@ -69,43 +70,60 @@ func (t *tail) run() {
 	if err == nil { // else the connection is closed for good
 		defer func() { _ = sub.Unsubscribe() }()
 	}
-	begun := t.begin()
+	t.err = t.begin()
 	close(t.ready)
-	if !begun {
+	if t.err != nil {
 		t.giveUp()
 		return
 	}
-	for soon := false; ; {
-		if !t.pause(hints, soon) {
-			return
-		}
+	for wait, behind := feedEvery, time.Duration(0); t.pause(hints, wait); {
+		t.feed.reap()
 		at := t.at // what was sent may still be read later
 		r, err := t.feed.read(&messages.Following{After: &at, Documents: t.documents})
 		switch {
 		case err != nil:
-			soon = false
+			wait = feedEvery
 		case r.Reset:
-			soon = !t.begin()
+			if wait = feedEvery; t.begin() != nil {
+				wait = readPause
+			}
 		default:
-			soon = r.More || r.Behind
+			wait, behind = nextLook(behind, &r)
 			t.take(&r)
 		}
 	}
 }
 
+// nextLook returns how long to wait for a hint after a look that brought r, where behind is how long
+// that was the last time if the look before was behind as well, or 0. The older transaction mostly
+// ends at once, but it may take any time, and then looks become rare.
+func nextLook(behind time.Duration, r *messages.Result) (wait, nextBehind time.Duration) {
+	switch {
+	case r.More:
+		return 0, 0
+	case !r.Behind:
+		return feedEvery, 0
+	case len(r.Users) > 0:
+		return feedPause, feedPause
+	}
+	wait = min(max(2*behind, feedPause), feedEvery)
+	return wait, wait
+}
+
 // begin finds out where changes are now. It begins anew in another database: followers are told so
 // by what they read for themselves.
-func (t *tail) begin() bool {
+func (t *tail) begin() error {
 	r, err := t.feed.read(&messages.Following{Now: true})
+	if err != nil {
+		return err
+	}
 	t.feed.mu.Lock()
 	defer t.feed.mu.Unlock()
-	if t.err = err; err != nil {
-		return false
-	}
 	t.from, t.at, t.kept, t.bytes = *r.Position, *r.Position, nil, 0
+	t.behind = true // until the next look tells
 	close(t.news)
 	t.news = make(chan struct{})
-	return true
+	return nil
 }
 
 // giveUp has the next follower try again.
@@ -119,20 +137,20 @@ func (t *tail) giveUp() {
 	}
 }
 
-// pause waits for the next look: for feedPause at least, and then for a hint, unless there is more
-// already. It returns false at the end.
-func (t *tail) pause(hints <-chan struct{}, soon bool) bool {
+// pause waits for the next look: for feedPause at least, and then for a hint, or for so long. It
+// returns false at the end.
+func (t *tail) pause(hints <-chan struct{}, wait time.Duration) bool {
 	select {
 	case <-time.After(feedPause):
 	case <-t.ctx.Done():
 		return false
 	}
-	if soon {
+	if wait == 0 {
 		return true
 	}
 	select {
 	case <-hints:
-	case <-time.After(min(feedEvery, t.feed.config.Heartbeat)):
+	case <-time.After(min(wait, t.feed.config.Heartbeat)):
 	case <-t.ctx.Done():
 		return false
 	}
@@ -148,10 +166,11 @@ func (t *tail) take(r *messages.Result) {
 	}
 	t.at = *r.Position
 	t.forget()
-	if len(r.Users) > 0 {
+	if len(r.Users) > 0 || t.behind != r.Behind {
 		close(t.news)
 		t.news = make(chan struct{})
 	}
+	t.behind = r.Behind
 }
 
 // keep keeps a change. One that is there already came again because its user was changed twice
