@@ -39,11 +39,7 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 		leave()
 		return watchProblem(err)
 	}
-	w.OnLeave(leave)
-	if s.auth != nil {
-		valid := s.validity(c)
-		w.While(func() bool { return valid() == nil })
-	}
+	s.bound(c, w, leave)
 	o := messages.Operation{Action: messages.ActionReadNumber, User: user}
 	if documents {
 		o.Action = messages.ActionRead
@@ -82,4 +78,17 @@ func watchProblem(err error) error {
 		kind = messages.KindOverloaded
 	}
 	return problem{kind: kind, detail: err.Error()}
+}
+
+// bound has a stream give its place back when it ends, and end when its token does.
+func (s *Server) bound(c *fiber.Ctx, stream interface {
+	OnLeave(func())
+	While(func() bool)
+}, leave func(),
+) {
+	stream.OnLeave(leave)
+	if s.auth != nil {
+		valid := s.validity(c)
+		stream.While(func() bool { return valid() == nil })
+	}
 }

@@ -34,11 +34,7 @@ func (s *Server) getUsersEvents(c *fiber.Ctx) error {
 		leave()
 		return watchProblem(err)
 	}
-	w.OnLeave(leave)
-	if s.auth != nil {
-		valid := s.validity(c)
-		w.While(func() bool { return valid() == nil })
-	}
+	s.bound(c, w, leave)
 	handOver(c, w.Leave, w.Start)
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	natstest "github.com/nats-io/nats-server/v2/test"
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/testwait"
@@ -34,16 +33,7 @@ type ledger struct {
 
 func newLedger(t *testing.T, config watch.Config) *ledger {
 	t.Helper()
-	options := natstest.DefaultTestOptions
-	options.Port = -1
-	server := natstest.RunServer(&options)
-	t.Cleanup(server.WaitForShutdown)
-	t.Cleanup(server.Shutdown)
-	nc, err := nats.Connect(server.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
+	nc := connectNATS(t)
 	l := &ledger{t: t, nc: nc, database: "d1"}
 	l.feed = watch.NewFeed(nc, l, config)
 	t.Cleanup(l.feed.Close)

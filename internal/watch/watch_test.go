@@ -44,8 +44,8 @@ type source struct {
 	down  bool
 }
 
-// newSource returns a source with a hub on a NATS server of their own.
-func newSource(t *testing.T, config watch.Config) *source {
+// connectNATS returns a connection to a NATS server of the test's own.
+func connectNATS(t *testing.T) *nats.Conn {
 	t.Helper()
 	options := natstest.DefaultTestOptions
 	options.Port = -1
@@ -57,6 +57,13 @@ func newSource(t *testing.T, config watch.Config) *source {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
+	return nc
+}
+
+// newSource returns a source with a hub on a NATS server of their own.
+func newSource(t *testing.T, config watch.Config) *source {
+	t.Helper()
+	nc := connectNATS(t)
 	s := &source{
 		t: t, nc: nc, users: make(map[string]messages.Result), reads: make(map[messages.Action]int),
 	}
