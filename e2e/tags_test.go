@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/outset-settings/outset/internal/testtag"
 )
 
 // knownTags lets tests speak of versions by their numbers: `"3"` for `"3-hmw2k3p9x4"`. It knows the
@@ -15,36 +17,7 @@ type knownTags struct {
 	applied sync.Map // what requests with keys had in headers, by their identity
 }
 
-var (
-	wholeTag  = regexp.MustCompile(`"(\d+)(-[0-9a-z]+)?(?:-(\d+)(-[0-9a-z]+)?)?"`)
-	numberTag = regexp.MustCompile(`"\d+(?:-\d+)?"`)
-)
-
-// number returns the tag with nothing but its numbers.
-func number(tag string) string {
-	if strings.HasPrefix(tag, `"0-`) { // nothing was saved, so what follows is the schema's
-		schema, _, _ := strings.Cut(strings.TrimPrefix(tag, `"0-`), "-")
-		return `"0-` + strings.Trim(schema, `"`) + `"`
-	}
-	p := wholeTag.FindStringSubmatch(tag)
-	switch {
-	case len(p) == 0:
-		return tag
-	case p[1] != "0" && p[2] == "":
-		return tag
-	case p[3] == "":
-		return `"` + p[1] + `"`
-	default:
-		return `"` + p[1] + "-" + p[3] + `"`
-	}
-}
-
-// owner is the user, or the schema, that a path is about.
-func owner(path string) string {
-	path, _, _ = strings.Cut(path, "?")
-	parts := strings.SplitN(path, "/", 4)
-	return strings.Join(parts[:min(len(parts), 3)], "/")
-}
+var numberTag = regexp.MustCompile(`"\d+(?:-\d+)?"`)
 
 // expand puts the whole tags into the value of a request's header.
 func (t *knownTags) expand(path, name, value string) string {
@@ -52,7 +25,7 @@ func (t *knownTags) expand(path, name, value string) string {
 		return value
 	}
 	return numberTag.ReplaceAllStringFunc(value, func(short string) string {
-		if whole, ok := t.known.Load(owner(path) + short); ok {
+		if whole, ok := t.known.Load(testtag.Owner(path) + short); ok {
 			return fmt.Sprint(whole)
 		}
 		return short
@@ -100,8 +73,8 @@ func identity(c call, line string) string {
 // shorten remembers the tag of an answer, and leaves only the number in its header.
 func (t *knownTags) shorten(path string, header http.Header) (whole string) {
 	whole = header.Get("ETag")
-	if short := number(whole); short != whole {
-		t.known.Store(owner(path)+short, whole)
+	if short := testtag.Number(whole); short != whole {
+		t.known.Store(testtag.Owner(path)+short, whole)
 		header.Set("ETag", short)
 	}
 	return whole

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/outset-settings/outset/internal/testtag"
 )
 
 // tags lets tests speak of versions by their numbers: `"3"` for `"3-hmw2k3p9x4"`. It knows the
@@ -15,7 +17,6 @@ type tags struct {
 }
 
 var (
-	wholeTag  = regexp.MustCompile(`"(\d+)(-[0-9a-z]+)?(?:-(\d+)(-[0-9a-z]+)?)?"`)
 	numberTag = regexp.MustCompile(`"\d+(?:-\d+)?(?:-gzip|-br|-zstd)?"`)
 	codingTag = regexp.MustCompile(`(-gzip|-br|-zstd)"$`)
 	inBody    = regexp.MustCompile(`,"etag":"\\"[^"]*\\""`)
@@ -24,7 +25,7 @@ var (
 // number returns the tag with nothing but its numbers, and its coding if it has one.
 func number(tag string) string {
 	plain, coding := withoutCoding(tag)
-	return withCoding(numberOf(plain), coding)
+	return withCoding(testtag.Number(plain), coding)
 }
 
 // withoutCoding splits a tag into that of what isn't compressed, and the coding with its dash.
@@ -42,32 +43,6 @@ func withCoding(plain, coding string) string {
 	return strings.TrimSuffix(plain, `"`) + coding + `"`
 }
 
-func numberOf(tag string) string {
-	if strings.HasPrefix(tag, `"0-`) { // nothing was saved, so what follows is the schema's
-		schema, _, _ := strings.Cut(strings.TrimPrefix(tag, `"0-`), "-")
-		return `"0-` + strings.Trim(schema, `"`) + `"`
-	}
-	p := wholeTag.FindStringSubmatch(tag)
-	if p == nil {
-		return tag
-	}
-	switch {
-	case p[1] != "0" && p[2] == "":
-		return tag
-	case p[3] == "":
-		return `"` + p[1] + `"`
-	default:
-		return `"` + p[1] + "-" + p[3] + `"`
-	}
-}
-
-// owner is the user, or the schema, that a path is about.
-func owner(path string) string {
-	path, _, _ = strings.Cut(path, "?")
-	parts := strings.SplitN(path, "/", 4)
-	return strings.Join(parts[:min(len(parts), 3)], "/")
-}
-
 // expand puts the whole tags into the value of a request's header.
 func (t *tags) expand(path, name, value string) string {
 	if t.asSent || !strings.EqualFold(name, "If-Match") && !strings.EqualFold(name, "If-None-Match") {
@@ -75,7 +50,7 @@ func (t *tags) expand(path, name, value string) string {
 	}
 	return numberTag.ReplaceAllStringFunc(value, func(short string) string {
 		plain, coding := withoutCoding(short)
-		if whole, ok := t.known.Load(owner(path) + plain); ok {
+		if whole, ok := t.known.Load(testtag.Owner(path) + plain); ok {
 			return withCoding(whole.(string), coding) //nolint:errcheck // a panic tells as much
 		}
 		return short
@@ -88,7 +63,7 @@ func (t *tags) shorten(path string, header http.Header) (whole string) {
 	if short := number(whole); short != whole {
 		plain, _ := withoutCoding(whole)
 		plainShort, _ := withoutCoding(short)
-		t.known.Store(owner(path)+plainShort, plain)
+		t.known.Store(testtag.Owner(path)+plainShort, plain)
 		header.Set("ETag", short)
 	}
 	return whole
