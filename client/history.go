@@ -18,6 +18,9 @@ type Revision struct {
 	Action string `json:"operation"`
 	// Size is that of the document in bytes; 0 after a deletion.
 	Size int64 `json:"size"`
+	// Dropped: the history has a budget of bytes, and doesn't have the document any more. It can be
+	// neither read nor restored.
+	Dropped bool `json:"dropped,omitempty"`
 	// By is who made the version; nil: not known.
 	By *Actor `json:"by,omitempty"`
 }

@@ -74,14 +74,16 @@ func (c *Client) PatchJSON(
 	return c.settings(ctx, OpPatchJSON(user, patch, options...))
 }
 
-// Delete removes the user's document. The history stays, and the versions go on counting.
+// Delete removes the user's document, or returns [ErrNotFound] if there never was one. The history
+// stays, and the versions go on counting.
 func (c *Client) Delete(
 	ctx context.Context, user string, options ...WriteOption,
 ) (Settings, error) {
 	return c.settings(ctx, OpDelete(user, options...))
 }
 
-// Erase removes all that is known of the user, history included. Only the id and the version stay.
+// Erase removes all that is known of the user, history included, or returns [ErrNotFound] if there
+// never was a document. Only the id and the version stay.
 func (c *Client) Erase(ctx context.Context, user string, options ...WriteOption) (Settings, error) {
 	return c.settings(ctx, OpErase(user, options...))
 }

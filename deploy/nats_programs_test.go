@@ -28,7 +28,7 @@ var apiConfig = api.Config{
 
 var workerConfig = worker.Config{
 	DrainTimeout: patience, MaxDocument: 64 << 10, MaxDepth: 32, MaxKeys: 10_000,
-	HistoryVersions: 100, HistoryAge: 24 * time.Hour,
+	HistoryVersions: 100, HistoryBytes: 16 << 20, HistoryAge: 24 * time.Hour,
 }
 
 // run runs a part of the system until the end of the test.
@@ -147,7 +147,8 @@ func askDirectly(t *testing.T, q queue, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(q.url, append(options, nats.CustomInboxPrefix(messages.APIInbox))...)
+	options = append(options, nats.CustomInboxPrefix(messages.APIInbox), nats.Timeout(time.Minute))
+	nc, err := nats.Connect(q.url, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,11 +159,22 @@ func askDirectly(t *testing.T, q queue, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := nc.Request(messages.WorkerSubject(messages.ReadSubject, id), request, patience)
+	inbox := nc.NewInbox()
+	replies, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reply, err := messages.DecodeReply(m.Data, 1)
+	if err := nc.PublishRequest(messages.WorkerSubject(messages.ReadSubject, id), inbox,
+		request); err != nil {
+		t.Fatal(err)
+	}
+	reply := messages.Reply{Working: true}
+	for reply.Working && err == nil {
+		var m *nats.Msg
+		if m, err = replies.NextMsg(patience); err == nil {
+			reply, err = messages.DecodeReply(m.Data, 1)
+		}
+	}
 	if err != nil || reply.Worker != id || reply.Results[0].Version != 1 {
 		t.Errorf("asked %s: %+v, %v", id, reply, err)
 	}

@@ -142,8 +142,13 @@ func subscribes(t *testing.T, nc *nats.Conn, subject, group string) bool {
 	return !errors.Is(err, nats.ErrPermissionViolation)
 }
 
-// TestWorkerAnswersOnce: a worker may reply to what it was sent, once, and to nobody else.
-func TestWorkerAnswersOnce(t *testing.T) {
+// maxReplies is what the roles allow for a request: a reply to each operation, and signs that the
+// worker is at it.
+const maxReplies = 2 * messages.MaxOperations
+
+// TestWorkerAnswersWhatItWasSent: a worker may reply to what it was sent, so many times, and to
+// nobody else.
+func TestWorkerAnswersWhatItWasSent(t *testing.T) {
 	q := serve(t)
 	worker, api := connect(t, q, "worker"), connect(t, q, "api")
 	requests, err := worker.QueueSubscribeSync(messages.ReadSubject, messages.QueueGroup)
@@ -164,14 +169,21 @@ func TestWorkerAnswersOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := request.Respond([]byte("reply")); err != nil || refused(t, worker) {
-		t.Fatalf("the reply is refused: %v", err)
+	for range maxReplies {
+		if err := request.Respond([]byte("reply")); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if m, err := replies.NextMsg(patience); err != nil || string(m.Data) != "reply" {
-		t.Fatalf("got %+v, %v", m, err)
+	if refused(t, worker) {
+		t.Fatal("a reply is refused")
+	}
+	for range maxReplies {
+		if m, err := replies.NextMsg(patience); err != nil || string(m.Data) != "reply" {
+			t.Fatalf("got %+v, %v", m, err)
+		}
 	}
 	if err := request.Respond([]byte("another")); err != nil || !refused(t, worker) {
-		t.Errorf("a second reply was allowed: %v", err)
+		t.Errorf("one reply more was allowed: %v", err)
 	}
 	if m, err := replies.NextMsg(1); err == nil {
 		t.Errorf("it arrived: %+v", m)

@@ -22,7 +22,7 @@ type cli struct {
 	program.Common
 	api.Config
 	Limit int    `name:"max-document-bytes" env:"MAX_DOCUMENT_BYTES" default:"65536" placeholder:"BYTES" help:"bytes of a document or a patch, at most 524288; the workers have the same setting"`
-	Admin string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
+	Admin string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health and metrics are served; port 0 takes a free one"`
 	program.NATS
 
 	Serve  serve  `cmd:"" default:"1" help:"answer HTTP requests (the default)"`
@@ -39,6 +39,12 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	}
 	program.LazyGC(200)
 	log := c.Logger()
+	tracer, stopTraces, err := program.Traces(ctx, "outset-api", log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
+	c.Tracer = tracer
 	return program.Anew(ctx, log, func(ctx context.Context, whenClosed nats.Option) error {
 		return c.serve(ctx, log, whenClosed)
 	})
@@ -61,6 +67,7 @@ func (c *cli) serve(ctx context.Context, log *slog.Logger, whenClosed nats.Optio
 	if err != nil {
 		return err
 	}
+	admin.Export(server.Metrics())
 	return admin.Around(ctx, server.Run)
 }
 

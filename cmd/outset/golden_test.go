@@ -152,6 +152,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\(request [A-Za-z0-9]{26}\)`), "(request ID)"},
 	{regexp.MustCompile(`outset_[0-9a-f]{16}_[0-9a-f]{64}`), "TOKEN"},
 	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "TOKENID"},
+	{regexp.MustCompile(`"cursor":"[^"]+"`), `"cursor":"CURSOR"`},
 	{regexp.MustCompile(`/\S*/outset-edit-\d+/`), "TMPDIR/"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"strconv"
 
 	"github.com/outset-settings/outset/client"
 )
@@ -33,7 +34,11 @@ func (h history) Run(ctx context.Context, stdout io.Writer) error {
 			if err == nil && h.json(stdout) {
 				err = printJSON(stdout, r)
 			} else if err == nil {
-				err = t.row("%d\t%s\t%s\t%d\t%s", r.Version, clock(r.Time), r.Action, r.Size,
+				size := strconv.FormatInt(r.Size, 10)
+				if r.Dropped {
+					size += " (dropped)"
+				}
+				err = t.row("%d\t%s\t%s\t%s\t%s", r.Version, clock(r.Time), r.Action, size,
 					by(r.By))
 			}
 			if err != nil {

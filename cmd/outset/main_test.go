@@ -127,7 +127,7 @@ func run(t *testing.T, env []string, args ...string) (code int, stdout, stderr s
 // addresses are those that a started system prints.
 type addresses struct{ http, health, nats, postgres string }
 
-var banner = regexp.MustCompile(`(?s)Outset is ready after [0-9.]+ s, with \d+ workers?\. .*` +
+var banner = regexp.MustCompile(`(?s)Outset is ready after [0-9.]+ s, with (?:1 worker|[2-9] workers)\. .*` +
 	`API +(http://\S+)\n.*health +(http://\S+)\n.*NATS +(\S+)\n.*Postgres +([^\n]+)\n.*Try:\n`)
 
 // ready waits until the system prints that it is ready.

@@ -33,7 +33,7 @@ type up struct {
 
 	API    api.Config    `embed:""`
 	Limits worker.Config `embed:""`
-	Admin  string        `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"address of the health checks; port 0 takes a free port"`
+	Admin  string        `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"address of health checks and metrics; port 0 takes a free port"`
 
 	program.Log
 }
@@ -56,6 +56,11 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
+	stopTraces, err := u.startTraces(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
 
 	queue, err := u.openQueue()
 	if err != nil {
@@ -81,6 +86,8 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 
+	admin.Export(server.Metrics())
+
 	database := u.DatabaseURL
 	if database == "" {
 		postgres, err := u.startPostgres(ctx, log)
@@ -101,7 +108,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 		// With another's database nothing else needs the directory.
 		log.Warn("outset workers will need NATS_NKEY", "error", err)
 	}
-	stopWorkers := u.startWorkers(ctx, queue, database, log, fail)
+	stopWorkers := u.startWorkers(ctx, queue, database, admin, log, fail)
 	defer stopWorkers()
 	go func() {
 		if !waitReady(ctx, server) {
@@ -120,6 +127,23 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 		err = errors.Join(cause, err)
 	}
 	return err
+}
+
+// startTraces has the API and the workers traced, each as a service of its own.
+func (u *up) startTraces(ctx context.Context, log *slog.Logger) (stop func(), err error) {
+	api, stopAPI, err := program.Traces(ctx, "outset-api", log)
+	if err != nil {
+		return nil, err
+	}
+	workers, stopWorkers, err := program.Traces(ctx, "outset-worker", log)
+	if err != nil {
+		return nil, err
+	}
+	u.API.Tracer, u.Limits.Tracer = api, workers
+	return func() {
+		stopAPI()
+		stopWorkers()
+	}, nil
 }
 
 func (u up) startPostgres(ctx context.Context, log *slog.Logger) (*localpg.Server, error) {
@@ -166,14 +190,15 @@ func stopPostgres(postgres *localpg.Server, log *slog.Logger) {
 // startWorkers starts the workers, each with connections of its own as if it were a process of its
 // own. The function that it returns stops them and waits until they have ended.
 func (u up) startWorkers(
-	ctx context.Context, queue *queue, database string, log *slog.Logger, fail func(error),
+	ctx context.Context, queue *queue, database string, admin *program.Admin, log *slog.Logger,
+	fail func(error),
 ) (stop func()) {
 	// They outlive ctx, because the API may still have requests for them.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for range u.Workers {
+	for i := range u.Workers {
 		running.Go(func() {
-			if err := u.runWorker(ctx, queue, database, log); err != nil {
+			if err := u.runWorker(ctx, i+1, queue, database, admin, log); err != nil {
 				fail(fmt.Errorf("worker: %w", err))
 			}
 		})
@@ -185,7 +210,8 @@ func (u up) startWorkers(
 }
 
 func (u up) runWorker(
-	ctx context.Context, queue *queue, database string, log *slog.Logger,
+	ctx context.Context, number int, queue *queue, database string, admin *program.Admin,
+	log *slog.Logger,
 ) error {
 	ctx, whenClosed := program.UntilClosed(ctx)
 	connect := func(name string, options ...nats.Option) (*nats.Conn, error) {
@@ -196,6 +222,7 @@ func (u up) runWorker(
 		return err
 	}
 	defer w.Close()
+	admin.ExportWorker(number, w.Metrics())
 	return errors.Join(w.Run(ctx), program.WhyClosed(ctx))
 }
 
@@ -218,11 +245,12 @@ func (u up) announce(
 		database = "see DATABASE_URL" // which may have a password
 	}
 	_, _ = fmt.Fprintf(w, `
-Outset is ready after %.1f s, with %d workers. Stop it with Ctrl-C.
+Outset is ready after %.1f s, with %s. Stop it with Ctrl-C.
 
   API       %s
   docs      %s/docs
   health    http://%s/readyz
+  metrics   http://%s/metrics
   NATS      %s
   Postgres  %s
 
@@ -231,6 +259,7 @@ Outset is ready after %.1f s, with %d workers. Stop it with Ctrl-C.
   curl -i %s-H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' %s/user/me/settings
   curl -i %s%s/user/me/settings
 
-`, took.Seconds(), u.Workers, http, http, admin, nats, database, u.aboutTokens(token),
+`, took.Seconds(), count(int64(u.Workers), "worker"), http, http, admin, admin, nats, database,
+		u.aboutTokens(token),
 		u.authorization(), http, u.authorization(), http)
 }

@@ -164,6 +164,16 @@ func session(t *testing.T, at addresses) {
 	expect(t, call(t, user, "").etagOnly(), answer{200, `"2"`, ""}) // nothing stored
 	expect(t, call(t, at.health, ""), answer{200, "", "ok\n"})
 	expect(t, call(t, at.http+"/readyz", ""), answer{200, "", "ok\n"})
+	metrics := call(t, strings.TrimSuffix(at.health, "/readyz")+"/metrics", "")
+	for _, series := range []string{
+		`outset_api_nats_connected{connection="requests"} 1`,
+		`outset_worker_database_reachable{worker="1"} 1`,
+		`outset_worker_database_reachable{worker="2"} 1`,
+	} {
+		if !strings.Contains(metrics.body, "\n"+series+"\n") {
+			t.Errorf("the metrics don't have %s", series)
+		}
+	}
 	expect(t, call(t, at.http+"/healthz", ""), answer{200, "", "ok\n"})
 }
 

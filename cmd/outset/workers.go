@@ -43,6 +43,7 @@ type workerRow struct {
 	Requests int       `json:"requests"`  // answered operations
 	Errors   int       `json:"errors"`    // those of them that failed through no fault of the client
 	InFlight int64     `json:"in_flight"` // operations not yet answered
+	Database string    `json:"database"`  // reachable, or messages.DatabaseLost
 }
 
 // Run prints a line for each worker. It fails if there is none.
@@ -145,6 +146,7 @@ func rowOf(s micro.Stats) workerRow {
 	r := workerRow{
 		ID: s.ID, Host: s.Metadata["host"], PID: s.Metadata["pid"], Version: s.Version,
 		Started: s.Started, Uptime: int64(time.Since(s.Started).Seconds()),
+		Database: cmp.Or(s.Metadata[messages.DatabaseKey], "reachable"),
 	}
 	for _, e := range s.Endpoints {
 		r.Requests += e.NumRequests
@@ -158,11 +160,11 @@ func rowOf(s micro.Stats) workerRow {
 }
 
 func printWorkers(w io.Writer, rows []workerRow) error {
-	t := newTable(w, "ID\tHOST\tPID\tVERSION\tUPTIME\tREQUESTS\tERRORS\tIN FLIGHT")
+	t := newTable(w, "ID\tHOST\tPID\tVERSION\tUPTIME\tREQUESTS\tERRORS\tIN FLIGHT\tDATABASE")
 	for _, r := range rows {
 		uptime := time.Duration(r.Uptime) * time.Second
-		if err := t.row("%s\t%s\t%s\t%s\t%v\t%d\t%d\t%d", r.ID, r.Host, r.PID, r.Version, uptime,
-			r.Requests, r.Errors, r.InFlight); err != nil {
+		if err := t.row("%s\t%s\t%s\t%s\t%v\t%d\t%d\t%d\t%s", r.ID, r.Host, r.PID, r.Version,
+			uptime, r.Requests, r.Errors, r.InFlight, r.Database); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ func TestWorkers(t *testing.T) {
 			requests += r.Requests
 			errs += r.Errors
 			if r.Host != host || r.PID != strconv.Itoa(p.cmd.Process.Pid) ||
-				r.Version != program.Version() || r.InFlight != 0 ||
+				r.Version != program.Version() || r.InFlight != 0 || r.Database != "reachable" ||
 				r.Started.Before(before) || r.Started.After(time.Now().Add(time.Minute)) {
 				t.Errorf("%+v", r)
 			}
@@ -75,13 +75,13 @@ func TestWorkers(t *testing.T) {
 			t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
 		}
 		if got := strings.Fields(lines[0]); strings.Join(got,
-			" ") != "ID HOST PID VERSION UPTIME REQUESTS ERRORS IN FLIGHT" {
+			" ") != "ID HOST PID VERSION UPTIME REQUESTS ERRORS IN FLIGHT DATABASE" {
 			t.Errorf("the heading is %q", got)
 		}
 		sum := 0
 		for _, line := range lines[1:] {
 			f := strings.Fields(line)
-			if len(f) != 8 || f[6] != "0" || f[7] != "0" {
+			if len(f) != 9 || f[6] != "0" || f[7] != "0" || f[8] != "reachable" {
 				t.Fatalf("a line of %q", f)
 			}
 			n, err := strconv.Atoi(f[5])
@@ -95,6 +95,21 @@ func TestWorkers(t *testing.T) {
 			t.Errorf("%d requests: %s", sum, stdout)
 		}
 	})
+}
+
+// TestWorkersWithoutDatabase: a worker that has left the queue group is listed, and says why.
+func TestWorkersWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	data, url := "OUTSET_DATA="+t.TempDir(), pgtest.ForTest(t)
+	at := start(t, env(data, "DATABASE_URL="+url), upArgs("--workers=1")...).ready(t)
+	for _, database := range []string{"unreachable", "reachable"} {
+		pgtest.KeepOut(t, url, database == "unreachable")
+		eventually(t, "its database is "+database, func() bool {
+			code, stdout, _ := run(t, env(data, "NATS_URL="+at.nats), "workers", "--wait=5m",
+				"--count=1")
+			return code == 0 && strings.HasSuffix(stdout, "  "+database+"\n")
+		})
+	}
 }
 
 // TestKeysOfUp: only with a key can somebody connect to the NATS server of `up`, and only the user

@@ -21,7 +21,7 @@ type cli struct {
 	program.Common
 	worker.Config
 	DatabaseURL string   `env:"DATABASE_URL" secret:"" default:"postgres://127.0.0.1:5432/outset" placeholder:"URL" help:"the Postgres database"`
-	Admin       string   `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9091" placeholder:"ADDR" help:"where health is served; port 0 takes a free one"`
+	Admin       string   `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9091" placeholder:"ADDR" help:"where health and metrics are served; port 0 takes a free one"`
 	HTTPHosts   []string `name:"http-hosts" env:"HTTP_HOSTS" placeholder:"NAME" help:"names under which ADMIN_ADDR may be asked, besides localhost and IP addresses; *.NAME for all below it, * for all"`
 	program.NATS
 
@@ -37,6 +37,12 @@ func (serve) Run(ctx context.Context, c *cli) error {
 	program.LazyGC(400)
 	program.OneProcessor()
 	log := c.Logger()
+	tracer, stopTraces, err := program.Traces(ctx, "outset-worker", log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
+	c.Tracer = tracer
 	return program.Anew(ctx, log, func(ctx context.Context, whenClosed nats.Option) error {
 		return c.work(ctx, log, whenClosed)
 	})
@@ -56,6 +62,7 @@ func (c *cli) work(ctx context.Context, log *slog.Logger, whenClosed nats.Option
 	if err != nil {
 		return err
 	}
+	admin.Export(w.Metrics())
 	return admin.Around(ctx, w.Run)
 }
 

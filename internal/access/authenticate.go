@@ -22,12 +22,33 @@ const (
 )
 
 // RefusedError says why a token doesn't count. It is for the log: who sent the token isn't told.
-type RefusedError string
+type RefusedError struct {
+	Class  Class
+	reason string
+}
+
+// Class is a class of reasons, for counting.
+type Class string
+
+// The classes of reasons.
+const (
+	Malformed Class = "malformed" // not a token of a kind that is taken
+	Unknown   Class = "unknown"   // nobody knows it, or what it is signed with; or it was revoked
+	Signature Class = "signature" // it is signed by somebody else
+	Expired   Class = "expired"
+	Claims    Class = "claims" // it is for somebody else, from somebody else, or for later
+)
+
+// Classes are all of them.
+var Classes = []Class{Malformed, Unknown, Signature, Expired, Claims}
 
 // Error returns the reason.
-func (r RefusedError) Error() string { return "the token is refused: " + string(r) }
+func (r RefusedError) Error() string { return "the token is refused: " + r.reason }
 
-const malformed RefusedError = "it is malformed"
+var (
+	errMalformed = RefusedError{Malformed, "it is malformed"}
+	errExpired   = RefusedError{Expired, "it has expired"}
+)
 
 // ErrUnavailable tells that a token can't be judged: it isn't known, and it may be new, but the
 // keys of the identity provider or the list of tokens can't be read now.
@@ -92,7 +113,7 @@ func (a *Authenticator) Run(ctx context.Context) {
 // read again: about a second, five at most.
 func (a *Authenticator) Authenticate(ctx context.Context, token []byte) (*Identity, error) {
 	if len(token) > MaxToken {
-		return nil, malformed
+		return nil, errMalformed
 	}
 	hash, now := sha256.Sum256(token), a.now()
 	if r, ok := a.refused.get(hash); ok && now.Before(r.until) {
@@ -111,16 +132,16 @@ func (a *Authenticator) find(ctx context.Context, hash Hash, token []byte, now t
 ) {
 	if bytes.HasPrefix(token, []byte(staticPrefix)) {
 		if a.static == nil {
-			return nil, RefusedError("there are no static tokens")
+			return nil, RefusedError{Unknown, "there are no static tokens"}
 		}
 		return a.static.find(ctx, hash, now)
 	}
 	if a.jwt == nil {
-		return nil, RefusedError("there are no JWTs")
+		return nil, RefusedError{Unknown, "there are no JWTs"}
 	}
 	if id, ok := a.verified.get(hash); ok {
 		if expired(id, now) {
-			return nil, RefusedError("it has expired")
+			return nil, errExpired
 		}
 		if a.jwt.keys.has(id.key) {
 			return id, nil

@@ -174,12 +174,12 @@ func (k *keys) find(ctx context.Context, id, algorithm string) (*key, error) {
 		return found != nil
 	}
 	if !look() {
-		if err := k.until(ctx, look, RefusedError("its key is unknown")); err != nil {
+		if err := k.until(ctx, look, RefusedError{Unknown, "its key is unknown"}); err != nil {
 			return nil, err
 		}
 	}
 	if found.algorithm != "" && found.algorithm != algorithm {
-		return nil, RefusedError("its key is for another algorithm")
+		return nil, RefusedError{Signature, "its key is for another algorithm"}
 	}
 	return found, nil
 }

@@ -2,6 +2,7 @@ package access
 
 import (
 	"math"
+	"net/netip"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -14,13 +15,8 @@ const maxLimited = 100_000
 // Limiter limits the requests of each user and each service token, by a token bucket that holds
 // what two seconds bring. It is this process's: several of them allow several times as much.
 type Limiter struct {
-	user, service int // requests a second; 0: no limit
-	buckets       *bounded[bucketKey, *rate.Limiter]
-}
-
-type bucketKey struct {
-	kind Kind
-	name string
+	user, service int                             // requests a second; 0: no limit
+	buckets       *bounded[string, *rate.Limiter] // by principal
 }
 
 // burst is how many seconds' worth of requests may come at once.
@@ -29,7 +25,7 @@ const burst = 2
 // NewLimiter returns a limiter with so many requests a second of each user and each service token;
 // 0: no limit.
 func NewLimiter(user, service int) *Limiter {
-	return &Limiter{user, service, newBounded[bucketKey, *rate.Limiter](maxLimited)}
+	return &Limiter{user, service, newBounded[string, *rate.Limiter](maxLimited)}
 }
 
 // Quota is what an identity may send.
@@ -44,20 +40,17 @@ type Quota struct {
 // Take counts a request. It returns false if the request is one too many. ok is true without a
 // quota if there is no limit.
 func (l *Limiter) Take(id *Identity, now time.Time) (q Quota, ok bool) {
-	perSecond, key := 0, bucketKey{id.Kind, id.Subject}
+	perSecond := 0
 	switch id.Kind {
 	case User:
 		perSecond, q.Policy = l.user, "user"
 	case Service:
 		perSecond, q.Policy = l.service, "token"
-		if id.static {
-			key.name = id.Token
-		}
 	}
 	if perSecond == 0 {
 		return Quota{}, true
 	}
-	bucket := l.buckets.getOrPut(key, func() *rate.Limiter {
+	bucket := l.buckets.getOrPut(id.Principal(netip.Addr{}), func() *rate.Limiter {
 		return rate.NewLimiter(rate.Limit(perSecond), burst*perSecond)
 	})
 	ok = bucket.AllowN(now, 1)

@@ -96,12 +96,12 @@ func (s *static) find(ctx context.Context, h Hash, now time.Time) (*Identity, er
 		return found != nil
 	}
 	if !look() {
-		if err := s.until(ctx, look, RefusedError("it is unknown or revoked")); err != nil {
+		if err := s.until(ctx, look, RefusedError{Unknown, "it is unknown or revoked"}); err != nil {
 			return nil, err
 		}
 	}
 	if e := found.identity.Expires; !e.IsZero() && !now.Before(e) {
-		return nil, RefusedError("it has expired")
+		return nil, errExpired
 	}
 	if second := now.Unix(); found.used.Load() != second {
 		found.used.Store(second)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/internal/api"
+	"github.com/outset-settings/outset/internal/testmetrics"
 )
 
 // TestUnauthorized: tokens that are none get the same answer over HTTP, whatever is wrong with
@@ -64,9 +65,14 @@ func TestUnauthorized(t *testing.T) {
 	if a := s.do("GET", "/user/ann/settings", "", "Authorization: Bearer "+strings.Repeat(".", 100_000)); a.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("100,000 dots: %d", a.status)
 	}
-	if n := s.api.Unauthenticated(); n != 11 {
-		t.Errorf("%d were counted", n)
+	failures := func(reason string) string {
+		return `outset_http_authentication_failures_total{reason="` + reason + `"}`
 	}
+	testmetrics.Of(t, s.api.Metrics()).Want(t, testmetrics.Values{
+		failures("missing"): 1, failures("malformed"): 5, failures("unknown"): 1,
+		failures("expired"): 1, failures("claims"): 3, failures("signature"): 0,
+		failures("unavailable"): 0,
+	})
 	if log := s.log.String(); !strings.Contains(log, "it has expired") || strings.Contains(log, good) {
 		t.Errorf("the log doesn't say why, or has a token in it: %s", log)
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -41,30 +40,43 @@ func (a *attack) goesOn() bool {
 // it with -benchtime 2000x. The attacker takes what it gets of the processors, so "quiet" beside it
 // is only a part of the truth.
 func BenchmarkBystander(b *testing.B) {
+	quiet := func(*attack) {}
 	for _, c := range []struct {
 		name   string
 		attack func(*attack)
+		asks   func(*system) bool // nil: reads
 	}{
-		{"quiet", func(*attack) {}},
-		{"forged-workers", (*attack).forgedWorkers},
-		{"forged-changes", (*attack).forgedChanges},
-		{"discovery", (*attack).discovery},
-		{"chunk-extensions", (*attack).extensions},
-		{"slow-bodies", (*attack).slowBodies},
-		{"bad-tokens", (*attack).badTokens},
+		{"quiet", quiet, nil},
+		{"forged-workers", (*attack).forgedWorkers, nil},
+		{"forged-changes", (*attack).forgedChanges, nil},
+		{"discovery", (*attack).discovery, nil},
+		{"chunk-extensions", (*attack).extensions, nil},
+		{"slow-bodies", (*attack).slowBodies, nil},
+		{"bad-tokens", (*attack).badTokens, nil},
+		{"batches", quiet, batches},
+		{"batches-beside-announced", (*attack).announcedBatches, batches},
+		{"imports", quiet, imports},
+		{"imports-beside-bad", (*attack).badImports, imports},
+		{"exports", quiet, exports},
+		{"exports-beside-unread", (*attack).unreadExports, exports},
+		{"connections", quiet, connects},
+		{"connections-beside-idle", (*attack).idleConnections, connects},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			s := newSystem(b, apiConfig)
+			s := newBenched(b)
 			s.startWorker()
 			s.post("42", `{"theme":"dark"}`)
+			if c.asks == nil {
+				c.asks = reads
+			}
 			stopped := make(chan struct{})
 			var running sync.WaitGroup
 			c.attack(&attack{s, stopped, running.Go})
-			took := make([]time.Duration, 0, b.N)
+			took, refused := make([]time.Duration, 0, b.N), 0
 			for b.Loop() {
 				began := time.Now()
-				if a := s.get("42"); a.status != http.StatusOK {
-					b.Errorf("%d %s", a.status, a.body)
+				if !c.asks(s) {
+					refused++
 				}
 				took = append(took, time.Since(began))
 				time.Sleep(time.Millisecond)
@@ -76,6 +88,7 @@ func BenchmarkBystander(b *testing.B) {
 				at := took[min(len(took)*p/100, len(took)-1)]
 				b.ReportMetric(float64(at.Microseconds())/1000, fmt.Sprintf("p%d-ms", p))
 			}
+			b.ReportMetric(100*float64(refused)/float64(len(took)), "%refused")
 			b.ReportMetric(0, "ns/op") // which has the pause in it
 		})
 	}

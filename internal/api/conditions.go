@@ -129,6 +129,8 @@ func missed(c *fiber.Ctx, o *messages.Operation, r *messages.Result) string {
 		detail += "; a weak entity tag (W/) never matches If-Match"
 	case sent != `"0"` && bareVersion.MatchString(sent):
 		detail += "; an entity tag is more than the number of a version, so send the whole ETag"
+	case sent == "" && c.Get(fiber.HeaderIfUnmodifiedSince) != "":
+		detail += "; a date names all versions of its second, so send the ETag in If-Match instead"
 	}
 	return detail
 }
@@ -177,7 +179,8 @@ func parseTags(list string, how comparison, version namer) (*messages.Versions, 
 		switch {
 		case !strings.HasPrefix(opaque, `"`), !closed, strings.ContainsFunc(tag, notInTag),
 			after != "" && after[0] != ',':
-			return nil, fmt.Errorf("%.40q is not an entity tag, like %q", rest, exampleTag)
+			return nil, fmt.Errorf("%.40s is not an entity tag, which is in quotes, like %s",
+				rest, exampleTag)
 		case tags == messages.MaxVersions:
 			return nil, fmt.Errorf("more than %d entity tags", messages.MaxVersions)
 		}
@@ -188,7 +191,7 @@ func parseTags(list string, how comparison, version namer) (*messages.Versions, 
 		rest = after
 	}
 	if tags == 0 {
-		return nil, fmt.Errorf("it has neither an entity tag, like %q, nor *", exampleTag)
+		return nil, fmt.Errorf("it has neither an entity tag, like %s, nor *", exampleTag)
 	}
 	return &versions, nil
 }

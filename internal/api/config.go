@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/outset-settings/outset/internal/tracing"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -22,12 +23,15 @@ type Config struct {
 	// MaxDocument is in bytes. Its flag is main's, since workers have it, too.
 	MaxDocument int `kong:"-"`
 
+	// Tracer makes the spans of requests; nil: there are none.
+	Tracer *tracing.Tracer `kong:"-"`
+
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" default:"5s" placeholder:"DURATION" help:"how long a request may take; past it the answer is 503, or 504 where the outcome isn't known"`
 	WorkerGrace    time.Duration `env:"WORKER_GRACE" default:"3s" placeholder:"DURATION" help:"how long after the last sign of life of a worker requests wait for another; past it they are refused at once"`
 
 	MaxConnections int           `env:"MAX_CONNECTIONS" default:"16384" placeholder:"N" help:"HTTP connections at once"`
 	IdleTimeout    time.Duration `env:"IDLE_TIMEOUT" default:"2m" placeholder:"DURATION" help:"how long an idle HTTP connection is kept"`
-	ReadTimeout    time.Duration `env:"READ_TIMEOUT" default:"10s" placeholder:"DURATION" help:"how long a client may take to send a request"`
+	ReadTimeout    time.Duration `env:"READ_TIMEOUT" default:"10s" placeholder:"DURATION" help:"how long a client may take to send the head of a request, and pause while it sends the body, which must keep 512 bytes a second"`
 
 	MaxWatchers     int           `env:"MAX_WATCHERS" default:"16384" placeholder:"N" help:"clients that watch changes at once, in addition to the other connections; past it the answer is 503"`
 	EventsHeartbeat time.Duration `env:"EVENTS_HEARTBEAT" default:"15s" placeholder:"DURATION" help:"how often a client that watches changes gets a heartbeat, and how often its user is checked for a lost notification"`

@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -31,108 +30,6 @@ const (
 // errFraming ends a request with more than that.
 var errFraming = errors.New("too many bytes that are no part of the body")
 
-// The pauses between attempts to accept a connection that there was no room for.
-const (
-	minAcceptPause = 5 * time.Millisecond
-	maxAcceptPause = time.Second
-)
-
-// listener keeps track of its connections, so that an API that stops can end those without a
-// request and wait for the others.
-type listener struct {
-	net.Listener
-	closed      func() error  // closes the Listener once
-	readTimeout time.Duration // for a request to arrive
-
-	mu       sync.Mutex
-	open     map[*connection]struct{}
-	retiring bool          // retire was called
-	empty    chan struct{} // closed when no connection is open any more, after retire
-	emptied  sync.Once
-}
-
-func newListener(l net.Listener, readTimeout time.Duration) *listener {
-	return &listener{
-		Listener: l, closed: sync.OnceValue(l.Close), readTimeout: readTimeout,
-		open: make(map[*connection]struct{}), empty: make(chan struct{}),
-	}
-}
-
-// Accept waits for the next connection. While the machine has no room for another it tries again,
-// as net/http does: fasthttp would stop serving.
-func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	for pause := minAcceptPause; err != nil && outOfRoom(err); pause = min(2*pause, maxAcceptPause) {
-		time.Sleep(pause)
-		c, err = l.Listener.Accept()
-	}
-	if err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	conn := &connection{Conn: c, listener: l, retired: l.retiring}
-	l.open[conn] = struct{}{}
-	return conn, nil
-}
-
-// outOfRoom tells whether a connection couldn't be accepted because the process or the machine has
-// too many open files or too little memory, so that a later one may be.
-func outOfRoom(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
-}
-
-// Close may be called more than once.
-func (l *listener) Close() error { return l.closed() }
-
-// retire ends all connections that wait for a request, and the others after their answers. It
-// returns a channel that is closed when all have ended. Call it once, after the last Accept.
-func (l *listener) retire() (empty <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.retiring = true
-	for c := range l.open {
-		c.retire()
-	}
-	l.closeIfEmpty()
-	return l.empty
-}
-
-// abort closes all connections, with or without a request.
-func (l *listener) abort() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := range l.open {
-		_ = c.NetConn().Close() // TLS would wait to say goodbye
-	}
-}
-
-// begun counts the connections with a request that is not answered yet.
-func (l *listener) begun() (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := range l.open {
-		if c.hasRequest() {
-			n++
-		}
-	}
-	return n
-}
-
-func (l *listener) forget(c *connection) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.open, c)
-	l.closeIfEmpty()
-}
-
-func (l *listener) closeIfEmpty() {
-	if l.retiring && len(l.open) == 0 {
-		l.emptied.Do(func() { close(l.empty) })
-	}
-}
-
 // connection is a client's connection. It knows whether it has read a byte of a request that is not
 // answered yet. It ends in a way that cuts no such request and loses no answer:
 //
@@ -145,6 +42,7 @@ func (l *listener) closeIfEmpty() {
 type connection struct {
 	net.Conn
 	listener *listener
+	seat     seat
 
 	lingers atomic.Bool // Close waits for the client to end its side
 	ended   atomic.Bool // the client has ended its side
@@ -153,6 +51,7 @@ type connection struct {
 	begun   bool // a byte was read of a request that is not answered yet
 	waiting bool // Read waits for the first byte of a request
 	retired bool // no other request is read
+	evicted bool // there was no room for it
 	framing int  // bytes that were read of the request and are not made up for by its body
 	head    incoming
 }
@@ -190,7 +89,7 @@ func (c *connection) mayRead() error {
 	defer c.mu.Unlock()
 	switch {
 	case c.retired && !c.begun:
-		c.lingers.Store(true)
+		c.lingers.Store(!c.evicted)
 		return io.EOF
 	case c.framing > maxFraming:
 		return errFraming
@@ -235,6 +134,15 @@ func (c *connection) retire() {
 	}
 }
 
+// evict ends the connection, which has no request or only the beginning of one. It doesn't linger:
+// that would take the room that it has to make.
+func (c *connection) evict() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired, c.evicted = true, true
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // fails if the connection is gone
+}
+
 func (c *connection) hasRequest() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -262,9 +170,29 @@ func (c *connection) NetConn() net.Conn {
 
 // trackState passes what fasthttp reports on to the connection.
 func trackState(conn net.Conn, s fasthttp.ConnState) {
-	if c, ok := conn.(*connection); ok {
-		c.state(s)
+	c, ok := conn.(*connection)
+	if !ok {
+		return
 	}
+	c.state(s)
+	switch s {
+	case fasthttp.StateIdle:
+		c.listener.admission.rest(c)
+	case fasthttp.StateHijacked:
+		c.listener.admission.leave(c)
+	default:
+	}
+}
+
+// occupy notes that the connection has a request, whose head has been read.
+func occupy(c *fasthttp.RequestCtx) {
+	conn, ok := c.Conn().(*connection)
+	if !ok || conn.listener.admission.work(conn) {
+		return
+	}
+	// The request came while the connection was ended to make room. It is carried out.
+	c.SetConnectionClose()
+	_ = c.SetReadDeadline(time.Now().Add(conn.listener.readTimeout)) // fails if it is gone
 }
 
 // brokenOff tells whether a body ended because the connection did, so that it is incomplete.

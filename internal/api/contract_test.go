@@ -344,7 +344,7 @@ func headerComplaints(operation *v3.Operation, response *http.Response) []string
 		"Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Security-Policy", "Content-Type",
 		"Date", "Ratelimit", "Ratelimit-Policy", "Server", "Transfer-Encoding",
 		"Vary", "X-Accel-Buffering", "X-Content-Type-Options", "Strict-Transport-Security",
-		"X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy",
+		"X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy", "Traceresponse",
 	}
 	known := make(map[string]bool)
 	if answer := answerOf(operation, response.StatusCode); answer != nil && answer.Headers != nil {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/cors"
+
+	"github.com/outset-settings/outset/internal/tracing"
 )
 
 // preflightSeconds is how long a browser may cache the answer to a preflight request: long enough
@@ -24,13 +26,14 @@ var (
 		fiber.HeaderAuthorization, fiber.HeaderContentType, fiber.HeaderContentEncoding,
 		fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch,
 		fiber.HeaderIfModifiedSince, fiber.HeaderIfUnmodifiedSince, headerIdempotencyKey,
-		headerPrefer, fiber.HeaderXRequestID, headerLastEventID,
+		headerPrefer, fiber.HeaderXRequestID, headerLastEventID, tracing.Traceparent,
+		tracing.Tracestate,
 	}
 	corsResponseHeaders = []string{
 		fiber.HeaderETag, fiber.HeaderLastModified, fiber.HeaderLocation, fiber.HeaderLink,
 		headerIdempotencyReplayed, headerPreferenceApplied, headerAcceptPatch,
 		fiber.HeaderAcceptEncoding, fiber.HeaderRetryAfter, headerRateLimit, headerRateLimitPolicy,
-		fiber.HeaderWWWAuthenticate, fiber.HeaderXRequestID,
+		fiber.HeaderWWWAuthenticate, fiber.HeaderXRequestID, tracing.Traceresponse,
 	}
 )
 

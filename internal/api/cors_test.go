@@ -34,7 +34,7 @@ func TestCORS(t *testing.T) {
 		if got, want := a.header.Get("Access-Control-Expose-Headers"),
 			"ETag,Last-Modified,Location,Link,Idempotency-Replayed,"+
 				"Preference-Applied,Accept-Patch,Accept-Encoding,Retry-After,RateLimit,RateLimit-Policy,"+
-				"WWW-Authenticate,X-Request-ID"; got != want {
+				"WWW-Authenticate,X-Request-ID,Traceresponse"; got != want {
 			t.Errorf("%d: exposed is %s", a.status, got)
 		}
 		if a.header.Get("Access-Control-Allow-Credentials") != "" {
@@ -73,7 +73,7 @@ func TestPreflight(t *testing.T) {
 		for name, want := range map[string]string{
 			"Access-Control-Allow-Origin":  appOrigin,
 			"Access-Control-Allow-Methods": "GET,HEAD,PUT,POST,PATCH,DELETE",
-			"Access-Control-Allow-Headers": "Authorization,Content-Type,Content-Encoding,If-Match,If-None-Match,If-Modified-Since,If-Unmodified-Since,Idempotency-Key,Prefer,X-Request-ID,Last-Event-ID",
+			"Access-Control-Allow-Headers": "Authorization,Content-Type,Content-Encoding,If-Match,If-None-Match,If-Modified-Since,If-Unmodified-Since,Idempotency-Key,Prefer,X-Request-ID,Last-Event-ID,Traceparent,Tracestate",
 			"Access-Control-Max-Age":       "600",
 		} {
 			if got := a.header.Get(name); got != want {

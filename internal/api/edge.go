@@ -91,10 +91,12 @@ func (s *Server) checkHost(c *fiber.Ctx) error {
 	header, line := c.Request().Header.Host(), c.Request().Host()
 	allowed := s.front.hosts.Allow(string(header)) &&
 		(bytes.Equal(header, line) || s.front.hosts.Allow(string(line)))
+	name := fiber.HeaderHost
 	if allowed && s.isProxied(c) {
 		host, _, _ := strings.Cut(c.Get(fiber.HeaderXForwardedHost), ",")
 		host = strings.TrimSpace(host)
 		allowed = host == "" || validHost([]byte(host)) && s.front.hosts.Allow(host)
+		name = fiber.HeaderXForwardedHost
 	}
 	if allowed {
 		return nil
@@ -102,12 +104,14 @@ func (s *Server) checkHost(c *fiber.Ctx) error {
 	if c.Context().RequestBodyStream() != nil {
 		endAfter(c)
 	}
-	return problem{kind: kindMisdirected, detail: "HTTP_HOSTS doesn't list the name in Host"}
+	return problem{kind: kindMisdirected, detail: "HTTP_HOSTS doesn't list the name in " + name}
 }
 
 // remote is the address that the connection comes from.
-func remote(c *fasthttp.RequestCtx) netip.Addr {
-	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+func remote(c *fasthttp.RequestCtx) netip.Addr { return addrOf(c.RemoteAddr()) }
+
+func addrOf(addr net.Addr) netip.Addr {
+	if tcp, ok := addr.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap()
 	}
 	return netip.Addr{}

@@ -29,7 +29,10 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 	if s.stopping.Load() {
 		return watchProblem(watch.ErrClosed)
 	}
-	leave, err := takePlace(c, s.watching, "streams")
+	leave, err := s.takePlace(c, s.watching, "streams")
+	if err == nil {
+		leave, err = s.watch(c, leave)
+	}
 	if err != nil {
 		return err
 	}
@@ -78,6 +81,20 @@ func watchProblem(err error) error {
 		kind = messages.KindOverloaded
 	}
 	return problem{kind: kind, detail: err.Error()}
+}
+
+// watch takes one of the MAX_WATCHERS places. leave gives back what the sender has taken before;
+// the function returned gives back both. The error is a problem.
+func (s *Server) watch(c *fiber.Ctx, leave func()) (func(), error) {
+	r := room{of: s.watchers, who: s.sharer(c)}
+	if !r.take(1) {
+		leave()
+		return nil, watchProblem(watch.ErrTooMany)
+	}
+	return func() {
+		leave()
+		r.release()
+	}, nil
 }
 
 // bound has a stream give its place back when it ends, and end when its token does.

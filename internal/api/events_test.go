@@ -285,7 +285,7 @@ func TestEventsRequests(t *testing.T) {
 		exchange{"GET /user/a%00b/events", "", "", 400, "", problem("malformed")},
 		exchange{"HEAD /user/42/events", "", "", 200, "Content-Type: text/event-stream", nothing},
 		exchange{
-			"POST /user/42/events", isJSON, "{}", 405, "Allow: GET, HEAD",
+			"POST /user/42/events", isJSON, "{}", 405, "Allow: GET, HEAD, OPTIONS",
 			problem("method-not-allowed"),
 		})
 	known := s.watch(t, "/user/42/events?include=settings", "Last-Event-ID: 7-hdaaeuvgig")

@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -26,7 +27,11 @@ func (s *Server) getUsersEvents(c *fiber.Ctx) error {
 		return watchProblem(watch.ErrClosed)
 	}
 	leave, ok := s.following.TakeToken(identityOf(c))
-	if leave, err = placeTaken(c, leave, ok, "the token has as many streams as one may"); err != nil {
+	if leave, err = s.placeTaken(c, leave, ok, "streams",
+		"the token has as many streams as one may"); err == nil {
+		leave, err = s.watch(c, leave)
+	}
+	if err != nil {
 		return err
 	}
 	w, err := s.feed.Join(c.Context().Conn(), options)
@@ -54,8 +59,9 @@ func followOptions(c *fiber.Ctx) (options watch.FollowOptions, err error) {
 		at, err := messages.ParsePosition(after)
 		if err != nil {
 			return options, problem{
-				kind:   messages.KindMalformed,
-				detail: "after is the id of an event of this stream, or now",
+				kind: messages.KindMalformed, // whether the header or the parameter has it
+				detail: fmt.Sprintf("%.40q is neither the id of an event of this stream nor now",
+					after),
 			}
 		}
 		options.After = &at

@@ -148,10 +148,12 @@ func TestUsersEventsRequests(t *testing.T) {
 			"GET /users/events?" + query, "", "", 400, "", problem("malformed"),
 		})
 	}
+	a := s.do(http.MethodGet, "/users/events", "", "Last-Event-ID: x")
+	malformedWith(t, "the last event", a, `"x" is neither the id of an event of this stream nor now`)
 	s.story(t, "no streams",
 		exchange{"HEAD /users/events", "", "", 200, "Content-Type: text/event-stream", nothing},
 		exchange{
-			"POST /users/events", isJSON, "{}", 405, "Allow: GET, HEAD",
+			"POST /users/events", isJSON, "{}", 405, "Allow: GET, HEAD, OPTIONS",
 			problem("method-not-allowed"),
 		})
 	s.put("a", `{}`)

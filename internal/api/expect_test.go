@@ -145,5 +145,8 @@ func TestDatesThatProtect(t *testing.T) {
 		if a.status != want {
 			t.Errorf("%v: %+v, want %d", date, a, want)
 		}
+		if want == 428 && !strings.Contains(a.body, "a date counts once its second is over") {
+			t.Errorf("why the date doesn't count: %s", a.body)
+		}
 	}
 }

@@ -41,8 +41,8 @@ var explanations = map[messages.Kind]explanation{
 	},
 	messages.KindNotFound: {
 		Means: "There is no such address, or the document has no value at this path, or the " +
-			"history doesn't have this version (any more). A user who never saved anything is " +
-			"not a problem: the settings are {} then.",
+			"history doesn't have this version or its document (any more). A user who never " +
+			"saved anything is not a problem: the settings are {} then.",
 		Changed: nothing,
 		Do: "Check the address: upper and lower case differ, and so do addresses with and " +
 			"without a slash at the end. GET /user/{id}/history lists the versions that are " +

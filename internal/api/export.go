@@ -15,12 +15,13 @@ import (
 // exportUsers answers with all users and their documents, a line for each. It is no snapshot: each
 // line has the document as it was at some time during the export.
 func (s *Server) exportUsers(c *fiber.Ctx) error {
-	release, err := s.exports.take()
+	release, err := s.slot(c, s.exports)
 	if err != nil {
 		return err
 	}
 	e := &export{server: s, valid: s.validity(c), rest: messages.Operation{
-		Action: messages.ActionListUsers, RequestID: requestID(c), List: &messages.Listing{
+		Action: messages.ActionListUsers, RequestID: requestID(c), Principal: s.share(c),
+		Trace: s.trace(c), List: &messages.Listing{
 			Limit: messages.MaxUsers, Documents: true,
 		},
 	}}

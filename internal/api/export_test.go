@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -13,14 +14,15 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // NewListener returns a listener that keeps track of its connections.
-func NewListener(l net.Listener) net.Listener { return newListener(l, time.Minute) }
+func NewListener(l net.Listener) net.Listener {
+	return newListener(l, time.Minute, newAdmission(1000, nil))
+}
 
 // App is what serves the requests, with its routes.
 func (s *Server) App() *fiber.App { return s.app }
@@ -32,8 +34,8 @@ type Timing struct {
 	Now func() time.Time // nil: time.Now
 }
 
-// ListenWith is Listen with other times, and so many bytes for multi-requests.
-func ListenWith(nc Connections, c Config, t Timing, multiBytes int64, log *slog.Logger) (*Server, error) {
+// ListenWith is Listen with other times, and so many bytes for bodies.
+func ListenWith(nc Connections, c Config, t Timing, bodyBytes int64, log *slog.Logger) (*Server, error) {
 	if t.Now == nil {
 		t.Now = time.Now
 	}
@@ -42,14 +44,25 @@ func ListenWith(nc Connections, c Config, t Timing, multiBytes int64, log *slog.
 		0, // /readyz is not kept
 		t.Now,
 	}, log)
-	if err == nil && multiBytes > 0 {
-		s.multiMemory = semaphore.NewWeighted(multiBytes)
+	if err == nil && bodyBytes > 0 {
+		s.bodies = access.NewShares(bodyBytes)
 	}
 	return s, err
 }
 
 // Begun is how many connections have a request that is not answered yet.
 func (s *Server) Begun() int { return s.listener.begun() }
+
+// BodyBytes is how many bytes are taken for bodies.
+func (s *Server) BodyBytes() int64 { return s.bodies.Held() }
+
+// Connections is how many are counted.
+func (s *Server) Connections() int { return s.listener.admission.held() }
+
+// Paced reads from a connection as bodies are read.
+func Paced(conn net.Conn, timeout time.Duration) io.Reader {
+	return &paced{Reader: conn, set: conn.SetReadDeadline, timeout: timeout}
+}
 
 // ProblemRow is a row of statuses.
 type ProblemRow struct {
@@ -188,6 +201,6 @@ func TemplateOf(path string) string { return templateOf(path) }
 
 // ReadPage reads a page of users within some time, and tells what it has.
 func (s *Server) ReadPage(list messages.Listing, within time.Duration) (string, error) {
-	p, err := s.readPage("r", list, within)
+	p, err := s.readPage(messages.Operation{Action: messages.ActionListUsers, List: &list}, within)
 	return fmt.Sprintf("%d users, next %s, partial %s", len(p.users), p.next, p.partial), err
 }

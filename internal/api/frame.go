@@ -19,14 +19,21 @@ const requestIDKey = "request_id"
 // frame is the middleware of every handler: it gives the request its id, sets the headers that all
 // answers have, reads the body, and logs.
 func (s *Server) frame(c *fiber.Ctx) error {
+	began := time.Now()
 	s.head(c)
+	span := s.startSpan(c)
+	var body room
+	defer body.release()
 	err := s.checkHost(c)
 	switch {
 	case err != nil:
 	case waits(c):
 		err = s.checkLength(c)
 	case !readsItsBody(c):
-		err = s.readBody(c)
+		err = s.readBody(c, &body)
+	}
+	if err != nil {
+		err = s.countRefused(c, err)
 	}
 	if err == nil && string(c.Request().Header.RequestURI()) == asterisk {
 		err = optionsOfServer(c)
@@ -37,13 +44,16 @@ func (s *Server) frame(c *fiber.Ctx) error {
 		c.Locals(continueKey, true)
 		return nil
 	}
+	failure := err
 	if err != nil {
 		err = s.fail(c, err)
 	}
 	renewDate(c)
+	s.endSpan(c, span, failure)
+	s.metrics.answered(c, time.Since(began), span.Place().Exemplar())
 	if s.log.Enabled(c.UserContext(), slog.LevelDebug) {
-		s.log.Debug("request", "request_id", requestID(c), "method", c.Method(), "path", c.Path(),
-			"client", s.clientAddr(c), "status", c.Response().StatusCode(),
+		s.logOf(c).Debug("request", "method", c.Method(), "path", c.Path(), "client",
+			s.clientAddr(c), "status", c.Response().StatusCode(),
 			"took", time.Since(c.Context().Time()), "actor", actor{identityOf(c)})
 	}
 	return err

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,9 +31,11 @@ func TestGeneratedClients(t *testing.T) {
 		t.Helper()
 		command := exec.CommandContext(t.Context(), "go", arguments...)
 		command.Dir, command.Env = dir, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly")
-		out, err := command.CombinedOutput()
+		var trouble bytes.Buffer // and what is downloaded
+		command.Stderr = &trouble
+		out, err := command.Output()
 		if err != nil {
-			t.Fatalf("go %v: %v\n%s", arguments, err, out)
+			t.Fatalf("go %v: %v\n%s%s", arguments, err, &trouble, out)
 		}
 		return string(out)
 	}

@@ -61,6 +61,7 @@ func (s *Server) guardRoutes(app *fiber.App, depths []int) error {
 			if err != nil {
 				return err
 			}
+			s.metrics.addRoute(r)
 			inFront := []fiber.Handler{checkQuery(known)}
 			if s.auth != nil && rule.Who != access.Public {
 				inFront = []fiber.Handler{s.guard(rule), checkQuery(known)}
@@ -95,7 +96,9 @@ func (s *Server) guard(rule *access.Rule) fiber.Handler {
 // read, as for a route that doesn't exist.
 func (s *Server) refuseUnread(c *fiber.Ctx, err error) error {
 	if errors.Is(err, fiber.ErrNotFound) {
-		if bodyErr := s.readBody(c); bodyErr != nil {
+		var body room
+		defer body.release()
+		if bodyErr := s.readBody(c, &body); bodyErr != nil {
 			return bodyErr
 		}
 		return err
@@ -120,6 +123,7 @@ func (s *Server) authenticate(c *fiber.Ctx, rule *access.Rule) (*access.Identity
 	id, err := s.auth.Authenticate(c.Context(), token)
 	switch {
 	case errors.Is(err, access.ErrUnavailable):
+		s.metrics.unauthenticated(err)
 		return nil, problem{kind: messages.KindUnavailable, detail: "tokens can't be checked now"}
 	case err != nil:
 		return nil, s.unauthenticated(c, challengeToken, err)
@@ -160,10 +164,10 @@ func tokenOf(c *fiber.Ctx, orCookie bool) ([]byte, error) {
 // unauthenticated returns the answer to a request without a token that counts. Who sent it isn't
 // told why, the log is.
 func (s *Server) unauthenticated(c *fiber.Ctx, header string, why error) error {
-	s.unauthentic.Add(1)
+	s.metrics.unauthenticated(why)
 	s.sometimesUnauthentic.Do(func() {
-		s.log.Info("authentication failed", "request_id", requestID(c), "method", c.Method(),
-			"path", c.Path(), "client", s.clientAddr(c), "error", why)
+		s.logOf(c).Info("authentication failed", "method", c.Method(), "path", c.Path(),
+			"client", s.clientAddr(c), "error", why)
 	})
 	set(c, fiber.HeaderWWWAuthenticate, header)
 	detail := "send a token: Authorization: Bearer <token>"
@@ -172,9 +176,6 @@ func (s *Server) unauthenticated(c *fiber.Ctx, header string, why error) error {
 	}
 	return problem{kind: kindUnauthenticated, detail: detail}
 }
-
-// Unauthenticated is how many requests had no token that counts, where they needed one.
-func (s *Server) Unauthenticated() uint64 { return s.unauthentic.Load() }
 
 // decide asks the table. Its error is what the request is answered with.
 func (s *Server) decide(c *fiber.Ctx, rule *access.Rule, id *access.Identity) error {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -79,7 +80,8 @@ var timing = api.Timing{
 
 var workerConfig = worker.Config{
 	DrainTimeout: ample,
-	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100,
+	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000,
+	HistoryVersions: 100, HistoryBytes: 16 << 20,
 	HistoryAge: 24 * time.Hour,
 }
 
@@ -106,7 +108,8 @@ func newSystem(t testing.TB, config api.Config, change ...func(*server.Options))
 // dial connects as the programs do: for ever, and sending nothing late.
 func (s *system) dial() *nats.Conn {
 	s.t.Helper()
-	nc, err := nats.Connect(s.nats.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+	nc, err := nats.Connect(s.nats.ClientURL(), nats.Timeout(time.Minute),
+		nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 	if err != nil {
 		s.t.Fatal(err)
@@ -133,12 +136,20 @@ func (s *system) startWith(config api.Config, timing api.Timing, multiBytes int6
 	a *api.Server, base string, stop func(),
 ) {
 	s.t.Helper()
-	a, err := api.ListenWith(s.connections(), config, timing, multiBytes, s.log.Logger())
+	a, err := api.ListenWith(s.connections(), config, timing, multiBytes, s.logger())
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	base = a.URL()
 	return a, base, s.run(a.Run)
+}
+
+// logger is what the API and the workers log to. A benchmark measures no lines for each request.
+func (s *system) logger() *slog.Logger {
+	if _, ok := s.t.(*testing.B); ok {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.log.Logger()
 }
 
 // startPatient is startAPI with an API that asks a worker only once. The test may hold its answer
@@ -167,7 +178,7 @@ func (s *system) startWorkerWith(config worker.Config) (stop func()) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(db.Close)
-	w, err := worker.New(s.dial(), s.dial(), db, config, "0.0.0", s.log.Logger())
+	w, err := worker.New(s.dial(), s.dial(), db, config, "0.0.0", s.logger())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -189,7 +200,9 @@ func (s *system) startFake(
 			return
 		}
 		if reply := answer(request); reply != nil {
-			data, err := messages.EncodeReply(*reply)
+			r := *reply // others may share it
+			r.Proof = request.Proof()
+			data, err := messages.EncodeReply(r)
 			if err != nil {
 				s.t.Error(err)
 			}

@@ -25,6 +25,7 @@ type historyVersion struct {
 	Operation string     `json:"operation"`
 	Size      int64      `json:"size"` // bytes of the document; 0: it was deleted
 	By        *actorJSON `json:"by,omitempty"`
+	Dropped   bool       `json:"dropped,omitempty"` // the document can't be read any more
 }
 
 // getHistory lists the versions of the user's document, the newest first.
@@ -61,7 +62,7 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 		answer.Versions = append(answer.Versions, historyVersion{
 			e.Version, quoted(messages.Tag{Version: e.Version, Modified: e.Time}),
 			time.UnixMicro(e.Time).UTC(), e.Action, e.Size,
-			actorFor(identityOf(c), e.Actor),
+			actorFor(identityOf(c), e.Actor), e.Dropped,
 		})
 	}
 	return c.JSON(answer)

@@ -130,7 +130,7 @@ func TestRequestID(t *testing.T) {
 	eventually(t, "the API has logged it", func() bool {
 		return strings.Contains(s.log.String(), "msg=request request_id=my-id.7")
 	})
-	if !strings.Contains(s.log.String(), "endpoint=read request_id=my-id.7") {
+	if !strings.Contains(s.log.String(), "request_id=my-id.7 endpoint=read") {
 		t.Errorf("the worker has not logged it: %s", s.log)
 	}
 	for _, bad := range []string{"a b", "a\"b", strings.Repeat("x", messages.MaxRequestID+1)} {

@@ -40,7 +40,7 @@ func (s *Server) importUsers(c *fiber.Ctx) error {
 		return errContinue
 	}
 	i := &importing{
-		server: s, request: requestID(c),
+		server: s, request: requestID(c), share: s.share(c), trace: s.trace(c),
 		reader:   newImportReader(c.Context(), s.config, coding == codingGzip),
 		identity: identityOf(c), valid: s.validity(c), mode: mode,
 		minimal: appliedPreference(c) == minimal,
@@ -79,7 +79,7 @@ func (s *Server) mayImport(c *fiber.Ctx, mode importMode) (
 				"has one",
 		}
 	}
-	release, err = s.imports.take()
+	release, err = s.slot(c, s.imports)
 	return coding, release, err
 }
 
@@ -87,6 +87,8 @@ func (s *Server) mayImport(c *fiber.Ctx, mode importMode) (
 type importing struct {
 	server          *Server
 	request         string
+	trace           []byte
+	share           uint64 // of its principal
 	reader          *importReader
 	identity        *access.Identity
 	valid           func() error
@@ -174,7 +176,8 @@ func (i *importing) operations(window []importLine) ([]*messages.Operation, erro
 		}
 		operations[n] = &messages.Operation{
 			Action: i.mode.action(), User: l.user, Document: l.document, ID: id,
-			If: i.mode.condition(), Quiet: true, RequestID: i.request, Actor: actorOf(i.identity),
+			If: i.mode.condition(), Quiet: true, RequestID: i.request, Principal: i.share,
+			Actor: actorOf(i.identity), Trace: i.trace,
 		}
 	}
 	return operations, nil

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -34,17 +35,16 @@ const stopCheck = 200 * time.Millisecond
 // while one is applied. A window is applied as soon as it has a line, so a client may also wait for
 // the outcomes of the lines that it has sent.
 type importReader struct {
-	ctx     *fasthttp.RequestCtx
-	body    io.Reader
-	timeout time.Duration // for a line to arrive
-	in      *bufio.Reader
-	parser  lineParser
-	zipped  bool   // the body is gzip
-	quiet   int    // bytes since the last line with an outcome
-	most    int    // bytes of a line
-	line    []byte // what has been read of it
-	came    bool   // a line with an outcome, since the deadline was last set
-	before  int    // lines since the beginning, or the last end, without blank ones
+	ctx    *fasthttp.RequestCtx
+	body   paced
+	in     *bufio.Reader
+	parser lineParser
+	zipped bool   // the body is gzip
+	quiet  int    // bytes since the last line with an outcome
+	most   int    // bytes of a line
+	line   []byte // what has been read of it
+	came   bool   // a line that can be applied, since the deadline was last set
+	before int    // lines since the beginning, or the last end, without blank ones
 
 	reading sync.WaitGroup
 	news    chan struct{} // there may be lines
@@ -60,15 +60,16 @@ type importReader struct {
 
 func newImportReader(ctx *fasthttp.RequestCtx, config Config, zipped bool) *importReader {
 	r := &importReader{
-		ctx: ctx, body: streamOf(ctx), timeout: config.ReadTimeout,
+		ctx: ctx, body: paced{Reader: streamOf(ctx), timeout: config.ReadTimeout},
 		parser: lineParser{maxDocument: config.MaxDocument},
 		most:   6*config.MaxDocument + lineOverhead,
 		came:   true, news: make(chan struct{}, 1), space: make(chan struct{}, 1),
 		quit: make(chan struct{}),
 	}
-	if r.body == nil {
-		r.body = http.NoBody
+	if r.body.Reader == nil {
+		r.body.Reader = http.NoBody
 	}
+	r.body.set = r.setDeadline
 	var in io.Reader = r
 	if r.zipped = zipped; zipped {
 		in = &inflater{from: r}
@@ -134,7 +135,8 @@ func (r *importReader) readAll() error {
 			return err
 		}
 		if l, ok := r.lineOf(text, size, number); ok {
-			if r.came, r.quiet = true, 0; !r.put(l) {
+			r.came, r.quiet = l.failure == nil, 0
+			if !r.put(l) {
 				return nil
 			}
 		}
@@ -180,18 +182,25 @@ func (r *importReader) readLine() (text []byte, size int, err error) {
 	}
 }
 
-// Read reads from the body. Each line with an outcome extends the deadline. Other lines, as blank
-// ones, don't, or a client could occupy a slot forever with them.
+// Read reads from the body, at the least rate at least. A line that can be applied makes up for all
+// the time before it, so a client may send one and wait for its outcome. What has been sent of
+// blank lines and the like, beyond the length of a line, counts for nothing.
 func (r *importReader) Read(p []byte) (int, error) {
 	if r.came {
-		r.came = false
-		r.mu.Lock()
-		if !r.closed {
-			_ = r.ctx.SetReadDeadline(time.Now().Add(r.timeout)) // if it fails, so does Read
-		}
-		r.mu.Unlock()
+		r.came, r.body.spent = false, 0
 	}
+	r.body.idle = r.quiet > r.most
 	return r.body.Read(p)
+}
+
+// setDeadline sets the deadline of the next read, unless close has set one.
+func (r *importReader) setDeadline(t time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return net.ErrClosed
+	}
+	return r.ctx.SetReadDeadline(t)
 }
 
 // put waits for space and adds the line. It returns false after close.

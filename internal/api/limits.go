@@ -49,7 +49,7 @@ func (s *Server) getLimits(c *fiber.Ctx) error {
 func (s *Server) askLimits() ([]byte, error) {
 	r := s.queue.Read(&messages.Operation{
 		Action: messages.ActionLimits, RequestID: rand.Text(),
-		Deadline: time.Now().Add(s.config.RequestTimeout).UnixMilli(),
+		Deadline: s.queue.Deadline(s.config.RequestTimeout),
 	})
 	if r.Kind != "" {
 		return nil, problem{kind: r.Kind, detail: r.Detail}

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"time"
-
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -14,7 +12,7 @@ import (
 // o is as it was then.
 func (s *Server) nextPart(o *messages.Operation) (messages.Result, error) {
 	part := *o
-	part.Deadline = time.Now().Add(s.config.RequestTimeout).UnixMilli()
+	part.Deadline = s.queue.Deadline(s.config.RequestTimeout)
 	r := s.queue.Part(&part)
 	if r.Kind != "" {
 		return r, problem{kind: r.Kind, detail: r.Detail}

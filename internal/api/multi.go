@@ -13,7 +13,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -69,35 +68,31 @@ func (s *Server) multiLimit() int {
 // postMulti carries out the subrequests of a multi-request: those of one user one after the other,
 // those of different users side by side, so that they share batches.
 func (s *Server) postMulti(c *fiber.Ctx) error {
-	leave, err := takePlace(c, s.batching, "batches")
+	leave, err := s.takePlace(c, s.batching, "batches")
 	if err != nil {
 		endAfter(c)
 		return err
 	}
-	taken := memory{of: s.multiMemory, after: leave}
-	err = s.answerMulti(c, &taken)
-	if err != nil {
+	taken := room{of: s.bodies, who: s.sharer(c)}
+	release := sync.OnceFunc(func() {
 		taken.release()
+		leave()
+	})
+	err = s.answerMulti(c, &taken, release)
+	if err != nil {
+		release()
 	}
 	return err
 }
 
-// answerMulti reads and answers the multi-request. It first takes memory for the body, and for the
-// answers before it carries anything out.
-func (s *Server) answerMulti(c *fiber.Ctx, taken *memory) error {
+// answerMulti reads and answers the multi-request. It takes room for the body while that arrives,
+// and for the answers before it carries anything out: afterwards they couldn't be refused any more.
+func (s *Server) answerMulti(c *fiber.Ctx, taken *room, release func()) error {
 	if waits(c) {
 		_, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
 		return err
 	}
-	length := c.Request().Header.ContentLength()
-	if length < 0 || length > s.multiLimit() {
-		length = s.multiLimit()
-	}
-	if err := taken.take(length); err != nil {
-		endAfter(c)
-		return err
-	}
-	if err := s.readBody(c); err != nil {
+	if err := s.readBody(c, taken); err != nil {
 		return err
 	}
 	body, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
@@ -111,15 +106,15 @@ func (s *Server) answerMulti(c *fiber.Ctx, taken *memory) error {
 			detail: messages.Detail("the batch can't be read: " + err.Error()),
 		}
 	}
-	if err := taken.take(len(subrequests) * s.config.MaxDocument); err != nil { // for the answers
-		return err
+	if !taken.take(len(subrequests) * s.config.MaxDocument) { // for the answers
+		return errNoRoom
 	}
-	return sendResults(c, subrequests, s.carryOutAll(c, subrequests), taken)
+	return sendResults(c, subrequests, s.carryOutAll(c, subrequests), release)
 }
 
 // carryOutAll carries out the subrequests, and returns the request of each with its answer.
 func (s *Server) carryOutAll(c *fiber.Ctx, subrequests []subrequest) []fasthttp.RequestCtx {
-	began, client := time.Now(), s.clientAddr(c)
+	began, client, span := time.Now(), s.clientAddr(c), s.spanOf(c)
 	requests := make([]fasthttp.RequestCtx, len(subrequests))
 	var users sync.WaitGroup
 	for _, indexes := range byUser(subrequests) {
@@ -131,6 +126,9 @@ func (s *Server) carryOutAll(c *fiber.Ctx, subrequests []subrequest) []fasthttp.
 					requests[i].SetUserValue(identityKey, identityOf(c))
 				}
 				requests[i].SetUserValue(clientKey, client)
+				if s.config.Tracer != nil {
+					requests[i].SetUserValue(parentKey, span)
+				}
 				s.carryOut(&subrequests[i], &requests[i])
 			}
 		})
@@ -202,10 +200,13 @@ func (s *Server) carryOut(sub *subrequest, r *fasthttp.RequestCtx) {
 	}
 }
 
-// refuse answers a request that reaches no handler.
+// refuse answers a subrequest that reaches no handler. It counts like any other.
 func (s *Server) refuse(r *fasthttp.RequestCtx, why error) {
 	c := s.app.AcquireCtx(r)
 	defer s.app.ReleaseCtx(c)
+	if err := s.count(c, identityOf(c)); err != nil {
+		why = err
+	}
 	if err := s.fail(c, why); err != nil {
 		r.SetStatusCode(fasthttp.StatusInternalServerError)
 	}
@@ -234,10 +235,10 @@ func (sub *subrequest) headerSize() int {
 	return size
 }
 
-// sendResults answers the multi-request with the answers to its subrequests. It releases the memory
+// sendResults answers the multi-request with the answers to its subrequests. It releases the room
 // when that was sent.
 func sendResults(c *fiber.Ctx, subrequests []subrequest, requests []fasthttp.RequestCtx,
-	taken *memory,
+	release func(),
 ) (err error) {
 	size := 0
 	for i := range requests {
@@ -257,7 +258,7 @@ func sendResults(c *fiber.Ctx, subrequests []subrequest, requests []fasthttp.Req
 		b = compressed(b)
 	}
 	c.Context().SetContentType(fiber.MIMEApplicationJSON)
-	c.Context().SetBodyStream(&releasingReader{bytes.NewReader(b), taken}, len(b))
+	c.Context().SetBodyStream(&releasingReader{bytes.NewReader(b), release}, len(b))
 	return nil
 }
 
@@ -287,46 +288,15 @@ func appendResult(b []byte, method string, r *fasthttp.Response) (_ []byte, err 
 	return append(b, '}'), nil
 }
 
-// multiBudget is how many bytes of memory all multi-requests and their answers may take. Each takes
-// the size of its body and, for each subrequest, that of the largest document.
-const multiBudget = 256 << 20
-
-// memory is the share of a budget that a request has taken.
-type memory struct {
-	of    *semaphore.Weighted
-	taken int64
-	after func() // is called once it is given back
-	once  sync.Once
-}
-
-// take takes more bytes. Its error is a problem.
-func (m *memory) take(bytes int) error {
-	if !m.of.TryAcquire(int64(bytes)) {
-		return problem{
-			kind: messages.KindOverloaded, detail: "too many large batches are being processed",
-		}
-	}
-	m.taken += int64(bytes)
-	return nil
-}
-
-// release gives all of it back. Only the first call has an effect.
-func (m *memory) release() {
-	m.once.Do(func() {
-		m.of.Release(m.taken)
-		m.after()
-	})
-}
-
-// releasingReader is a response body that releases its memory when it was sent, or sending failed.
+// releasingReader is a response body that releases its room when it was sent, or sending failed.
 type releasingReader struct {
 	*bytes.Reader
 
-	memory *memory
+	release func()
 }
 
 // Close is called by fasthttp.
 func (r *releasingReader) Close() error {
-	r.memory.release()
+	r.release()
 	return nil
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -110,7 +109,7 @@ var statuses = map[messages.Kind]statusTitle{
 		fiber.StatusMisdirectedRequest, "This name is not served here",
 	},
 	kindHTTPVersion: {
-		fiber.StatusHTTPVersionNotSupported, "This needs a later version of HTTP",
+		fiber.StatusHTTPVersionNotSupported, "This version of HTTP is not spoken here",
 	},
 }
 
@@ -145,20 +144,25 @@ func (p problem) Error() string { return fmt.Sprintf("%s: %s", p.kind, p.detail)
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	p := s.problemOf(c, err)
 	if requestID(c) == "" { // refused before frame, in the middle of the request
+		defer func() { s.metrics.refused(c) }()
 		s.head(c)
 		if p.kind != kindTimeout { // a client that was too slow isn't waited for any longer
 			linger(c.Context())
 		}
 	}
-	if p.kind == kindMethodNotAllowed && c.Method() == fiber.MethodOptions {
-		return options(c)
+	if p.kind == kindMethodNotAllowed {
+		allowed := c.GetRespHeader(fiber.HeaderAllow) // fiber's, without OPTIONS
+		c.Set(fiber.HeaderAllow, allowed+", "+fiber.MethodOptions)
+		if c.Method() == fiber.MethodOptions {
+			return options(c)
+		}
 	}
 	p = p.known()
 	entry := statuses[p.kind]
 	if entry.status >= fiber.StatusInternalServerError {
 		s.sometimes.Do(func() {
-			s.log.Warn("request failed", "request_id", requestID(c), "method", c.Method(),
-				"path", c.Path(), "client", s.clientAddr(c), "status", entry.status,
+			s.logOf(c).Warn("request failed", "method", c.Method(), "path", c.Path(),
+				"client", s.clientAddr(c), "status", entry.status,
 				"error", err, "actor", actor{identityOf(c)})
 		})
 	}
@@ -201,7 +205,7 @@ func (p problem) body(status int, title, root, requestID string) ([]byte, error)
 	if p.current != nil {
 		version = &p.current.Version
 	}
-	body, err := json.Marshal(struct {
+	body, err := encode(struct {
 		Type       string      `json:"type"`
 		Kind       string      `json:"kind"`
 		Title      string      `json:"title"`
@@ -236,11 +240,9 @@ func violationsOf(all []messages.Violation) []violation {
 	return list
 }
 
-// options answers with the methods of a path (RFC 9110 section 9.3.7).
+// options answers with the methods of a path, which fail has set (RFC 9110 section 9.3.7).
 func options(c *fiber.Ctx) error {
-	allowed := c.GetRespHeader(fiber.HeaderAllow)
-	c.Set(fiber.HeaderAllow, allowed+", "+fiber.MethodOptions)
-	if strings.Contains(allowed, fiber.MethodPatch) {
+	if strings.Contains(c.GetRespHeader(fiber.HeaderAllow), fiber.MethodPatch) {
 		c.Set(headerAcceptPatch, acceptPatch)
 	}
 	c.Status(fiber.StatusNoContent)
@@ -259,6 +261,16 @@ func optionsOfServer(c *fiber.Ctx) error {
 	return nil
 }
 
+// notFound is the problem of an address that doesn't exist. Its words depend on nothing but the
+// address, since what a token may not know of looks the same.
+func notFound(c *fiber.Ctx) problem {
+	p := problem{kind: messages.KindNotFound}
+	if path := c.Path(); len(path) > 1 && strings.HasSuffix(path, "/") {
+		p.detail = "the address ends with a slash; leave it out"
+	}
+	return p
+}
+
 // problemOf returns the problem for an error, including those of fiber and fasthttp.
 func (s *Server) problemOf(c *fiber.Ctx, err error) problem {
 	var p problem
@@ -271,7 +283,7 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) problem {
 	}
 	switch e.Code {
 	case fiber.StatusNotFound:
-		return problem{kind: messages.KindNotFound}
+		return notFound(c)
 	case fiber.StatusMethodNotAllowed:
 		return problem{kind: kindMethodNotAllowed}
 	case fiber.StatusRequestEntityTooLarge:

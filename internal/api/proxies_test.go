@@ -10,12 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/outset-settings/outset/internal/testcert"
+	"github.com/outset-settings/outset/internal/testdocs"
 	"github.com/outset-settings/outset/internal/testlog"
 )
 
@@ -128,18 +128,10 @@ func nginx(t *testing.T, dir, server string) []string {
 	}
 }
 
-// documented is the block of docs/operations.md in a language.
+// documented is the block of docs/operations.md in a language, as a file.
 func documented(t *testing.T, language string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := regexp.MustCompile("(?s)\n```" + language + "\n(.*?)\n```\n").FindSubmatch(text)
-	if block == nil {
-		t.Fatalf("docs/operations.md has no block of %s", language)
-	}
-	return string(block[1]) + "\n"
+	return testdocs.Block(t, language) + "\n"
 }
 
 // trusting is a system with the names of the documentation that trusts proxies on this machine.

@@ -25,17 +25,42 @@ const (
 
 // takePlace takes one of the sender's places, and returns a function that gives it back. Its error
 // is a problem.
-func takePlace(c *fiber.Ctx, places *access.Places, of string) (release func(), err error) {
+func (s *Server) takePlace(c *fiber.Ctx, places *access.Places, of string) (
+	release func(), err error,
+) {
 	release, ok := places.Take(identityOf(c))
-	return placeTaken(c, release, ok, "the user has as many "+of+" as one may at a time")
+	return s.placeTaken(c, release, ok, of, "the user has as many "+of+" as one may at a time")
 }
 
-func placeTaken(c *fiber.Ctx, release func(), ok bool, detail string) (func(), error) {
+func (s *Server) placeTaken(c *fiber.Ctx, release func(), ok bool, of, detail string) (
+	func(), error,
+) {
 	if !ok {
+		s.metrics.limited(of)
 		set(c, fiber.HeaderRetryAfter, retryAfter)
 		return nil, problem{kind: kindRateLimited, detail: detail}
 	}
 	return release, nil
+}
+
+// countRefused counts a request that is refused for what it is, before its token was looked at. It
+// returns what to refuse it with: why, or that it is one too many.
+func (s *Server) countRefused(c *fiber.Ctx, why error) error {
+	id, known := c.Locals(identityKey).(*access.Identity)
+	if !known && s.auth != nil {
+		token, err := tokenOf(c, false)
+		if err != nil || token == nil {
+			return why
+		}
+		id, err = s.auth.Authenticate(c.Context(), token)
+		known = err == nil
+	}
+	if known {
+		if err := s.count(c, id); err != nil {
+			return err
+		}
+	}
+	return why
 }
 
 // count counts the request against what its sender may send, and refuses it if it is one too many.
@@ -53,6 +78,7 @@ func (s *Server) count(c *fiber.Ctx, id *access.Identity) error {
 	if ok {
 		return nil
 	}
+	s.metrics.limited(q.Policy)
 	set(c, fiber.HeaderRetryAfter, strconv.Itoa(q.Reset))
 	return problem{
 		kind: kindRateLimited,

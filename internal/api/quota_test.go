@@ -74,6 +74,31 @@ func TestUserRate(t *testing.T) {
 	}
 }
 
+// TestRateOfRefused: what is refused for what it is counts, too, also as a member.
+func TestRateOfRefused(t *testing.T) {
+	t.Parallel()
+	s, _ := newRated(t, 2, 0)
+	large := `{"x":"` + strings.Repeat("x", 64<<10) + `"}`
+	member := `{"method":"PUT","path":"/user/42/settings","body":` + large + `}`
+	a := s.do("POST", "/batch", `{"operations":[`+member+strings.Repeat(","+member, 9)+`]}`, isJSON,
+		s.user("42"))
+	for name, want := range map[string]int{`{"status":413`: 3, `{"status":429`: 7} {
+		if got := strings.Count(a.body, name); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+	}
+	for n := range 8 {
+		want := http.StatusRequestEntityTooLarge
+		if n >= 4 {
+			want = http.StatusTooManyRequests
+		}
+		a := s.do("PUT", "/user/ann/settings", large, isJSON, s.user("ann"))
+		if a.status != want {
+			t.Errorf("%d: %d %s", n, a.status, a.body)
+		}
+	}
+}
+
 // TestRateOfMembers: each member of a multi-request counts.
 func TestRateOfMembers(t *testing.T) {
 	t.Parallel()

@@ -2,9 +2,11 @@ package api_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -192,8 +194,14 @@ func TestRawChunks(t *testing.T) {
 			t.Parallel()
 			conn := s.dialRaw(t)
 			go func() { _, _ = io.WriteString(conn, c.request) }()
-			if a, err := readAnswer(bufio.NewReader(conn)); err != nil || a.status != c.status {
+			r := bufio.NewReader(conn)
+			if a, err := readAnswer(r); err != nil || a.status != c.status {
 				t.Errorf("%.300v, %v; want %d", a, err, c.status)
+			}
+			if c.status == http.StatusBadRequest {
+				if _, err := r.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("the connection goes on: %v", err)
+				}
 			}
 		})
 	}
@@ -232,6 +240,9 @@ func TestMalformedHeaders(t *testing.T) {
 		}
 	}
 	s.has("42", 0, `{}`)
+	a := s.do(http.MethodPut, "/user/42/settings", `{}`, isJSON, "If-Match: 7-hmw2k3p9x4")
+	malformedWith(t, "a tag without quotes", a,
+		`If-Match: 7-hmw2k3p9x4 is not an entity tag, which is in quotes, like "7-hmw2k3p9x4"`)
 }
 
 // FuzzHeaders: what is taken for a key, a list of tags, a cursor or a host is within its limits.

@@ -24,7 +24,7 @@ func (s *Server) routes() (*fiber.App, error) {
 		StrictRouting:  true,
 		CaseSensitive:  true,
 		BodyLimit:      s.config.MaxDocument,
-		Concurrency:    s.config.MaxConnections,
+		Concurrency:    2*s.config.MaxConnections + 1024, // admission.go has the limit
 		ReadTimeout:    s.config.ReadTimeout,
 		WriteTimeout:   s.timing.write,
 		IdleTimeout:    s.config.IdleTimeout,
@@ -53,7 +53,7 @@ func (s *Server) routes() (*fiber.App, error) {
 		}
 	}
 	// A new route needs a line here, a row in internal/access/routes.go, a handler in the file of
-	// its subject, and a path in openapi.json. A metric for all requests belongs in frame.
+	// its subject, and a path in openapi.json. All requests are counted in frame.
 	middlewares := depths(app)
 	app.Get("/healthz", s.alive)
 	app.Get("/readyz", s.ready)
@@ -90,6 +90,7 @@ func (s *Server) routes() (*fiber.App, error) {
 
 // serve answers a request.
 func (s *Server) serve(c *fasthttp.RequestCtx) {
+	occupy(c)
 	beginHead(c)
 	if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
 		c.Request.Header.SetMethod(otherMethod)

@@ -73,14 +73,14 @@ type example struct {
 
 // trySchema checks all documents against a schema, which may take long, and changes nothing.
 func (s *Server) trySchema(c *fiber.Ctx, schema []byte) error {
-	release, err := s.trials.take()
+	release, err := s.slot(c, s.trials)
 	if err != nil {
 		return err
 	}
 	defer release()
 	o := messages.Operation{
 		Action: messages.ActionTrySchema, Document: schema, RequestID: requestID(c),
-		List: &messages.Listing{Limit: messages.MaxUsers},
+		Principal: s.share(c), Trace: s.trace(c), List: &messages.Listing{Limit: messages.MaxUsers},
 	}
 	t := trial{Examples: []example{}}
 	if err := s.eachPart(&o, t.add); err != nil {

@@ -21,7 +21,6 @@ import (
 
 	// fiber requires a version that allows request smuggling; go.mod must require a later one.
 	"github.com/valyala/fasthttp"
-	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"github.com/outset-settings/outset/internal/access"
@@ -69,33 +68,34 @@ var defaultTiming = timing{
 
 // Server is an API.
 type Server struct {
-	config      Config
-	front       front
-	origins     origins
-	nc          Connections
-	log         *slog.Logger
-	app         *fiber.App
-	handle      fasthttp.RequestHandler // the app's
-	queue       *queue.Queue
-	hub         *watch.Hub
-	feed        *watch.Feed
-	streams     streams
-	exports     slots
-	imports     slots
-	trials      slots
-	multiMemory *semaphore.Weighted // in bytes
-	limits      *edge.Kept[[]byte]
-	readiness   *edge.Kept[struct{}]
-	listener    *listener
-	stopping    atomic.Bool
-	timing      timing
+	config    Config
+	front     front
+	origins   origins
+	nc        Connections
+	log       *slog.Logger
+	app       *fiber.App
+	handle    fasthttp.RequestHandler // the app's
+	queue     *queue.Queue
+	hub       *watch.Hub
+	feed      *watch.Feed
+	streams   streams
+	exports   *access.Shares
+	imports   *access.Shares
+	trials    *access.Shares
+	watchers  *access.Shares
+	bodies    *access.Shares // in bytes
+	limits    *edge.Kept[[]byte]
+	readiness *edge.Kept[struct{}]
+	listener  *listener
+	stopping  atomic.Bool
+	timing    timing
+	metrics   *serverMetrics
 
-	auth        *access.Authenticator // nil: no tokens are asked for
-	limiter     *access.Limiter
-	watching    *access.Places // of streams of events
-	batching    *access.Places // of multi-requests
-	following   *access.Places // of streams of all users' changes
-	unauthentic atomic.Uint64
+	auth      *access.Authenticator // nil: no tokens are asked for
+	limiter   *access.Limiter
+	watching  *access.Places // of streams of events
+	batching  *access.Places // of multi-requests
+	following *access.Places // of streams of all users' changes
 	// A flood of bad tokens must not fill the log.
 	sometimesUnauthentic rate.Sometimes
 
@@ -137,18 +137,21 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 	}
 	s := &Server{
 		config: config, front: front, origins: origins, nc: nc, log: log, timing: timing,
+		metrics: newServerMetrics(),
 		queue: queue.New(nc.Requests, queue.Config{
-			WorkerGrace: config.WorkerGrace, AttemptTimeout: timing.attempt,
+			WorkerGrace: config.WorkerGrace, AttemptTimeout: timing.attempt, Tracer: config.Tracer,
 		}, log),
-		listener: newListener(front.wrap(l), config.ReadTimeout),
-		exports:  make(slots, maxExports), imports: make(slots, maxImports),
-		trials:      make(slots, maxTrials),
-		multiMemory: semaphore.NewWeighted(multiBudget),
-		sometimes:   rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
-		limiter:     access.NewLimiter(config.UserRate, config.TokenRate),
-		watching:    access.NewPlaces(maxUserStreams),
-		batching:    access.NewPlaces(maxUserMultis),
-		following:   access.NewPlaces(maxTokenFollows),
+		listener: newListener(front.wrap(l), config.ReadTimeout,
+			newAdmission(config.MaxConnections, front.proxies)),
+		exports: access.NewShares(maxExports), imports: access.NewShares(maxImports),
+		trials:    access.NewShares(maxTrials),
+		watchers:  access.NewShares(int64(config.MaxWatchers)),
+		bodies:    access.NewShares(bodyBudget),
+		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
+		limiter:   access.NewLimiter(config.UserRate, config.TokenRate),
+		watching:  access.NewPlaces(maxUserStreams),
+		batching:  access.NewPlaces(maxUserMultis),
+		following: access.NewPlaces(maxTokenFollows),
 
 		sometimesUnauthentic: rate.Sometimes{First: 10, Interval: time.Second},
 	}
@@ -188,6 +191,7 @@ func (s *Server) Run(ctx context.Context) error {
 	watching := watch.Config{
 		MaxWatchers: s.config.MaxWatchers, Heartbeat: s.config.EventsHeartbeat,
 		ReadTimeout: s.config.RequestTimeout, WriteTimeout: s.timing.write,
+		Metrics: s.metrics.watch,
 	}
 	s.hub = watch.New(s.nc.Changes, s.queue, watching, s.log)
 	defer s.hub.Close()

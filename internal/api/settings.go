@@ -137,7 +137,8 @@ func (s *Server) readOf(c *fiber.Ctx, o messages.Operation) error {
 
 // fetch carries out a reading operation. Its error is a problem.
 func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, error) {
-	o.RequestID, o.Deadline = requestID(c), s.deadline(c)
+	o.RequestID, o.Principal, o.Deadline = requestID(c), s.share(c), s.deadline(c)
+	o.Trace = s.trace(c)
 	r := s.queue.Read(&o)
 	if r.Kind != "" {
 		return r, problem{kind: r.Kind, detail: r.Detail}
@@ -145,14 +146,14 @@ func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, err
 	return r, nil
 }
 
-// deadline is the operation's deadline, in milliseconds since 1970. The time of a request begins
-// now, after its body has arrived; that of a subrequest began with its multi-request.
+// deadline is the operation's deadline. The time of a request begins now, after its body has
+// arrived; that of a subrequest began with its multi-request.
 func (s *Server) deadline(c *fiber.Ctx) int64 {
-	began, ok := c.Locals(beganKey).(time.Time)
-	if !ok {
-		began = time.Now()
+	left := s.config.RequestTimeout
+	if began, ok := c.Locals(beganKey).(time.Time); ok {
+		left -= time.Since(began)
 	}
-	return began.Add(s.config.RequestTimeout).UnixMilli()
+	return s.queue.Deadline(left)
 }
 
 // userOf returns the user id in the path. fiber leaves it percent-encoded, so an encoded slash

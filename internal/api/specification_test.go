@@ -324,11 +324,11 @@ func (s *system) histories(t *testing.T) {
 func (s *system) rest(t *testing.T) {
 	s.story(t, "unknown routes and methods",
 		exchange{"GET /nowhere", "", "", 404, "", problem("not-found")},
-		exchange{"GET $", "", "", 405, "Allow: DELETE", problem("method-not-allowed")},
+		exchange{"GET $", "", "", 405, "Allow: DELETE, OPTIONS", problem("method-not-allowed")},
 		exchange{
-			"POST $/history/1", "", "", 405, "Allow: GET, HEAD", problem("method-not-allowed"),
+			"POST $/history/1", "", "", 405, "Allow: GET, HEAD, OPTIONS", problem("method-not-allowed"),
 		},
-		exchange{"PATCH $/settings/a", isMerge, `{}`, 405, "Allow: GET, HEAD, PUT, DELETE", problem("method-not-allowed")},
+		exchange{"PATCH $/settings/a", isMerge, `{}`, 405, "Allow: GET, HEAD, PUT, DELETE, OPTIONS", problem("method-not-allowed")},
 		exchange{
 			"OPTIONS $/settings", "", "", 204,
 			lines("Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS",
@@ -336,7 +336,7 @@ func (s *system) rest(t *testing.T) {
 		},
 		exchange{"OPTIONS /nowhere", "", "", 404, "", problem("not-found")},
 		exchange{
-			"PROPFIND $/settings", "", "", 405, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH",
+			"PROPFIND $/settings", "", "", 405, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS",
 			problem("method-not-allowed"),
 		},
 		exchange{"get $/settings", "", "", 405, "", problem("method-not-allowed")},
@@ -347,7 +347,7 @@ func (s *system) rest(t *testing.T) {
 	s.story(t, "limits",
 		exchange{
 			"GET /limits", "", "", 200, "Content-Type: application/json",
-			`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24,"page":100},` +
+			`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24,"bytes":16777216,"page":100},` +
 				`"batch":{"operations":100,"bytes":6963200},"users":{"page":500},` +
 				`"request":{"userIdBytes":128,"idempotencyKeyBytes":255,"headerBytes":8192,"pathBytes":4096,"entityTags":256,"timeoutMilliseconds":30000}}`,
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -39,19 +40,16 @@ const (
 // It wraps io.ErrUnexpectedEOF, which fasthttp does not log.
 var errCut = fmt.Errorf("the body was cut: %w", io.ErrUnexpectedEOF)
 
-// slots limit the requests of a kind that take long and hold much memory.
-type slots chan struct{}
-
-// take takes a slot, and returns a function that gives it back. Its error is a problem.
-func (s slots) take() (release func(), err error) {
-	select {
-	case s <- struct{}{}:
-		return func() { <-s }, nil
-	default:
+// slot takes one of the places for requests of a kind that take long and hold much memory, and
+// returns a function that gives it back. Its error is a problem.
+func (s *Server) slot(c *fiber.Ctx, of *access.Shares) (release func(), err error) {
+	r := room{of: of, who: s.sharer(c)}
+	if !r.take(1) {
 		return nil, problem{
 			kind: messages.KindOverloaded, detail: "too many requests of this kind are in progress",
 		}
 	}
+	return r.release, nil
 }
 
 // lines is a response body that is produced and written line by line, on the connection's

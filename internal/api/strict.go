@@ -48,7 +48,11 @@ func decodeStrictly(body []byte, v any, known ...string) error {
 	if err != nil {
 		return r.placed(err)
 	}
-	return json.Unmarshal(body, v)
+	err = json.Unmarshal(body, v)
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+		err = fmt.Errorf("%s can't be a JSON %s", wrong.Field, wrong.Value)
+	}
+	return err
 }
 
 // takeNothing is for routes whose body has nothing to say: without one, or with an object without
@@ -93,12 +97,10 @@ func (r *reader) token() (jsontext.Token, error) {
 
 // end makes sure that there is nothing more.
 func (r *reader) end() error {
-	if _, err := r.token(); err == nil {
-		return errors.New("there is more after the end")
-	} else if !errors.Is(err, io.EOF) {
-		return err
+	if _, err := r.token(); errors.Is(err, io.EOF) {
+		return nil
 	}
-	return nil
+	return errors.New("there is more after the end")
 }
 
 // object reads an object, and calls member to read the value of each member. A duplicate name is an

@@ -46,7 +46,7 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 		"GET /user/42/settings?effectiv=true":      "unknown parameter effectiv; did you mean effective?",
 		"GET /user/42/history?cursor=1":            "unknown parameter cursor; there is limit, before",
 		"GET /user/42/settings/a?effective=true":   "unknown parameter effective; there is none here",
-		"GET /healthz?%3Cscript%3E=1":              `unknown parameter "\u003cscript\u003e"; there is none here`,
+		"GET /healthz?%3Cscript%3E=1":              `unknown parameter "<script>"; there is none here`,
 		"DELETE /user/42?dry_run=true":             "unknown parameter dry_run; there is none here",
 		"GET /users?limit=2&limit=3":               "the parameter limit occurs more than once",
 		"PUT /schema?dry_run=true&dry_run=true":    "the parameter dry_run occurs more than once",
@@ -246,5 +246,33 @@ func TestPlaceOfWhatIsWrong(t *testing.T) {
 	a := s.do(http.MethodPost, "/users/import", "\n"+`{"user":"a",settings:{}}`, isLines)
 	if !strings.Contains(a.body, `{"line":2,"status":400`) || !strings.Contains(a.body, "at column 13") {
 		t.Errorf("import: %+v", a)
+	}
+}
+
+// TestSlashAtTheEnd: an address that ends with a slash is no other one's, and the answer says so,
+// whoever asks and whether or not there is one without it.
+func TestSlashAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	for path, told := range map[string]bool{
+		"/users/": true, "/docs/": true, "/user/42/": true, "/user/42/history/": true,
+		"/nowhere/": true, "/nowhere": false, "/Users": false,
+	} {
+		a := s.do(http.MethodGet, path, "")
+		if a.status != http.StatusNotFound || !isProblemOf(a, "not-found") ||
+			strings.Contains(a.body, "ends with a slash") != told {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+}
+
+// TestProblemsAreReadable: a detail is text, without the escapes that HTML would need.
+func TestProblemsAreReadable(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	if a := s.do(http.MethodGet, "/user/42/settings", ""); a.status != http.StatusUnauthorized ||
+		!strings.Contains(a.body, "Authorization: Bearer <token>") {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }

@@ -76,7 +76,8 @@ func (s *Server) getTokens(c *fiber.Ctx) error {
 		return err
 	}
 	r := s.queue.Part(&messages.Operation{
-		Action: messages.ActionListTokens, RequestID: requestID(c), Deadline: s.deadline(c),
+		Action: messages.ActionListTokens, RequestID: requestID(c), Principal: s.share(c),
+		Deadline: s.deadline(c), Trace: s.trace(c),
 	})
 	if r.Kind != "" {
 		return problem{kind: r.Kind, detail: r.Detail}
@@ -129,12 +130,18 @@ func newTokenOf(c *fiber.Ctx) (*messages.Token, error) {
 		return nil, err
 	}
 	var wanted struct {
-		Name    string    `json:"name"`
-		Scopes  []string  `json:"scopes"`
-		Expires time.Time `json:"expires"`
+		Name    string   `json:"name"`
+		Scopes  []string `json:"scopes"`
+		Expires *string  `json:"expires"`
 	}
 	if err := decodeStrictly(body, &wanted, "name", "scopes", "expires"); err != nil {
 		return nil, malformedToken(err)
+	}
+	var expires time.Time
+	if wanted.Expires != nil {
+		if expires, err = timeIn("expires", *wanted.Expires); err != nil {
+			return nil, malformedToken(err)
+		}
 	}
 	scopes, err := access.ParseScope(wanted.Scopes)
 	switch {
@@ -142,12 +149,12 @@ func newTokenOf(c *fiber.Ctx) (*messages.Token, error) {
 		return nil, malformedToken(err)
 	case scopes == 0:
 		return nil, malformedToken(errors.New("it needs a scope at least"))
-	case !wanted.Expires.IsZero() && !wanted.Expires.After(time.Now()):
+	case !expires.IsZero() && !expires.After(time.Now()):
 		return nil, malformedToken(errors.New("it would have expired already"))
 	}
 	token := &messages.Token{Name: wanted.Name, Scopes: scopes.Names(), App: access.DefaultApp}
-	if !wanted.Expires.IsZero() {
-		token.Expires = wanted.Expires.UnixMilli()
+	if !expires.IsZero() {
+		token.Expires = expires.UnixMilli()
 	}
 	return token, nil
 }
@@ -185,16 +192,17 @@ func (s *Server) changeToken(
 	}
 	o := &messages.Operation{
 		Action: action, Token: token, ID: id, Actor: actorOf(identityOf(c)),
-		RequestID: requestID(c), Issued: time.Now().UnixMicro(), Deadline: s.deadline(c),
+		RequestID: requestID(c), Principal: s.share(c), Issued: s.queue.Now().UnixMicro(),
+		Deadline: s.deadline(c), Trace: s.trace(c),
 	}
 	// What the workers would refuse as our mistake is the client's here.
 	if kind, detail := o.Check(messages.WriteSubject); kind != "" {
 		return messages.Result{}, problem{kind: kind, detail: detail}
 	}
 	r := s.queue.Write(o)
-	s.log.Info("change of a token", "action", action.String(), "request_id", o.RequestID,
-		"actor", actor{identityOf(c)}, "token", token.ID, "name", token.Name,
-		"scopes", token.Scopes, "kind", r.Kind)
+	s.logOf(c).Info("change of a token", "action", action.String(), "actor",
+		actor{identityOf(c)}, "token", token.ID, "name", token.Name, "scopes", token.Scopes,
+		"kind", r.Kind)
 	if r.Kind != "" {
 		return r, problem{kind: r.Kind, detail: r.Detail}
 	}

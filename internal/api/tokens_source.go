@@ -10,17 +10,22 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
+// ofTokens is the principal of what the API asks about tokens for itself.
+var ofTokens = messages.PrincipalOf("tokens")
+
 // usesEvery is how often the workers are told which static tokens were used.
 const usesEvery = 30 * time.Second
 
 // workersTokens returns the static tokens that the workers keep. All of them fit in one answer.
 func (s *Server) workersTokens(ctx context.Context) ([]access.StaticToken, error) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(s.config.RequestTimeout)
+	timeout := s.config.RequestTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = time.Until(deadline)
 	}
 	r := until(ctx, s.queue.Part, &messages.Operation{
-		Action: messages.ActionListTokens, RequestID: rand.Text(), Deadline: deadline.UnixMilli(),
+		Action: messages.ActionListTokens, RequestID: rand.Text(),
+		Deadline:  s.queue.Deadline(timeout),
+		Principal: ofTokens,
 	})
 	if r.Kind != "" {
 		return nil, problem{kind: r.Kind, detail: r.Detail}
@@ -84,10 +89,10 @@ func (s *Server) reportUsesOnce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		now := time.Now()
 		r := until(ctx, s.queue.Write, &messages.Operation{
 			Action: messages.ActionUsedTokens, Uses: part, ID: id, RequestID: rand.Text(),
-			Issued: now.UnixMicro(), Deadline: now.Add(s.config.RequestTimeout).UnixMilli(),
+			Issued: s.queue.Now().UnixMicro(), Deadline: s.queue.Deadline(s.config.RequestTimeout),
+			Principal: ofTokens,
 		})
 		if r.Kind != "" {
 			return problem{kind: r.Kind, detail: r.Detail}

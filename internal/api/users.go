@@ -30,7 +30,10 @@ func (s *Server) getUsers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.readPage(requestID(c), list, s.config.RequestTimeout/2)
+	p, err := s.readPage(messages.Operation{
+		Action: messages.ActionListUsers, RequestID: requestID(c), Principal: s.share(c),
+		Trace: s.trace(c), List: &list,
+	}, s.config.RequestTimeout/2)
 	if err != nil {
 		return err
 	}
@@ -93,15 +96,23 @@ func sinceOf(c *fiber.Ctx) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	t, err := time.Parse(time.RFC3339, text)
+	t, err := timeIn(sinceParameter, text)
 	if err != nil {
 		return 0, problem{
-			kind: messages.KindMalformed,
-			detail: sinceParameter + " must be a time (RFC 3339) like 2026-11-23T15:04:05Z; " +
-				"a + in it must be percent-encoded",
+			kind:   messages.KindMalformed,
+			detail: err.Error() + "; a + in it must be percent-encoded",
 		}
 	}
 	return max(t.UnixMicro(), 0), nil
+}
+
+// timeIn reads the time that a client has sent as the parameter or member of this name.
+func timeIn(name, text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("%s must be a time (RFC 3339) like 2026-11-23T15:04:05Z", name)
+	}
+	return t, nil
 }
 
 // cursorVersion is the first byte of a cursor. Cursors are opaque to clients, so their format may

@@ -29,11 +29,8 @@ type userPage struct {
 }
 
 // readPage reads parts until the page is full, or so much time has passed.
-func (s *Server) readPage(request string, list messages.Listing, within time.Duration) (
-	p userPage, err error,
-) {
-	o := messages.Operation{Action: messages.ActionListUsers, RequestID: request, List: &list}
-	most, until := list.Limit, time.Now().Add(within)
+func (s *Server) readPage(o messages.Operation, within time.Duration) (p userPage, err error) {
+	most, until := o.List.Limit, time.Now().Add(within)
 	for {
 		after := o.List.After
 		r, err := s.nextPart(&o)

@@ -203,7 +203,7 @@ func TestUsersAnswer(t *testing.T) {
 		exchange{"GET /users", "", "", 200, "Link:", `{"users":[` + first + "}," + second + `}]}`},
 		exchange{"HEAD /users", "", "", 200, "", nothing},
 		exchange{"GET /users" + next + "2", "", "", 200, "Link:", `{"users":[]}`},
-		exchange{"POST /users", isJSON, `{}`, 405, "Allow: GET, HEAD", problem("method-not-allowed")},
+		exchange{"POST /users", isJSON, `{}`, 405, "Allow: GET, HEAD, OPTIONS", problem("method-not-allowed")},
 		exchange{"GET /users/", "", "", 404, "", problem("not-found")})
 	cursor := func(content string) string {
 		return "after=" + base64.URLEncoding.EncodeToString([]byte(content))

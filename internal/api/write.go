@@ -46,7 +46,11 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 		return err
 	}
 	if s.config.RequirePrecondition && !protects(condition, time.Now()) {
-		return problem{kind: kindPreconditionRequired, detail: preconditionWanted}
+		detail := preconditionWanted
+		if condition != nil {
+			detail += "; a date counts once its second is over"
+		}
+		return problem{kind: kindPreconditionRequired, detail: detail}
 	}
 	key, err := idempotencyKey(c)
 	if err != nil {
@@ -54,7 +58,8 @@ func (s *Server) writeOf(c *fiber.Ctx, user string, o messages.Operation, answer
 	}
 	o.User, o.If, o.ID, o.Keyed = user, condition, key, key != ""
 	o.Actor = actorOf(identityOf(c))
-	o.RequestID, o.Issued, o.Deadline = requestID(c), time.Now().UnixMicro(), s.deadline(c)
+	o.RequestID, o.Principal, o.Trace = requestID(c), s.share(c), s.trace(c)
+	o.Issued, o.Deadline = s.queue.Now().UnixMicro(), s.deadline(c)
 	if key != "" { // an id that we make is never used for another request
 		o.Fingerprint = fingerprint(c, user, &o)
 	}
@@ -243,5 +248,11 @@ func done(c *fiber.Ctx, _ string, _ *messages.Result) error {
 	return nil
 }
 
-// sendDocument answers with the document that the worker returned.
-func sendDocument(c *fiber.Ctx, _ string, r *messages.Result) error { return send(c, r.Document) }
+// sendDocument answers with the document that the worker returned. To a repetition it may have none
+// any more.
+func sendDocument(c *fiber.Ctx, user string, r *messages.Result) error {
+	if r.Document == nil && r.Replayed && preference(c) != minimal {
+		return done(c, user, r)
+	}
+	return send(c, r.Document)
+}

@@ -18,15 +18,50 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// job is a call of the tests: a number, and how large it claims to be.
-type job struct{ id, count, bytes int }
+// job is a call of the tests: a number, how large it claims to be, for whom and about what it is.
+type job struct {
+	id, count, bytes int
+	cost             time.Duration
+	principal        uint64
+	key              string
+}
 
-func sizeOf(j job) batch.Size { return batch.Size{Count: j.count, Bytes: j.bytes} }
+func sizeOf(j job) batch.Size { return batch.Size{Count: j.count, Bytes: j.bytes, Cost: j.cost} }
 
-func options(lanes int, perBatch, inQueue batch.Size) batch.Options[job] {
-	return batch.Options[job]{
+// options are those of a batcher in whose queue a single principal has all of inQueue.
+func options(lanes int, perBatch, inQueue batch.Size) batch.Options[job, int] {
+	inQueue.Count *= 2
+	inQueue.Bytes *= 2
+	return batch.Options[job, int]{
 		Lanes: lanes, Batch: perBatch, Queue: inQueue, Of: sizeOf, SlowAfter: time.Hour,
+		Principal: func(j job) uint64 { return j.principal },
+		Key:       func(j job) string { return j.key },
 	}
+}
+
+// newBatcher returns a batcher whose calls have their results when the whole batch has run.
+func newBatcher(ctx context.Context, o batch.Options[job, int],
+	run func(context.Context, []job) []int,
+) *batch.Batcher[job, int] {
+	return batch.New(ctx, o, func(ctx context.Context, f *batch.Flight[job, int]) {
+		for i, r := range run(ctx, f.Calls) {
+			f.Answer(i, r)
+		}
+	})
+}
+
+// offer queues a call. It returns why the call was not taken, in which case done isn't called.
+func offer(b *batch.Batcher[job, int], j job, done func(int, error)) (refused error) {
+	var returned atomic.Bool
+	defer returned.Store(true)
+	b.Go([]job{j}, func(_ job, r int, err error) {
+		if err != nil && !returned.Load() {
+			refused = err
+			return
+		}
+		done(r, err)
+	})
+	return refused
 }
 
 var large = batch.Size{Count: 1 << 20, Bytes: 1 << 20}
@@ -67,7 +102,7 @@ func TestProperties(t *testing.T) {
 			mu                     sync.Mutex
 			left                   []int // in the order of leaving; exact with one lane
 		)
-		b := batch.New(t.Context(), options(lanes, perBatch, inQueue),
+		b := newBatcher(t.Context(), options(lanes, perBatch, inQueue),
 			func(_ context.Context, jobs []job) []int {
 				now := underWay.Add(1)
 				defer underWay.Add(-1)
@@ -89,7 +124,7 @@ func TestProperties(t *testing.T) {
 		answers := make([]atomic.Int32, len(sizes))
 		var taken []int
 		for i, s := range sizes {
-			err := b.Go(job{i, s.Count, s.Bytes}, func(got int, err error) {
+			err := offer(b, job{id: i, count: s.Count, bytes: s.Bytes}, func(got int, err error) {
 				answers[i].Add(1)
 				if err != nil || got != i {
 					t.Errorf("call %d was answered %d, %v", i, got, err)
@@ -128,7 +163,7 @@ func TestProperties(t *testing.T) {
 func TestGathersWhileBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var batches [][]int
-		b := batch.New(t.Context(), options(1, large, large),
+		b := newBatcher(t.Context(), options(1, large, large),
 			func(_ context.Context, jobs []job) []int {
 				batches = append(batches, ids(jobs))
 				time.Sleep(time.Second) // of the bubble's clock
@@ -136,7 +171,7 @@ func TestGathersWhileBusy(t *testing.T) {
 			})
 		start := time.Now()
 		for i := range 5 {
-			if err := b.Go(job{id: i, count: 1}, func(int, error) {}); err != nil {
+			if err := offer(b, job{id: i, count: 1}, func(int, error) {}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -158,7 +193,7 @@ func TestGathersWhileBusy(t *testing.T) {
 func TestSharesLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var batches [][]int
-		b := batch.New(t.Context(), options(3, large, large),
+		b := newBatcher(t.Context(), options(3, large, large),
 			func(_ context.Context, jobs []job) []int {
 				batches = append(batches, ids(jobs))
 				time.Sleep(time.Second)
@@ -166,7 +201,7 @@ func TestSharesLoad(t *testing.T) {
 			})
 		start := time.Now()
 		for i, count := range []int{8, 2, 2, 5, 1} {
-			if err := b.Go(job{id: i, count: count}, func(int, error) {}); err != nil {
+			if err := offer(b, job{id: i, count: count}, func(int, error) {}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -204,13 +239,13 @@ func TestShareIsNotAll(t *testing.T) {
 				left := make(chan time.Duration, 2)
 				o := options(3, c.batch, batch.Size{Count: 12, Bytes: 100})
 				o.SlowAfter = 20 * time.Millisecond
-				b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+				b := newBatcher(t.Context(), o, func(_ context.Context, jobs []job) []int {
 					left <- time.Since(start)
 					time.Sleep(time.Second)
 					return ids(jobs)
 				})
 				for _, j := range []job{{id: 0, count: 100}, c.second} {
-					if err := b.Go(j, func(int, error) {}); err != nil {
+					if err := offer(b, j, func(int, error) {}); err != nil {
 						t.Fatal(err)
 					}
 					synctest.Wait()
@@ -231,33 +266,33 @@ func TestShareIsNotAll(t *testing.T) {
 func TestRefusesWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		b := batch.New(t.Context(), options(1, large, batch.Size{Count: 2, Bytes: 100}),
+		b := newBatcher(t.Context(), options(1, large, batch.Size{Count: 2, Bytes: 100}),
 			func(_ context.Context, jobs []job) []int {
 				<-release
 				return ids(jobs)
 			})
-		offer := func(j job) error {
-			err := b.Go(j, func(int, error) {})
+		try := func(j job) error {
+			err := offer(b, j, func(int, error) {})
 			synctest.Wait()
 			return err
 		}
 		for i := range 3 { // one under way, two in the queue
-			if err := offer(job{id: i, count: 1}); err != nil {
+			if err := try(job{id: i, count: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := offer(job{id: 3, count: 1}); !errors.Is(err, batch.ErrFull) {
+		if err := try(job{id: 3, count: 1}); !errors.Is(err, batch.ErrFull) {
 			t.Errorf("over the count: %v, want ErrFull", err)
 		}
 		close(release)
 		synctest.Wait()
-		if err := offer(job{id: 4, count: 9, bytes: 900}); err != nil {
+		if err := try(job{id: 4, count: 9, bytes: 900}); err != nil {
 			t.Errorf("a call over the bound with an empty queue: %v, want it to travel alone", err)
 		}
 		if err := b.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := offer(job{}); !errors.Is(err, batch.ErrClosed) {
+		if err := try(job{}); !errors.Is(err, batch.ErrClosed) {
 			t.Errorf("after Close: %v, want ErrClosed", err)
 		}
 	})
@@ -268,7 +303,7 @@ func TestRefusesWhenFull(t *testing.T) {
 func TestCloseGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cancelled, cancel := context.WithCancel(t.Context())
-		b := batch.New(cancelled, options(1, large, large),
+		b := newBatcher(cancelled, options(1, large, large),
 			func(ctx context.Context, jobs []job) []int {
 				<-ctx.Done()
 				return ids(jobs)
@@ -276,7 +311,7 @@ func TestCloseGivesUp(t *testing.T) {
 		cancel() // must not reach the runs
 		answers := make(chan error, 3)
 		for i := range 3 {
-			if err := b.Go(job{id: i, count: 1},
+			if err := offer(b, job{id: i, count: 1},
 				func(_ int, err error) { answers <- err }); err != nil {
 				t.Fatal(err)
 			}
@@ -304,7 +339,7 @@ func TestSetLanes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var underWay atomic.Int32
-		b := batch.New(t.Context(), options(1, batch.Size{Count: 1, Bytes: 1}, large),
+		b := newBatcher(t.Context(), options(1, batch.Size{Count: 1, Bytes: 1}, large),
 			func(_ context.Context, jobs []job) []int {
 				underWay.Add(1)
 				<-release
@@ -312,7 +347,7 @@ func TestSetLanes(t *testing.T) {
 				return ids(jobs)
 			})
 		for i := range 9 {
-			if err := b.Go(job{id: i, count: 1}, func(int, error) {}); err != nil {
+			if err := offer(b, job{id: i, count: 1}, func(int, error) {}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -342,7 +377,7 @@ func TestSetLanes(t *testing.T) {
 func BenchmarkDo(bench *testing.B) {
 	for _, callers := range []int{1, 64} {
 		bench.Run(map[int]string{1: "1 caller", 64: "64 callers"}[callers], func(bench *testing.B) {
-			b := batch.New(bench.Context(), options(2, large, large),
+			b := newBatcher(bench.Context(), options(2, large, large),
 				func(_ context.Context, jobs []job) []int { return ids(jobs) })
 			bench.ReportAllocs()
 			bench.SetParallelism(callers)

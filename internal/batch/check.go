@@ -17,8 +17,8 @@ func (b *Batcher[C, R]) scheduleCheck() {
 // check marks batches as slow, releases the lanes of those that take too long, and gives up calls
 // whose time has run out.
 func (b *Batcher[C, R]) check() {
-	now := time.Now()
 	b.mu.Lock()
+	now := time.Now()
 	b.checking = false
 	b.checkFlights(now)
 	for range b.lanes - b.busy { // a lane may be free now, or what waits be worth one
@@ -40,35 +40,40 @@ func (b *Batcher[C, R]) check() {
 
 // checkFlights marks the flights that are slow, and releases lanes.
 func (b *Batcher[C, R]) checkFlights(now time.Time) {
-	released := 0
+	after := b.options.ReleaseAfter
+	released, stuck := 0, 0
 	for _, f := range b.flights {
 		if f.released {
 			released++
+			if left, silence := f.state(now); silence < after {
+				stuck += left
+			}
 		}
 	}
 	for _, f := range b.flights {
-		age := now.Sub(f.began)
-		f.slow = f.slow || age >= b.options.SlowAfter
-		if !f.released && age >= b.options.ReleaseAfter && released < b.options.MaxReleased {
-			f.released = true
-			released++
-			b.busy--
+		f.slow = f.slow || now.Sub(f.began) >= b.options.SlowAfter
+		if f.released || released >= b.options.MaxReleased || now.Sub(f.began) < after {
+			continue
 		}
+		if left, silence := f.state(now); silence < after {
+			if stuck+left > b.options.MaxStuck {
+				continue
+			}
+			stuck += left
+		}
+		f.released = true
+		released++
+		b.busy--
+		b.busyTime += now.Sub(f.began)
 	}
 }
 
-// claimLost claims the calls under way that are given up. It does so under the lock: afterwards a
-// lane may answer them, and their memory be used for others.
+// claimLost claims the calls under way that are given up.
 func (b *Batcher[C, R]) claimLost(now time.Time) (lost []*call[C, R]) {
 	grace := b.options.ReleaseAfter
 	for _, f := range b.flights {
-		if now.Sub(f.began) < grace {
-			continue
-		}
-		for _, c := range f.calls {
-			if now.After(b.options.Until(c.value).Add(grace)) && c.claim() {
-				lost = append(lost, c)
-			}
+		if now.Sub(f.began) >= grace {
+			lost = append(lost, f.claimLost(b.options.Until, now.Add(-grace))...)
 		}
 	}
 	return lost

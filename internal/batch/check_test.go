@@ -25,7 +25,7 @@ func TestExpires(t *testing.T) {
 		o.Until = func(j job) time.Time {
 			return began.Add(time.Duration(j.bytes) * time.Second)
 		}
-		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+		b := newBatcher(t.Context(), o, func(_ context.Context, jobs []job) []int {
 			ran = append(ran, ids(jobs)...)
 			time.Sleep(time.Minute)
 			return ids(jobs)
@@ -72,7 +72,7 @@ func TestOwnResults(t *testing.T) {
 			return start.Add(time.Duration(j.bytes) * time.Millisecond)
 		}
 		var mu sync.Mutex
-		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+		b := newBatcher(t.Context(), o, func(_ context.Context, jobs []job) []int {
 			mu.Lock()
 			takes := time.Duration(draw.IntN(120)) * time.Millisecond
 			mu.Unlock()
@@ -120,14 +120,14 @@ func TestReleasesLane(t *testing.T) {
 		started := make(chan time.Duration, 5)
 		o := options(1, batch.Size{Count: 1, Bytes: 1}, large)
 		o.SlowAfter, o.ReleaseAfter, o.MaxReleased = 250*time.Millisecond, time.Second, 2
-		b := batch.New(t.Context(), o, func(_ context.Context, jobs []job) []int {
+		b := newBatcher(t.Context(), o, func(_ context.Context, jobs []job) []int {
 			started <- time.Since(start)
 			time.Sleep(10*time.Second + 100*time.Millisecond)
 			return ids(jobs)
 		})
 		var answered atomic.Int32
 		for i := range 5 {
-			if err := b.Go(job{id: i, count: 1}, func(int, error) { answered.Add(1) }); err != nil {
+			if err := offer(b, job{id: i, count: 1}, func(int, error) { answered.Add(1) }); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -143,6 +143,96 @@ func TestReleasesLane(t *testing.T) {
 		}
 		if n := answered.Load(); n != 5 {
 			t.Errorf("%d answers, want 5", n)
+		}
+	})
+}
+
+// TestReleasesStuckLane: batches of which only a few calls are left give their lanes away although
+// there are signs of them, as long as these are no more than MaxStuck together.
+func TestReleasesStuckLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const stuck = 10 * time.Second
+		o := options(1, batch.Size{Count: 4, Bytes: 1 << 20}, large)
+		o.SlowAfter, o.ReleaseAfter, o.MaxReleased = 50*time.Millisecond, 250*time.Millisecond, 9
+		o.MaxStuck = 3
+		start := time.Now()
+		b := batch.New(t.Context(), o, func(_ context.Context, f *batch.Flight[job, int]) {
+			// The bytes of its first call stand for how many calls are stuck.
+			left := f.Calls[0].bytes
+			for i := left; i < len(f.Calls); i++ {
+				f.Answer(i, 0)
+			}
+			for began := time.Now(); left > 0 && time.Since(began) < stuck; {
+				time.Sleep(100 * time.Millisecond)
+				f.Alive()
+			}
+			for i := range left {
+				f.Answer(i, 0)
+			}
+		})
+		answered := make(map[int]time.Duration)
+		var (
+			mu   sync.Mutex
+			jobs []job
+		)
+		for i, n := range []int{2, 1, 1, 0} { // batches
+			for c := range 4 {
+				jobs = append(jobs, job{id: 10*i + c, count: 1, bytes: n})
+			}
+		}
+		b.Go(jobs, func(j job, _ int, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answered[j.id] = time.Since(start)
+		})
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// The first two are released. The third would be one call too many, so it keeps the lane
+		// until the first has ended.
+		for id, want := range map[int]time.Duration{
+			1: stuck, 3: 0, 10: 250*time.Millisecond + stuck, 13: 250 * time.Millisecond,
+			20: 500*time.Millisecond + stuck, 23: 500 * time.Millisecond, 33: stuck,
+		} {
+			if got := answered[id]; (got - want).Abs() > 100*time.Millisecond {
+				t.Errorf("call %d was answered after %v, want %v", id, got, want)
+			}
+		}
+	})
+}
+
+// TestCallerOfLane: a caller who opens a lane has the answer as soon as there is one, however long
+// the others of the batch take.
+func TestCallerOfLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const stuck = time.Minute
+		b := batch.New(t.Context(), options(2, large, large),
+			func(_ context.Context, f *batch.Flight[job, int]) {
+				for i := len(f.Calls) - 1; i >= 0; i-- {
+					if i == 0 {
+						time.Sleep(stuck)
+					}
+					f.Answer(i, len(f.Calls))
+				}
+			})
+		var callers sync.WaitGroup
+		for id, count := range []int{4, 1, 1, 1, 1} { // the last opens the second lane
+			callers.Go(func() {
+				start := time.Now()
+				with, err := b.Do(job{id: id, count: count})
+				if took := time.Since(start); err != nil || (took > 0) != (id < 2) ||
+					with != min(4, 1+3*id) {
+					t.Errorf("call %d: %v after %v, of %d calls", id, err, took, with)
+				}
+			})
+			synctest.Wait()
+		}
+		callers.Wait()
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/outset-settings/outset/client"
 )
@@ -58,7 +59,7 @@ func isStatus(err error, status int) bool {
 func TestBatchOfLarge(t *testing.T) {
 	t.Parallel()
 	base, requests := startProxy(t, 0, nil)
-	c, user := newClient(t, base), newUser(t)
+	c, user := newClient(t, base, client.WithTimeout(time.Hour)), newUser(t)
 	var operations []client.Operation
 	for range 100 {
 		operations = append(operations, client.OpPut(user, sized(65_000)))

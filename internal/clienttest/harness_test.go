@@ -76,7 +76,8 @@ type system struct {
 
 var workerConfig = worker.Config{
 	DrainTimeout: 10 * time.Second,
-	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 1000,
+	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000,
+	HistoryVersions: 1000, HistoryBytes: 16 << 20,
 	HistoryAge: 24 * time.Hour,
 }
 
@@ -114,7 +115,8 @@ func newSystem(t testing.TB) *system {
 
 func (s *system) dial() *nats.Conn {
 	s.t.Helper()
-	nc, err := nats.Connect(s.nats.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))
+	nc, err := nats.Connect(s.nats.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.Timeout(time.Minute))
 	if err != nil {
 		s.t.Fatal(err)
 	}

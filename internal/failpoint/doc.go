@@ -9,4 +9,8 @@
 //
 //   - worker/change-lost: a change is not published.
 //   - worker/reply-lost: a request with writes is done and not answered.
+//   - store/commit-lost: a transaction is rolled back and acknowledged, as by a worker that answers
+//     before it commits, and dies in between.
+//   - worker/key-lost: a write with a client's key gets an id of its own at each attempt.
+//   - worker/id-anew: so does a write with an id that the API made.
 package failpoint

@@ -17,8 +17,7 @@ import (
 // (I-JSON) define it.
 var ErrMalformed = errors.New("malformed")
 
-// errManyValues: there is something after the value.
-var errManyValues = errors.New("more than one value")
+var errTrailing = errors.New("there is more after the value")
 
 // spareBytes is what most edits add at most. Without it the text would be copied while it is
 // written.

@@ -111,7 +111,7 @@ func (o *Object) position(key string) int {
 	}
 	if o.positions == nil {
 		o.positions = make(map[string]int, len(o.members))
-		for i := range o.members {
+		for i := range slices.Backward(o.members) { // of a repeated key the first counts
 			if m := &o.members[i]; !m.removed {
 				o.positions[m.Key] = i
 			}

@@ -20,14 +20,12 @@ type parser struct {
 }
 
 func (p *parser) end() error {
-	if _, err := p.decoder.ReadToken(); err == nil {
-		return &jsontext.SyntacticError{
-			ByteOffset: Next([]byte(p.spelt), int64(p.at)), Err: errManyValues,
-		}
-	} else if !errors.Is(err, io.EOF) {
-		return err
+	if _, err := p.decoder.ReadToken(); errors.Is(err, io.EOF) {
+		return nil
 	}
-	return nil
+	return &jsontext.SyntacticError{
+		ByteOffset: Next([]byte(p.spelt), int64(p.at)), Err: errTrailing,
+	}
 }
 
 // next reads a value, or a name, or the bracket at the end, for which the node has no spelling.

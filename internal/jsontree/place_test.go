@@ -35,7 +35,7 @@ func TestErrorsNameThePlace(t *testing.T) {
 		}
 	}
 	_, err := jsontree.Parse([]byte("{}\n {}"))
-	if err == nil || err.Error() != "malformed: more than one value, at line 2, column 2" {
+	if err == nil || err.Error() != "malformed: there is more after the value, at line 2, column 2" {
 		t.Errorf("two values: %v", err)
 	}
 	// A pair is a character.

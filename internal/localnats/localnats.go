@@ -39,8 +39,9 @@ const (
 
 // Server is a running server. Whoever got it from Start calls Stop.
 type Server struct {
-	server *server.Server
-	keys   map[Role]nkeys.KeyPair
+	server  *server.Server
+	started *server.Options
+	keys    map[Role]nkeys.KeyPair
 }
 
 // Start returns a server that accepts connections at addr. Port 0 takes a free one.
@@ -57,16 +58,30 @@ func Start(addr string) (*Server, error) {
 	options.ServerName, options.Host, options.Port = "outset", host, port
 	options.NoSigs, options.NoLog = true, true
 	options.PingInterval, options.MaxPingsOut = pingInterval, maxPings
+	if err := s.run(options); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) run(options *server.Options) (err error) {
+	s.started = options.Clone()
 	if s.server, err = server.NewServer(options); err != nil {
-		return nil, fmt.Errorf("NATS: %w", err)
+		return fmt.Errorf("NATS: %w", err)
 	}
 	go s.server.Start()
 	if !s.server.ReadyForConnections(startTimeout) {
 		s.Stop()
-		return nil, errors.New("NATS: the embedded server did not start")
+		return errors.New("NATS: the embedded server did not start")
 	}
-	return s, nil
+	if address, ok := s.server.Addr().(*net.TCPAddr); ok {
+		s.started.Port = address.Port
+	}
+	return nil
 }
+
+// StartAgain starts the server after a Stop, at the same address and with the same keys.
+func (s *Server) StartAgain() error { return s.run(s.started) }
 
 // split returns the parts of an address that is free.
 func split(addr string) (host string, port int, err error) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outset-settings/outset/internal/edge"
@@ -31,6 +32,7 @@ type Admin struct {
 	listener net.Listener
 	hosts    edge.Hosts
 	ready    *edge.Kept[struct{}]
+	metrics  *prometheus.Registry
 }
 
 // ListenAdmin returns an Admin that listens on addr but does not answer before Run or Around. It
@@ -56,7 +58,7 @@ func listenAdmin(addr string, hosts []string, ready func(context.Context) error,
 		ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 		defer cancel()
 		return struct{}{}, ready(ctx)
-	})}, nil
+	}), newRegistry()}, nil
 }
 
 // Addr is the address that it listens on, with the port that a port 0 became.
@@ -66,6 +68,7 @@ func (a *Admin) Addr() string { return a.listener.Addr().String() }
 //
 //	/healthz  200 while the program lives
 //	/readyz   200 while it can do its work, else 503 with the reason
+//	/metrics  what Export was given, for Prometheus
 func (a *Admin) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -78,6 +81,7 @@ func (a *Admin) Run(ctx context.Context) error {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
+	mux.Handle("GET /metrics", a.serveMetrics())
 	server := &http.Server{
 		Handler: a.allowed(mux), ReadTimeout: probeTimeout, WriteTimeout: 2 * probeTimeout,
 		IdleTimeout: time.Minute, MaxHeaderBytes: maxAdminHeaders,

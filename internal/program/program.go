@@ -1,5 +1,5 @@
 // Package program is what our programs share: they read their configuration, log, stop at a signal,
-// connect to NATS and serve their health.
+// connect to NATS and serve their health and their metrics.
 package program
 
 import (

@@ -1,17 +1,18 @@
 package queue
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/time/rate"
 
+	"github.com/outset-settings/outset/internal/batch"
+	"github.com/outset-settings/outset/internal/tracing"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -19,7 +20,7 @@ import (
 // request timeout.
 const (
 	maxAttempts    = 3           // without an answer
-	attemptTimeout = time.Second // the last attempt has what is left of the deadline
+	attemptTimeout = time.Second // without a sign of the worker; the last has all that is left
 	// before a batch is sent to another worker, once, where one was full
 	maxOverloadPause = 20 * time.Millisecond
 	// while waiting for a worker to come back, or for one that knows the action
@@ -40,6 +41,10 @@ type asker struct {
 	// In an outage, or in a flood of false answers, every batch fails. It limits the log lines of
 	// all askers.
 	sometimes *rate.Sometimes
+	budget    *budget  // of all askers
+	figures   *figures // of all askers
+	tracer    *tracing.Tracer
+	queue     string // its name
 
 	attemptTimeout time.Duration
 }
@@ -48,31 +53,63 @@ type asker struct {
 type retry struct {
 	subject string // "": the queue group's
 	pause   time.Duration
+	// free: nobody has had any work with the last attempt, so that the next is not counted.
+	free bool
+	// silence: the last attempt had no answer.
+	silence bool
 }
 
-// ask returns a result for each operation. It sends the batch to the queue group, and sends again
+// flight is a batch of operations.
+type flight = batch.Flight[*messages.Operation, messages.Result]
+
+// ask gives each operation its result. It sends the batch to the queue group, and sends again
 // whatever has no result yet, where that is safe and may help, until the operations' deadlines. The
 // operation ids stay the same, so nothing is applied twice.
-func (a asker) ask(ctx context.Context, operations []*messages.Operation) []messages.Result {
-	p := newPending(operations)
-	var next retry
-	for p.expire(time.Now()); len(p.open) > 0; p.expire(time.Now()) {
-		next = a.attempt(ctx, cmp.Or(next.subject, a.subject), p)
-		wait(ctx, min(next.pause, p.untilExpiry(time.Now())))
+func (a asker) ask(ctx context.Context, f *flight) {
+	a.budget.earn(len(f.Calls))
+	p := newPending(f.Calls, f.Answer)
+	p.span = a.trace(f)
+	defer p.span.End()
+	next := retry{free: true}
+	for p.expire(a.now()); len(p.open) > 0; p.expire(a.now()) {
+		if !next.free && !a.mayAskAgain(p.askedBefore(), next.silence) {
+			p.failAsked(messages.Result{
+				Kind: messages.KindOverloaded, Detail: "too much is asked again already",
+			})
+			next.free = true
+			continue
+		}
+		next = a.attempt(ctx, cmp.Or(next.subject, a.subject), p, f.Alive)
+		p.asked = nil
+		wait(ctx, min(next.pause, p.untilExpiry(a.now())))
 	}
-	return p.results
 }
 
-// attempt sends one request, and settles what is certain after it.
-func (a asker) attempt(ctx context.Context, subject string, p *pending) retry {
+// mayAskAgain tells whether so many operations may be asked again, which then counts.
+func (a asker) mayAskAgain(operations int, silence bool) bool {
+	if !a.budget.spend(operations, silence) {
+		return false
+	}
+	a.figures.askedAgain(operations, silence)
+	return true
+}
+
+// attempt sends one request, and settles what is certain after it. It calls alive when it hears of
+// a worker.
+func (a asker) attempt(ctx context.Context, subject string, p *pending, alive func()) retry {
 	began := time.Now()
-	reply, err := a.request(ctx, subject, p)
+	p.attempts++
+	err := a.request(ctx, subject, p, alive)
+	a.figures.asked(err)
 	switch {
+	case err == nil && p.unknown != 0:
+		return a.tooOld(p)
 	case err == nil:
-		a.workers.heardFrom(reply.Worker)
-		return a.answered(p, reply)
+		return retry{pause: p.pause}
 	case notSent(err) && subject != a.subject:
-		return retry{} // that worker is gone; the queue group may have others
+		// That worker is gone; the queue group may have others. The pause is for when it is named
+		// again, until it is missed.
+		return retry{free: true, pause: pollEvery}
 	case notSent(err):
 		return a.unsent(ctx, p, err)
 	default:
@@ -80,58 +117,90 @@ func (a asker) attempt(ctx context.Context, subject string, p *pending) retry {
 	}
 }
 
-// request sends open operations to one worker, as many as fit in a message, and waits for its
-// reply.
-func (a asker) request(ctx context.Context, subject string, p *pending) (messages.Reply, error) {
+// request sends open operations to one worker, as many as fit in a message, and takes its replies
+// until it has told of each. Replies to other requests don't count, whoever sends them here.
+func (a asker) request(ctx context.Context, subject string, p *pending, alive func()) error {
 	operations := p.next(messages.Capacity(a.requester.nc.MaxPayload()))
-	data, err := messages.EncodeRequest(messages.Request{Operations: operations})
-	if err != nil {
-		return messages.Reply{}, err
+	span := p.span.Send(subject, len(operations), p.attempts)
+	defer span.End()
+	request := messages.Request{
+		Operations: operations, Secret: messages.NewSecret(), Trace: span.Place().Bytes(),
 	}
-	m, err := a.requester.request(ctx, subject, data,
-		p.attemptDeadline(time.Now(), a.attemptTimeout))
+	data, err := messages.EncodeRequest(request)
 	if err != nil {
-		return messages.Reply{}, err
+		return err
 	}
-	return messages.DecodeReply(m.Data, len(operations))
+	proof := request.Proof()
+	var wrong error
+	err = a.requester.request(ctx, subject, data,
+		func() time.Duration { return p.patience(a.now(), a.attemptTimeout) },
+		func(m *nats.Msg) (counts, last bool) {
+			reply, err := messages.DecodeReply(m.Data, len(operations))
+			switch {
+			case !bytes.Equal(reply.Proof, proof):
+				a.sometimes.Do(func() {
+					a.log.Warn("a reply was ignored: it is to another request", "worker",
+						reply.Worker, "error", err)
+				})
+				return false, false
+			case err != nil:
+				wrong = err
+				return true, true
+			}
+			alive()
+			a.workers.heardFrom(reply.Worker)
+			span.AnsweredBy(reply.Worker)
+			a.told(p, &reply)
+			return true, p.awaited == 0
+		})
+	err = cmp.Or(err, wrong)
+	span.Fail(outcome(err))
+	return err
 }
 
-// answered handles a reply. Results that did not fit into it are requested at once. A full worker
-// is passed over for another one, once. A write to a document that others keep writing is repeated
-// until its deadline, so that the request waits and not the worker.
-func (a asker) answered(p *pending, reply messages.Reply) retry {
-	if reply.Kind == messages.KindOverloaded && !p.overloaded {
-		p.overloaded = true
-		return retry{pause: rand.N(maxOverloadPause)} //nolint:gosec // jitter, not a secret
+// trace starts the span of a batch, if any of its operations is traced.
+func (a asker) trace(f *flight) *tracing.Span {
+	if a.tracer == nil {
+		return nil
 	}
-	results := reply.Results
-	if reply.Kind != "" {
-		results = slices.Repeat([]messages.Result{a.whole(reply)}, p.sent)
+	var riders []tracing.Rider
+	for i, o := range f.Calls {
+		riders = tracing.AddRider(riders, tracing.Rider{
+			Request: tracing.ParsePlace(o.Trace), Waited: f.Waited(i),
+		})
 	}
-	pause, unknown := p.settle(results, time.Now())
-	if unknown != 0 {
-		return a.tooOld(p, unknown)
-	}
-	return retry{pause: pause}
+	return a.tracer.Batch(a.queue, len(f.Calls), riders)
 }
 
-// whole is the result that a reply gives to its request as a whole.
-func (a asker) whole(reply messages.Reply) messages.Result {
+// exemplar returns what tells the exemplar of an operation, or nil if none is traced.
+func (a asker) exemplar() func(*messages.Operation) map[string]string {
+	if a.tracer == nil {
+		return nil
+	}
+	return func(o *messages.Operation) map[string]string {
+		return tracing.ParsePlace(o.Trace).Exemplar()
+	}
+}
+
+// told handles a reply.
+func (a asker) told(p *pending, reply *messages.Reply) {
 	if reply.Kind == messages.KindMalformed { // our mistake, not the client's
 		a.sometimes.Do(func() {
 			a.log.Error("a worker can't read our request", "worker", reply.Worker, "detail",
 				reply.Detail)
 		})
-		return messages.Result{Kind: messages.KindInternal}
+		reply.Kind, reply.Detail = messages.KindInternal, ""
 	}
-	return messages.Result{Kind: reply.Kind, Detail: reply.Detail}
+	now := a.now()
+	p.told(reply, now)
+	p.expire(now)
 }
 
 // tooOld handles a worker that does not know an action: it sends the batch to one that does. The
 // operations fail if a complete count of the workers finds none.
-func (a asker) tooOld(p *pending, action messages.Action) retry {
-	if id := a.workers.thatKnows(action); id != "" {
-		return retry{subject: messages.WorkerSubject(a.subject, id)}
+func (a asker) tooOld(p *pending) retry {
+	if id := a.workers.thatKnows(p.unknown); id != "" {
+		return retry{subject: messages.WorkerSubject(a.subject, id), free: true}
 	}
 	current, finished := a.workers.counts()
 	if p.tooOldSince == 0 {
@@ -144,7 +213,7 @@ func (a asker) tooOld(p *pending, action messages.Action) retry {
 		})
 		return retry{}
 	}
-	return retry{pause: pollEvery}
+	return retry{pause: pollEvery, free: true}
 }
 
 // unsent handles a request that reached no worker: it is sent again while a worker may be coming
@@ -154,7 +223,7 @@ func (a asker) unsent(ctx context.Context, p *pending, err error) retry {
 		p.fail(messages.Result{Kind: messages.KindUnavailable, Detail: a.unreachable(err)})
 		return retry{}
 	}
-	return retry{pause: pollEvery}
+	return retry{pause: pollEvery, free: true}
 }
 
 // unanswered handles a request that may have reached a worker but got no reply. The next goes to a
@@ -163,7 +232,7 @@ func (a asker) unsent(ctx context.Context, p *pending, err error) retry {
 func (a asker) unanswered(ctx context.Context, p *pending, began time.Time, err error) retry {
 	p.silence()
 	a.sometimes.Do(func() {
-		a.log.Warn("no answer from a worker", "subject", a.subject, "operations", p.sent,
+		a.log.With(p.span.Place().LogArgs()...).Warn("no answer from a worker", "subject", a.subject, "operations", p.awaited,
 			"attempt", p.unanswered, "error", err)
 	})
 	if p.unanswered == maxAttempts || ctx.Err() != nil {
@@ -172,13 +241,16 @@ func (a asker) unanswered(ctx context.Context, p *pending, began time.Time, err 
 		})
 		return retry{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.untilExpiry(time.Now()))
+	ctx, cancel := context.WithTimeout(ctx, p.untilExpiry(a.now()))
 	defer cancel()
 	if id := a.workers.heardSince(ctx, began); id != "" {
-		return retry{subject: messages.WorkerSubject(a.subject, id)}
+		return retry{subject: messages.WorkerSubject(a.subject, id), silence: true}
 	}
-	return retry{}
+	return retry{silence: true}
 }
+
+// now is the time by the clock of the operations' deadlines.
+func (a asker) now() time.Time { return a.workers.clock.Now() }
 
 // notSent tells whether the request surely reached no worker.
 func notSent(err error) bool {

@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/outset-settings/outset/internal/queue"
+	"github.com/outset-settings/outset/internal/testmetrics"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -17,6 +21,8 @@ var (
 	applied     = one(messages.Result{Version: 1})
 	replayed    = one(messages.Result{Version: 1, Replayed: true})
 	refused     = one(messages.Result{Kind: messages.KindPrecondition, Version: 7})
+	fenced      = one(messages.Result{Kind: messages.KindPrecondition, Version: 7, Fenced: true})
+	unknown     = one(messages.Result{Kind: messages.KindOutcomeUnknown})
 	unreadable  = &messages.Reply{Kind: messages.KindMalformed}
 	busy        = one(messages.Result{Kind: messages.KindUnavailable, Busy: true})
 	unavailable = one(messages.Result{Kind: messages.KindUnavailable})
@@ -46,6 +52,9 @@ func TestRetries(t *testing.T) {
 		"silence, then busy":    {[]*messages.Reply{silence, busy, replayed}, "", 3},
 		"busy, then silence":    {[]*messages.Reply{busy, silence, replayed}, "", 3},
 		"silence, then refused": {[]*messages.Reply{silence, refused, replayed}, "", 3},
+		"silence, then fenced":  {[]*messages.Reply{silence, fenced}, messages.KindPrecondition, 2},
+		"unknown, then known":   {[]*messages.Reply{unknown, replayed}, "", 2},
+		"unknown, then fenced":  {[]*messages.Reply{unknown, fenced}, messages.KindPrecondition, 2},
 		"silence, then the id is another's": {[]*messages.Reply{
 			silence, one(messages.Result{Kind: messages.KindIDReused}),
 		}, messages.KindIDReused, 2},
@@ -59,10 +68,23 @@ func TestRetries(t *testing.T) {
 			s := newSystem(t, attempt)
 			var asked atomic.Int32
 			var ids sync.Map
+			var unsure atomic.Bool
 			reply := answers(&asked, c.replies...)
 			s.answer(messages.WriteSubject, func(r messages.Request) *messages.Reply {
-				ids.Store(r.Operations[0].ID, true)
-				return reply(r)
+				o := r.Operations[0]
+				ids.Store(o.ID, true)
+				if o.Again != unsure.Load() && !silent {
+					t.Errorf("request %d: sent again is %v", asked.Load()+1, o.Again)
+				}
+				if unsure.Load() && !o.Again {
+					t.Errorf("request %d doesn't tell that it is sent again", asked.Load()+1)
+				}
+				answer := reply(r)
+				if answer == silence || answer.Kind == "" &&
+					answer.Results[0].Kind == messages.KindOutcomeUnknown {
+					unsure.Store(true)
+				}
+				return answer
 			})
 			o := write(timeout)
 			want(t, s.Write(o), c.kind)
@@ -248,150 +270,180 @@ func TestQueueFull(t *testing.T) {
 		<-gate
 		return &messages.Reply{Results: make([]messages.Result, len(r.Operations))}
 	})
-	var served atomic.Int32
+	var served, refused atomic.Int32
 	var all sync.WaitGroup
 	taken := int32(0)
-	for range 1_000_000 { // far more than can wait and be under way
+	for ; refused.Load() == 0; taken++ { // far more than can wait and be under way
 		all.Add(1)
-		if s.Go(read(timeout), func(r messages.Result, err error) {
-			if err == nil && r.Kind == "" {
+		s.Go(read(timeout), func(r messages.Result) {
+			switch r.Kind {
+			case "":
 				served.Add(1)
+			case messages.KindOverloaded:
+				refused.Add(1)
+			default:
+				t.Errorf("%+v", r)
 			}
 			all.Done()
-		}) != nil {
-			all.Done()
-			break
-		}
-		taken++
+		})
 	}
-	want(t, s.Read(read(timeout)), messages.KindOverloaded)
+	other := read(timeout)
+	other.Principal = 1
+	all.Go(func() { want(t, s.Read(other), "") })
 	close(gate)
 	all.Wait()
-	if n := served.Load(); n != taken || n < 4096 {
-		t.Errorf("%d reads were served of the %d that were taken", n, taken)
+	if n, no := served.Load(), refused.Load(); n+no != taken || n < 4096 {
+		t.Errorf("%d reads were served and %d refused of %d", n, no, taken)
 	}
 }
 
-// sideBySide has writes done at once, again and again until some of them have shared a request, and
-// hands each result to check.
-func (s *system) sideBySide(n int, shared func() bool, check func(messages.Result)) {
-	s.t.Helper()
-	eventually(s.t, "operations shared a request", func() bool {
-		var all sync.WaitGroup
-		for range n {
-			all.Go(func() { check(s.Write(write(timeout))) })
-		}
-		all.Wait()
-		return shared()
-	})
-}
-
-// TestResultTooLarge: a write whose result did not fit beside the others is done. Whatever a worker
-// answers when it is asked again, the result never says that nothing was changed.
-func TestResultTooLarge(t *testing.T) {
+// TestOwnRepetition: what we have sent before and find applied is a repetition for the client only
+// if it was applied before its request came.
+func TestOwnRepetition(t *testing.T) {
 	t.Parallel()
-	for name, trouble := range map[string]messages.Reply{
-		"overloaded":  {Kind: messages.KindOverloaded},
-		"unavailable": {Results: []messages.Result{{Kind: messages.KindUnavailable}}},
-		"refused":     {Results: []messages.Result{{Kind: messages.KindNotFound}}},
+	for name, c := range map[string]struct {
+		keyed, silent bool
+		applied       int64 // this long after the request came
+		want          bool
+	}{
+		"by another request before":   {keyed: true, silent: true, applied: -1000, want: true},
+		"by our own attempt":          {keyed: true, silent: true, applied: 1000},
+		"with an id of our own":       {silent: true, applied: -1000}, // by a clock that is behind
+		"by another at the same time": {keyed: true, applied: 1000, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSystem(t, timeout)
-			var (
-				mu      sync.Mutex
-				unfit   = make(map[string]int) // how often asked for again, by the id of the done
-				refused int
-			)
-			s.answer(messages.WriteSubject, func(r messages.Request) *messages.Reply {
-				mu.Lock()
-				defer mu.Unlock()
-				if again, known := unfit[r.Operations[0].ID]; known && again < 2 {
-					for _, o := range r.Operations {
-						unfit[o.ID]++
-					}
-					refused++
-					reply := trouble
-					if reply.Kind == "" {
-						reply.Results = slices.Repeat(trouble.Results, len(r.Operations))
-					}
-					return &reply
-				}
-				reply := &messages.Reply{Results: make([]messages.Result, len(r.Operations))}
-				for i, o := range r.Operations {
-					_, known := unfit[o.ID]
-					reply.Results[i] = messages.Result{Version: 1, Replayed: known}
-					if i > 0 && !known {
-						unfit[o.ID] = 0
-						reply.Results[i] = messages.Result{Kind: messages.KindAskAgain}
-					}
-				}
-				return reply
-			})
-			s.sideBySide(50, func() bool {
-				mu.Lock()
-				defer mu.Unlock()
-				return refused > 0
-			}, func(r messages.Result) {
-				// For the client it is no repetition, though it is one for the worker.
-				if r.Kind != "" || r.Replayed {
-					t.Errorf("%+v", r)
-				}
-			})
+			s := newSystem(t, shortTimeout)
+			o := write(timeout)
+			o.Keyed, o.Issued = c.keyed, time.Now().UnixMicro()
+			replies := []*messages.Reply{one(messages.Result{
+				Version: 1, Modified: o.Issued + c.applied, Replayed: true,
+			})}
+			if c.silent {
+				replies = append([]*messages.Reply{silence}, replies...)
+			}
+			var asked atomic.Int32
+			s.answer(messages.WriteSubject, answers(&asked, replies...))
+			if r := s.Write(o); r.Kind != "" || r.Replayed != c.want {
+				t.Errorf("%+v, want it replayed: %v", r, c.want)
+			}
 		})
 	}
 }
 
-// TestFewResultsFit: where replies have capacity for few results, each is asked for a few times,
-// and not as often as there are others.
-func TestFewResultsFit(t *testing.T) {
+// TestPartialReplies: a result is passed on as soon as its reply comes, whatever the others of the
+// request do. A worker that says that it is at the rest is not asked again, and one that falls
+// silent is.
+func TestPartialReplies(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t, timeout)
-	const capacity, writes = 5, 300
-	var operations, most atomic.Int64
-	s.answer(messages.WriteSubject, func(r messages.Request) *messages.Reply {
-		n := len(r.Operations)
-		operations.Add(int64(n))
-		most.Store(max(most.Load(), int64(n)))
-		reply := &messages.Reply{
-			Results: slices.Repeat([]messages.Result{{Kind: messages.KindAskAgain}}, n),
-		}
-		for i := range min(n, capacity) {
-			reply.Results[i] = messages.Result{Version: 1}
-		}
-		return reply
+	const silent = 2 * time.Second // a slow machine may take as long as that between two signs
+	s := newSystem(t, silent)
+	var (
+		mu       sync.Mutex
+		requests []*nats.Msg
+	)
+	s.startRaw(messages.WriteSubject, "w", func(m *nats.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		requests = append(requests, m)
 	})
-	rounds := int64(0)
-	s.sideBySide(writes, func() bool {
-		rounds++
-		return most.Load() > capacity
-	}, func(r messages.Result) { want(t, r, "") })
-	if n := operations.Load(); n > 6*writes*rounds {
-		t.Errorf("%d operations were asked for %d writes", n, writes*rounds)
+	eventually(t, "the worker is counted", func() bool { return s.Ready() == nil })
+	received := func(n int) (m *nats.Msg) {
+		t.Helper()
+		eventually(t, "the request comes", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(requests) < n {
+				return false
+			}
+			m = requests[n-1]
+			return true
+		})
+		return m
+	}
+	results := make(chan messages.Result, 3)
+	var o [3]*messages.Operation
+	for i := range o {
+		o[i] = write(timeout)
+	}
+	s.WriteTogether(o[:], func(r messages.Result) { results <- r })
+	first := received(1)
+	respond(t, first, messages.Reply{Of: []int{1}, Results: []messages.Result{{Version: 7}}})
+	if r := <-results; r.Version != 7 {
+		t.Errorf("the first result: %+v", r)
+	}
+	for began := time.Now(); time.Since(began) < 3*silent/2; time.Sleep(silent / 50) {
+		respond(t, first, messages.Reply{Working: true})
+	}
+	mu.Lock()
+	if n := len(requests); n != 1 {
+		t.Errorf("%d requests while the worker was at it", n)
+	}
+	mu.Unlock()
+	respond(t, first, messages.Reply{Of: []int{2}, Results: []messages.Result{{Version: 8}}})
+	if r := <-results; r.Version != 8 {
+		t.Errorf("the second result: %+v", r)
+	}
+	again := received(2) // it fell silent
+	if r, err := messages.DecodeRequest(again.Data); err != nil || len(r.Operations) != 1 ||
+		r.Operations[0].ID != o[0].ID {
+		t.Errorf("asked again: %+v, %v", r, err)
+	}
+	respond(t, again, *applied)
+	if r := <-results; r.Version != 1 || r.Kind != "" {
+		t.Errorf("the last result: %+v", r)
 	}
 }
 
-// TestReplayed: a repetition by the client is told as one, also if its result did not fit at first.
+// TestRetryBudget: what is asked again is a bounded part of what is asked for the first time, so
+// that an overload doesn't feed itself.
+func TestRetryBudget(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, timeout)
+	var first, again atomic.Int64
+	var seen sync.Map
+	s.answer(messages.WriteSubject, func(r messages.Request) *messages.Reply {
+		for _, o := range r.Operations {
+			if _, known := seen.LoadOrStore(o.ID, true); known {
+				again.Add(1)
+			} else {
+				first.Add(1)
+			}
+		}
+		return overloaded
+	})
+	const writers, writes = 64, 300
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for range writes {
+				want(t, s.Write(write(timeout)), messages.KindOverloaded)
+			}
+		})
+	}
+	all.Wait()
+	if n, most := again.Load(), first.Load()/10+queue.RetryReserve; n > most || n == 0 {
+		t.Errorf("%d operations were asked again, and %d first", n, first.Load())
+	}
+	testmetrics.Of(t, s.Metrics()).Want(t, testmetrics.Values{
+		`outset_api_operations_asked_again_total{after="refusal"}`:     float64(again.Load()),
+		`outset_api_operations_total{kind="overloaded",queue="write"}`: writers * writes,
+	})
+}
+
+// TestReplayed: a repetition by the client is told as one.
 func TestReplayed(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, timeout)
-	var shared atomic.Bool
 	s.answer(messages.WriteSubject, func(r messages.Request) *messages.Reply {
-		reply := &messages.Reply{Results: make([]messages.Result, len(r.Operations))}
-		for i := range r.Operations {
-			reply.Results[i] = messages.Result{Version: 1, Replayed: true}
-			if i > 0 {
-				reply.Results[i] = messages.Result{Kind: messages.KindAskAgain, Replayed: true}
-				shared.Store(true)
-			}
-		}
-		return reply
-	})
-	s.sideBySide(50, shared.Load, func(r messages.Result) {
-		if r.Kind != "" || !r.Replayed {
-			t.Errorf("%+v", r)
+		return &messages.Reply{
+			Results: slices.Repeat([]messages.Result{{Version: 1, Replayed: true}},
+				len(r.Operations)),
 		}
 	})
+	if r := s.Write(write(timeout)); r.Kind != "" || !r.Replayed {
+		t.Errorf("%+v", r)
+	}
 }
 
 // TestWriteAll: writes that could not be done, or may have been, are repeated with the same ids. A

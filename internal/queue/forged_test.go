@@ -98,3 +98,32 @@ func FuzzDecodePong(f *testing.F) {
 		}
 	})
 }
+
+// TestRepliesToOtherRequests: whoever hears where replies go can have a worker send the replies to
+// requests of their own there. They are not taken, however many come and whatever they say.
+func TestRepliesToOtherRequests(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, timeout)
+	other := messages.Request{Secret: messages.NewSecret()}
+	wrong := []messages.Result{{Version: 666, Document: []byte(`{"of":"another user"}`)}}
+	s.startRaw(messages.ReadSubject, "w", func(m *nats.Msg) {
+		for _, proof := range [][]byte{nil, {}, other.Proof()} {
+			for _, r := range []messages.Reply{
+				{Results: wrong},
+				{Results: wrong, Of: []int{0}},
+				{Results: append(wrong, wrong...)}, // of more than was asked for
+				{Kind: messages.KindMalformed},
+				{Kind: messages.KindNotFound},
+				{Working: true},
+			} {
+				r.Worker, r.Proof = "w", proof
+				send(t, m, r)
+			}
+		}
+		_ = m.Respond([]byte("no reply"))
+		respond(t, m, messages.Reply{Worker: "w", Results: []messages.Result{{Version: 7}}})
+	})
+	if r := s.Read(read(timeout)); r.Kind != "" || r.Version != 7 || r.Document != nil {
+		t.Errorf("%+v", r)
+	}
+}

@@ -1,7 +1,6 @@
 package queue_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -12,7 +11,6 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	natstest "github.com/nats-io/nats-server/v2/test"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/goleak"
 
 	"github.com/outset-settings/outset/internal/queue"
@@ -60,7 +58,7 @@ func newSystem(t testing.TB, attempt time.Duration) *system {
 
 func (s *system) dial() *nats.Conn {
 	s.t.Helper()
-	nc, err := nats.Connect(s.nats.ClientURL())
+	nc, err := nats.Connect(s.nats.ClientURL(), nats.Timeout(time.Minute))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -75,36 +73,18 @@ type worker struct {
 	knows  messages.Action                        // the highest action; 0: all
 	answer func(messages.Request) *messages.Reply // nil: none; its calls are one after the other
 	frozen bool                                   // it takes part in no count
+	ahead  time.Duration                          // of its database's clock
+	// receive, if not nil, takes requests instead of answer.
+	receive nats.MsgHandler
 }
 
 // startWorker runs a worker until the test ends or stop is called.
 func (s *system) startWorker(subject string, w worker) (stop func()) {
 	s.t.Helper()
 	nc := s.dial()
-	ping, err := json.Marshal(micro.Ping{ServiceIdentity: micro.ServiceIdentity{
-		Name: messages.ServiceName, ID: w.id, Metadata: map[string]string{
-			messages.ActionsKey: strconv.Itoa(int(w.highest())),
-		},
-	}})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	receive := func(m *nats.Msg) {
-		request, err := messages.DecodeRequest(m.Data)
-		if err != nil {
-			s.t.Errorf("the queue sent %x: %v", m.Data, err)
-			return
-		}
-		reply := w.answer(request)
-		if reply == nil {
-			return
-		}
-		reply.Worker = w.id
-		data, err := messages.EncodeReply(*reply)
-		if err != nil {
-			s.t.Error(err)
-		}
-		_ = m.Respond(data)
+	receive := w.receive
+	if receive == nil {
+		receive = func(m *nats.Msg) { w.reply(s.t, m) }
 	}
 	for _, subject := range []string{subject, messages.WorkerSubject(subject, w.id)} {
 		if _, err := nc.QueueSubscribe(subject, messages.QueueGroup, receive); err != nil {
@@ -113,7 +93,10 @@ func (s *system) startWorker(subject string, w worker) (stop func()) {
 	}
 	if !w.frozen {
 		if _, err := nc.Subscribe("$SRV.PING."+messages.ServiceName, func(m *nats.Msg) {
-			_ = m.Respond(ping)
+			_ = m.Respond(pong(s.t, messages.ServiceName, w.id, map[string]string{
+				messages.ActionsKey: strconv.Itoa(int(w.highest())),
+				messages.TimeKey:    strconv.FormatInt(time.Now().Add(w.ahead).UnixMicro(), 10),
+			}))
 		}); err != nil {
 			s.t.Fatal(err)
 		}
@@ -122,6 +105,45 @@ func (s *system) startWorker(subject string, w worker) (stop func()) {
 		s.t.Fatal(err)
 	}
 	return nc.Close
+}
+
+// reply answers a request.
+func (w worker) reply(t testing.TB, m *nats.Msg) {
+	request, err := messages.DecodeRequest(m.Data)
+	if err != nil {
+		t.Errorf("the queue sent %x: %v", m.Data, err)
+		return
+	}
+	if reply := w.answer(request); reply != nil {
+		r := *reply // others may share it
+		r.Worker = w.id
+		respond(t, m, r)
+	}
+}
+
+// respond sends a reply to the request in m.
+func respond(t testing.TB, m *nats.Msg, r messages.Reply) {
+	request, err := messages.DecodeRequest(m.Data)
+	if err != nil {
+		t.Error(err)
+	}
+	r.Proof = request.Proof()
+	send(t, m, r)
+}
+
+// send sends a reply as it is.
+func send(t testing.TB, m *nats.Msg, r messages.Reply) {
+	data, err := messages.EncodeReply(r)
+	if err != nil {
+		t.Error(err)
+	}
+	_ = m.Respond(data)
+}
+
+// startRaw runs a worker that knows all actions and answers as receive does.
+func (s *system) startRaw(subject, id string, receive nats.MsgHandler) {
+	s.t.Helper()
+	s.startWorker(subject, worker{id: id, receive: receive})
 }
 
 // answer runs a worker that knows all actions and answers so.
@@ -142,11 +164,7 @@ func (w worker) highest() messages.Action {
 func answers(asked *atomic.Int32, replies ...*messages.Reply) func(messages.Request) *messages.Reply {
 	return func(messages.Request) *messages.Reply {
 		n := int(asked.Add(1))
-		if r := replies[min(n, len(replies))-1]; r != nil {
-			reply := *r
-			return &reply
-		}
-		return nil
+		return replies[min(n, len(replies))-1]
 	}
 }
 

@@ -6,19 +6,27 @@ import (
 	"slices"
 	"time"
 
+	"github.com/outset-settings/outset/internal/tracing"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// pending is a batch on its way: the results so far, and the operations that have none yet. For
-// each of those it remembers what the attempts so far have told, so that an operation that may have
-// been applied is never answered with "no".
+// pending is a batch on its way: the operations that have no result yet. For each it remembers what
+// the attempts so far have told, so that an operation that may have been applied is never answered
+// with "no".
 type pending struct {
-	results    []messages.Result // by index in the batch
-	open       []*operation      // those without a result, in the order of the batch
-	sent       int               // how many of them, from the first on, the last request had
-	limit      int               // operations in the next request; 0: as many as fit
-	unanswered int               // attempts that had no answer
-	overloaded bool              // a worker was full
+	answer func(index int, r messages.Result) // gives an operation of the batch its result
+	span   *tracing.Span                      // of the batch; nil: it isn't traced
+	open   []*operation                       // those without a result, in the order of the batch
+	// What the last request asked for, in its order. Nil: it has been told what became of it.
+	asked []*operation
+	// How many of the asked have to be told about.
+	awaited int
+	// What the answers so far say of the next request.
+	pause   time.Duration   // before it
+	unknown messages.Action // the highest action that the worker doesn't know; 0: none
+
+	attempts   int
+	unanswered int // attempts that had no answer
 	// The count of the workers during which a worker first was too old for an operation and no
 	// other was known to be new enough; 0: that has not happened.
 	tooOldSince int
@@ -29,24 +37,24 @@ type operation struct {
 	*messages.Operation
 
 	index int // in the batch
-	// unsure: it may have been applied, or may yet be. An attempt had no answer, or the result had
-	// no capacity left for it in the reply.
+	// unsure: it may have been applied, or may yet be: an attempt had no answer.
 	unsure bool
-	// done: it was applied, and only the result did not fit. replayed tells whether it had been
-	// applied before.
-	done, replayed bool
+	asked  bool // it was in a request
+	// full: a worker was, and it was sent to another.
+	full bool
 	// busy is the last answer, if that was a refusal because others were writing the document.
 	busy *messages.Result
+	// waits: the last answer was such a refusal, whatever became of the attempts before.
+	waits bool
+	// settled: it has its result.
+	settled bool
 }
 
-func newPending(operations []*messages.Operation) *pending {
-	p := &pending{
-		results: make([]messages.Result, len(operations)),
-		open:    make([]*operation, len(operations)),
-	}
+func newPending(operations []*messages.Operation, answer func(int, messages.Result)) *pending {
+	p := &pending{answer: answer, open: make([]*operation, len(operations))}
 	all := make([]operation, len(operations))
 	for i, o := range operations {
-		all[i] = operation{Operation: o, index: i}
+		all[i] = operation{Operation: o, index: i, unsure: o.Again}
 		p.open[i] = &all[i]
 	}
 	return p
@@ -56,103 +64,157 @@ func newPending(operations []*messages.Operation) *pending {
 func (p *pending) next(capacity int) []messages.Operation {
 	fit := make([]messages.Operation, 0, len(p.open))
 	for _, o := range p.open {
-		if capacity -= o.Size(); len(fit) > 0 && (capacity < 0 || len(fit) == p.limit) {
+		if capacity -= o.Size(); len(fit) > 0 && capacity < 0 {
 			break
 		}
+		o.asked = true
 		fit = append(fit, *o.Operation)
+		fit[len(fit)-1].Again = o.unsure && o.Action.Writes()
 	}
-	p.sent = len(fit)
+	p.asked = slices.Clone(p.open[:len(fit)])
+	p.awaited, p.pause, p.unknown = len(fit), 0, 0
 	return fit
 }
 
-// attemptDeadline is until when the next attempt may take: the last one has all that is left.
-func (p *pending) attemptDeadline(now time.Time, timeout time.Duration) time.Time {
-	last := int64(0)
+// askedBefore is how many of the open operations were in a request, but for those that only wait
+// for others who write the same document.
+func (p *pending) askedBefore() (n int) {
 	for _, o := range p.open {
-		last = max(last, o.Deadline)
+		if o.askedBefore() {
+			n++
+		}
 	}
-	until, deadline := now.Add(timeout), time.UnixMilli(last)
-	if deadline.Before(until) || p.unanswered == maxAttempts-1 {
-		return deadline
-	}
-	return until
+	return n
 }
 
-// silence notes that the last request had no answer.
+func (o *operation) askedBefore() bool { return o.asked && !o.waits }
+
+// finish gives an operation its result.
+func (p *pending) finish(o *operation, r messages.Result) {
+	o.settled = true
+	p.answer(o.index, r)
+}
+
+// patience is how long to wait for a reply: the last attempt has all the time that is left.
+func (p *pending) patience(now time.Time, timeout time.Duration) time.Duration {
+	last := time.Duration(0)
+	for _, o := range p.asked {
+		if o != nil {
+			last = max(last, o.left(now))
+		}
+	}
+	if p.unanswered == maxAttempts-1 {
+		return last
+	}
+	return min(last, timeout)
+}
+
+// silence notes that what was asked and not told has no answer.
 func (p *pending) silence() {
 	p.unanswered++
-	for _, o := range p.open[:p.sent] {
-		o.unsure = true
-		o.busy = nil // what was refused before may have been applied now
-	}
-}
-
-// settle takes over what a worker has answered to the last request. It returns how long to pause
-// before the rest is asked for, and the highest action that the worker does not know, or 0.
-func (p *pending) settle(results []messages.Result, now time.Time) (
-	pause time.Duration, unknown messages.Action,
-) {
-	var again []*operation
-	unfitting := 0
-	for i, r := range results {
-		o := p.open[i]
-		switch {
-		case r.Kind == messages.KindAskAgain && i > 0: // the first always fits
-			o.appliedWithoutResult(r.Replayed)
-			unfitting++
-		case r.Kind == messages.KindUnknownAction:
-			unknown = max(unknown, o.Action)
-		case o.tellsNothing(r.Kind):
-			pause = max(pause, unsurePause)
-		case r.Busy && o.left(now) > minRetryBudget:
-			pause = max(pause, rand.N(maxBusyPause)) //nolint:gosec // jitter, not a secret
-			o.busy = &r
-		default:
-			if o.done {
-				r.Replayed = o.replayed
-			}
-			p.results[o.index] = r
-			continue
+	for _, o := range p.asked {
+		if o != nil {
+			o.unsure, o.waits = true, false
+			o.busy = nil // what was refused before may have been applied now
 		}
-		again = append(again, o)
 	}
-	p.adaptLimit(len(results)-unfitting, len(results))
-	p.open = append(again, p.open[len(results):]...)
-	return pause, unknown
 }
 
-// adaptLimit makes the next request as large as the last reply had capacity for. If all that is
-// left were asked for each time, a worker would do most of it over and over again.
-func (p *pending) adaptLimit(fitted, asked int) {
+// told takes over what a reply says of the operations at these indexes of the request.
+func (p *pending) told(reply *messages.Reply, now time.Time) {
 	switch {
-	case fitted < asked:
-		p.limit = max(fitted, 1)
-	case p.limit > 0:
-		p.limit *= 2
+	case reply.Working:
+	case reply.Kind != "":
+		for i := range p.asked {
+			p.settle(i, messages.Result{Kind: reply.Kind, Detail: reply.Detail}, now)
+		}
+	case len(reply.Of) > 0:
+		for n, i := range reply.Of {
+			p.settle(i, reply.Results[n], now)
+		}
+	default:
+		for i, r := range reply.Results {
+			p.settle(i, r, now)
+		}
+	}
+}
+
+// settle gives the operation at index i of the request its result, or leaves it open to be asked
+// again.
+func (p *pending) settle(i int, r messages.Result, now time.Time) {
+	o := p.asked[i]
+	if o == nil { // told before, or expired
+		return
+	}
+	p.asked[i] = nil
+	p.awaited--
+	o.waits = r.Busy
+	switch {
+	case r.Kind == messages.KindUnknownAction:
+		p.unknown = max(p.unknown, o.Action)
+	case o.tellsNothing(&r):
+		p.pause = max(p.pause, unsurePause)
+	case r.Kind == messages.KindOutcomeUnknown && o.left(now) > minRetryBudget:
+		o.unsure = true
+		p.pause = max(p.pause, unsurePause)
+	case r.Kind == messages.KindOverloaded && !o.full:
+		o.full = true
+		p.pause = max(p.pause, rand.N(maxOverloadPause)) //nolint:gosec // jitter, not a secret
+	case r.Busy && o.left(now) > minRetryBudget:
+		p.pause = max(p.pause, rand.N(maxBusyPause)) //nolint:gosec // jitter, not a secret
+		o.busy = &r
+	default:
+		r.Replayed = o.repeated(&r)
+		p.finish(o, r)
 	}
 }
 
 // expire settles the operations whose deadline has passed.
 func (p *pending) expire(now time.Time) {
-	p.open = slices.DeleteFunc(p.open, func(o *operation) bool {
-		if !o.Expired(now) {
-			return false
+	for i, o := range p.asked {
+		if o != nil && o.Expired(now) {
+			o.unsure, o.busy = true, nil
+			p.asked[i] = nil
+			p.awaited--
+		}
+	}
+	for _, o := range p.open {
+		if o.settled || !o.Expired(now) {
+			continue
 		}
 		r := messages.Result{Kind: messages.KindExpired}
 		if o.busy != nil {
 			r = *o.busy
 		}
-		p.results[o.index] = o.last(r)
-		return true
-	})
+		p.finish(o, o.last(r))
+	}
+	p.open = slices.DeleteFunc(p.open, func(o *operation) bool { return o.settled })
 }
 
-// fail settles all open operations alike.
+// fail settles all open operations alike, but for those of which there is more to tell.
 func (p *pending) fail(r messages.Result) {
 	for _, o := range p.open {
-		p.results[o.index] = o.last(r)
+		if o.settled {
+			continue
+		}
+		if o.busy != nil {
+			p.finish(o, o.last(*o.busy))
+		} else {
+			p.finish(o, o.last(r))
+		}
 	}
 	p.open = nil
+}
+
+// failAsked settles those that askedBefore counts.
+func (p *pending) failAsked(r messages.Result) {
+	p.open = slices.DeleteFunc(p.open, func(o *operation) bool {
+		failed := o.askedBefore()
+		if failed {
+			p.finish(o, o.last(r))
+		}
+		return failed
+	})
 }
 
 // untilExpiry is how long the first of the open operations has left.
@@ -168,30 +230,32 @@ func (o *operation) left(now time.Time) time.Duration {
 	return time.UnixMilli(o.Deadline).Sub(now)
 }
 
-// appliedWithoutResult notes that the result did not fit. A write is asked for again to get it, and
-// is a repetition for the worker then, but not for the client.
-func (o *operation) appliedWithoutResult(replayed bool) {
-	if o.Action.Writes() && !o.done {
-		o.unsure, o.done, o.replayed = true, true, replayed
+// repeated tells whether a result is the answer to an earlier request of the client's. A write that
+// we have sent before may be applied by that attempt, which isn't a repetition for the client. One
+// that was applied before the request came is, as far as the database's clock and ours agree.
+func (o *operation) repeated(r *messages.Result) bool {
+	if o.unsure && r.Replayed {
+		return o.Keyed && r.Modified < o.Issued
 	}
+	return r.Replayed
 }
 
-// tellsNothing tells whether a refusal leaves open what became of the operation, since an earlier
+// tellsNothing tells whether a result leaves open what became of the operation, since an earlier
 // attempt may have applied it.
-func (o *operation) tellsNothing(refusal messages.Kind) bool {
+func (o *operation) tellsNothing(r *messages.Result) bool {
 	switch {
-	case !o.unsure:
+	case !o.unsure || r.Fenced:
 		return false
 	case o.Action.Writes():
-		return refusal.AfterUnknown() == messages.KindOutcomeUnknown
+		return r.Kind.AfterUnknown() == messages.KindOutcomeUnknown
 	default: // nothing is lost if a read is repeated
-		return refusal.Temporary()
+		return r.Kind.Temporary()
 	}
 }
 
 // last is the result of an operation of which no more is to be learnt.
 func (o *operation) last(r messages.Result) messages.Result {
-	if !o.tellsNothing(r.Kind) {
+	if !o.tellsNothing(&r) {
 		return r
 	}
 	return noAnswer(o.Operation)

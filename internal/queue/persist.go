@@ -43,19 +43,17 @@ func (q *Queue) writeOnce(operations []*messages.Operation, open []int, timeout 
 	for _, i := range open {
 		unsure := results[i].Kind == messages.KindOutcomeUnknown
 		if !unsure {
-			operations[i].Issued = time.Now().UnixMicro()
+			operations[i].Issued = q.Now().UnixMicro()
 		}
 		o := operation{Operation: new(messages.Operation), unsure: unsure}
 		*o.Operation = *operations[i] // the last attempt may still be read
-		o.Deadline = time.Now().Add(timeout).UnixMilli()
+		o.Again, o.Deadline = unsure, q.Deadline(timeout)
 		underWay.Add(1)
-		done := func(r messages.Result, err error) {
-			results[i] = o.last(resultOf(o.Operation, r, err))
-			underWay.Done()
-		}
-		if err := q.writes.Go(o.Operation, done); err != nil {
-			done(messages.Result{}, err)
-		}
+		q.writes.Go([]*messages.Operation{o.Operation},
+			func(asked *messages.Operation, r messages.Result, err error) {
+				results[i] = o.last(q.writes.result(asked, r, err))
+				underWay.Done()
+			})
 	}
 	underWay.Wait()
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// maxStale is how many late replies, for which nobody waits any more, an inbox can hold beside the
-// one that is awaited.
-const maxStale = 16
+// maxReplies is how many replies an inbox can hold: one to each operation of a request, signs that
+// the worker is at it, and late ones for which nobody waits any more.
+const maxReplies = 2 * batchOperations
 
 // requester makes requests of NATS. It keeps subscriptions and their timers and uses them again, so
 // it does without the library's goroutine between the connection and whoever waits, and without a
@@ -39,22 +39,25 @@ type inbox struct {
 // connection ended with it, and the server ignores it.
 var errNotSent = errors.New("the request was not sent")
 
-// request publishes data and returns the first reply. Its error is nats.ErrNoResponders,
-// errNotSent, nats.ErrTimeout at until, or that of the context.
+// request publishes data and hands replies to receive until that says that it was the last. Its
+// error is nats.ErrNoResponders, errNotSent, that of the context, or nats.ErrTimeout where there
+// was no reply that counts for longer than patience says, which is asked again after each.
 func (r *requester) request(
-	ctx context.Context, subject string, data []byte, until time.Time,
-) (*nats.Msg, error) {
+	ctx context.Context, subject string, data []byte, patience func() time.Duration,
+	receive func(*nats.Msg) (counts, last bool),
+) error {
 	in, err := r.take()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer r.give(in)
-	return in.request(ctx, r.nc, subject, data, until)
+	return in.request(ctx, r.nc, subject, data, patience, receive)
 }
 
 func (in *inbox) request(
-	ctx context.Context, nc *nats.Conn, subject string, data []byte, until time.Time,
-) (*nats.Msg, error) {
+	ctx context.Context, nc *nats.Conn, subject string, data []byte, patience func() time.Duration,
+	receive func(*nats.Msg) (counts, last bool),
+) error {
 	// Each request has a reply subject of its own, so a late reply can't be taken for another's.
 	in.sent++
 	reply := in.prefix + strconv.FormatUint(in.sent, 36)
@@ -62,24 +65,30 @@ func (in *inbox) request(
 		<-in.replies
 	}
 	if err := nc.PublishRequest(subject, reply, data); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotSent, err)
+		return fmt.Errorf("%w: %w", errNotSent, err)
 	}
-	in.timer.Reset(time.Until(until))
+	in.timer.Reset(patience())
 	defer in.timer.Stop()
 	for {
 		select {
 		case m := <-in.replies:
-			switch {
-			case m.Subject != reply:
-			case isNoResponders(m):
-				return nil, nats.ErrNoResponders
-			default:
-				return m, nil
+			if m.Subject != reply {
+				continue
+			}
+			if isNoResponders(m) {
+				return nats.ErrNoResponders
+			}
+			counts, last := receive(m)
+			if last {
+				return nil
+			}
+			if counts {
+				in.timer.Reset(patience())
 			}
 		case <-in.timer.C:
-			return nil, nats.ErrTimeout
+			return nats.ErrTimeout
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -100,7 +109,7 @@ func (r *requester) take() (*inbox, error) {
 	}
 	r.mu.Unlock()
 	in := &inbox{
-		prefix: r.nc.NewInbox() + ".", replies: make(chan *nats.Msg, 1+maxStale),
+		prefix: r.nc.NewInbox() + ".", replies: make(chan *nats.Msg, maxReplies),
 		timer: time.NewTimer(time.Hour),
 	}
 	if _, err := r.nc.ChanSubscribe(in.prefix+"*", in.replies); err != nil {

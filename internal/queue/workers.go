@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/outset-settings/outset/internal/clock"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -43,6 +46,8 @@ const pingSubject = "$SRV.PING." + messages.ServiceName
 type workers struct {
 	nc    *nats.Conn
 	grace time.Duration
+	log   *slog.Logger
+	clock clock.Clock // the database's
 
 	cancel   context.CancelFunc
 	counting sync.WaitGroup
@@ -54,6 +59,7 @@ type workers struct {
 	current  int               // the number of the count under way, or of the last one
 	finished int               // the number of the last count that has ended
 	pongs    int               // answers that were read since the count began
+	began    time.Time         // when the count began
 }
 
 // member is what is known of one worker.
@@ -63,11 +69,12 @@ type member struct {
 	counted  int             // the number of the last count that it took part in; 0: none
 	knows    messages.Action // the highest action; 0: it has not told
 	lost     bool            // it can't reach its database
+	time     int64           // as the answer to a count told it, see learnTime
 }
 
-func newWorkers(nc *nats.Conn, grace time.Duration) *workers {
+func newWorkers(nc *nats.Conn, grace time.Duration, log *slog.Logger) *workers {
 	return &workers{
-		nc: nc, grace: grace, members: make(map[string]member), nobody: make(chan string, 1),
+		nc: nc, grace: grace, log: log, members: make(map[string]member), nobody: make(chan string, 1),
 	}
 }
 
@@ -86,7 +93,7 @@ func (w *workers) ready() error {
 	var lost, older bool
 	for _, m := range w.members {
 		switch {
-		case !w.present(m):
+		case !w.isPresent(m):
 		case m.lost:
 			lost = true
 		case m.knows >= messages.LastAction:
@@ -127,7 +134,7 @@ func (w *workers) thatKnows(action messages.Action) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, m := range w.members { // in random order
-		if m.knows >= action && w.present(m) && !m.lost {
+		if m.knows >= action && w.isPresent(m) && !m.lost {
 			return id
 		}
 	}
@@ -139,7 +146,7 @@ func (w *workers) anyOlder(action messages.Action) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.members {
-		if m.knows < action && w.present(m) {
+		if m.knows < action && w.isPresent(m) {
 			return true
 		}
 	}
@@ -154,19 +161,35 @@ func (w *workers) anyLost() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.members {
-		if m.lost && w.present(m) {
+		if m.lost && w.isPresent(m) {
 			return true
 		}
 	}
 	return false
 }
 
-// present tells whether a worker took part in one of the last counts, or in an earlier one and has
-// answered requests since: its answer to a count may get lost where there are too many. The lock is
-// held.
-func (w *workers) present(m member) bool {
+// isPresent tells whether a worker took part in one of the last counts, or in an earlier one and
+// has answered requests since: its answer to a count may get lost where there are too many. The
+// lock is held.
+func (w *workers) isPresent(m member) bool {
 	return m.counted > 0 &&
 		(m.counted >= w.current-maxMissed || time.Since(m.answered) < maxMissed*countEvery)
+}
+
+// present is how many workers there are that reach their database, or that have lost it.
+func (w *workers) present(lost bool) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.presentLocked(lost)
+}
+
+func (w *workers) presentLocked(lost bool) (n int) {
+	for _, m := range w.members {
+		if m.lost == lost && w.isPresent(m) {
+			n++
+		}
+	}
+	return n
 }
 
 // comingBack tells whether a worker was here so recently that another, or the same one restarted,
@@ -270,11 +293,11 @@ func (w *workers) begin() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.current++
-	w.pongs = 0
+	w.pongs, w.began = 0, time.Now()
 	return w.current
 }
 
-// receive takes an answer to a count.
+// receive takes an answer to a count. One to an earlier count tells nothing of the time.
 func (w *workers) receive(m *nats.Msg) {
 	if isNoResponders(m) {
 		select {
@@ -288,6 +311,7 @@ func (w *workers) receive(m *nats.Msg) {
 	}
 	if id, told, err := decodePong(m.Data); err == nil {
 		w.counted(id, told)
+		w.learnTime(told.time, m.Subject)
 	}
 }
 
@@ -321,6 +345,10 @@ func decodePong(data []byte) (id string, told member, err error) {
 		action = 0
 	}
 	told.knows = messages.Action(action)
+	now, err := strconv.ParseInt(pong.Metadata[messages.TimeKey], 10, 64)
+	if err == nil && now > 0 && now <= messages.MaxTime {
+		told.time = now
+	}
 	told.lost = pong.Metadata[messages.DatabaseKey] == messages.DatabaseLost
 	return pong.ID, told, nil
 }
@@ -338,6 +366,18 @@ func (w *workers) counted(id string, told member) {
 	w.note(id, m)
 }
 
+// learnTime takes over the time that a worker has told in its answer to this subject, in
+// microseconds since 1970; 0: it has told none.
+func (w *workers) learnTime(now int64, subject string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now == 0 || !strings.HasSuffix(subject, "."+strconv.Itoa(w.current)) {
+		return
+	}
+	w.clock.Learn(time.UnixMicro(now), w.began, time.Now())
+	w.clock.Warn(w.log)
+}
+
 // end ends a count and returns how many workers can serve. That NATS knew of nobody to ask is
 // certain, and not waited for again.
 func (w *workers) end(nobody bool) int {
@@ -346,15 +386,11 @@ func (w *workers) end(nobody bool) int {
 	w.finished = w.current
 	// It must not grow with every worker that ever was.
 	maps.DeleteFunc(w.members, func(_ string, m member) bool { return time.Since(m.seen) > forget })
-	n := 0
-	for id, m := range w.members {
-		if nobody {
+	if nobody {
+		for id, m := range w.members {
 			m.counted = 0
 			w.members[id] = m
 		}
-		if w.present(m) && !m.lost {
-			n++
-		}
 	}
-	return n
+	return w.presentLocked(false)
 }

@@ -24,7 +24,7 @@ var slowTexts = map[string]string{
 	"Required":      `{"required":[` + numbered(`"k%d"`, 50_000) + `]}`,
 	"Colliding":     `{"required":[` + colliding() + `]}`,
 	"Dependent":     `{"dependentRequired":{` + numbered(`"k%d":1`, 40_000) + `}}`,
-	"Patterns":      `{"patternProperties":{` + numbered(`"^k%d(a|b)*$":{}`, 1200) + `}}`,
+	"Patterns":      `{"patternProperties":{` + numbered(`"^k%d(a|b)*$":{}`, 900) + `}}`,
 }
 
 // form is a schema of objects in objects, each with so many properties.

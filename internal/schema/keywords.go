@@ -33,11 +33,11 @@ func (s *source) keyword(one *declaration, at string, m *jsontree.Member, in *re
 		return s.refer(one, here, &m.Value, in, m.Key == "$dynamicRef")
 	case m.Key == "pattern":
 		if says, ok := m.Value.Says(); ok { // else the metaschema will say so
-			return checkPattern(here, says)
+			return s.pattern(here, says)
 		}
 	case m.Key == "patternProperties" && m.Value.Object != nil:
 		for named := range m.Value.Object.Members() {
-			if err := checkPattern(under(here, named.Key), named.Key); err != nil {
+			if err := s.pattern(under(here, named.Key), named.Key); err != nil {
 				return err
 			}
 		}
@@ -52,7 +52,13 @@ func (s *source) keyword(one *declaration, at string, m *jsontree.Member, in *re
 	return nil
 }
 
-func checkPattern(at, says string) error {
+// pattern checks a regular expression, once it is known that there aren't too many.
+func (s *source) pattern(at, says string) error {
+	if s.patterns += 1 + len(says)/patternBytes; len(s.schemas)+s.patterns > maxSchemas {
+		return refused(at, fmt.Sprintf("is one too many: at most %d patterns are allowed, "+
+			"of which each schema and each %d bytes of a pattern count as one", maxSchemas,
+			patternBytes))
+	}
 	if _, err := newPattern(says, nil); err != nil {
 		return refused(at, fmt.Sprintf("is not a regular expression: %v", err))
 	}

@@ -15,6 +15,9 @@ import (
 
 const (
 	maxPattern = 4_000 // bytes of a regular expression
+	// maxGroups is how deep groups may be nested. The engine goes through all that is in a group
+	// again for each around it: 300 in each other took it 0.3 s to compile.
+	maxGroups = 10
 	// maxMatch is how long one match may take. The engine backtracks: "(a+)+$" takes twice as long
 	// for each letter more. Its clock ticks every 0.1 s.
 	maxMatch   = 250 * time.Millisecond
@@ -41,6 +44,9 @@ func newPattern(says string, w *work) (*pattern, error) {
 	if len(says) > maxPattern {
 		return nil, fmt.Errorf("it has more than %d bytes", maxPattern)
 	}
+	if groups(says) > maxGroups {
+		return nil, fmt.Errorf("its groups are nested deeper than %d", maxGroups)
+	}
 	engine, err := regexp2.Compile(says, regexp2.ECMAScript|regexp2.Unicode,
 		regexp2.OptionMaxBacktrackingStackSize(maxBacktracks))
 	if err != nil {
@@ -51,6 +57,32 @@ func newPattern(says string, w *work) (*pattern, error) {
 		engine.MatchTimeout = w.limits.one
 	}
 	return &pattern{says, engine, w}, nil
+}
+
+// groups returns how deep the groups of a regular expression are nested, or more. Where it may take
+// for a class or a comment what the engine doesn't, or the other way round, nothing closes a group.
+func groups(says string) (deepest int) {
+	depth, class, comment := 0, -1, false // class is where it begins
+	for i := 0; i < len(says); i++ {
+		switch c := says[i]; {
+		case c == '\\':
+			i++
+		case c == '[' && class < 0:
+			class = i
+		case c == ']' && i > class+1 && says[i-1] != '^':
+			class = -1
+		case c == '#':
+			comment = true
+		case c == '\n':
+			comment = false
+		case c == '(':
+			depth++
+			deepest = max(deepest, depth)
+		case c == ')' && class < 0 && !comment:
+			depth--
+		}
+	}
+	return deepest
 }
 
 // String is that of [jsonschema.Regexp].

@@ -16,7 +16,10 @@ import (
 // ten objects, each inside the one before and with 50 properties, is 510 schemas and 40 KB of
 // pointers; one with 290 properties in each just fits.
 const (
-	maxSchemas      = 3_000
+	maxSchemas = 3_000
+	// patternBytes is how much of a regular expression counts as one schema, and so does each by
+	// itself. So all that a schema has took 0.2 s to compile at most, on two busy cores.
+	patternBytes    = 10
 	maxPointerBytes = 512 << 10 // of the JSON pointers to all of them, escaped as in an address
 	maxValues       = 90_000
 )
@@ -43,6 +46,7 @@ type source struct {
 	references   []reference
 	dynamic      []string // JSON pointers of the schemas with a "$dynamicAnchor"
 	pointerBytes int
+	patterns     int // what the regular expressions count, in schemas
 }
 
 // readSource reads the text of a schema.
@@ -84,10 +88,10 @@ func under(pointer, token string) string { return pointer + jsontree.Pointer(tok
 // read reads a schema and those in it.
 func (s *source) read(at string, n *jsontree.Node, in *resource) (*declaration, error) {
 	s.pointerBytes += len((&url.URL{Fragment: at}).EscapedFragment())
-	if len(s.schemas) == maxSchemas || s.pointerBytes > maxPointerBytes {
+	if len(s.schemas)+s.patterns >= maxSchemas || s.pointerBytes > maxPointerBytes {
 		return nil, refused(at, fmt.Sprintf("is one too many: "+
-			"at most %d schemas are allowed, and %d bytes of JSON pointers to them",
-			maxSchemas, maxPointerBytes))
+			"at most %d schemas are allowed, %d bytes of a pattern count as one, "+
+			"and %d bytes of JSON pointers to them", maxSchemas, patternBytes, maxPointerBytes))
 	}
 	one := &declaration{}
 	s.schemas[at] = one

@@ -13,8 +13,8 @@ import (
 )
 
 var (
-	errDeep       = errors.New("nested deeper") // than the limit
-	errManyValues = errors.New("more than one value")
+	errDeep     = errors.New("nested deeper") // than the limit
+	errTrailing = errors.New("there is more after the value")
 )
 
 // Check returns nil if document is a settings document: one JSON object within the
@@ -90,9 +90,9 @@ type surveyor struct {
 // token reads one. Its error is the decoder's: io.EOF at the end.
 func (s *surveyor) token() error {
 	kind, depth := s.decoder.PeekKind(), s.decoder.StackDepth()
-	if depth == 0 && kind != jsontext.KindInvalid {
+	if depth == 0 {
 		if s.found.kind != jsontext.KindInvalid {
-			return errManyValues
+			return s.end(kind)
 		}
 		s.found.kind = kind
 	}
@@ -108,6 +108,17 @@ func (s *surveyor) token() error {
 	}
 	_, err := s.decoder.ReadToken()
 	return err
+}
+
+// end makes sure that nothing comes after the value. It reads no token of what does, so the decoder
+// stays before it.
+func (s *surveyor) end(kind jsontext.Kind) error {
+	if kind == jsontext.KindInvalid {
+		if _, err := s.decoder.ReadToken(); errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	return errTrailing
 }
 
 // scalar reads a string or a number.
@@ -152,7 +163,7 @@ func checkNumber(spelling []byte) error {
 // malformed words an error for the person who sent the document. Those of our own are about what
 // comes next.
 func (s *surveyor) malformed(err error) error {
-	if errors.Is(err, errDeep) || errors.Is(err, errManyValues) {
+	if errors.Is(err, errDeep) || errors.Is(err, errTrailing) {
 		place := jsontree.Place(s.body, jsontree.Next(s.body, s.decoder.InputOffset()))
 		return fmt.Errorf("%w: %w, %s", ErrMalformed, err, place)
 	}

@@ -11,6 +11,7 @@ type State struct {
 	Absent   bool // there is none: never saved, or deleted
 	NoValue  bool // the write is for a value inside the document that doesn't exist
 	Modified time.Time
+	Previous time.Time // when the version before was made; zero: never, or long ago
 }
 
 // Condition must be true for a write to be applied (RFC 9110 section 13). All of its parts must
@@ -54,10 +55,15 @@ func (c *Condition) Holds(s State) bool {
 	return true
 }
 
-// modified reports whether the document has changed or was deleted after the date. A user who never
-// saved one has no date to compare.
+// modified reports whether the document may have changed or been deleted after the date. It may
+// have if two versions are of that second: then the date is the Last-Modified of both, and a writer
+// who has seen the first would undo the second. A user who never saved one has no date to compare.
 func (c *Condition) modified(s State) bool {
-	return !c.UnmodifiedSince.IsZero() && s.Modified.Truncate(time.Second).After(c.UnmodifiedSince)
+	if c.UnmodifiedSince.IsZero() {
+		return false
+	}
+	return s.Modified.Truncate(time.Second).After(c.UnmodifiedSince) ||
+		!s.Previous.Truncate(time.Second).Before(c.UnmodifiedSince)
 }
 
 // has reports whether the state is one of the versions. A writer that has seen the deletion lists

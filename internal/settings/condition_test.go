@@ -133,6 +133,24 @@ func TestConditionHolds(t *testing.T) {
 	}
 }
 
+// TestDateOfTwoVersions: a date that two versions have holds for neither.
+func TestDateOfTwoVersions(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+	condition := settings.Condition{UnmodifiedSince: noon}
+	for previous, want := range map[time.Time]bool{
+		{}: true, noon.Add(-time.Microsecond): true, noon: false,
+		noon.Add(time.Second / 2): false, noon.Add(time.Hour): false, // the clock was set back
+	} {
+		state := settings.State{
+			Version: 3, Modified: noon.Add(900 * time.Millisecond), Previous: previous,
+		}
+		if got := condition.Holds(state); got != want {
+			t.Errorf("the previous version of %v: %t", previous, got)
+		}
+	}
+}
+
 // TestConditionOfAValue: * stands for the value, a version for the whole document.
 func TestConditionOfAValue(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ func TestFaultsNameThePlace(t *testing.T) {
 	for name, c := range map[string]struct{ document, want string }{
 		"not JSON":           {"{\n \"a\": nul\n}", "at line 2, column 10"},
 		"two values":         {"{}\n\n{}", "at line 3, column 1"},
+		"more after it":      {"{} x", "there is more after the value, at column 4"},
 		"too deep":           {"{\"a\":\n[[[[]]]]}", "at line 2, column 3"},
 		"a number too large": {"{\"a\":1,\n\"b\": 1e999}", "at line 2, column 6"},
 		"a number too long":  {`{"a":` + strings.Repeat("1", 41) + `}`, "at column 6"},

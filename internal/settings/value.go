@@ -107,17 +107,14 @@ func DeleteValue(path []string) Change {
 	}
 }
 
-// Value returns the bytes of the value at the path, or ErrNotFound.
+// Value returns the bytes of the value at the path, which are a part of the document, or
+// ErrNotFound.
 func Value(document []byte, path []string) ([]byte, error) {
-	d, err := jsontree.Parse(document)
-	if err != nil {
-		return nil, err
+	value, err := jsontree.Scan(document, path)
+	if err == nil && value == nil {
+		err = notFound(path)
 	}
-	n := d.Root.Find(path)
-	if n == nil {
-		return nil, notFound(path)
-	}
-	return []byte(n.Spelling()), nil
+	return value, err
 }
 
 // Placed returns the path at which SetValue has put a value in the document that it made: path,

@@ -28,9 +28,13 @@ func appendRetry(b []byte) []byte {
 // eventID is the id of the event for a version: its entity tag without the quotes.
 func eventID(t messages.Tag) string { return string(t.Append(nil)) }
 
+// beginEvent is how the event of each change begins. What follows it can't contain it: the lines of
+// a document begin with "data: ".
+const beginEvent = "event: changed\nid: "
+
 // appendEvent appends the event for a change, with the document unless that is nil.
 func appendEvent(b []byte, c messages.Changed, document []byte) []byte {
-	b = append(b, "event: changed\nid: "...)
+	b = append(b, beginEvent...)
 	b = c.Tag().Append(b)
 	b = append(b, "\ndata: {\"version\":"...)
 	b = strconv.AppendInt(b, c.Version, 10)

@@ -30,6 +30,8 @@ const (
 // Parts carries out operations that read and whose results fill a message.
 type Parts interface {
 	Part(o *messages.Operation) messages.Result
+	// Deadline is the Deadline of an operation that has so much time from now on.
+	Deadline(timeout time.Duration) int64
 }
 
 // Feed has all who follow the changes of all users. However many there are, it asks the workers
@@ -122,6 +124,7 @@ func (f *Feed) add(w *Follower) error {
 	w.tail = f.tails[i]
 	w.tail.followers++
 	f.followers[w] = struct{}{}
+	f.config.Metrics.followers.Inc()
 	return nil
 }
 
@@ -137,6 +140,7 @@ func (f *Feed) removeLocked(w *Follower) {
 		return
 	}
 	delete(f.followers, w)
+	f.config.Metrics.followers.Dec()
 	if w.left != nil {
 		w.left()
 	}
@@ -173,7 +177,7 @@ func (f *Feed) read(follow *messages.Following) (messages.Result, error) {
 	follow.Limit = messages.MaxUsers
 	r := f.parts.Part(&messages.Operation{
 		Action: messages.ActionFollow, Follow: follow,
-		Deadline: time.Now().Add(f.config.ReadTimeout).UnixMilli(),
+		Deadline: f.parts.Deadline(f.config.ReadTimeout),
 	})
 	if r.Kind == "" && r.Position == nil && !r.Reset {
 		r = messages.Result{Kind: messages.KindInternal, Detail: "a worker told no position"}

@@ -35,10 +35,13 @@ func newLedger(t *testing.T, config watch.Config) *ledger {
 	t.Helper()
 	nc := connectNATS(t)
 	l := &ledger{t: t, nc: nc, database: "d1"}
+	config.Metrics = watch.NewMetrics()
 	l.feed = watch.NewFeed(nc, l, config)
 	t.Cleanup(l.feed.Close)
 	return l
 }
+
+func (l *ledger) Deadline(timeout time.Duration) int64 { return time.Now().Add(timeout).UnixMilli() }
 
 // Part answers as a worker does, ten changes at a time.
 func (l *ledger) Part(o *messages.Operation) messages.Result {

@@ -236,5 +236,8 @@ func (w *Follower) write(text []byte) error {
 		return err
 	}
 	_, err := w.conn.Write(text)
+	if err == nil {
+		countEvents(w.feed.config.Metrics.toFollowers, text)
+	}
 	return err
 }

@@ -40,10 +40,11 @@ const (
 	maxReads = 512
 )
 
-// Reader carries out reading operations. If Go returns nil, done is called exactly once, on another
-// goroutine.
+// Reader carries out reading operations. It calls done exactly once, on another goroutine.
 type Reader interface {
-	Go(o *messages.Operation, done func(messages.Result, error)) error
+	Go(o *messages.Operation, done func(messages.Result))
+	// Deadline is the Deadline of an operation that has so much time from now on.
+	Deadline(timeout time.Duration) int64
 }
 
 // Config has the limits of a hub.
@@ -56,6 +57,8 @@ type Config struct {
 	ReadTimeout time.Duration
 	// WriteTimeout is how long a client may take for what is written at once.
 	WriteTimeout time.Duration
+	// Metrics count what the hub or the feed does.
+	Metrics *Metrics
 }
 
 // Hub has all watchers, by user. Workers publish each change, and the hub subscribes to the changes
@@ -149,6 +152,7 @@ func (h *Hub) add(conn net.Conn, id string, documents bool) (*Watcher, error) {
 	w := &Watcher{hub: h, conn: conn, user: u, documents: documents, joined: time.Now()}
 	u.watchers = append(u.watchers, w)
 	h.watchers++
+	h.config.Metrics.watchers.Inc()
 	return w, nil
 }
 
@@ -181,6 +185,7 @@ func (h *Hub) remove(w *Watcher) {
 	}
 	u.watchers = slices.Delete(u.watchers, i, i+1)
 	h.watchers--
+	h.config.Metrics.watchers.Dec()
 	if len(u.watchers) > 0 {
 		return
 	}

@@ -27,6 +27,7 @@ func (h *Hub) listen(ctx context.Context) {
 	for {
 		select {
 		case m := <-h.notifications:
+			h.config.Metrics.notifications.Inc()
 			c, err := messages.DecodeChanged(m.Data)
 			if err != nil {
 				sometimes.Do(func() {
@@ -147,24 +148,22 @@ func (h *Hub) read(u *user) {
 		action = messages.ActionRead
 	}
 	o := messages.Operation{
-		Action: action, User: u.id, Deadline: time.Now().Add(h.config.ReadTimeout).UnixMilli(),
+		Action: action, User: u.id, Deadline: h.reader.Deadline(h.config.ReadTimeout),
+		Principal: messages.PrincipalOf("user:" + u.id), // as of a request of the user's own
 	}
 	a := asked{u.hints, u.starts}
 	u.hints, u.again, u.reading = nil, false, true
 	h.reads++
-	err := h.reader.Go(&o, func(r messages.Result, err error) {
+	h.reader.Go(&o, func(r messages.Result) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if err != nil || r.Kind != "" {
+		if r.Kind != "" {
 			h.unanswered(u, a)
 		} else {
 			h.answered(u, a, action, &r)
 		}
 		h.readDue()
 	})
-	if err != nil {
-		h.unanswered(u, a)
-	}
 }
 
 // asked is what was known of a user when a read began.

@@ -11,7 +11,7 @@ import (
 
 // appendUserEvent appends the event for a change of one of all users.
 func appendUserEvent(b []byte, at messages.Position, u *messages.User, document bool) []byte {
-	b = append(append(b, "event: changed\nid: "...), at.String()...)
+	b = append(append(b, beginEvent...), at.String()...)
 	b = append(b, "\ndata: {\"user\":"...)
 	b, _ = jsontext.AppendQuote(b, u.ID) // an id is valid UTF-8
 	b = strconv.AppendInt(append(b, `,"version":`...), u.Version, 10)

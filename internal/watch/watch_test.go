@@ -52,7 +52,7 @@ func connectNATS(t *testing.T) *nats.Conn {
 	server := natstest.RunServer(&options)
 	t.Cleanup(server.WaitForShutdown)
 	t.Cleanup(server.Shutdown)
-	nc, err := nats.Connect(server.ClientURL())
+	nc, err := nats.Connect(server.ClientURL(), nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,13 +67,16 @@ func newSource(t *testing.T, config watch.Config) *source {
 	s := &source{
 		t: t, nc: nc, users: make(map[string]messages.Result), reads: make(map[messages.Action]int),
 	}
+	config.Metrics = watch.NewMetrics()
 	s.hub = watch.New(nc, s, config, new(testlog.Buffer).Logger())
 	t.Cleanup(s.hub.Close)
 	return s
 }
 
+func (s *source) Deadline(timeout time.Duration) int64 { return time.Now().Add(timeout).UnixMilli() }
+
 // Go reads as a queue does.
-func (s *source) Go(o *messages.Operation, done func(messages.Result, error)) error {
+func (s *source) Go(o *messages.Operation, done func(messages.Result)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads[o.Action]++
@@ -85,8 +88,7 @@ func (s *source) Go(o *messages.Operation, done func(messages.Result, error)) er
 	if s.down {
 		r = messages.Result{Kind: messages.KindUnavailable}
 	}
-	go done(r, nil)
-	return nil
+	go done(r)
 }
 
 func (s *source) setDown(down bool) {

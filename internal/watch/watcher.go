@@ -182,6 +182,9 @@ func (w *Watcher) writeInTime(text []byte) error {
 		return err
 	}
 	_, err := w.conn.Write(text)
+	if err == nil {
+		countEvents(w.hub.config.Metrics.toWatchers, text)
+	}
 	return err
 }
 

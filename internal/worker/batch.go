@@ -2,84 +2,134 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
 
 // storeTimeout bounds one batch in the store. It is the worker's own, never one asker's:
-// pgx closes a connection whose context ends, and a batch has many askers.
-const storeTimeout = 4 * time.Second
+// pgx closes a connection whose context ends, and a batch has many askers. It leaves them time to
+// ask again: a batch may have waited for rows that others keep.
+const storeTimeout = 2 * time.Second
 
-// read does a batch of tasks that read, in one trip to the store.
-func (w *Worker) read(ctx context.Context, tasks []*task) []struct{} {
-	ctx, cancel := context.WithTimeout(ctx, w.storeTimeout)
-	defer cancel()
-	var reads []store.Read
-	for _, t := range tasks {
-		t.open = t.dropExpired(t.open)
-		for _, i := range t.open {
-			reads = append(reads, readOf(&t.operations[i]))
+// flight is a batch of works. Its results are in the works; a call is answered with the time that
+// it took to compute.
+type (
+	batcher = batch.Batcher[*work, time.Duration]
+	flight  = batch.Flight[*work, time.Duration]
+	options = batch.Options[*work, time.Duration]
+)
+
+// done settles works of a flight and answers their tasks.
+func done(f *flight, indexes []int) {
+	works := make([]*work, len(indexes))
+	for n, i := range indexes {
+		w := f.Calls[i]
+		w.result.SetTook(w.took)
+		cost := w.result.Cost()
+		w.result.SetTook(w.took + w.compiling)
+		works[n] = w
+		f.Answer(i, cost) // then another may send the result
+	}
+	answer(works)
+}
+
+// open returns the indexes of the works that may still be done, and settles the others.
+func open(f *flight, settled func(*work) bool) []int {
+	var indexes, others []int
+	for i, w := range f.Calls {
+		if settled(w) {
+			others = append(others, i)
+		} else {
+			indexes = append(indexes, i)
 		}
 	}
-	outcomes, err := w.store.Read(ctx, reads)
+	done(f, others)
+	return indexes
+}
+
+// read does a batch of reads, in one trip to the store.
+func (w *Worker) read(ctx context.Context, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, w.storeTimeout)
+	defer cancel()
+	now := w.store.Clock().Now()
+	indexes := open(f, func(work *work) bool { return work.expired(now) })
+	reads := make([]store.Read, len(indexes))
+	for n, i := range indexes {
+		reads[n] = readOf(f.Calls[i].Operation)
+	}
+	found, err := w.store.Read(ctx, reads)
 	if err == nil {
 		w.databaseAnswered()
 	}
-	for _, t := range tasks {
-		for _, i := range t.open {
-			if err != nil {
-				t.results[i] = w.failure(&t.operations[i], err)
-				continue
-			}
-			if o := &t.operations[i]; o.Action == messages.ActionTrySchema &&
-				outcomes[0].Err == nil {
-				t.results[i] = w.try(t.schemas[i], outcomes[0].Listed)
-			} else {
-				t.results[i] = w.readResult(o, &outcomes[0])
-			}
-			outcomes = outcomes[1:]
+	for n, i := range indexes {
+		work := f.Calls[i]
+		if err != nil {
+			work.result = w.failure(work.Operation, err)
+			continue
 		}
+		began := time.Now()
+		if work.Action == messages.ActionTrySchema && found[n].Err == nil {
+			work.result = w.try(work.trial, found[n].Listed)
+		} else {
+			work.result = w.readResult(work.Operation, &found[n])
+		}
+		work.took += time.Since(began)
 	}
-	return make([]struct{}, len(tasks))
+	done(f, indexes)
 }
 
-// write does a batch of tasks that write, in as few transactions as it takes. A task is answered as
-// soon as all that it writes is committed or refused, while the transactions of others go on.
-func (w *Worker) write(ctx context.Context, tasks []*task) []struct{} {
+// write does a batch of writes, in as few transactions as it takes. Each is answered as soon as it
+// is committed or refused, while the transactions of others go on.
+func (w *Worker) write(ctx context.Context, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, w.storeTimeout)
 	defer cancel()
-	var (
-		writes []store.Write
-		of     []unwritten
-	)
-	for _, t := range tasks {
-		writes = append(writes, t.writes...)
-		t.unwritten = len(t.open)
-		for _, i := range t.open {
-			of = append(of, unwritten{t, i})
-		}
+	indexes := open(f, w.prepare)
+	writes := make([]store.Write, len(indexes))
+	for n, i := range indexes {
+		writes[n] = f.Calls[i].write
 	}
 	w.store.WriteInParts(ctx, writes, func(part []int, outcomes []store.Written) {
-		if slices.ContainsFunc(part, func(n int) bool { return outcomes[n].Err == nil }) {
+		if slices.ContainsFunc(part, func(n int) bool { return proves(outcomes[n].Err) }) {
 			w.databaseAnswered()
 		}
 		w.queueChanges(writes, outcomes, part)
-		for _, n := range part {
-			t, i := of[n].task, of[n].index
-			t.results[i] = w.writeResult(&t.operations[i], &outcomes[n])
-			if t.unwritten--; t.unwritten == 0 {
-				w.writes.done(t)
-			}
+		settled := make([]int, len(part))
+		for p, n := range part {
+			work := f.Calls[indexes[n]]
+			work.result = w.writeResult(work.Operation, &outcomes[n])
+			work.took += outcomes[n].Took
+			settled[p] = indexes[n]
 		}
+		done(f, settled)
 	})
-	return make([]struct{}, len(tasks))
 }
 
-// unwritten is an operation of a batch.
-type unwritten struct {
-	task  *task
-	index int
+// proves tells whether the outcome of a write shows that the database is there.
+func proves(err error) bool {
+	return errors.Is(err, store.ErrBusy) ||
+		!errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrOutcomeUnknown)
+}
+
+// prepare computes what a write can without the store. It returns true if it has its result by
+// then.
+func (w *Worker) prepare(work *work) (settled bool) {
+	began := time.Now()
+	var err error
+	if work.write.Change == nil && work.write.Wrong == nil { // else a schema was compiled before
+		work.write, err = w.writeOf(work.Operation)
+	}
+	work.took += time.Since(began)
+	if err != nil && (work.Keyed || work.Again) {
+		// It may have been applied under other limits: then it gets its first answer.
+		work.write.Wrong, err = err, nil
+	}
+	if err != nil {
+		work.result = w.failure(work.Operation, err)
+	}
+	return err != nil
 }

@@ -44,6 +44,7 @@ func (w *Worker) queueChanges(writes []store.Write, outcomes []store.Written, pa
 	select {
 	case w.pendingChanges <- changes:
 	default:
+		w.figures.changesDropped.Add(float64(len(changes)))
 	}
 }
 
@@ -71,14 +72,16 @@ func (w *Worker) startPublishing() (stop func(context.Context)) {
 
 // publish stops at the first failure, which is a lost connection: all others would fail, too.
 func (w *Worker) publish(changes []change) error {
-	for _, c := range changes {
+	for i, c := range changes {
 		data, err := messages.EncodeChanged(c.changed)
+		if err == nil {
+			err = w.changesConn.Publish(messages.ChangedSubject(c.user), data)
+		}
 		if err != nil {
+			w.figures.changesDropped.Add(float64(len(changes) - i))
 			return err
 		}
-		if err := w.changesConn.Publish(messages.ChangedSubject(c.user), data); err != nil {
-			return err
-		}
+		w.figures.changesPublished.Inc()
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outset-settings/outset/internal/settings"
+	"github.com/outset-settings/outset/internal/tracing"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -21,12 +22,16 @@ type Config struct {
 
 	HistoryVersions int           `env:"HISTORY_VERSIONS" default:"100" placeholder:"N" help:"versions of each document that the history keeps, however old"`
 	HistoryAge      time.Duration `env:"HISTORY_AGE" default:"24h" placeholder:"DURATION" help:"how long the history keeps every version, at least 24h: so long a repeated write is recognized"`
+	HistoryBytes    int           `env:"HISTORY_BYTES" default:"16777216" placeholder:"BYTES" help:"bytes of documents in the history of each user, at least MAX_DOCUMENT_BYTES; beyond them the oldest are dropped"`
 
 	AdminToken string `env:"ADMIN_TOKEN" secret:"" hidden:"" placeholder:"TOKEN" help:"a token with the scope admin, outset_NAME_SECRET with 32 or more random letters and digits; valid as long as the workers have it"`
 
 	// LastAction is the highest action that the worker announces and does; zero: all that there
 	// are. Tests make a worker of an older generation with it.
 	LastAction messages.Action `kong:"-"`
+
+	// Tracer makes the spans of operations that are part of a trace; nil: there are none.
+	Tracer *tracing.Tracer `kong:"-"`
 }
 
 const (
@@ -39,12 +44,18 @@ const (
 	// It is seldom reached: the batches measured with 256 connections are of 70 reads and of 83
 	// replacements.
 	batchOperations = 512
+	// batchCost bounds what others wait for who are in the same batch, as messages.Operation.Cost
+	// counts.
+	batchCost = 10 * time.Millisecond
+	// batchBytes bounds the memory of one batch: 64 of the largest documents.
+	batchBytes = 32 << 20
 	// queueOperations is how many operations may wait, reads and writes each: 16 of the largest
-	// batches of the API. What exceeds it is refused at once, since another worker may be idle.
-	queueOperations = 4096
-	// queueBytes bounds the memory of what waits and of one batch, reads and writes each: 64 of
-	// the largest documents.
-	queueBytes = 32 << 20
+	// batches of the API for one principal. What exceeds it is refused at once, since another
+	// worker may be idle.
+	queueOperations = 8192
+	queueBytes      = 64 << 20
+	// maxWait is how long an operation is expected to wait at most: more is refused at once.
+	maxWait = 3 * time.Second
 
 	// Connections is how many database connections a worker uses. All lanes of reads have one, or
 	// all of writes, and two are left for the others, for tokens, for readiness and for pruning.
@@ -57,6 +68,9 @@ const (
 // history.
 const leastAge = 24 * time.Hour
 
+// maxHistoryBytes is more than a table of Postgres can hold.
+const maxHistoryBytes = 1 << 50
+
 // Validate returns an error that names the setting that makes no sense, if there is one.
 func (c Config) Validate() error {
 	for _, v := range []struct {
@@ -68,6 +82,7 @@ func (c Config) Validate() error {
 		{"MAX_DEPTH", c.MaxDepth, 1, 128},
 		{"MAX_KEYS", c.MaxKeys, 1, 100_000},
 		{"HISTORY_VERSIONS", c.HistoryVersions, 1, math.MaxInt32},
+		{"HISTORY_BYTES", c.HistoryBytes, c.MaxDocument, maxHistoryBytes},
 	} {
 		if v.n < v.min || v.n > v.max {
 			return fmt.Errorf("%s must be at least %d and at most %d, not %d", v.name, v.min, v.max,
@@ -115,6 +130,7 @@ func (c Config) limitsJSON() ([]byte, error) {
 		},
 		History: messages.HistoryLimits{
 			Versions: c.HistoryVersions, Hours: int(c.HistoryAge.Hours()),
+			Bytes: c.HistoryBytes,
 		},
 	})
 }

@@ -28,6 +28,9 @@ func TestConfig(t *testing.T) {
 			func(c *worker.Config, n int) { c.HistoryVersions = n }, 1,
 			math.MaxInt32,
 		},
+		"HISTORY_BYTES": {
+			func(c *worker.Config, n int) { c.HistoryBytes = n }, config.MaxDocument, 1 << 50,
+		},
 	} {
 		for n, right := range map[int]bool{
 			c.least: true, c.most: true, c.least - 1: false, c.most + 1: false, math.MinInt: false,

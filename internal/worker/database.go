@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"time"
+
+	"github.com/outset-settings/outset/pkg/store"
 )
 
 // A worker that can't reach its database leaves the queue group, so that requests go to workers
@@ -10,8 +12,8 @@ import (
 const (
 	checkEvery   = time.Second
 	recheckEvery = 200 * time.Millisecond // while it can't
-	// checkTimeout is short, since a database that has much to do still answers others meanwhile:
-	// only after silentFor without any answer is it out of reach.
+	// checkTimeout is short, since a database that has much to do, or no connection to give, still
+	// answers others meanwhile: only after silentFor without any answer is it out of reach.
 	checkTimeout = time.Second
 	silentFor    = 2 * time.Second
 )
@@ -19,7 +21,7 @@ const (
 // startWatchingDatabase checks the database again and again until ctx ends.
 func (w *Worker) startWatchingDatabase(ctx context.Context) <-chan struct{} {
 	stopped := make(chan struct{})
-	w.databaseAnswered()
+	w.databaseAnswered() // to begin with
 	go func() {
 		defer close(stopped)
 		for ctx.Err() == nil {
@@ -38,7 +40,10 @@ func (w *Worker) startWatchingDatabase(ctx context.Context) <-chan struct{} {
 }
 
 // databaseAnswered notes that the database has just done something.
-func (w *Worker) databaseAnswered() { w.lastAnswer.Store(time.Now().UnixNano()) }
+func (w *Worker) databaseAnswered() {
+	now := time.Now() // with the monotonic clock, which nobody sets
+	w.lastAnswer.Store(&now)
+}
 
 func (w *Worker) checkDatabase(ctx context.Context) {
 	checking, cancel := context.WithTimeout(ctx, checkTimeout)
@@ -49,8 +54,24 @@ func (w *Worker) checkDatabase(ctx context.Context) {
 	case err == nil:
 		w.databaseAnswered()
 		w.foundDatabase()
-	case checking.Err() == nil || time.Since(time.Unix(0, w.lastAnswer.Load())) > silentFor:
+		w.store.Clock().Warn(w.log)
+	case checking.Err() == nil && !store.Busy(err),
+		time.Since(*w.lastAnswer.Load()) > silentFor:
 		w.lostDatabase(err)
+	}
+	if err != nil {
+		following, cancel := context.WithTimeout(ctx, checkTimeout)
+		defer cancel()
+		w.store.FollowPrimary(following)
+	}
+}
+
+// learnTime asks the database for the time, before there are deadlines to compare with it.
+func (w *Worker) learnTime(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	if w.store.Ping(ctx) == nil {
+		w.store.Clock().Warn(w.log)
 	}
 }
 

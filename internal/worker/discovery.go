@@ -26,6 +26,7 @@ const (
 // the answer to $SRV.STATS.
 type EndpointData struct {
 	InFlight int64 `json:"in_flight"` // operations taken and not yet answered
+	Signals
 }
 
 // answerDiscovery makes the worker visible as a NATS micro service (`nats micro ls`, `info`,
@@ -85,6 +86,8 @@ func (w *Worker) identity() micro.ServiceIdentity {
 	}
 	if w.databaseLost.Load() != nil {
 		metadata[messages.DatabaseKey] = messages.DatabaseLost
+	} else if c := w.store.Clock(); c.Known() {
+		metadata[messages.TimeKey] = strconv.FormatInt(c.Now().UnixMicro(), 10)
 	}
 	return micro.ServiceIdentity{
 		Name: messages.ServiceName, ID: w.id, Version: w.version, Metadata: metadata,
@@ -131,6 +134,8 @@ func (e *endpoint) stats() *micro.EndpointStats {
 	if s.NumRequests > 0 {
 		s.AverageProcessingTime = s.ProcessingTime / time.Duration(s.NumRequests)
 	}
-	s.Data, _ = json.Marshal(EndpointData{InFlight: e.inFlight.Load()}) // a number always encodes
+	s.Data, _ = json.Marshal(EndpointData{ // numbers always encode
+		InFlight: e.inFlight.Load(), Signals: signalsOf(e.batcher.Stats()),
+	})
 	return s
 }

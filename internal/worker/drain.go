@@ -9,7 +9,7 @@ import (
 
 // drain leaves the queue group and waits until everything is answered. The order matters: the last
 // message of a subscription has come only when that is closed, and the last message is answered
-// only when the batcher is closed. Without a connection no message can come any more and no reply
+// only when the batchers are closed. Without a connection no message can come any more and no reply
 // can leave: then it waits for the store only.
 func (w *Worker) drain(ctx context.Context, discovery []*nats.Subscription) error {
 	connected, stop := whileConnected(ctx, w.nc)
@@ -25,9 +25,11 @@ func (w *Worker) drain(ctx context.Context, discovery []*nats.Subscription) erro
 		case <-e.closed:
 		case <-connected.Done():
 		}
-		err = errors.Join(err, e.batcher.Close(ctx))
 	}
-	err = errors.Join(err, w.tokens.Close(ctx)) // what the writes have handed over
+	err = errors.Join(err, w.schemas.Close(ctx)) // it hands over to the others
+	for _, b := range []*batcher{w.reads.batcher, w.writes.batcher, w.tokens} {
+		err = errors.Join(err, b.Close(ctx))
+	}
 	for _, s := range discovery {
 		err = errors.Join(err, s.Unsubscribe())
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/batch"
+	"github.com/outset-settings/outset/internal/metrics/hops"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -23,7 +24,7 @@ type endpoint struct {
 	worker  *Worker
 	name    string
 	subject string
-	batcher *batch.Batcher[*task, struct{}]
+	batcher *batcher
 
 	mu     sync.Mutex         // guards the next three
 	own    *nats.Subscription // to what is addressed to this worker
@@ -32,6 +33,10 @@ type endpoint struct {
 	open   atomic.Int32       // subscriptions that may still hand over messages
 	closed chan struct{}      // closed when none may
 
+	tasksMu sync.Mutex
+	tasks   map[*task]struct{} // taken and not yet answered
+
+	counted   hops.Count   // the same figures, for Prometheus
 	requests  atomic.Int64 // answered
 	errors    atomic.Int64 // of them, failed by a fault of the service
 	time      atomic.Int64 // nanoseconds from arrival to answer, summed up
@@ -40,18 +45,45 @@ type endpoint struct {
 }
 
 func (w *Worker) newEndpoint(ctx context.Context, name, subject string,
-	run func(context.Context, []*task) []struct{},
+	run func(context.Context, *flight),
 ) *endpoint {
-	e := &endpoint{worker: w, name: name, subject: subject, closed: make(chan struct{})}
-	e.batcher = batch.New(ctx, batch.Options[*task]{
-		Lanes: lanes,
-		Batch: batch.Size{Count: batchOperations, Bytes: queueBytes},
-		Queue: batch.Size{Count: w.maxQueue, Bytes: queueBytes},
-		Of:    (*task).size,
-
-		SlowAfter: slowAfter,
-	}, run)
+	e := &endpoint{
+		worker: w, name: name, subject: subject, closed: make(chan struct{}),
+		tasks: make(map[*task]struct{}), counted: w.figures.results.Of(name),
+	}
+	o := w.options()
+	o.Lanes = lanes
+	o.Batch = batch.Size{Count: batchOperations, Bytes: batchBytes, Cost: batchCost}
+	if subject == messages.WriteSubject {
+		// One transaction at a time can have a user's row.
+		o.Key = func(w *work) string { return w.User }
+	}
+	e.batcher = w.newBatcher(ctx, name, o, run)
 	return e
+}
+
+// newBatcher returns a batcher with a name, by which its figures are found.
+func (w *Worker) newBatcher(ctx context.Context, name string, o options,
+	run func(context.Context, *flight),
+) *batcher {
+	b := batch.New(ctx, o, hops.Observe(w.figures.batches, name, w.traced(name, run),
+		w.exemplar()))
+	w.figures.batches.Add(name, b.Stats)
+	return b
+}
+
+// options are those of all batchers: of one lane that takes one operation at a time.
+func (w *Worker) options() options {
+	return options{
+		Lanes:     1,
+		Batch:     batch.Size{Count: 1, Bytes: batchBytes},
+		Queue:     batch.Size{Count: w.maxQueue, Bytes: queueBytes},
+		Of:        size,
+		Principal: func(w *work) uint64 { return w.Principal },
+		Took:      func(took time.Duration) time.Duration { return took },
+		MaxWait:   maxWait,
+		SlowAfter: slowAfter,
+	}
 }
 
 // subscribe joins the queue group, and listens for what is addressed to this worker.
@@ -120,7 +152,7 @@ func (e *endpoint) unsubscribe() error {
 }
 
 // receive takes one message. NATS calls it for one message of a subscription after the other, so
-// it only decodes and checks, and leaves the rest to the batcher.
+// it only decodes and checks, and leaves the rest to the batchers.
 func (e *endpoint) receive(m *nats.Msg) {
 	if err := messages.CheckReplyTo(m.Reply); err != nil {
 		e.worker.unsent.Do(func() {
@@ -130,75 +162,56 @@ func (e *endpoint) receive(m *nats.Msg) {
 	}
 	request, err := messages.DecodeRequest(m.Data)
 	if err != nil {
-		e.refuse(m, 1, messages.KindMalformed, messages.Detail(err.Error()))
+		e.refuse(m, request.Proof(), messages.KindMalformed, messages.Detail(err.Error()))
 		return
 	}
-	t := e.newTask(m, request.Operations)
-	e.inFlight.Add(int64(len(t.operations)))
-	if len(t.open)+len(t.tokens) == 0 {
-		e.answer(t)
-		return
-	}
-	if err = e.start(t); err != nil {
-		e.inFlight.Add(-int64(len(t.operations)))
-		e.refuse(m, len(t.operations), messages.KindOverloaded, refusal(err))
-	}
-}
-
-// start queues a task. What it asks about tokens comes after the rest, where others don't wait for
-// it.
-func (e *endpoint) start(t *task) error {
-	if len(t.open) == 0 {
-		return e.startTokens(t)
-	}
-	return e.batcher.Go(t, func(_ struct{}, err error) {
-		if err != nil { // Close gave up on it; it has not run
-			t.settle(t.open, stopping)
-			t.settle(t.tokens, stopping)
-			e.answer(t)
-		} else {
-			e.done(t)
+	t := newTask(e, m, &request)
+	e.inFlight.Add(int64(len(t.works)))
+	e.remember(t)
+	var most, tokens, schemas []*work // where they go first
+	for i := range t.works {
+		switch w := &t.works[i]; {
+		case e.settled(w):
+			t.settle(w)
+		case changesTokens(w.Operation):
+			tokens = append(tokens, w)
+		case w.Action == messages.ActionPutSchema || w.Action == messages.ActionTrySchema:
+			schemas = append(schemas, w)
+		default:
+			most = append(most, w)
 		}
-	})
+	}
+	e.batcher.Go(most, finish)
+	e.worker.tokens.Go(tokens, finish)
+	e.worker.schemas.Go(schemas, e.goOn)
+	t.answer() // what was refused
 }
 
-// done answers a task, or goes on with what it asks about tokens, when all else has its results.
-func (e *endpoint) done(t *task) {
-	if t.answered {
-		return
+// settled checks a work, and does what needs nothing else. It returns true if the work has its
+// result by then.
+func (e *endpoint) settled(w *work) bool {
+	if w.result.Kind, w.result.Detail = e.check(w.Operation); w.result.Kind != "" {
+		return true
 	}
-	t.answered = true
-	if len(t.tokens) > 0 {
-		err := e.startTokens(t)
-		if err == nil {
-			return
+	switch {
+	case w.Expired(e.worker.store.Clock().Now()):
+		w.result = messages.Result{
+			Kind:   messages.KindExpired,
+			Detail: "the deadline had passed when the worker got it",
 		}
-		t.settle(t.tokens, messages.Result{
-			Kind: messages.KindUnavailable, Detail: refusal(err),
-		})
+		return true
+	case w.Action == messages.ActionLimits:
+		w.result.Document = e.worker.limitsJSON
+		return true
 	}
-	e.answer(t)
+	return false
 }
 
-// startTokens queues what a task asks about tokens.
-func (e *endpoint) startTokens(t *task) error {
-	return e.worker.tokens.Go(t, func(_ struct{}, err error) {
-		if err != nil {
-			t.settle(t.tokens, stopping)
-		}
-		e.answer(t)
-	})
-}
-
-// stopping is the result of what the worker has taken and has no time to do.
-var stopping = messages.Result{
-	Kind: messages.KindUnavailable, Detail: "the worker is stopping",
-}
-
-// refusal says why the batcher did not take a request.
-func refusal(err error) string {
-	if errors.Is(err, batch.ErrClosed) {
-		return "the worker is stopping"
+// check is [messages.Operation.Check] of a worker that may know fewer actions, see
+// [Config.LastAction].
+func (e *endpoint) check(o *messages.Operation) (messages.Kind, string) {
+	if o.Action > e.worker.config.lastAction() {
+		return messages.KindUnknownAction, messages.UnknownAction(o.Action)
 	}
-	return "the worker's queue is full"
+	return o.Check(e.subject)
 }

@@ -9,6 +9,7 @@ import (
 	natstest "github.com/nats-io/nats-server/v2/test"
 	"github.com/nats-io/nats.go"
 
+	"github.com/outset-settings/outset/internal/clock"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/internal/testwait"
 	"github.com/outset-settings/outset/internal/worker"
@@ -20,7 +21,8 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 var config = worker.Config{
 	DrainTimeout: deadline,
-	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000, HistoryVersions: 100,
+	MaxDocument:  64 << 10, MaxDepth: 32, MaxKeys: 10_000,
+	HistoryVersions: 100, HistoryBytes: 16 << 20,
 	HistoryAge: 24 * time.Hour,
 }
 
@@ -37,7 +39,7 @@ func connect(t *testing.T) *nats.Conn {
 
 func dial(t *testing.T, url string) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,16 +129,68 @@ func do(t *testing.T, nc *nats.Conn, o messages.Operation) messages.Result {
 	return ask(t, nc, o.Action.Subject(), o).Results[0]
 }
 
-// ask sends operations in one request.
+// ask sends operations in one request, and returns all results in their order.
 func ask(t *testing.T, nc *nats.Conn, subject string,
 	operations ...messages.Operation,
 ) messages.Reply {
 	t.Helper()
-	m, err := nc.Request(subject, encode(t, operations...), deadline)
+	return collect(t, sendTo(t, nc, subject, operations...), len(operations))
+}
+
+// send sends operations in one request and returns where the replies come.
+func send(t *testing.T, nc *nats.Conn, operations ...messages.Operation) *nats.Subscription {
+	t.Helper()
+	return sendTo(t, nc, operations[0].Action.Subject(), operations...)
+}
+
+func sendTo(t *testing.T, nc *nats.Conn, subject string, operations ...messages.Operation,
+) *nats.Subscription {
+	t.Helper()
+	reply := nc.NewInbox()
+	sub, err := nc.SubscribeSync(reply)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return decode(t, m, len(operations))
+	if err := nc.PublishRequest(subject, reply, encode(t, operations...)); err != nil {
+		t.Fatal(err)
+	}
+	return sub
+}
+
+// collect waits for the replies to n operations, and returns all results in their order.
+func collect(t *testing.T, sub *nats.Subscription, n int) (all messages.Reply) {
+	t.Helper()
+	all.Results = make([]messages.Result, n)
+	for open := n; open > 0; {
+		r := nextReply(t, sub, n)
+		all.Worker, all.Kind, all.Detail = r.Worker, r.Kind, r.Detail
+		if r.Kind != "" {
+			return all
+		}
+		for i, result := range r.Results {
+			if len(r.Of) > 0 {
+				i = r.Of[i]
+			}
+			all.Results[i] = result
+			open--
+		}
+	}
+	return all
+}
+
+// nextReply waits for the next reply to n operations that says more than that the worker is at
+// them.
+func nextReply(t *testing.T, sub *nats.Subscription, n int) messages.Reply {
+	t.Helper()
+	for {
+		m, err := sub.NextMsg(deadline)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := decode(t, m, n); !r.Working {
+			return r
+		}
+	}
 }
 
 // encode makes a request of operations.
@@ -155,6 +209,9 @@ func decode(t *testing.T, m *nats.Msg, n int) messages.Reply {
 	r, err := messages.DecodeReply(m.Data, n)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range r.Results {
+		r.Results[i].Took = 0 // differs from time to time
 	}
 	return r
 }
@@ -177,6 +234,10 @@ type fakeStore struct {
 }
 
 func (f *fakeStore) Ping(context.Context) error { return nil }
+
+func (f *fakeStore) Clock() *clock.Clock { return new(clock.Clock) }
+
+func (f *fakeStore) FollowPrimary(context.Context) {}
 
 func (f *fakeStore) Read(_ context.Context, reads []store.Read) ([]store.Found, error) {
 	<-f.gate

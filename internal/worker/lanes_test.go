@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/worker"
-	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // TestReadsGoOnWhileWritesWait: while all lanes of writes have a connection each and wait for
@@ -41,29 +40,10 @@ func TestReadsGoOnWhileWritesWait(t *testing.T) {
 	}
 	proxy.release()
 	for i, reply := range replies {
-		m, err := reply.NextMsg(deadline)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r := decode(t, m, 1); r.Kind != "" || r.Results[0].Kind != "" {
+		if r := collect(t, reply, 1); r.Kind != "" || r.Results[0].Kind != "" {
 			t.Errorf("write %d: %+v", i, r)
 		}
 	}
-}
-
-// send sends operations in one request and returns where the reply comes.
-func send(t *testing.T, nc *nats.Conn, operations ...messages.Operation) *nats.Subscription {
-	t.Helper()
-	reply := nc.NewInbox()
-	sub, err := nc.SubscribeSync(reply)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := nc.PublishRequest(operations[0].Action.Subject(), reply,
-		encode(t, operations...)); err != nil {
-		t.Fatal(err)
-	}
-	return sub
 }
 
 // holdingProxy stands between a store and Postgres. It holds back what has the mark in it, so that

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -17,6 +18,7 @@ type Connect func(name string, options ...nats.Option) (*nats.Conn, error)
 type Service struct {
 	*Worker
 	database string
+	store    *store.Store
 	close    []func()
 }
 
@@ -40,7 +42,9 @@ func (s *Service) open(ctx context.Context, connect Connect, config Config, vers
 	if err != nil {
 		return err
 	}
+	s.store = db
 	s.close = append(s.close, db.Close)
+	db.LimitHistory(int64(config.HistoryBytes))
 	nc, err := connect("outset worker")
 	if err != nil {
 		return err
@@ -53,6 +57,11 @@ func (s *Service) open(ctx context.Context, connect Connect, config Config, vers
 	s.close = append(s.close, changes.Close)
 	s.Worker, err = New(nc, changes, db, config, version, log)
 	return err
+}
+
+// Metrics returns the metrics of the worker and of its database.
+func (s *Service) Metrics() []prometheus.Collector {
+	return append(s.Worker.Metrics(), s.store.Metrics()...)
 }
 
 // Migrate brings the tables at this address up to what the worker needs, as soon as the database is

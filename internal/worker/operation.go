@@ -1,9 +1,11 @@
 package worker
 
 import (
+	"crypto/rand"
 	"fmt"
 	"time"
 
+	"github.com/outset-settings/outset/internal/failpoint"
 	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -64,7 +66,7 @@ func followOf(f *messages.Following) *store.Follow {
 // can't be applied to any document.
 func (w *Worker) writeOf(o *messages.Operation) (store.Write, error) {
 	s := store.Write{
-		User: userOf(o), ID: o.ID, Keyed: o.Keyed, Fingerprint: o.Fingerprint,
+		User: userOf(o), ID: idOf(o), Keyed: o.Keyed, Again: o.Again, Fingerprint: o.Fingerprint,
 		Operation: o.Action.String(), Actor: actorOf(o),
 		Deadline: timeOf(o.Deadline), If: conditionOf(o.If),
 	}
@@ -182,4 +184,12 @@ func micros(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMicro()
+}
+
+// idOf is the operation's id, but for planted bugs that tests must find.
+func idOf(o *messages.Operation) string {
+	if o.Keyed && failpoint.Hit("worker/key-lost") || !o.Keyed && failpoint.Hit("worker/id-anew") {
+		return rand.Text()
+	}
+	return o.ID
 }

@@ -3,13 +3,13 @@ package worker_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/worker"
-	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
 
@@ -41,8 +41,8 @@ func (s *heldUsers) WriteInParts(_ context.Context, writes []store.Write,
 	return outcomes
 }
 
-// TestAnswersWhatIsCommitted: a request is answered when its own writes are committed, not when all
-// of the batch are. One that has several is answered with the last of them.
+// TestAnswersWhatIsCommitted: a write is answered when it is committed, whatever others of the
+// batch and of its own request are still waiting for. Meanwhile the worker says that it is at them.
 func TestAnswersWhatIsCommitted(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -64,36 +64,38 @@ func TestAnswersWhatIsCommitted(t *testing.T) {
 	eventually(t, "all are taken", func() bool { return stats(t, nc)[1].inFlight == 7 })
 
 	close(s.gates[lanes[0]])
-	hasReply(t, replies[0], 1)
-	hasReply(t, bob, 1)
-	for _, held := range []*nats.Subscription{gina, both} {
-		if n, _, err := held.Pending(); n != 0 || err != nil {
-			t.Errorf("answered before the commit: %d, %v", n, err)
+	succeeds(t, replies[0], 1)
+	succeeds(t, bob, 1)
+	if r := nextReply(t, both, 2); !slices.Equal(r.Of, []int{0}) || r.Results[0].Kind != "" {
+		t.Errorf("what was committed of two: %+v", r)
+	}
+	for _, sub := range []*nats.Subscription{gina, both} {
+		for n, _, err := sub.Pending(); n > 0 && err == nil; n, _, err = sub.Pending() {
+			m, err := sub.NextMsg(deadline)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := decode(t, m, 2); !r.Working {
+				t.Errorf("before the commit: %+v", r)
+			}
 		}
 	}
 	close(s.gates["gina"])
-	hasReply(t, gina, 1)
-	hasReply(t, both, 2)
+	succeeds(t, gina, 1)
+	if r := nextReply(t, both, 2); !slices.Equal(r.Of, []int{1}) || r.Results[0].Kind != "" {
+		t.Errorf("the other of the two: %+v", r)
+	}
 	for i, user := range lanes[1:] {
 		close(s.gates[user])
-		hasReply(t, replies[i+1], 1)
-	}
-	for _, sub := range append(replies, gina, both, bob) {
-		if n, _, err := sub.Pending(); n != 0 || err != nil {
-			t.Errorf("answered again: %d, %v", n, err)
-		}
+		succeeds(t, replies[i+1], 1)
 	}
 }
 
-// hasReply waits for the reply to n operations that succeed.
-func hasReply(t *testing.T, sub *nats.Subscription, n int) {
+// succeeds waits for the replies to n operations.
+func succeeds(t *testing.T, sub *nats.Subscription, n int) {
 	t.Helper()
-	m, err := sub.NextMsg(deadline)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range decode(t, m, n).Results {
-		if r.Kind != messages.Kind("") {
+	for _, r := range collect(t, sub, n).Results {
+		if r.Kind != "" {
 			t.Errorf("%+v", r)
 		}
 	}

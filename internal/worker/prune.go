@@ -45,8 +45,10 @@ func (w *Worker) pruneStep(ctx context.Context) (time.Duration, error) {
 	defer cancel()
 	removed, next, err := w.store.Prune(ctx, w.config.retention())
 	if err != nil {
+		w.figures.pruneFailures.Inc()
 		return pauseOnFailure, err
 	}
+	w.figures.pruned.Add(float64(removed))
 	if removed > 0 {
 		w.log.Debug("history pruned", "removed", removed, "pause", next)
 	}

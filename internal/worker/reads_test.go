@@ -67,7 +67,7 @@ func TestReads(t *testing.T) {
 		{
 			"limits", limits,
 			messages.Result{
-				Document: []byte(`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24}}`),
+				Document: []byte(`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24,"bytes":16777216}}`),
 			},
 		},
 	}

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -106,8 +107,7 @@ func TestBadNeighbours(t *testing.T) {
 	}
 }
 
-// TestRepliesFit: operations whose documents don't fit into one reply get the result "ask again",
-// except for the first.
+// TestRepliesFit: results that don't fit into one reply come in several.
 func TestRepliesFit(t *testing.T) {
 	t.Parallel()
 	nc := connect(t)
@@ -120,20 +120,78 @@ func TestRepliesFit(t *testing.T) {
 		ask(t, nc, messages.WriteSubject, replace(user, "1", document))
 		reads = append(reads, read(user))
 	}
-	rounds := 0
-	for ; len(reads) > 0; rounds++ {
-		var again []messages.Operation
-		for i, r := range ask(t, nc, messages.ReadSubject, reads...).Results {
-			switch {
-			case r.Kind == messages.KindAskAgain && i > 0:
-				again = append(again, reads[i])
-			case r.Kind != "" || string(r.Document) != document:
-				t.Fatalf("read %d: kind %q, %d bytes", i, r.Kind, len(r.Document))
+	replies := send(t, nc, reads...)
+	seen := make(map[int]bool)
+	parts := 0
+	for ; len(seen) < len(reads); parts++ {
+		r := nextReply(t, replies, len(reads))
+		for n, i := range r.Of {
+			if string(r.Results[n].Document) != document || seen[i] {
+				t.Fatalf("read %d: kind %q, %d bytes", i, r.Results[n].Kind,
+					len(r.Results[n].Document))
 			}
+			seen[i] = true
 		}
-		reads = again
 	}
-	if rounds != 3 { // 17 of them fit into a MiB
-		t.Errorf("40 documents of 60 kB took %d replies of 1 MiB", rounds)
+	if parts != 3 { // 17 of them fit into a MiB
+		t.Errorf("40 documents of 60 kB took %d replies of 1 MiB", parts)
+	}
+}
+
+// TestRepliesHaveProofs: each reply tells which request it answers, also one that says that the
+// worker is at it, and a refusal.
+func TestRepliesHaveProofs(t *testing.T) {
+	t.Parallel()
+	for name, secret := range map[string][]byte{"none": nil, "secret": messages.NewSecret()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nc := connect(t)
+			fake := &fakeStore{gate: make(chan struct{})}
+			start(t, nc, fake, config)
+			request := messages.Request{Secret: secret}
+			empty, err := messages.EncodeRequest(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Operations = []messages.Operation{read("ann")}
+			good, err := messages.EncodeRequest(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			replies, err := nc.SubscribeSync(nc.NewInbox())
+			if err != nil {
+				t.Fatal(err)
+			}
+			next := func() messages.Reply {
+				m, err := replies.NextMsg(deadline)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := decode(t, m, 1)
+				if !bytes.Equal(r.Proof, request.Proof()) {
+					t.Errorf("%+v; want the proof %x", r, request.Proof())
+				}
+				return r
+			}
+			for _, data := range [][]byte{empty, good} {
+				if err := nc.PublishRequest(messages.ReadSubject, replies.Subject, data); err != nil {
+					t.Fatal(err)
+				}
+				r := next()
+				if bytes.Equal(data, empty) {
+					if r.Kind != messages.KindMalformed {
+						t.Errorf("no operation: %+v", r)
+					}
+					continue
+				}
+				if !r.Working {
+					t.Errorf("while it waits for the store: %+v", r)
+				}
+				close(fake.gate)
+				for r.Working {
+					r = next()
+				}
+			}
+		})
 	}
 }

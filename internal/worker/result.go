@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -78,7 +79,7 @@ func entriesOf(user string, found []store.Entry) []messages.Entry {
 	for i, e := range found {
 		entries[i] = messages.Entry{
 			Version: e.Version, Time: micros(e.Time), Action: e.Operation, Size: e.Size,
-			Actor: actorFor(user, e.Actor),
+			Actor: actorFor(user, e.Actor), Dropped: e.Dropped,
 		}
 	}
 	return entries
@@ -90,13 +91,16 @@ func (w *Worker) writeResult(o *messages.Operation, s *store.Written) messages.R
 	if errors.Is(s.Err, settings.ErrPrecondition) {
 		r := stateOf(&s.Document)
 		r.Kind, r.Detail = messages.KindPrecondition, messages.Detail(s.Err.Error())
+		r.Fenced = s.Fenced
 		if !o.Quiet {
 			r.Document = s.Bytes
 		}
 		return r
 	}
 	if s.Err != nil {
-		return w.failure(o, s.Err)
+		r := w.failure(o, s.Err)
+		r.Fenced = s.Fenced
+		return r
 	}
 	r := stateOf(&s.Document)
 	r.Created, r.Replayed = s.Created, s.Replayed
@@ -106,7 +110,7 @@ func (w *Worker) writeResult(o *messages.Operation, s *store.Written) messages.R
 			r.Document = s.Bytes
 		}
 	case messages.ActionSetValue:
-		if slices.Contains(o.Path, "-") {
+		if slices.Contains(o.Path, "-") && !s.Dropped {
 			r.Path = settings.Placed(s.Bytes, o.Path)
 		}
 	}
@@ -167,8 +171,11 @@ func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
 		r.Busy = true // the sender waits and retries; nothing for the log
 		return r
 	}
+	// A batch that had no time left may have waited for rows all the time: of hundreds of patches of
+	// one document each batch does a part.
+	r.Busy = r.Kind == messages.KindUnavailable && errors.Is(err, context.DeadlineExceeded)
 	w.failures.Do(func() {
-		w.log.Error("operation failed", "request_id", o.RequestID, "kind", r.Kind, "error", err)
+		w.logOf(o).Error("operation failed", "kind", r.Kind, "error", err)
 	})
 	return r
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"time"
 
@@ -25,6 +26,46 @@ const maxTrial = 50 * time.Millisecond
 type trial struct {
 	text     []byte
 	compiled *schema.Schema
+}
+
+// newSchemas returns the queue of schemas that are to be compiled, one at a time: that may take
+// long, and other operations must not wait for it.
+func (w *Worker) newSchemas(ctx context.Context) *batcher {
+	return w.newBatcher(ctx, "schema", w.options(), w.compile)
+}
+
+// compile compiles the schemas of works.
+func (w *Worker) compile(_ context.Context, f *flight) {
+	for i, work := range f.Calls {
+		if work.Action == messages.ActionPutSchema {
+			work.settled = w.prepare(work)
+		} else {
+			work.settled = w.prepareTrial(work)
+		}
+		work.compiling, work.took = work.took, 0
+		f.Answer(i, work.compiling)
+	}
+}
+
+// goOn has a work done whose schema was compiled, unless that has given the result.
+func (e *endpoint) goOn(w *work, took time.Duration, err error) {
+	if err == nil && !w.settled {
+		e.batcher.Go([]*work{w}, finish)
+	} else {
+		finish(w, took, err)
+	}
+	w.task.answer() // if it has its result, or was refused
+}
+
+// prepareTrial compiles a schema on trial. It returns true if the work has its result by then.
+func (w *Worker) prepareTrial(work *work) (settled bool) {
+	began := time.Now()
+	compiled, err := w.compileTrial(work.Document)
+	work.trial, work.took = compiled, time.Since(began)
+	if err != nil {
+		work.result = w.failure(work.Operation, err)
+	}
+	return err != nil
 }
 
 // compileTrial returns a compiled schema. It keeps the last one, since a trial has many parts.

@@ -1,131 +1,109 @@
 package worker
 
 import (
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/internal/schema"
+	"github.com/outset-settings/outset/internal/tracing"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// task is one request on its way through the worker.
+// task is one request on its way through the worker. Its operations go their own ways, and are
+// answered as their results come.
 type task struct {
-	message    *nats.Msg
-	arrived    time.Time
-	operations []messages.Operation
-	results    []messages.Result
+	endpoint *endpoint
+	message  *nats.Msg
+	proof    []byte // of the request, for its replies
+	trace    tracing.Place
+	arrived  time.Time
+	works    []work
 
-	open   []int         // indexes of the operations that have no result yet
-	writes []store.Write // of the open ones that make a version, in the same order
-	// unwritten is how many of the writes have no result yet, once they are under way.
-	unwritten int
-	answered  bool                   // or on its way to be, before the batch has ended
-	tokens    []int                  // indexes of those that change tokens, which come after the open
-	schemas   map[int]*schema.Schema // on trial, by index
+	mu    sync.Mutex
+	open  int       // operations without a result
+	ready []int     // indexes of those that have one and were not answered yet
+	heard time.Time // when the sender last got a reply
 }
 
-// newTask prepares the operations of a message.
-func (e *endpoint) newTask(m *nats.Msg, operations []messages.Operation) *task {
+// work is one operation of a task, and what has come of it so far.
+type work struct {
+	*messages.Operation
+
+	task   *task
+	index  int
+	result messages.Result
+	took   time.Duration // computing, but for a schema
+	// compiling is how long its schema took to compile, which is charged where that was done.
+	compiling time.Duration
+	write     store.Write    // what it writes, once that has been prepared
+	trial     *schema.Schema // the schema on trial, once that has been compiled
+	// settled: its result was known once its schema had been compiled.
+	settled bool
+}
+
+func newTask(e *endpoint, m *nats.Msg, request *messages.Request) *task {
+	now, operations := time.Now(), request.Operations
 	t := &task{
-		message: m, arrived: time.Now(),
-		operations: operations, results: make([]messages.Result, len(operations)),
+		endpoint: e, message: m, proof: request.Proof(), arrived: now, heard: now,
+		trace: tracing.ParsePlace(request.Trace),
+		works: make([]work, len(operations)), open: len(operations),
+		ready: make([]int, 0, len(operations)),
 	}
 	for i := range operations {
-		switch o := &operations[i]; {
-		case e.prepare(t, i):
-		case changesTokens(o):
-			t.tokens = append(t.tokens, i)
-		default:
-			t.open = append(t.open, i)
-		}
+		t.works[i] = work{Operation: &operations[i], task: t, index: i}
 	}
 	return t
 }
 
-// size is what the task takes up in a batch.
-func (t *task) size() batch.Size {
-	return batch.Size{Count: len(t.open), Bytes: len(t.message.Data)}
+// size is what a work takes up in a batch.
+func size(w *work) batch.Size {
+	return batch.Size{Count: 1, Bytes: w.Size(), Cost: w.Cost()}
 }
 
-// settle gives the same result to the operations at these indexes.
-func (t *task) settle(indexes []int, r messages.Result) {
-	for _, i := range indexes {
-		t.results[i] = r
-	}
+// settle notes that a work has its result. Answer sends it.
+func (t *task) settle(w *work) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ready = append(t.ready, w.index)
+	t.open--
 }
 
-// dropExpired settles those of the operations that nobody waits for any more, and returns the
-// indexes of the others. The deadlines of writes are the database's to check, after it has searched
-// the log for a repetition.
-func (t *task) dropExpired(indexes []int) []int {
-	now := time.Now()
-	open := indexes[:0]
-	for _, i := range indexes {
-		if t.operations[i].Expired(now) {
-			t.results[i] = messages.Result{
-				Kind: messages.KindExpired, Detail: "the deadline passed in the worker's queue",
-			}
-		} else {
-			open = append(open, i)
-		}
+// takeReady returns the works that have their results since the last call, and whether any have
+// none yet.
+func (t *task) takeReady() (ready []int, more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.ready) > 0 {
+		ready, t.ready, t.heard = t.ready, nil, time.Now()
 	}
-	return open
+	return ready, t.open > 0
 }
 
-// prepare checks the operation at index i and computes what it can without the store. It returns
-// true if the operation has its result by then.
-func (e *endpoint) prepare(t *task, i int) (settled bool) {
-	o, r := &t.operations[i], &t.results[i]
-	if r.Kind, r.Detail = e.check(o); r.Kind != "" {
-		return true
-	}
-	switch {
-	case o.Expired(t.arrived):
-		r.Kind, r.Detail = messages.KindExpired, "the deadline had passed when the worker got it"
-		return true
-	case o.Action == messages.ActionLimits:
-		r.Document = e.worker.limitsJSON
-		return true
-	case o.Action == messages.ActionTrySchema:
-		return e.prepareTrial(t, i)
-	case !o.Action.Writes() || changesTokens(o):
+// expired settles a work that nobody waits for any more. The deadlines of writes are the database's
+// to check, after it has searched the log for a repetition.
+func (w *work) expired(now time.Time) bool {
+	if !w.Expired(now) {
 		return false
 	}
-	w, err := e.worker.writeOf(o)
-	if err != nil && o.Keyed {
-		// It may have been applied under other limits: then it gets its first answer.
-		w.Wrong, err = err, nil
+	w.result = messages.Result{
+		Kind: messages.KindExpired, Detail: "the deadline passed in the worker's queue",
 	}
-	if err != nil {
-		*r = e.worker.failure(o, err)
-		return true
-	}
-	t.writes = append(t.writes, w)
-	return false
+	return true
 }
 
-// check is [messages.Operation.Check] of a worker that may know fewer actions, see
-// [Config.LastAction].
-func (e *endpoint) check(o *messages.Operation) (messages.Kind, string) {
-	if o.Action > e.worker.config.lastAction() {
-		return messages.KindUnknownAction, messages.UnknownAction(o.Action)
-	}
-	return o.Check(e.subject)
-}
-
-// prepareTrial compiles a schema on trial.
-func (e *endpoint) prepareTrial(t *task, i int) (settled bool) {
-	compiled, err := e.worker.compileTrial(t.operations[i].Document)
+// finish settles a work that a batch has done, or that a batcher has not taken. Of the latter only
+// those that wait when it is closed come without a call of answer that follows.
+func finish(w *work, _ time.Duration, err error) {
 	if err != nil {
-		t.results[i] = e.worker.failure(&t.operations[i], err)
-		return true
+		w.result = refused(err)
 	}
-	if t.schemas == nil {
-		t.schemas = make(map[int]*schema.Schema)
+	w.task.settle(w)
+	if errors.Is(err, batch.ErrClosed) {
+		w.task.answer()
 	}
-	t.schemas[i] = compiled
-	return false
 }

@@ -6,24 +6,15 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// newTokens returns the queue of what changes tokens. It takes one task at a time: these are rare,
-// have a transaction each, and wait for one another in the database anyway. A batch of writes must
-// not wait with them.
-func (w *Worker) newTokens(ctx context.Context) *batch.Batcher[*task, struct{}] {
-	return batch.New(ctx, batch.Options[*task]{
-		Lanes: 1,
-		Batch: batch.Size{Count: 1, Bytes: queueBytes},
-		Queue: batch.Size{Count: w.maxQueue, Bytes: queueBytes},
-		Of: func(t *task) batch.Size {
-			return batch.Size{Count: len(t.tokens), Bytes: len(t.message.Data)}
-		},
-		SlowAfter: slowAfter,
-	}, w.changeTokensOf)
+// newTokens returns the queue of what changes tokens. It takes one at a time: these are rare, have
+// a transaction each, and wait for one another in the database anyway. A batch of writes must not
+// wait with them.
+func (w *Worker) newTokens(ctx context.Context) *batcher {
+	return w.newBatcher(ctx, "token", w.options(), w.changeTokensOf)
 }
 
 // changesTokens tells whether an operation is one of [Worker.changeTokens].
@@ -31,17 +22,15 @@ func changesTokens(o *messages.Operation) bool {
 	return o.Action.Writes() && o.Action.Scope() == messages.ScopeService
 }
 
-// changeTokensOf does what tasks ask about tokens.
-func (w *Worker) changeTokensOf(ctx context.Context, tasks []*task) []struct{} {
+// changeTokensOf does what works ask about tokens.
+func (w *Worker) changeTokensOf(ctx context.Context, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, w.storeTimeout)
 	defer cancel()
-	for _, t := range tasks {
-		t.tokens = t.dropExpired(t.tokens)
-		for _, i := range t.tokens {
-			t.results[i] = w.changeTokens(ctx, &t.operations[i])
-		}
+	now := w.store.Clock().Now()
+	for _, i := range open(f, func(work *work) bool { return work.expired(now) }) {
+		f.Calls[i].result = w.changeTokens(ctx, f.Calls[i].Operation)
+		done(f, []int{i})
 	}
-	return make([]struct{}, len(tasks))
 }
 
 // changeTokens does an operation about tokens, in a transaction of its own.

@@ -46,11 +46,7 @@ func patient(w *worker.Worker) { w.SetStoreTimeout(deadline) }
 // result waits for the reply to one operation.
 func result(t *testing.T, reply *nats.Subscription) messages.Result {
 	t.Helper()
-	m, err := reply.NextMsg(deadline)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return decode(t, m, 1).Results[0]
+	return collect(t, reply, 1).Results[0]
 }
 
 // TestWritesDontWaitForTokens: writes are acknowledged while more operations about tokens wait than
@@ -102,21 +98,7 @@ func TestTokensThatWaitTooLong(t *testing.T) {
 	eventually(t, "the worker is ready", func() bool { return w.Ready(t.Context()) == nil })
 	first := send(t, nc, create("a1", nil))
 	eventually(t, "it waits in the store", func() bool { return s.began.Load() == 1 })
-	reply := make(chan messages.Reply, 1)
-	go func() {
-		m, err := nc.Request(messages.WriteSubject,
-			encode(t, replace("ann", "1", `{}`), create("b2", nil)), deadline)
-		if err != nil {
-			t.Error(err)
-			reply <- messages.Reply{}
-			return
-		}
-		r, err := messages.DecodeReply(m.Data, 2)
-		if err != nil {
-			t.Error(err)
-		}
-		reply <- r
-	}()
+	both := send(t, nc, replace("ann", "1", `{}`), create("b2", nil))
 	eventually(t, "the write is done", func() bool { return s.wrote.Load() == 1 })
 	cancel()
 	if <-ended == nil {
@@ -125,7 +107,7 @@ func TestTokensThatWaitTooLong(t *testing.T) {
 	if r := result(t, first); r.Kind != messages.KindOutcomeUnknown {
 		t.Errorf("what was under way: %s", show(r))
 	}
-	r := <-reply
+	r := collect(t, both, 2)
 	if len(r.Results) != 2 || r.Results[0].Kind != "" || r.Results[0].Version != 1 ||
 		r.Results[1].Kind != messages.KindUnavailable || s.began.Load() != 1 {
 		t.Errorf("a write and a token: %+v", r)

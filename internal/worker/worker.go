@@ -2,9 +2,10 @@
 // those to the store and answers. It keeps no state: any number of workers share the
 // work, and each may come and go at any time.
 //
-// A request is received and checked (endpoint.go, task.go), done in a batch with others in one trip
-// to the store (batch.go), and answered (answer.go). An operation of the contract becomes one of
-// the store in operation.go, and what the store returns becomes a result in result.go.
+// A request is received and checked (endpoint.go, task.go), its operations are done in batches with
+// others, each in one trip to the store (batch.go), and answered (answer.go). An operation of the
+// contract becomes one of the store in operation.go, and what the store returns becomes a result in
+// result.go.
 package worker
 
 import (
@@ -20,7 +21,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/time/rate"
 
-	"github.com/outset-settings/outset/internal/batch"
+	"github.com/outset-settings/outset/internal/clock"
 	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
@@ -38,6 +39,10 @@ type Store interface {
 	// ConfigureToken makes a token of the configuration valid, and ends all others of it.
 	ConfigureToken(ctx context.Context, prefix string, t *store.Token) error
 	Ping(ctx context.Context) error
+	// Clock is the database's, as Ping has learnt it.
+	Clock() *clock.Clock
+	// FollowPrimary leaves a server that doesn't answer for one that has taken over.
+	FollowPrimary(ctx context.Context)
 	// Prune takes one step, and says when the next is due.
 	Prune(ctx context.Context, keep store.Retention) (removed int64, next time.Duration, err error)
 }
@@ -55,9 +60,11 @@ type Worker struct {
 	store      Store
 	log        *slog.Logger
 
-	reads  *endpoint
-	writes *endpoint
-	tokens *batch.Batcher[*task, struct{}] // what changes tokens, beside the writes
+	figures *figures
+	reads   *endpoint
+	writes  *endpoint
+	tokens  *batcher // what changes tokens, beside the writes
+	schemas *batcher // schemas that are compiled first
 
 	// Constants, except in tests.
 	maxQueue     int // operations that may wait, reads and writes each
@@ -67,9 +74,9 @@ type Worker struct {
 	changesConn    *nats.Conn
 	pendingChanges chan []change // of a part of a batch each
 	lastTrial      atomic.Pointer[trial]
-	notReadyReason atomic.Pointer[string] // nil: it is ready
-	databaseLost   atomic.Pointer[string] // why it can't be reached; nil: it can
-	lastAnswer     atomic.Int64           // of the database, in nanoseconds since 1970
+	notReadyReason atomic.Pointer[string]    // nil: it is ready
+	databaseLost   atomic.Pointer[string]    // why it can't be reached; nil: it can
+	lastAnswer     atomic.Pointer[time.Time] // when the database has last answered
 	// failures limits the log: an outage fails thousands of operations a second, all with the same
 	// error.
 	failures rate.Sometimes
@@ -93,6 +100,7 @@ func New(nc, changes *nats.Conn, s Store, config Config, version string, log *sl
 	w := &Worker{
 		id: rand.Text(), version: version, started: time.Now().UTC(),
 		config: config, limits: config.limits(), limitsJSON: limits, nc: nc, store: s,
+		figures:  newFigures(),
 		maxQueue: queueOperations, storeTimeout: storeTimeout, maxTrial: maxTrial,
 		changesConn: changes, pendingChanges: make(chan []change, maxPendingChanges),
 		failures:  rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
@@ -102,6 +110,7 @@ func New(nc, changes *nats.Conn, s Store, config Config, version string, log *sl
 	w.host, _ = os.Hostname() // for people only
 	w.log = log.With("worker", w.id)
 	w.setNotReady("starting")
+	w.databaseAnswered() // it was opened
 	return w, nil
 }
 
@@ -135,8 +144,9 @@ const flushTimeout = 2 * time.Second
 // taken, and returns. Call it once, and before it no other method than ID and Ready.
 func (w *Worker) Run(ctx context.Context) error {
 	w.reads = w.newEndpoint(ctx, "read", messages.ReadSubject, w.read)
-	w.tokens = w.newTokens(ctx)
+	w.tokens, w.schemas = w.newTokens(ctx), w.newSchemas(ctx)
 	w.writes = w.newEndpoint(ctx, "write", messages.WriteSubject, w.write)
+	w.learnTime(ctx)
 	configured := w.startConfiguring(ctx) // before it is ready, so that the token is valid by then
 	discovery, err := w.subscribe(ctx)
 	if err != nil {
@@ -150,6 +160,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	pruned := w.startPruning(ctx)
 	watched := w.startWatchingDatabase(ctx)
+	stopTelling := w.startTellingWorking()
 	stopPublishing := w.startPublishing()
 
 	<-ctx.Done()
@@ -157,6 +168,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.config.DrainTimeout)
 	defer cancel()
 	err = w.drain(ctx, discovery)
+	stopTelling()
 	stopPublishing(ctx) // nothing is written any more
 	for _, stopped := range []<-chan struct{}{pruned, configured, watched} {
 		select {

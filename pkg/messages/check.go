@@ -12,8 +12,8 @@ import (
 // The last moment of the year 9999 in the units of the wire. Later times wrap around on the way to
 // Postgres, and HTTP has no way to write them.
 const (
-	maxTime    = 253_402_300_799_999_999 // microseconds
-	maxMillis  = maxTime / 1000
+	MaxTime    = 253_402_300_799_999_999 // microseconds
+	maxMillis  = MaxTime / 1000
 	maxSeconds = maxMillis / 1000
 )
 
@@ -45,11 +45,13 @@ func (o *Operation) checkFields() error {
 		return errors.New("the operation id, the request id or the fingerprint is too long")
 	case o.Action.Writes() && o.ID == "":
 		return errors.New("a write needs an operation id")
+	case !validTrace(o.Trace):
+		return errTrace
 	case strings.ContainsFunc(o.ID, unicode.IsControl):
 		return errors.New("the operation id has a control character")
 	case strings.ContainsFunc(o.RequestID, unicode.IsControl):
 		return errors.New("the request id has a control character")
-	case !validMillis(o.Deadline) || o.Issued < 0 || o.Issued > maxTime:
+	case !validMillis(o.Deadline) || o.Issued < 0 || o.Issued > MaxTime:
 		return errors.New("the deadline or the time of issue is impossible")
 	case actions[o.Action].version && o.Version < 1:
 		return errors.New("a version is a number from 1 on")
@@ -59,7 +61,7 @@ func (o *Operation) checkFields() error {
 		return fmt.Errorf("the limit must be from 1 to %d", MaxEntries)
 	case actions[o.Action].list && (o.List == nil || o.List.Limit < 1 || o.List.Limit > MaxUsers):
 		return fmt.Errorf("the limit must be from 1 to %d", MaxUsers)
-	case o.List != nil && (o.List.Since < 0 || o.List.Since > maxTime):
+	case o.List != nil && (o.List.Since < 0 || o.List.Since > MaxTime):
 		return errors.New("the listing begins at an impossible time")
 	case o.List != nil && o.List.After != "" && CheckUser(o.List.After) != nil:
 		return errors.New("the listing begins after what is no user id")
@@ -90,6 +92,10 @@ func (o *Operation) checkFields() error {
 	}
 	return CheckUser(o.User)
 }
+
+var errTrace = fmt.Errorf("a trace has %d bytes or none", TraceSize)
+
+func validTrace(trace []byte) bool { return len(trace) == 0 || len(trace) == TraceSize }
 
 func (c *Condition) check() error {
 	if c == nil {

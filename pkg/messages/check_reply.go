@@ -9,7 +9,7 @@ import (
 // What a reply is checked for. Documents are as large as a message allows, and ids of users are
 // whatever the database has: neither is judged here.
 
-func (r *Reply) check() error {
+func (r *Reply) check(n int) error {
 	if r.Worker != "" {
 		if err := CheckWorker(r.Worker); err != nil {
 			return err
@@ -18,6 +18,26 @@ func (r *Reply) check() error {
 	if len(r.Kind) > MaxKind || len(r.Detail) > MaxDetail {
 		return errors.New("its kind or its detail is too long")
 	}
+	want := n
+	switch {
+	case r.Kind != "" || r.Working:
+		want = 0
+	case len(r.Of) > 0:
+		want = len(r.Of)
+	}
+	if len(r.Results) != want {
+		return fmt.Errorf("%d results for %d operations", len(r.Results), want)
+	}
+	if len(r.Of) == 0 { // nearly always
+		return nil
+	}
+	seen := make([]bool, n)
+	for _, i := range r.Of {
+		if i < 0 || i >= n || seen[i] {
+			return fmt.Errorf("a result of operation %d of %d", i, n)
+		}
+		seen[i] = true
+	}
 	return nil
 }
 
@@ -25,7 +45,8 @@ func (r *Result) check() error {
 	switch {
 	case len(r.Kind) > MaxKind || len(r.Detail) > MaxDetail:
 		return errors.New("its kind or its detail is too long")
-	case r.Version < 0 || r.Schema < 0 || r.Checked < 0 || r.Broken < 0:
+	case r.Version < 0 || r.Schema < 0 || r.Checked < 0 || r.Broken < 0 ||
+		r.Took < 0:
 		return errors.New("it has a negative number")
 	case !validMicros(r.Modified) || !validMicros(r.SchemaModified):
 		return errors.New("it has an impossible time")
@@ -80,4 +101,4 @@ func (a *Actor) tooLong() bool {
 // zero for none.
 func validMillis(ms int64) bool { return ms >= 0 && ms <= maxMillis }
 
-func validMicros(us int64) bool { return us >= 0 && us <= maxTime }
+func validMicros(us int64) bool { return us >= 0 && us <= MaxTime }

@@ -72,6 +72,11 @@ func TestImpossibleReply(t *testing.T) {
 		"a worker with dot": {Worker: "a.b", Kind: messages.KindOverloaded},
 		"a long kind":       {Kind: messages.Kind(strings.Repeat("k", messages.MaxKind+1))},
 		"a long detail":     {Kind: "x", Detail: strings.Repeat("d", messages.MaxDetail+1)},
+		"of no operation":   {Results: make([]messages.Result, 1), Of: []int{1}},
+		"before the first":  {Results: make([]messages.Result, 1), Of: []int{-1}},
+		"of one, twice":     {Results: make([]messages.Result, 2), Of: []int{0, 0}},
+		"too few results":   {Of: []int{0}},
+		"results at work":   {Results: make([]messages.Result, 1), Working: true},
 	} {
 		data, err := messages.EncodeReply(r)
 		if err != nil {

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
@@ -45,31 +46,35 @@ func EncodeRequest(r Request) ([]byte, error) { return encoder.Marshal(r) }
 func EncodeReply(r Reply) ([]byte, error) { return encoder.Marshal(r) }
 
 // DecodeRequest reads a request. It fails when data isn't one, or has no
-// operation or more than [MaxOperations]; the operations are not checked.
+// operation or more than [MaxOperations]; the operations are not checked. A request that can't be
+// read has its Secret where that could be, so that its refusal can be told from others' replies.
 func DecodeRequest(data []byte) (Request, error) {
 	var r Request
-	if err := decoder.Unmarshal(data, &r); err != nil {
-		return Request{}, fmt.Errorf("not a request: %w", err)
-	}
-	if len(r.Operations) == 0 {
-		return Request{}, fmt.Errorf("not a request: it has no operation")
+	err := decoder.Unmarshal(data, &r)
+	switch {
+	case len(r.Secret) > MaxSecret:
+		return Request{}, fmt.Errorf("not a request: its secret is over %d bytes", MaxSecret)
+	case err != nil:
+		return Request{Secret: r.Secret}, fmt.Errorf("not a request: %w", err)
+	case len(r.Operations) == 0:
+		return Request{Secret: r.Secret}, errors.New("not a request: it has no operation")
+	case !validTrace(r.Trace):
+		return Request{Secret: r.Secret}, fmt.Errorf("not a request: %w", errTrace)
 	}
 	return r, nil
 }
 
-// DecodeReply reads the reply to a request of n operations. It fails when data isn't one, or when
-// it has neither n results nor a kind of its own. A result that no worker can have made becomes
-// [KindInternal], so that it fails no other.
+// DecodeReply reads a reply to a request of n operations. It fails when data isn't one, or when it
+// has neither results for some or all of them, nor a kind of its own, nor says that the worker is
+// at it; then it has its Proof where that could be read. A result that no worker can have made
+// becomes [KindInternal], so that it fails no other.
 func DecodeReply(data []byte, n int) (Reply, error) {
 	var r Reply
 	if err := decoder.Unmarshal(data, &r); err != nil {
-		return Reply{}, fmt.Errorf("not a reply: %w", err)
+		return Reply{Proof: r.Proof}, fmt.Errorf("not a reply: %w", err)
 	}
-	if r.Kind == "" && len(r.Results) != n {
-		return Reply{}, fmt.Errorf("not a reply: %d results for %d operations", len(r.Results), n)
-	}
-	if err := r.check(); err != nil {
-		return Reply{}, fmt.Errorf("not a reply: %w", err)
+	if err := r.check(n); err != nil {
+		return Reply{Proof: r.Proof}, fmt.Errorf("not a reply: %w", err)
 	}
 	for i := range r.Results {
 		if err := r.Results[i].check(); err != nil {

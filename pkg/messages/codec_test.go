@@ -31,14 +31,16 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 	t.Parallel()
 	type operation struct {
 		messages.Operation
-		Path   string         `cbor:"20,keyasint"`
-		Nested map[string]any `cbor:"21,keyasint"`
+		Path   string         `cbor:"60,keyasint"`
+		Nested map[string]any `cbor:"61,keyasint"`
 		Named  float64        `cbor:"named"`
 	}
 	request := struct {
 		Operations []operation `cbor:"1,keyasint"`
-		Trace      []byte      `cbor:"2,keyasint"`
-	}{Trace: []byte("trace")}
+		Secret     []byte      `cbor:"2,keyasint"`
+		Trace      []byte      `cbor:"3,keyasint"`
+		Later      []byte      `cbor:"9,keyasint"`
+	}{Secret: goldenRequest.Secret, Trace: goldenRequest.Trace, Later: []byte("later")}
 	for _, o := range goldenRequest.Operations {
 		request.Operations = append(request.Operations, operation{
 			o, "/theme", map[string]any{"a": []int{1}}, 1.5,

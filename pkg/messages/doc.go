@@ -13,16 +13,28 @@
 //
 // # Replies
 //
-// The worker answers each request with one [Reply], after Postgres has committed
-// what the request wrote. A reply has either one [Result] for each operation, in
-// the order of the operations, or a kind of its own that holds for the request
-// as a whole (it could not be decoded, or the worker's queue is full). Operations that
-// share a message share nothing else: each one succeeds or fails alone.
+// The worker answers each request with one [Reply], or with several: it sends results as soon as
+// they are known, those of writes after Postgres has committed them. A reply has the [Result] of
+// some or all operations ([Reply.Of]), or a kind of its own that holds for all that have none yet
+// (the request could not be decoded, or the worker's queue is full). Operations that share a
+// message share nothing else: each one succeeds or fails alone.
 //
-// A message is at most the server's max_payload long, in both directions. The
-// sender keeps its requests below that with [Operation.Size] and [Capacity]. A worker whose
-// results don't fit sends those that do, and [KindAskAgain] for the others:
-// send these in a request of their own. The first result always fits, so this comes to an end.
+// Whoever may hear the replies to others can have a worker send them more: the reply to a request
+// of its own. So a sender gives each request a [Request.Secret], and ignores replies without the
+// [Request.Proof] of it.
+//
+// While a request takes long, its worker says every [WorkingEvery] that it is at it
+// ([Reply.Working]), so that what is only slow isn't taken for lost. After a longer silence ask
+// another worker: the same id is never applied twice.
+//
+// A message is at most the server's max_payload long, in both directions. The sender keeps its
+// requests below that with [Operation.Size] and [Capacity], the worker its replies with [Fitting].
+//
+// # Traces
+//
+// An operation that is part of a trace says where ([Operation.Trace]), and so does its message
+// ([Request.Trace]). The worker's batch is below the message; it has links to its operations, and
+// what each waited for it is below the operation. Nothing else depends on either.
 //
 // # Writes
 //
@@ -32,7 +44,8 @@
 //  1. The id. When the user's log already holds it, this is a repetition: nothing is applied
 //     again, and the result is the first one with Replayed set, whatever has become of the document
 //     since. Ids are kept for 24 hours at least. An operation that no document could satisfy is
-//     refused without searching the log for its id, unless it is [Operation.Keyed].
+//     refused without searching the log for its id, unless it is [Operation.Keyed] or was sent
+//     [Operation.Again].
 //  2. The deadline ([Operation.Deadline]), and whether the user was erased since
 //     [Operation.Issued].
 //  3. The condition ([Operation.If]) against the current document. If it does not
@@ -75,9 +88,13 @@
 //
 // A failure has a [Kind], the same word from where it arises to the HTTP problem that it becomes.
 // After one that is [Kind.Temporary] nothing was applied and a retry may succeed. When no reply
-// comes the outcome of a write is unknown, and so it stays when a later attempt is refused: the
-// first may have been applied or may yet be, see [Kind.AfterUnknown]. Send it again with the same
-// id. The queue group may draw the same frozen worker once more, so each worker also listens on
+// comes the outcome of a write is unknown. Send it again with the same id and [Operation.Again]. If
+// it was applied, the result is the first one. If it is refused once its user's row is locked, the
+// worker records that, so that an earlier attempt which comes later is refused, too: such a refusal
+// is [Result.Fenced]. After any other refusal the outcome is still unknown, see
+// [Kind.AfterUnknown].
+//
+// The queue group may draw the same frozen worker once more, so each worker also listens on
 // subjects of its own, see [WorkerSubject]: send it there, if one is known to live.
 //
 // # Versions of the protocol

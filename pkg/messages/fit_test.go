@@ -2,7 +2,6 @@ package messages_test
 
 import (
 	"bytes"
-	"reflect"
 	"slices"
 	"testing"
 
@@ -11,51 +10,32 @@ import (
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
-// fit returns what Fit makes of results, and fails unless that is allowed: the first stays, the
-// others stay unchanged or are replaced by KindAskAgain, and all fit in one message.
-// What was a repetition stays one.
-func fit(t rapid.TB, results []messages.Result, maxPayload int64) []messages.Result {
+// parts puts results into as many replies as it takes, as a worker does, and returns how many that
+// are. It fails unless each has one result at least and is at most so many bytes long.
+func parts(t rapid.TB, results []messages.Result, maxPayload int64) (replies int) {
 	t.Helper()
-	fitted := slices.Clone(results)
-	messages.Fit(fitted, messages.Capacity(maxPayload))
-	for i, r := range fitted {
-		again := reflect.DeepEqual(r, messages.Result{
-			Kind: messages.KindAskAgain, Replayed: results[i].Replayed,
-		})
-		if unchanged := reflect.DeepEqual(r, results[i]); !unchanged && (i == 0 || !again) {
-			t.Fatalf("result %d of %d was changed: %.200v", i, len(results), r)
+	for from := 0; from < len(results); replies++ {
+		n := messages.Fitting(results[from:], messages.Capacity(maxPayload))
+		if n < 1 {
+			t.Fatal("nothing fits")
 		}
+		r := messages.Reply{Worker: workerID, Results: results[from : from+n]}
+		for i := range n {
+			r.Of = append(r.Of, from+i)
+		}
+		data, err := messages.EncodeReply(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int64(len(data)) > maxPayload {
+			t.Fatalf("%d results take %d bytes, over %d", n, len(data), maxPayload)
+		}
+		from += n
 	}
-	data, err := messages.EncodeReply(messages.Reply{Worker: workerID, Results: fitted})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if int64(len(data)) > maxPayload {
-		t.Fatalf("%d results take %d bytes, over %d", len(results), len(data), maxPayload)
-	}
-	return fitted
+	return replies
 }
 
-// rounds sends again what did not fit, as the API does, until every result has come, and returns
-// how many requests it took.
-func rounds(t rapid.TB, results []messages.Result, maxPayload int64) (requests int) {
-	t.Helper()
-	for open := results; len(open) > 0; requests++ {
-		if requests > len(results) {
-			t.Fatal("it has no end")
-		}
-		var again []messages.Result
-		for i, r := range fit(t, open, maxPayload) {
-			if r.Kind == messages.KindAskAgain {
-				again = append(again, open[i])
-			}
-		}
-		open = again
-	}
-	return requests
-}
-
-func TestFit(t *testing.T) {
+func TestFitting(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		kinds := rapid.SliceOfN(results(), 1, 6).Draw(t, "sorts of results")
@@ -63,17 +43,14 @@ func TestFit(t *testing.T) {
 		all := make([]messages.Result, n)
 		for i := range all {
 			all[i] = kinds[i%len(kinds)]
-			if all[i].Kind == messages.KindAskAgain {
-				all[i].Kind = "" // the mark that the test looks for
-			}
 		}
-		fit(t, all, payloads().Draw(t, "max_payload"))
+		parts(t, all, payloads().Draw(t, "max_payload"))
 	})
 }
 
-// TestFitAtTheLimits has as many results as can be, each as large as can be, in messages as small
-// as can be.
-func TestFitAtTheLimits(t *testing.T) {
+// TestFittingAtTheLimits has as many results as can be, each as large as can be, in messages as
+// small as can be.
+func TestFittingAtTheLimits(t *testing.T) {
 	t.Parallel()
 	document := bytes.Repeat([]byte("d"), messages.MaxDocument)
 	large := messages.Result{Version: 1 << 62, Document: document}
@@ -114,31 +91,18 @@ func TestFitAtTheLimits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := rounds(t, c.results, c.maxPayload); got > c.most {
+			if got := parts(t, c.results, c.maxPayload); got > c.most {
 				t.Errorf("%d messages, want at most %d", got, c.most)
 			}
 		})
 	}
 }
 
-// TestFitLeavesWhatFits: nothing is left out while there is capacity.
-func TestFitLeavesWhatFits(t *testing.T) {
-	t.Parallel()
-	all := slices.Repeat([]messages.Result{{Version: 1, Document: []byte(theme)}},
-		messages.MaxOperations)
-	for i, r := range fit(t, all, messages.MinPayload) {
-		if r.Kind != "" {
-			t.Fatalf("result %d of %d small ones were left out", i, len(all))
-		}
-	}
-}
-
-// TestFitWithoutCapacity: even then the first stays, else asking again would have no end.
-func TestFitWithoutCapacity(t *testing.T) {
+// TestFittingWithoutCapacity: even then one is sent, else there would be no end.
+func TestFittingWithoutCapacity(t *testing.T) {
 	t.Parallel()
 	all := slices.Repeat([]messages.Result{{Version: 1, Document: []byte(theme)}}, 3)
-	messages.Fit(all, 0)
-	if all[0].Kind != "" || string(all[0].Document) != theme {
-		t.Errorf("the first became %+v", all[0])
+	if n := messages.Fitting(all, 0); n != 1 {
+		t.Errorf("%d results fit", n)
 	}
 }

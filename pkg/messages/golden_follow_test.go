@@ -34,9 +34,10 @@ var (
 			Position: &messages.Position{Database: "d", Transaction: 9}, More: true, Behind: true,
 		},
 		{Reset: true},
+		{Kind: messages.KindNotFound, Fenced: true},
 	}}
 	goldenFollowedBytes = `
-		a2 01 62 7735 02 82                       # a reply of worker "w5" with 2 results
+		a2 01 62 7735 02 83                       # a reply of worker "w5" with 3 results
 		    a4                                    #     4 fields
 		      0c 81                               #       12, users: 1 of them
 		        a3                                #         3 fields
@@ -49,5 +50,8 @@ var (
 		      16 f5                               #       22, more: true
 		      17 f5                               #       23, behind: true
 		    a1                                    #     1 field
-		      18 18 f5                            #       24, reset: true`
+		      18 18 f5                            #       24, reset: true
+		    a2                                    #     2 fields: refused when it was sent again
+		      01 69 6e6f742d666f756e64            #       1, kind: "not-found"
+		      18 19 f5                            #       25, fenced: true`
 )

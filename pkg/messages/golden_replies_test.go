@@ -9,14 +9,13 @@ var (
 		{Version: 300},
 		{Version: 300, Replayed: true},
 		{Kind: messages.KindInvalid, Detail: "not an object"},
-		{Kind: messages.KindAskAgain},
 		{},
 	}}
 	goldenReplyBytes = `
 		a2                                        # a reply: 2 fields
 		  01 62 7731                              #   1, worker: "w1"
 		  02                                      #   2, results:
-		  86                                      #   6 of them
+		  85                                      #   5 of them
 		    a2                                    #     2 fields: something was read
 		      05 03                               #       5, version: 3
 		      08 50 7b227468656d65223a226461726b227d  #   8, document: {"theme":"dark"}, as bytes
@@ -28,9 +27,29 @@ var (
 		    a2                                    #     2 fields: it failed
 		      01 70 696e76616c69642d646f63756d656e74  #   1, kind: "invalid-document"
 		      02 6d 6e6f7420616e206f626a656374    #       2, detail: "not an object"
-		    a1                                    #     1 field: it did not fit
-		      01 69 61736b2d616761696e            #       1, kind: "ask-again"
 		    a0                                    #     no field: version 0, no document`
+
+	goldenPart = messages.Reply{
+		Worker: "w1", Results: []messages.Result{{Version: 1, Took: 300}}, Of: []int{2},
+	}
+	goldenPartBytes = `
+		a3                                        # a reply: 3 fields
+		  01 62 7731                              #   1, worker: "w1"
+		  02                                      #   2, results:
+		  81                                      #   1 of them
+		    a2                                    #     2 fields
+		      05 01                               #       5, version: 1
+		      18 1a 19 012c                       #       26, took: 300 µs
+		  05 81 02                                #   5, of: operation 2`
+
+	goldenWorking = messages.Reply{
+		Worker: "w1", Working: true, Proof: []byte{0xde, 0xad, 0xbe, 0xef},
+	}
+	goldenWorkingBytes = `
+		a3                                        # a reply: 3 fields
+		  01 62 7731                              #   1, worker: "w1"
+		  06 f5                                   #   6, working: true
+		  07 44 deadbeef                          #   7, proof`
 
 	goldenRefusal      = messages.Reply{Worker: "w1", Kind: messages.KindOverloaded, Detail: "full"}
 	goldenRefusalBytes = `
@@ -48,7 +67,7 @@ var (
 		},
 		{Version: 5, Entries: []messages.Entry{
 			{Version: 5, Time: 1764000000000, Action: "delete"},
-			{Version: 4, Time: 1764000000000, Action: "replace", Size: 16},
+			{Version: 4, Time: 1764000000000, Action: "replace", Size: 16, Dropped: true},
 		}},
 		{Kind: messages.KindUnavailable, Busy: true},
 	}}
@@ -79,11 +98,12 @@ var (
 		          01 05                           #           1, version: 5
 		          02 1b 0000019ab697e800          #           2, time: 1764000000000
 		          03 66 64656c657465              #           3, action: "delete"
-		        a4                                #         4 fields
+		        a5                                #         5 fields
 		          01 04                           #           1, version: 4
 		          02 1b 0000019ab697e800          #           2, time: 1764000000000
 		          03 67 7265706c616365            #           3, action: "replace"
 		          04 10                           #           4, size: 16
+		          06 f5                           #           6, dropped: true
 		    a2                                    #     2 fields: others were writing all the time
 		      01 6b 756e617661696c61626c65        #       1, kind: "unavailable"
 		      03 f5                               #       3, busy: true`

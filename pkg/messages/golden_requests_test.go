@@ -7,24 +7,26 @@ var (
 	goldenRequest = messages.Request{Operations: []messages.Operation{
 		{
 			Action: messages.ActionRead, User: "42", RequestID: "req-1", Deadline: 1764000000000,
+			Principal: 300,
 		},
 		{
 			Action: messages.ActionReplace, User: "日本", RequestID: "req-2",
 			Issued: 1764000000000000, Deadline: 1764000000001,
 			ID: "op-1", Keyed: true, Fingerprint: []byte{0xde, 0xad, 0xbe, 0xef},
-			Document: []byte(theme),
+			Document: []byte(theme), Again: true, Trace: []byte("the trace's id, the span"),
 		},
-	}}
+	}, Secret: []byte("sixteen bytes of"), Trace: []byte("the trace's id, message.")}
 	goldenRequestBytes = `
-		a1                                        # a request: 1 field
+		a3                                        # a request: 3 fields
 		  01                                      #   1, operations:
 		  82                                      #   2 of them
-		    a4                                    #     4 fields
+		    a5                                    #     5 fields
 		      01 01                               #       1, action: read
 		      02 62 3432                          #       2, user: "42"
 		      03 65 7265712d31                    #       3, request id: "req-1"
 		      05 1b 0000019ab697e800              #       5, deadline: 1764000000000
-		    a9                                    #     9 fields
+		      15 19 012c                          #      21, principal: 300
+		    ab                                    #     11 fields
 		      01 07                               #       1, action: replace
 		      02 66 e697a5e69cac                  #       2, user: "日本"
 		      03 65 7265712d32                    #       3, request id: "req-2"
@@ -33,7 +35,11 @@ var (
 		      06 64 6f702d31                      #       6, id: "op-1"
 		      07 f5                               #       7, keyed: true
 		      08 44 deadbeef                      #       8, fingerprint
-		      0d 50 7b227468656d65223a226461726b227d  #  13, document: {"theme":"dark"}, as bytes`
+		      0d 50 7b227468656d65223a226461726b227d  #  13, document: {"theme":"dark"}, as bytes
+		      14 f5                               #       20, again: true
+		      16 58 18 74686520747261636527732069642c20746865207370616e  #  22, trace
+		  02 50 7369787465656e206279746573206f66  #   2, secret
+		  03 58 18 74686520747261636527732069642c206d6573736167652e  #   3, trace`
 
 	goldenActions = messages.Request{Operations: []messages.Operation{
 		{

@@ -71,12 +71,14 @@ func TestGoldenReplies(t *testing.T) {
 		bytes string
 		n     int // operations in the request
 	}{
-		"results":            {goldenReply, goldenReplyBytes, 6},
+		"results":            {goldenReply, goldenReplyBytes, 5},
 		"refused as a whole": {goldenRefusal, goldenRefusalBytes, 6},
+		"a part":             {goldenPart, goldenPartBytes, 3},
+		"at work":            {goldenWorking, goldenWorkingBytes, 3},
 		"states and history": {goldenResults, goldenResultsBytes, 5},
 		"users and schema":   {goldenUsers, goldenUsersBytes, 3},
 		"actors and tokens":  {goldenTokens, goldenTokensBytes, 2},
-		"changes of all":     {goldenFollowed, goldenFollowedBytes, 2},
+		"changes of all":     {goldenFollowed, goldenFollowedBytes, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,6 +101,7 @@ func TestGoldenMessagesHaveEveryField(t *testing.T) {
 	set := make(map[string]bool)
 	for _, message := range []any{
 		goldenRequest, goldenActions, goldenTokenActions, goldenReply, goldenRefusal, goldenResults,
+		goldenPart, goldenWorking,
 		goldenUsers, goldenTokens, goldenChanged, goldenFollow, goldenFollowed,
 	} {
 		fieldsSet(reflect.ValueOf(message), set)

@@ -23,8 +23,6 @@ const (
 	// KindOutcomeUnknown: the write may have been applied or may yet be. Sending it again with the
 	// same operation id is safe, and finds out.
 	KindOutcomeUnknown Kind = "outcome-unknown"
-	// KindAskAgain: done, but the result did not fit beside the others. Send a new request for it.
-	KindAskAgain Kind = "ask-again"
 	// KindInternal: a defect of the service. The worker's log has the details.
 	KindInternal Kind = "internal"
 	// KindNotFound: there is no value at the path, or no such version in the history.
@@ -43,6 +41,13 @@ const (
 	// KindTooManyTokens: there are [MaxServiceTokens] valid ones already.
 	KindTooManyTokens Kind = "too-many-tokens"
 )
+
+// AllKinds are all of them.
+var AllKinds = []Kind{
+	KindMalformed, KindInvalid, KindTooLarge, KindIDReused, KindOverloaded, KindUnavailable,
+	KindExpired, KindOutcomeUnknown, KindInternal, KindNotFound, KindPrecondition,
+	KindNotApplicable, KindUnknownAction, KindViolation, KindInvalidSchema, KindTooManyTokens,
+}
 
 // kinds has the failures that are not the fault of what was asked. All others, and those that this
 // program does not know, have no row: they are neither temporary nor the service's fault.
@@ -69,8 +74,8 @@ func (k Kind) Retryable() bool { return k.Temporary() || k == KindOutcomeUnknown
 
 // AfterUnknown is what the result of a write means when an earlier attempt with the same id had no
 // answer. A refusal of this attempt says nothing about that one, which may have been applied or may
-// yet be: the outcome is unknown. Success is certain, and so is that the id belongs to another
-// write.
+// yet be: the outcome is unknown, unless the refusal is [Result.Fenced]. Success is certain, and so
+// is that the id belongs to another write.
 //
 // Two places have a rule of their own, because they may not import this package:
 // pkg/store/failure.go for what Postgres answers, and client/retry.go for what the API answers.

@@ -29,7 +29,7 @@ func largest() messages.Operation {
 			Match: versions(), NoneMatch: versions(), UnmodifiedSince: lastMillis / 1000,
 		},
 		Version: 1 << 62, Limit: messages.MaxEntries, Quiet: true, Keyed: true, Issued: lastMillis * 1000,
-		Actor: largestActor(),
+		Actor: largestActor(), Again: true,
 	}
 }
 

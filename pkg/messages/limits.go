@@ -1,5 +1,7 @@
 package messages
 
+import "time"
+
 // The limits of the contract. Both sides hold them.
 const (
 	MaxOperations  = 1024      // operations in one request
@@ -11,6 +13,8 @@ const (
 	MaxReplyTo     = 256       // bytes of the subject that a reply goes to
 	MaxKind        = 64        // bytes of a kind, and of an action's name in the history
 	MaxFingerprint = 64        // bytes of a fingerprint
+	MaxSecret      = 64        // bytes of a request's secret
+	TraceSize      = 24        // bytes of the place in a trace, if there is one
 	MaxDetail      = 512       // bytes of a result's detail
 	MaxPath        = 4 << 10   // bytes of all tokens of a path
 	MaxTokens      = 128       // tokens of a path
@@ -33,6 +37,9 @@ const (
 	// to the most operations one result with the largest document must fit.
 	MinPayload = 640 << 10
 )
+
+// WorkingEvery is how often a worker says that it is at a request, see [Reply.Working].
+const WorkingEvery = 100 * time.Millisecond
 
 // Detail cuts a text to [MaxDetail] bytes, at a whole character.
 func Detail(text string) string { return cut(text, MaxDetail) }

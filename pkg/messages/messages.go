@@ -14,6 +14,8 @@ const (
 	// ActionsKey is where a worker's metadata in the service discovery has the highest
 	// [Action] that it knows, in decimal. A worker without it is taken to know none.
 	ActionsKey = "actions"
+	// TimeKey is where it has the time by the database's clock, in microseconds since 1970.
+	TimeKey = "time"
 	// DatabaseKey is where it says that it can't reach its database, and so has left the queue
 	// group: [DatabaseLost]. Otherwise it isn't there.
 	DatabaseKey  = "database"
@@ -40,11 +42,12 @@ type Operation struct {
 	User string `cbor:"2,keyasint,omitempty"`
 	// RequestID names the HTTP request in the logs of API and worker, at most [MaxRequestID] bytes.
 	RequestID string `cbor:"3,keyasint,omitempty"`
-	// Issued is when the sender began, in microseconds since 1970 (UTC). A write that was issued
-	// before its user was erased isn't applied any more. Zero: not known.
+	// Issued is when the sender began by the database's clock (see [TimeKey]), in microseconds
+	// since 1970 (UTC). A write that was issued before its user was erased isn't applied any more.
+	// Zero: not known.
 	Issued int64 `cbor:"4,keyasint,omitempty"`
-	// Deadline is when the sender stops waiting, in milliseconds since 1970 (UTC).
-	// From then on the operation isn't applied any more. Zero: none.
+	// Deadline is when the sender stops waiting by the same clock, in milliseconds since 1970
+	// (UTC). From then on the operation isn't applied any more. Zero: none.
 	Deadline int64 `cbor:"5,keyasint,omitempty"`
 	// ID is unique among the user's writes, so that sending one again can't
 	// apply it twice. Required for writes, at most [MaxID] bytes. Those about tokens are not
@@ -82,6 +85,16 @@ type Operation struct {
 	Uses []TokenUse `cbor:"18,keyasint,omitempty"`
 	// Follow says what ActionFollow is about.
 	Follow *Following `cbor:"19,keyasint,omitempty"`
+	// Again: this write was sent before, with the same ID and Issued, and what became of it isn't
+	// known. If it is refused, the worker also keeps the earlier attempts from being applied, see
+	// [Result.Fenced].
+	Again bool `cbor:"20,keyasint,omitempty"`
+	// Principal is for whom the operation is done, as a number: a hash of the token, the user or
+	// the address. Principals share what the workers can do; zero is one like any other.
+	Principal uint64 `cbor:"21,keyasint,omitempty"`
+	// Trace is the span of the HTTP request if it is traced: [TraceSize] bytes, the id of the trace
+	// and then that of the span (W3C Trace Context). Empty: it isn't.
+	Trace []byte `cbor:"22,keyasint,omitempty"`
 }
 
 // Listing is a part of all users who have a document, in the order of their ids as bytes.
@@ -124,6 +137,11 @@ func (o *Operation) Expired(now time.Time) bool {
 // Request is what a NATS message to [ReadSubject] or [WriteSubject] carries.
 type Request struct {
 	Operations []Operation `cbor:"1,keyasint"`
+	// Secret is known to the sender and the worker only, at most [MaxSecret] bytes, and new for
+	// each request. Each reply then has its [Request.Proof]. Empty: the sender wants none.
+	Secret []byte `cbor:"2,keyasint,omitempty"`
+	// Trace is the span of the message, like [Operation.Trace]. Empty: no operation is traced.
+	Trace []byte `cbor:"3,keyasint,omitempty"`
 }
 
 // Result is the answer to one operation.
@@ -146,12 +164,13 @@ type Result struct {
 	// Absent: there is no document at this version, and {} stands for it.
 	Absent bool `cbor:"7,keyasint,omitempty"`
 	// Document is what was read: the document, the value at the path, the schema, or [Limits]. In
-	// the answer to a patch or a restoration it is what came of it, with KindPrecondition the
-	// current document.
+	// the answer to a patch or a restoration it is what came of it (of one that is Replayed nothing,
+	// if the history doesn't have it any more), with KindPrecondition the current document.
 	Document []byte `cbor:"8,keyasint,omitempty"`
 	// Created: ActionSetValue made a value where none was.
 	Created bool `cbor:"9,keyasint,omitempty"`
-	// Path is where ActionSetValue put the value, if the operation's Path has a "-".
+	// Path is where ActionSetValue put the value, if the operation's Path has a "-" and the worker
+	// still has the document.
 	Path []string `cbor:"10,keyasint,omitempty"`
 	// Entries answer ActionHistory, the newest first, at most [MaxEntries].
 	Entries []Entry `cbor:"11,keyasint,omitempty"`
@@ -183,6 +202,12 @@ type Result struct {
 	Behind bool `cbor:"23,keyasint,omitempty"`
 	// Reset: what has changed since Following.After isn't known any more. Begin anew without it.
 	Reset bool `cbor:"24,keyasint,omitempty"`
+	// Fenced, with the failure of a write that was sent Again: none of its attempts was applied,
+	// and none will be.
+	Fenced bool `cbor:"25,keyasint,omitempty"`
+	// Took is how long the worker computed for this operation, in microseconds; zero: too short to
+	// tell.
+	Took int64 `cbor:"26,keyasint,omitempty"`
 }
 
 // User is one of those who have a document, or who had one.
@@ -216,15 +241,23 @@ type Entry struct {
 	Action  string `cbor:"3,keyasint"`           // what made it, see [Action.String]
 	Size    int64  `cbor:"4,keyasint,omitempty"` // bytes of the document; zero: there is none
 	Actor   *Actor `cbor:"5,keyasint,omitempty"` // who made it; nil: not known
+	Dropped bool   `cbor:"6,keyasint,omitempty"` // the history doesn't have the document any more
 }
 
-// Reply answers a [Request].
+// Reply answers a [Request], or a part of it.
 type Reply struct {
 	// Worker is the id of the worker that answers, as in its service discovery.
 	Worker string `cbor:"1,keyasint,omitempty"`
-	// Results has one entry for each operation, unless Kind is set.
+	// Results has one entry for each operation of Of. There is none if Kind or Working is set.
 	Results []Result `cbor:"2,keyasint,omitempty"`
-	// Kind, when set, holds for every operation of the request; Results is empty.
+	// Kind, when set, holds for every operation of the request that has no result yet.
 	Kind   Kind   `cbor:"3,keyasint,omitempty"`
 	Detail string `cbor:"4,keyasint,omitempty"`
+	// Of are the indexes in the request of the operations that have their results here, each once.
+	// Empty: all of them, in their order.
+	Of []int `cbor:"5,keyasint,omitempty"`
+	// Working: the worker is at it.
+	Working bool `cbor:"6,keyasint,omitempty"`
+	// Proof is the [Request.Proof] of the request that this answers.
+	Proof []byte `cbor:"7,keyasint,omitempty"`
 }

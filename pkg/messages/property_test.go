@@ -68,6 +68,9 @@ func operations() *rapid.Generator[messages.Operation] {
 			Token:       rapid.Ptr(tokens(), true).Draw(t, "token"),
 			Uses:        listOf(uses(), 5).Draw(t, "uses"),
 			Follow:      rapid.Ptr(followings(), true).Draw(t, "follow"),
+			Again:       rapid.Bool().Draw(t, "again"),
+			Principal:   rapid.Uint64().Draw(t, "principal"),
+			Trace:       octets(2*messages.TraceSize).Draw(t, "trace"),
 		}
 	})
 }
@@ -285,6 +288,7 @@ func results() *rapid.Generator[messages.Result] {
 			Path:     possiblePath().Draw(t, "path"),
 			Entries:  listOf(entries(), messages.MaxEntries).Draw(t, "entries"),
 			Busy:     rapid.Bool().Draw(t, "busy"),
+			Took:     rapid.Int64Min(0).Draw(t, "took"),
 
 			Users:          listOf(users(), 5).Draw(t, "users"),
 			Next:           text(messages.MaxUser).Draw(t, "next"),
@@ -298,6 +302,7 @@ func results() *rapid.Generator[messages.Result] {
 			More:           rapid.Bool().Draw(t, "more"),
 			Behind:         rapid.Bool().Draw(t, "behind"),
 			Reset:          rapid.Bool().Draw(t, "reset"),
+			Fenced:         rapid.Bool().Draw(t, "fenced"),
 		}
 	})
 }
@@ -365,6 +370,9 @@ func TestSizeIsAnUpperBound(t *testing.T) {
 		slack := 3*number + token*len(o.Path) + slackOfActor(o.Actor) + slackOfToken(o.Token) +
 			useSlack*len(o.Uses)
 		if o.List != nil {
+			slack += 40
+		}
+		if o.Follow != nil {
 			slack += 40
 		}
 		if o.If != nil {

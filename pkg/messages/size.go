@@ -3,8 +3,8 @@ package messages
 // What encoding adds to the variable parts of an operation, a result, a request or
 // a reply at most: keys, lengths and numbers. A property test holds these true.
 const (
-	operationOverhead = 48
-	resultOverhead    = 54
+	operationOverhead = 50
+	resultOverhead    = 60 // with its index in Reply.Of
 	entryOverhead     = 34
 	listOverhead      = 40
 	userOverhead      = 40
@@ -24,7 +24,7 @@ func (o *Operation) Size() int {
 		len(o.Document) +
 		sizeOfPath(o.Path) + o.If.size() + sizeOfNumber(o.Version) + sizeOfNumber(int64(o.Limit)) +
 		sizeOfNumber(o.Issued) + 4 + o.List.size() + o.Actor.size() + o.Token.size() +
-		sizeOfUses(o.Uses) + o.Follow.size()
+		sizeOfUses(o.Uses) + o.Follow.size() + sizeOfPrincipal(o.Principal) + sizeOfTrace(o.Trace)
 }
 
 func (l *Listing) size() int {
@@ -64,7 +64,7 @@ func (r *Result) Size() int {
 	size += sizeOfCount(len(r.Tokens))
 	return size + sizeOfViolations(r.Violations) + sizeOfText(r.Next) + sizeOfNumber(r.Schema) +
 		sizeOfNumber(r.SchemaModified) + sizeOfNumber(r.Checked) + sizeOfNumber(r.Broken) +
-		r.Position.size()
+		r.Position.size() + sizeOfNumber(r.Took)
 }
 
 // Size is an upper bound of the bytes that the user takes in a result.
@@ -145,6 +145,20 @@ func sizeOfNumber(n int64) int {
 	return 10
 }
 
+func sizeOfPrincipal(p uint64) int {
+	if p == 0 {
+		return 0
+	}
+	return 10
+}
+
+func sizeOfTrace(trace []byte) int {
+	if len(trace) == 0 {
+		return 0
+	}
+	return 3 + len(trace)
+}
+
 func sizeOfPath(path []string) int {
 	size := sizeOfCount(len(path))
 	for _, token := range path {
@@ -157,18 +171,15 @@ func sizeOfPath(path []string) int {
 // them, fit in one message of a NATS server with this max_payload.
 func Capacity(maxPayload int64) int { return int(maxPayload) - envelopeOverhead }
 
-// Fit replaces results by [KindAskAgain] until the rest fits in a reply of this capacity.
-// The first result always stays. Replayed stays, too: when a write is sent again its
-// result is a repetition in any case.
-func Fit(results []Result, capacity int) {
-	again := Result{Kind: KindAskAgain}
-	capacity -= len(results) * again.Size()
-	for i := range results {
-		if more := results[i].Size() - again.Size(); i == 0 || more <= capacity {
-			capacity -= more
-		} else {
-			again.Replayed = results[i].Replayed
-			results[i] = again
+// Fitting returns how many of the results, from the first on, fit in one reply of this capacity.
+// The first always does.
+func Fitting(results []Result, capacity int) (n int) {
+	for n < len(results) {
+		capacity -= results[n].Size()
+		if n > 0 && capacity < 0 {
+			break
 		}
+		n++
 	}
+	return n
 }

@@ -17,9 +17,10 @@ type DocumentLimits struct {
 }
 
 // HistoryLimits are what the history keeps of each document: the last Versions, and all of the last
-// Hours.
+// Hours. Of their documents it keeps the newest that fit in Bytes.
 type HistoryLimits struct {
 	Versions int `json:"versions"`
 	Hours    int `json:"hours"`
+	Bytes    int `json:"bytes"`
 	Page     int `json:"page,omitzero"` // entries in one answer of the API
 }

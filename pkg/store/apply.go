@@ -22,50 +22,81 @@ func (t *transaction) apply(w *Write) Written {
 		}
 		return Written{Document: earlier.Document, Created: earlier.created, Replayed: true}
 	}
-	if w.Wrong != nil {
-		return Written{Err: w.Wrong}
-	}
-	if !w.Deadline.IsZero() && !t.now.Before(w.Deadline) {
-		return Written{Err: ErrExpired}
-	}
 	r := t.rows[w.User]
-	if r == nil { // locked by another, or deleted while we waited for a lock
-		return Written{Err: errPostponed}
-	}
-	if r.erasedSince(w) {
-		return Written{Err: fmt.Errorf("%w: %w", ErrUnavailable, errErased)}
-	}
-	next, err := t.next(r, w)
-	// Not found takes precedence over the condition (RFC 9110 section 13.2.1).
-	if err == nil || !errors.Is(err, settings.ErrNotFound) {
-		if !w.If.Holds(r.state(w)) {
-			return Written{Document: r.Document, Err: settings.ErrPrecondition}
-		}
-	}
-	if err == nil && next.Document != nil {
-		err = w.check(next.Document, t.schema)
-	}
+	next, err := t.judge(r, w)
 	if err != nil {
-		return Written{Err: err}
+		return t.refuse(r, w, err)
 	}
-
+	r.previous = r.Modified
 	r.Document, r.changed = newDocument(r.Version+1, next.Document, t.now), true
+	r.written += counted(next.Document)
 	if w.Erase {
 		t.erase(w.User, r)
 	}
 	e := logEntry{
 		operationKey: k, Document: r.Document, fingerprint: w.Fingerprint,
-		operation: w.Operation, actor: w.Actor, created: next.Created,
+		operation: w.Operation, actor: w.Actor, created: next.Created, written: r.written,
 	}
 	t.applied[k] = e
 	t.log = append(t.log, e)
 	t.deadline = earlier(t.deadline, w.Deadline)
-	return Written{Document: r.Document, Created: next.Created}
+	return Written{Document: r.Document, Created: next.Created, written: r.written}
+}
+
+// judge returns what the write makes of the row, or why it is refused. The row is nil if another
+// transaction has locked it, or has deleted it while we waited for a lock.
+func (t *transaction) judge(r *row, w *Write) (settings.Next, error) {
+	switch {
+	case w.Wrong != nil:
+		return settings.Next{}, w.Wrong
+	case !w.Deadline.IsZero() && !t.now.Before(w.Deadline):
+		return settings.Next{}, ErrExpired
+	case r == nil:
+		return settings.Next{}, errPostponed
+	case r.erasedSince(w):
+		return settings.Next{}, fmt.Errorf("%w: %w", ErrUnavailable, errErased)
+	}
+	next, err := t.next(r, w)
+	if err == nil && next.Document == nil && r.Version == 0 { // and leave no row behind
+		err = fmt.Errorf("%w: there has never been anything to delete", settings.ErrNotFound)
+	}
+	// Not found takes precedence over the condition (RFC 9110 section 13.2.1).
+	if err == nil || !errors.Is(err, settings.ErrNotFound) {
+		if !w.If.Holds(r.state(w)) {
+			return settings.Next{}, settings.ErrPrecondition
+		}
+	}
+	if err == nil && next.Document != nil {
+		err = w.check(next.Document, t.schema)
+	}
+	if err == nil && t.fenced[fenceOf(w)] {
+		err = errFenced
+	}
+	return next, err
+}
+
+// refuse returns the outcome of a write that isn't applied.
+func (t *transaction) refuse(r *row, w *Write, err error) Written {
+	refused := Written{Err: err}
+	if errors.Is(err, settings.ErrPrecondition) {
+		refused.Document = r.Document
+	}
+	switch {
+	case !w.Again || w.Issued.IsZero() || errors.Is(err, errErased):
+	case r == nil: // an earlier attempt may have locked it
+		return Written{Err: errPostponed}
+	default:
+		t.fence(fenceOf(w))
+		refused.Fenced = true
+	}
+	return refused
 }
 
 // state returns what the condition of w is checked against.
 func (r *row) state(w *Write) settings.State {
-	s := settings.State{Version: r.Version, Absent: r.Absent, Modified: r.Modified}
+	s := settings.State{
+		Version: r.Version, Absent: r.Absent, Modified: r.Modified, Previous: r.previous,
+	}
 	if w.If != nil && w.Path != nil {
 		_, err := settings.Value(r.Bytes, w.Path)
 		s.NoValue = err != nil
@@ -114,6 +145,8 @@ func (t *transaction) restored(r *row, w *Write) (settings.Next, error) {
 	case !ok || w.Restore <= r.erasedVersion:
 		return settings.Next{}, fmt.Errorf("%w: version %d is not in the history",
 			settings.ErrNotFound, w.Restore)
+	case d.Dropped:
+		return settings.Next{}, droppedError(w.Restore)
 	case d.Absent:
 		return settings.Next{}, nil
 	default:
@@ -142,5 +175,5 @@ func (t *transaction) erase(user string, r *row) {
 		}
 	}
 	t.log = kept
-	r.erasedVersion = r.Version
+	r.erasedVersion, r.previous = r.Version, r.Modified
 }

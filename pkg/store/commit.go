@@ -7,26 +7,36 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/outset-settings/outset/internal/failpoint"
 )
 
-// commit writes the rows and the log of a transaction and commits it, in one round trip.
+// commit writes the rows, the log and the fences of a transaction and commits it, in one round
+// trip.
 func (s *Store) commit(ctx context.Context, conn *pgxpool.Conn, t *transaction) error {
 	var b pgx.Batch
 	queueGuard(&b, t.deadline)
-	t.queueErasures(&b)
-	t.queueForgotten(&b) // before queueLog, which gives these ids again
-	t.queueRows(&b)
-	t.queueLog(&b)
+	t.queueFences(&b) // before queueErasures, which removes those of users who are erased
+	if len(t.log) > 0 {
+		t.queueErasures(&b)
+		t.queueForgotten(&b) // before queueLog, which gives these ids again
+		t.queueRows(&b)
+		t.queueLog(&b)
+	}
+	t.queueUnused(&b)
 	return s.sendCommit(ctx, conn, &b)
 }
 
 // sendCommit sends a pipeline that ends with a commit. Its error wraps ErrOutcomeUnknown if it
 // can't say whether that was done; any other error means that it wasn't.
 func (s *Store) sendCommit(ctx context.Context, conn *pgxpool.Conn, b *pgx.Batch) error {
+	if failpoint.Hit("store/commit-lost") {
+		b.Queue(`rollback`)
+	}
 	b.Queue(`commit`)
 	ctx, cancel := s.committing(ctx)
 	defer cancel()
-	err := conn.SendBatch(ctx, b).Close()
+	err := s.figures.commit.time(ctx, func() error { return conn.SendBatch(ctx, b).Close() })
 	switch {
 	case err == nil:
 		return nil
@@ -42,8 +52,9 @@ func (s *Store) sendCommit(ctx context.Context, conn *pgxpool.Conn, b *pgx.Batch
 // given up counts on this server alone. A repetition must not be acknowledged before the first
 // write is as safe as all others are. Committing a record of its own waits for all that came before
 // it.
-func (s *Store) confirm(ctx context.Context, conn *pgxpool.Conn) error {
+func (s *Store) confirm(ctx context.Context, conn *pgxpool.Conn, t *transaction) error {
 	var b pgx.Batch
+	t.queueUnused(&b)
 	b.Queue(`select pg_logical_emit_message(true, 'outset', '')`)
 	return s.sendCommit(ctx, conn, &b)
 }
@@ -84,48 +95,67 @@ func (t *transaction) queueRows(b *pgx.Batch) {
 	var (
 		users     []string
 		versions  []int64
+		written   []int64
 		documents [][]byte
 	)
 	for _, user := range t.users {
 		if r := t.rows[user]; r != nil && r.changed {
 			users = append(users, user)
-			versions = append(versions, r.Version)
+			versions, written = append(versions, r.Version), append(written, r.written)
 			documents = append(documents, r.orNull())
 		}
 	}
 	b.Queue(`
 		update settings
-		set version = new.version, document = new.document::json, updated_at = $4
-		from unnest($1::text[], $2::bigint[], $3::text[]) as new (user_id, version, document)
-		where settings.user_id = new.user_id`, users, versions, documents, t.now)
+		set version = new.version, document = new.document::json, updated_at = $4,
+		    written = new.written
+		from unnest($1::text[], $2::bigint[], $3::text[], $5::bigint[])
+			as new (user_id, version, document, written)
+		where settings.user_id = new.user_id`, users, versions, documents, t.now, written)
 	b.Queue(`insert into settings_changes (users, changed_at) values ($1::text[], $2)`, users, t.now)
+}
+
+// queueUnused removes the placeholder rows of users of whom nothing was saved: what is refused
+// leaves no row.
+func (t *transaction) queueUnused(b *pgx.Batch) {
+	var users []string
+	for user, r := range t.rows {
+		if r.Version == 0 {
+			users = append(users, user)
+		}
+	}
+	if len(users) > 0 {
+		b.Queue(`delete from settings where user_id = any($1::text[]) and version = 0`, users)
+	}
 }
 
 func (t *transaction) queueLog(b *pgx.Batch) {
 	n := len(t.log)
 	users, ids, operations := make([]string, n), make([]string, n), make([]string, n)
 	versions, fingerprints, documents := make([]int64, n), make([][]byte, n), make([][]byte, n)
-	created := make([]bool, n)
+	created, written := make([]bool, n), make([]int64, n)
 	actors := newActors(n)
 	for i := range t.log {
 		e := &t.log[i]
 		actors.set(i, &e.actor)
 		users[i], versions[i], ids[i], fingerprints[i] = e.user, e.Version, e.id, e.fingerprint
 		operations[i], created[i], documents[i] = e.operation, e.created, e.orNull()
+		written[i] = e.written
 	}
 	b.Queue(`
 		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
-		                          document, size, applied_at, actor_kind, actor_subject,
-		                          actor_token)
+		                          document, size, written, applied_at, actor_kind,
+		                          actor_subject, actor_token)
 		select user_id, version, operation_id, fingerprint, operation, created,
-		       document::json, coalesce(octet_length(document), 0), $8::timestamptz, actor_kind,
-		       actor_subject, actor_token
+		       document::json, coalesce(octet_length(document), 0), written, $8::timestamptz,
+		       actor_kind, actor_subject, actor_token
 		from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[],
-		            $6::boolean[], $7::text[], $9::smallint[], $10::text[], $11::text[])
+		            $6::boolean[], $7::text[], $9::smallint[], $10::text[], $11::text[],
+		            $12::bigint[])
 			as new (user_id, version, operation_id, fingerprint, operation, created, document,
-			        actor_kind, actor_subject, actor_token)`,
+			        actor_kind, actor_subject, actor_token, written)`,
 		users, versions, ids, fingerprints, operations, created, documents, t.now, actors.kinds,
-		actors.subjects, actors.tokens)
+		actors.subjects, actors.tokens, written)
 }
 
 // actors are the arguments of a statement that appends to the log.

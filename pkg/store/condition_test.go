@@ -41,7 +41,7 @@ func TestConditions(t *testing.T) {
 				is      string
 			}{
 				{onlyIf(replace(t, "ann", "1", `{"n":1}`), match(1)), true, 0, ""},
-				{onlyIf(remove("ann", "2"), settings.Condition{Match: anyVersion}), true, 0, ""},
+				{onlyIf(wrap("ann", "2"), settings.Condition{Match: anyVersion}), true, 0, ""},
 				{
 					onlyIf(replace(t, "ann", "3", `{"n":1}`), settings.Condition{
 						NoneMatch: anyVersion,

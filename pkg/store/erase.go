@@ -74,6 +74,8 @@ func (t *transaction) queueErasures(b *pgx.Batch) {
 			select from settings_log log
 			where log.user_id = erased.user_id and log.version > erased.above
 			  and log.version <= erased.up_to)`, users, above, upTo)
+	// Attempts that these fences would refuse were issued before the erasure, which refuses them.
+	b.Queue(`delete from settings_fences where user_id = any($1::text[])`, users)
 	b.Queue(`
 		update settings
 		set erased_version = erased.version, erased_at = $3

@@ -163,7 +163,8 @@ func TestErasersAndWriters(t *testing.T) {
 	t.Parallel()
 	a, url := open(t)
 	const rounds, users = 30, 6
-	var applied [users]atomic.Int64
+	saveAll(t, a, "user", users)
+	var applied [users]atomic.Int64 // beside that
 	var wg sync.WaitGroup
 	for n, s := range []*store.Store{a, a, reopen(t, url), reopen(t, url)} {
 		wg.Go(func() {
@@ -190,9 +191,36 @@ func TestErasersAndWriters(t *testing.T) {
 	wg.Wait()
 	for u := range users {
 		got := read(t, a, current(fmt.Sprint("user", u))...)[0].Version
-		if got != applied[u].Load() {
-			t.Errorf("user %d is at version %d after %d writes", u, got, applied[u].Load())
+		if got != 1+applied[u].Load() {
+			t.Errorf("user %d is at version %d after %d more writes", u, got, applied[u].Load())
 		}
 	}
 	checkLog(t, connect(t, url))
+}
+
+// TestNothingToDelete: who never saved can't be deleted or erased, whatever the condition, and
+// leaves no row. Who was deleted can be again.
+func TestNothingToDelete(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	conn := connect(t, url)
+	for i, w := range s.Write(t.Context(), []store.Write{
+		remove("nobody", "1"), erase("nobody", "2"),
+		onlyIf(remove("nobody", "3"), match(1)), onlyIf(erase("nobody", "4"), match(0)),
+	}) {
+		if !errors.Is(w.Err, settings.ErrNotFound) {
+			t.Errorf("write %d: %+v", i, w)
+		}
+	}
+	for _, rows := range []string{
+		`settings where user_id = $1`, `settings_log where user_id = $1`,
+		`settings_changes where $1 = any(users)`,
+	} {
+		if n := count(t, conn, `select count(*) from `+rows, "nobody"); n != 0 {
+			t.Errorf("%d rows of %s", n, rows)
+		}
+	}
+	write(t, s, replace(t, "ann", "1", `{}`), remove("ann", "2"), remove("ann", "3"),
+		erase("ann", "4"), erase("ann", "5"))
+	check(t, s, "ann", 5, "")
 }

@@ -29,21 +29,24 @@ type pair struct{ primary, standby string }
 // both is the address of whichever of the two is the primary.
 func (p pair) both(t *testing.T) string {
 	t.Helper()
-	u, err := url.Parse(p.primary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := url.Parse(p.standby)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	port := q.Get("port")
-	q.Set("host", q.Get("host")+","+other.Query().Get("host"))
-	q.Set("port", port+","+port)
-	q.Set("target_session_attrs", "read-write")
-	u.RawQuery = q.Encode()
+	first, second := parse(t, p.primary), parse(t, p.standby)
+	u := url.URL{Scheme: "postgres", User: url.User(first.User), Path: first.Database}
+	u.RawQuery = url.Values{
+		"host":                 {first.Host + "," + second.Host},
+		"port":                 {fmt.Sprint(first.Port, ",", second.Port)},
+		"sslmode":              {"disable"},
+		"target_session_attrs": {"read-write"},
+	}.Encode()
 	return u.String()
+}
+
+func parse(t *testing.T, address string) *pgx.ConnConfig {
+	t.Helper()
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
 }
 
 // replicated are the settings of a server that may have standbys.
@@ -84,6 +87,12 @@ func startPair(t *testing.T) pair {
 
 func startServer(t *testing.T, dir string, settings map[string]string) (address string) {
 	t.Helper()
+	return startStoppable(t, dir, settings).URL()
+}
+
+// startStoppable starts a server that the test may also stop before its end.
+func startStoppable(t *testing.T, dir string, settings map[string]string) *localpg.Server {
+	t.Helper()
 	s, err := localpg.Start(t.Context(), localpg.Options{
 		Dir: dir, Throwaway: true, Settings: settings,
 	})
@@ -97,7 +106,7 @@ func startServer(t *testing.T, dir string, settings map[string]string) (address 
 			t.Error(err)
 		}
 	})
-	return s.URL()
+	return s
 }
 
 // giveTo makes the owner of one directory that of another and all in it.
@@ -167,6 +176,32 @@ func (w *writer) run(t *testing.T, s *store.Store, stop <-chan struct{}) {
 	}
 }
 
+// startWriters has writers write until the test ends, or until end is called. goOn waits until each
+// has written so often again.
+func startWriters(t *testing.T, s *store.Store) (
+	writers []*writer, goOn func(what string, more int64), end func(),
+) {
+	t.Helper()
+	writers = make([]*writer, 6)
+	var load sync.WaitGroup
+	stop := make(chan struct{})
+	end = sync.OnceFunc(func() { close(stop); load.Wait() })
+	t.Cleanup(end)
+	for i := range writers {
+		writers[i] = &writer{user: fmt.Sprint("user", i)}
+		load.Go(func() { writers[i].run(t, s, stop) })
+	}
+	return writers, func(what string, more int64) {
+		t.Helper()
+		for _, w := range writers {
+			least := w.acknowledged.Load() + more
+			testwait.Until(t, store.Patient, w.user+" is written "+what, func() bool {
+				return t.Failed() || w.acknowledged.Load() >= least
+			})
+		}
+	}, end
+}
+
 // TestFailover: a synchronous standby takes over under load, and the old primary lives on,
 // read-only, with the store's connections to it. No acknowledged write is lost, writes go on, and
 // no read comes from the old primary.
@@ -181,25 +216,7 @@ func TestFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	writers := make([]*writer, 6)
-	var load sync.WaitGroup
-	stop := make(chan struct{})
-	defer load.Wait()
-	end := sync.OnceFunc(func() { close(stop) })
-	defer end()
-	for i := range writers {
-		writers[i] = &writer{user: fmt.Sprint("user", i)}
-		load.Go(func() { writers[i].run(t, s, stop) })
-	}
-	goOn := func(what string, more int64) {
-		t.Helper()
-		for _, w := range writers {
-			least := w.acknowledged.Load() + more
-			testwait.Until(t, store.Patient, w.user+" is written "+what, func() bool {
-				return t.Failed() || w.acknowledged.Load() >= least
-			})
-		}
-	}
+	writers, goOn, end := startWriters(t, s)
 	goOn("before", 20)
 	execute(t, p.primary, `alter system set default_transaction_read_only = on`)
 	execute(t, p.primary, `select pg_reload_conf()`)
@@ -220,7 +237,6 @@ func TestFailover(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 	end()
-	load.Wait()
 	now := reopenAs(t, p.standby)
 	for _, w := range writers {
 		found, err := now.Read(t.Context(), current(w.user))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -41,6 +42,8 @@ const (
 	queryCanceled        = "57014" // after timeouts.statement
 	readOnlyTransaction  = "25006" // the server was the primary once
 	operatorIntervention = "57P"   // a class's part: the server is shutting down, or starting
+	cannotConnectNow     = "57P03" // of these: it is starting, or recovers
+	insufficient         = "53"    // a class: too many connections, or no memory
 )
 
 // The classes of errors that a single write of a batch may cause: cardinality, data, integrity
@@ -91,6 +94,13 @@ func statementTimedOut(err error) bool {
 func oneAtFault(err error) bool {
 	code, ended := sqlState(err)
 	return code != "" && !ended && code != divisionByZero && slices.Contains(classesOfOne, code[:2])
+}
+
+// Busy reports whether the database itself has said that it can't do it right now: it has too many
+// connections, no memory, or is starting.
+func Busy(err error) bool {
+	code, _ := sqlState(err)
+	return code == cannotConnectNow || strings.HasPrefix(code, insufficient)
 }
 
 // definite reports whether an error of the pipeline that commits means that nothing was committed:

@@ -15,8 +15,9 @@ import (
 // comes after it.
 type Position struct {
 	// Database tells databases apart, since the numbers of transactions are a database's own: the
-	// server, its timeline, and the table. The timeline changes with each failover and with each
-	// restoration from an archive, the table with each restoration of a dump.
+	// server, its timeline, and the table's file. The timeline changes with each failover and with
+	// each recovery from an archive, the file with each restoration of a dump: also of one whose
+	// rows alone come into a table that was truncated.
 	Database    string
 	Transaction int64
 	User        string // the last one who came; of the transaction, or of all if Listing
@@ -39,7 +40,8 @@ type Followed struct {
 	More  bool     // there is more now
 	// Behind: there are changes that can't be read before an older transaction ends.
 	Behind bool
-	// Reset: Follow.After was of another database, or before the oldest change that is still known.
+	// Reset: Follow.After was of another database, before the oldest change that is still known, or
+	// beyond the newest.
 	// The part begins anew with all users.
 	Reset bool
 }
@@ -47,14 +49,17 @@ type Followed struct {
 // databaseID is what Position.Database is made of.
 const databaseID = `(
 	select system_identifier || '.' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.' ||
-	       'settings'::regclass::oid
+	       pg_relation_filenode('settings')
 	from pg_control_system())`
 
 // placeQuery tells where changes are now, and whether all changes after $2 in database $1 are still
-// known.
+// known. A position beyond the newest transaction is from before the storage was rolled back, which
+// leaves the database's identity as it is: what was followed then may be gone.
 const placeQuery = `
 	select here, pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-	       here = $1 and (forgotten_in is distinct from $1 or
+	       here = $1 and
+	       $2::bigint::text::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) and
+	       (forgotten_in is distinct from $1 or
 	                      $2::bigint::text::xid8 > forgotten)
 	from (select ` + databaseID + ` as here) database, settings_pruning
 	where settings_pruning.id = 1`

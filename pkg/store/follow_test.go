@@ -232,6 +232,23 @@ func TestFollowAnew(t *testing.T) {
 	}
 }
 
+// TestFollowBeyondRollback: a position that the database hasn't reached is of a state that was
+// rolled back, as a snapshot of the storage does. Whoever followed it begins anew.
+func TestFollowBeyondRollback(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	write(t, s, replace(t, "ann", "1", `{"n":1}`))
+	m := newMirror(t, s)
+	m.follow()
+	m.users["bob"] = "1 {}" // as in the state that was rolled back
+	m.at.Transaction += 1 << 40
+	m.follow()
+	if m.resets != 1 {
+		t.Errorf("%d resets, want 1", m.resets)
+	}
+	m.equals()
+}
+
 // TestFollowWriters: whatever is written side by side, a mirror becomes equal.
 func TestFollowWriters(t *testing.T) {
 	t.Parallel()
@@ -239,6 +256,7 @@ func TestFollowWriters(t *testing.T) {
 	m := newMirror(t, s)
 	m.limit = 7
 	const rounds, users = 40, 12
+	saveAll(t, s, "u", users)
 	var writers sync.WaitGroup
 	done := make(chan struct{})
 	for n, s := range []*store.Store{s, reopen(t, url), reopen(t, url)} {

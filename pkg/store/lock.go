@@ -11,14 +11,15 @@ import (
 )
 
 // lock begins a transaction, locks the rows of all users of the batch, and reads what its writes
-// need: log entries that have their ids, the versions to restore, the schema and the clock. All of
-// it is one round trip.
+// need: log entries that have their ids, the versions to restore, the schema, the fences and the
+// clock. All of it is one round trip.
 func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*transaction, error) {
 	writes := b.writes
 	t := &transaction{
 		users:   make([]string, 0, len(writes)),
 		rows:    make(map[string]*row, len(writes)),
 		applied: make(map[operationKey]logEntry), forgotten: make(map[operationKey]bool),
+		fenced: make(map[fence]bool),
 	}
 	owners, ids := make([]string, len(writes)), make([]string, len(writes))
 	for i, w := range writes {
@@ -42,7 +43,8 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*tran
 		where not exists (select from settings where settings.user_id = new.user_id)
 		on conflict do nothing`, t.users)
 	q.Queue(`
-		select user_id, version, document, updated_at, coalesce(erased_version, 0), erased_at
+		select user_id, version, document, updated_at, written, coalesce(erased_version, 0),
+		       erased_at
 		from settings
 		where user_id = any($1::text[])
 		order by user_id
@@ -50,7 +52,7 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*tran
 	// These statements come after the lock, so their snapshots have what its last holder committed.
 	q.Queue(`
 		select user_id, operation_id, version, fingerprint, operation, created, document,
-		       applied_at, exists (
+		       `+isDropped+`, applied_at, exists (
 		           select from settings_erased erased
 		           where erased.user_id = settings_log.user_id
 		             and settings_log.version > erased.above
@@ -60,9 +62,12 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*tran
 			using (user_id, operation_id)`,
 		owners, ids).Query(t.readLog)
 	t.queueVersions(&q, writes)
+	t.queuePrevious(&q, writes)
 	b.store.queueSchema(&q, &t.schema)
-	q.Queue(`select clock_timestamp()`).QueryRow(func(r pgx.Row) error { return r.Scan(&t.now) })
-	if err := conn.SendBatch(ctx, &q).Close(); err != nil {
+	t.queueClock(&q, writes)
+	if err := b.store.figures.lock.time(ctx, func() error {
+		return conn.SendBatch(ctx, &q).Close()
+	}); err != nil {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
 	t.now = t.now.UTC()
@@ -75,15 +80,19 @@ func (t *transaction) readRows(rows pgx.Rows) error {
 		version       int64
 		bytes         []byte
 		modified      time.Time
+		written       int64
 		erasedVersion int64
 		erasedAt      *time.Time
 	)
 	_, err := pgx.ForEachRow(rows, []any{
-		&user, &version, &bytes, &modified, &erasedVersion, &erasedAt,
+		&user, &version, &bytes, &modified, &written, &erasedVersion, &erasedAt,
 	}, func() error {
-		r := &row{erasedVersion: erasedVersion}
+		r := &row{written: written, erasedVersion: erasedVersion}
 		if r.Document = neverSaved(); version > 0 { // else a placeholder row
 			r.Document = newDocument(version, bytes, modified)
+			if erasedVersion == version { // what it erased may have been of the same second
+				r.previous = modified
+			}
 		}
 		if erasedAt != nil {
 			r.erasedAt = *erasedAt
@@ -101,17 +110,18 @@ func (t *transaction) readLog(rows pgx.Rows) error {
 		version  int64
 		bytes    []byte
 		modified time.Time
+		dropped  bool
 		erased   bool
 	)
 	into := []any{
-		&e.user, &e.id, &version, &e.fingerprint, &e.operation, &e.created, &bytes, &modified,
-		&erased,
+		&e.user, &e.id, &version, &e.fingerprint, &e.operation, &e.created, &bytes, &dropped,
+		&modified, &erased,
 	}
 	_, err := pgx.ForEachRow(rows, into, func() error {
 		if erased {
 			t.forgotten[e.operationKey] = true
 		} else {
-			e.Document = newDocument(version, bytes, modified)
+			e.Document = newLogged(version, bytes, dropped, modified)
 			t.applied[e.operationKey] = e
 		}
 		e.fingerprint, bytes = nil, nil
@@ -136,7 +146,7 @@ func (t *transaction) queueVersions(b *pgx.Batch, writes []*Write) {
 	}
 	t.versions = make(map[versionKey]Document, len(users))
 	b.Queue(`
-		select user_id, version, document, applied_at
+		select user_id, version, document, `+isDropped+`, applied_at
 		from settings_log
 		join unnest($1::text[], $2::bigint[]) as asked (user_id, version) using (user_id, version)`,
 		users, versions).Query(t.readVersions)
@@ -146,11 +156,48 @@ func (t *transaction) readVersions(rows pgx.Rows) error {
 	var (
 		v        versionKey
 		bytes    []byte
+		dropped  bool
 		modified time.Time
 	)
-	_, err := pgx.ForEachRow(rows, []any{&v.user, &v.version, &bytes, &modified}, func() error {
-		t.versions[v] = newDocument(v.version, bytes, modified)
+	into := []any{&v.user, &v.version, &bytes, &dropped, &modified}
+	_, err := pgx.ForEachRow(rows, into, func() error {
+		t.versions[v] = newLogged(v.version, bytes, dropped, modified)
 		bytes = nil
+		return nil
+	})
+	return err
+}
+
+// queuePrevious looks up when the versions before the current ones were made, if there are dates to
+// compare them with. One that was pruned was made long ago: the history has a day at least.
+func (t *transaction) queuePrevious(b *pgx.Batch, writes []*Write) {
+	var users []string
+	for _, w := range writes {
+		if w.If != nil && !w.If.UnmodifiedSince.IsZero() {
+			users = append(users, w.User)
+		}
+	}
+	if len(users) == 0 {
+		return
+	}
+	b.Queue(`
+		select user_id, log.applied_at
+		from unnest($1::text[]) as asked (user_id)
+		join settings using (user_id)
+		join settings_log log using (user_id)
+		where log.version = settings.version - 1`, users).Query(t.readPrevious)
+}
+
+func (t *transaction) readPrevious(rows pgx.Rows) error {
+	var (
+		user string
+		made time.Time
+	)
+	_, err := pgx.ForEachRow(rows, []any{&user, &made}, func() error {
+		r := t.rows[user] // nil: another transaction has locked it
+		if r != nil && r.erasedVersion < r.Version {
+			r.previous = made
+		}
 		return nil
 	})
 	return err

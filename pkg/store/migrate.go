@@ -64,7 +64,7 @@ func migrateAt(ctx context.Context, url string, files fs.FS, waiting func(error)
 	if err != nil {
 		return addressError(url, err)
 	}
-	config.ConnectTimeout = connectTimeout
+	config.ConnectTimeout = defaultTimeouts.connect
 	if err := migrate(ctx, config, files, waiting); err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", lineError{err})
 	}
@@ -174,11 +174,16 @@ func migrate(
 	if err != nil {
 		return err
 	}
+	text, err := fs.ReadFile(files, firstMigration)
+	if err != nil {
+		return err
+	}
+	sum := checksum(text)
 	for {
 		// The lock is kept between the attempts, so that programs that wait don't take turns to
 		// block the workers. Taking it again shows whether the connection still works.
 		if _, err = guard.Exec(ctx, `select pg_advisory_lock($1)`, migrationLock); err == nil {
-			_, err = provider.Up(ctx)
+			err = up(ctx, provider, guard, sum)
 		}
 		// On a machine that is too busy Postgres takes this program for one that is frozen, and
 		// ends the connection (stalledTimeout).

@@ -69,6 +69,41 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
+// TestMigrateOtherTables: tables that an earlier state of the migration made are refused, by a
+// worker as well, and those are not that only its comments tell apart.
+func TestMigrateOtherTables(t *testing.T) {
+	t.Parallel()
+	current, err := os.ReadFile("migrations/00001_settings.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier := func(text string) (url string) {
+		t.Helper()
+		url = pgtest.ForTest(t)
+		pgtest.GiveRoles(t, url)
+		files := fstest.MapFS{"00001_settings.sql": {Data: []byte(text)}}
+		migrator := pgtest.As(t, pgtest.Migrator, url)
+		if err := store.MigrateFiles(t.Context(), migrator, files, func(error) {}); err != nil {
+			t.Fatal(err)
+		}
+		return url
+	}
+	same := earlier(strings.Replace(string(current), "-- ", "--   another comment: ", 1))
+	other := earlier(strings.Replace(string(current), "-- +goose Up\n",
+		"-- +goose Up\ncreate table earlier ();\n", 1))
+	for _, role := range []string{pgtest.Migrator, pgtest.Worker} {
+		log := slog.New(slog.DiscardHandler)
+		if err := store.AwaitMigration(t.Context(), pgtest.As(t, role, same), log); err != nil {
+			t.Errorf("other comments, as %s: %v", role, err)
+		}
+		err := store.AwaitMigration(t.Context(), pgtest.As(t, role, other), log)
+		if err == nil || !strings.Contains(err.Error(), "make the database anew") ||
+			strings.Contains(err.Error(), "\n") {
+			t.Errorf("other tables, as %s: %v", role, err)
+		}
+	}
+}
+
 // TestMigrateBehindReader: another session reads a table for long, as pg_dump does. A migration
 // that must lock the table waits until that ends, and no worker waits for the migration.
 func TestMigrateBehindReader(t *testing.T) {

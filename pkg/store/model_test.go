@@ -14,9 +14,10 @@ import (
 // model is a user's settings by the rules alone: every version since the last erasure with its
 // document, "" for none.
 type model struct {
-	version, erased int64
-	documents       map[int64]string
-	first           map[string]store.Written // answers, by operation id
+	version, erased, pruned int64
+	documents               map[int64]string         // but for those that were dropped
+	first                   map[string]store.Written // answers, by operation id
+	written                 map[int64]int64          // bytes of all versions up to this one
 }
 
 // next is the document that the write should make, or false if it should be refused.
@@ -32,13 +33,14 @@ func (m *model) next(w store.Write) (string, bool) {
 		return fmt.Sprintf(`{"was":%s}`, now), true
 	case w.Operation == "replace":
 		return string(w.Fingerprint), true
-	default:
-		return "", true
+	default: // there must have been something
+		return "", m.version > 0
 	}
 }
 
 func (m *model) apply(id string, w store.Written, document string, erase bool) {
 	m.version++
+	m.written[m.version] = m.written[m.version-1] + int64(len(document)) + store.VersionOverhead
 	if erase {
 		m.erased, m.documents = m.version, map[int64]string{}
 		// of erasures they stay
@@ -49,19 +51,50 @@ func (m *model) apply(id string, w store.Written, document string, erase bool) {
 	m.first[id] = w
 }
 
+// drop drops the oldest documents if, since before, it was time to look.
+func (m *model) drop(before, budget, step int64) {
+	now := m.written[m.version]
+	if now/step == m.written[before]/step {
+		return
+	}
+	for v, is := range m.documents {
+		if is != "" && v < m.version && now-m.written[v-1] > budget-step {
+			delete(m.documents, v)
+		}
+	}
+	for id, w := range m.first {
+		if _, ok := m.documents[w.Version]; !ok && !w.Absent {
+			w.Document = store.Document{Version: w.Version, Dropped: true, Modified: w.Modified}
+			m.first[id] = w
+		}
+	}
+}
+
+// prune forgets all but the last versions.
+func (m *model) prune(versions int64) {
+	m.pruned = max(m.pruned, m.version-versions, m.erased)
+	maps.DeleteFunc(m.documents, func(v int64, _ string) bool { return v <= m.pruned })
+	maps.DeleteFunc(m.first, func(_ string, w store.Written) bool { return w.Version <= m.pruned })
+}
+
 // TestModel: batches of random writes of every kind, repetitions among them, have the outcomes, the
-// documents and the histories of the model.
+// documents and the histories of the model, while the history is pruned and documents are dropped.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
+	conn := connect(t, url)
 	const batches, users = 150, 3
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
+	budget := []int64{3_000, 20_000, 1 << 30}[random.IntN(3)]
+	s.LimitHistory(budget)
+	t.Logf("a budget of %d bytes", budget)
 	models := map[string]*model{}
 	for u := range users {
 		models[fmt.Sprint("user", u)] = &model{
 			documents: map[int64]string{}, first: map[string]store.Written{},
+			written: map[int64]int64{},
 		}
 	}
 	var all []store.Write
@@ -82,6 +115,10 @@ func TestModel(t *testing.T) {
 			}[random.IntN(8)]
 			w.Keyed = random.IntN(2) == 0
 			batch, all = append(batch, w), append(all, w)
+		}
+		before := map[string]int64{}
+		for user, m := range models {
+			before[user] = m.version
 		}
 		for i, got := range s.Write(t.Context(), batch) {
 			w := batch[i]
@@ -105,16 +142,43 @@ func TestModel(t *testing.T) {
 			m.apply(w.ID, got, document, w.Erase)
 		}
 		for user, m := range models {
+			m.drop(before[user], budget, s.Step())
 			check(t, s, user, m.version, m.documents[m.version])
 			var versions []int64
-			for v := m.version; v > m.erased; v-- {
+			for v := m.version; v > max(m.erased, m.pruned); v-- {
 				versions = append(versions, v)
+				is, ok := m.documents[v]
+				hasDocument(t, s, user, v, is, ok)
 			}
 			hasVersions(t, s, user, versions...)
+		}
+		if random.IntN(30) == 0 {
+			prune(t, s, conn, store.Retention{Versions: 5})
+			for _, m := range models {
+				m.prune(5)
+			}
 		}
 		if t.Failed() {
 			return
 		}
 	}
-	checkLog(t, connect(t, url))
+	checkPrunedLog(t, conn)
+}
+
+// hasDocument fails the test unless the history lists the version, and has its document only if it
+// should.
+func hasDocument(t *testing.T, s *store.Store, user string, version int64, is string, has bool) {
+	t.Helper()
+	found := read(t, s, store.Read{User: user, Version: version},
+		store.Read{User: user, History: &store.Page{Below: version + 1, Limit: 1}})
+	was, entries := found[0], found[1].Entries
+	if len(entries) != 1 || entries[0].Version != version || entries[0].Dropped == has {
+		t.Errorf("%s: listed as %+v, want version %d, dropped: %v", user, entries, version, !has)
+	}
+	switch {
+	case has:
+		isDocument(t, fmt.Sprintf("version %d of %s", version, user), was.Document, version, is)
+	case !errors.Is(was.Err, settings.ErrNotFound):
+		t.Errorf("version %d of %s, which was dropped: %+v", version, user, was)
+	}
 }

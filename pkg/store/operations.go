@@ -37,6 +37,7 @@ type Document struct {
 	Version  int64 // how many writes there have been; 0: none yet
 	Bytes    []byte
 	Absent   bool      // there is none at this version, and Bytes is [settings.Empty]
+	Dropped  bool      // the history doesn't have it any more, and Bytes is nil
 	Modified time.Time // when the version came to be; zero: never saved
 }
 
@@ -81,6 +82,7 @@ type Entry struct {
 	Time      time.Time // when it was applied
 	Operation string    // what made it: Write.Operation
 	Size      int64     // bytes of the document, 0: there is none
+	Dropped   bool      // the history doesn't have the document any more
 	Actor     Actor     // who made it
 }
 
@@ -93,9 +95,12 @@ type Write struct {
 	Fingerprint []byte    // what was asked, hashed; compared when the ID is found in the log
 	Deadline    time.Time // not applied from then on; zero: none
 	Issued      time.Time // not applied if the user was erased since; zero: not known
-	Operation   string    // what the history calls it
-	Actor       Actor     // who asked for it
-	If          *settings.Condition
+	// Again: it was sent before, with the same ID and Issued, and what became of that isn't known.
+	// If it is refused, Write also keeps the earlier attempts from being applied; see fence.go.
+	Again     bool
+	Operation string // what the history calls it
+	Actor     Actor  // who asked for it
+	If        *settings.Condition
 
 	Path []string // of the value that it changes; nil: the whole document
 	// Wrong is why the write can't be applied to any document; nil: it can. If the log has the ID,
@@ -107,17 +112,33 @@ type Write struct {
 	Restore int64           // the version to make current again, as a new one
 	Erase   bool            // remove document, history and ids; versions go on counting
 
-	checkedWith *Schema // the schema that Replace was last checked with
-	checkErr    error   // the result
+	checkedWith *Schema       // the schema that Replace was last checked with
+	checkErr    error         // the result
+	took        time.Duration // Written.Took so far, over all attempts
+}
+
+// charge adds what it took to compute the write since then, and returns the time.
+func (w *Write) charge(since time.Time) (now time.Time) {
+	now = time.Now()
+	w.took += now.Sub(since)
+	return now
 }
 
 // Written is the outcome of a [Write]. The document in it is what the write made, also when
-// Replayed; or, when Err wraps settings.ErrPrecondition, the current one.
+// Replayed, unless the history has dropped it since; or, when Err wraps settings.ErrPrecondition,
+// the current one.
 type Written struct {
 	Document
 	Created  bool // see settings.Next
 	Replayed bool // applied by an earlier attempt; the rest is the outcome of that
 	Err      error
+	// Fenced: of a write that was sent Again and refused no attempt was applied, and none will be.
+	Fenced bool
+	// Took is how long the program computed for it: its change, the check against the schema, the
+	// condition on a value. Attempts that were repeated count; what the database does doesn't.
+	Took time.Duration
+
+	written int64 // bytes that the user's versions have added to the history; 0: this one none
 }
 
 // Retention is what the history keeps: every version of the last Age, and the last Versions of each

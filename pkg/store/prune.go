@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // A step takes 6 ms to look at pruneUsers (of 1,000,000) and 15 ms to remove pruneRows with small
@@ -29,18 +30,26 @@ const (
 //
 // A version is removed when it is older than keep.Age and the user has keep.Versions newer ones,
 // the row of an erasure when it is older than keep.Age. The current version stays. What erasures
-// have left is removed first, and even if no step of the walk is due yet. An error wraps
+// have left is removed first, and even if no step of the walk is due yet. Documents beyond the
+// budget of the users of a step are dropped (budget.go), which removes no version. An error wraps
 // [ErrUnavailable]: the step may not have been taken, and a later one makes up for it.
 func (s *Store) Prune(
 	ctx context.Context, keep Retention,
 ) (removed int64, next time.Duration, err error) {
+	s.measureHistory(ctx)
 	if next, err = s.nextPruning(ctx); next > 0 && err == nil {
 		return 0, next, nil
 	}
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		removed, next, err = prune(ctx, tx, keep)
-		return err
+	var users []string
+	err = s.with(ctx, func(conn *pgxpool.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			users, removed, next, err = prune(ctx, tx, keep)
+			return err
+		})
 	})
+	if err == nil {
+		err = s.dropLeft(ctx, users)
+	}
 	if err != nil {
 		return 0, pruneEvery, fmt.Errorf("%w: pruning: %w", ErrUnavailable, err)
 	}
@@ -54,18 +63,21 @@ func (s *Store) nextPruning(ctx context.Context) (time.Duration, error) {
 		due, now time.Time
 		erased   bool
 	)
-	err := s.pool.QueryRow(ctx, `
-		select due, clock_timestamp(), exists (select from settings_erased)
-		from settings_pruning
-		where id = 1`).Scan(&due, &now, &erased)
+	err := s.with(ctx, func(conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, `
+			select due, clock_timestamp(), exists (select from settings_erased)
+			from settings_pruning
+			where id = 1`).Scan(&due, &now, &erased)
+	})
 	if err != nil || erased {
 		return 0, err
 	}
 	return due.Sub(now), nil
 }
 
+// prune takes a step, and returns the users of whom it was.
 func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
-	removed int64, next time.Duration, err error,
+	users []string, removed int64, next time.Duration, err error,
 ) {
 	var (
 		from     string
@@ -79,27 +91,30 @@ func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
 		for update skip locked`).Scan(&from, &due, &now, &erased)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows): // another worker is doing a step
-		return 0, pruneEvery, nil
+		return nil, 0, pruneEvery, nil
 	case err != nil:
-		return 0, 0, err
+		return nil, 0, 0, err
 	case erased:
 		removed, err = pruneErased(ctx, tx)
-		return removed, pruneBacklog, err
+		return nil, removed, pruneBacklog, err
 	case now.Before(due):
-		return 0, due.Sub(now), nil
+		return nil, 0, due.Sub(now), nil
 	}
 
 	step, err := nextUsers(ctx, tx, from, keep.Versions)
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, 0, err
 	}
 	removed, left, err := removeRows(ctx, tx, step, now.Add(-keep.Age))
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, 0, err
 	}
 	more, err := forgetChanges(ctx, tx, now.Add(-keep.Age))
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, 0, err
+	}
+	if err := removeFences(ctx, tx); err != nil {
+		return nil, 0, 0, err
 	}
 	switch {
 	case left: // the same users again
@@ -116,7 +131,7 @@ func prune(ctx context.Context, tx pgx.Tx, keep Retention) (
 		update settings_pruning
 		set user_id = $1, due = clock_timestamp() + $2::bigint * interval '1 microsecond'
 		where id = 1`, from, next.Microseconds())
-	return removed, next, err
+	return step.users, removed, next, err
 }
 
 // pruning is the users of one step, in order. Of each, upTo is the newest version that isn't among

@@ -60,6 +60,7 @@ func TestPruneConcurrently(t *testing.T) {
 	a, url := open(t)
 	const rounds, users, kept = 40, 20, 3
 	keep := store.Retention{Versions: kept}
+	saveAll(t, a, "user", users)
 	written := make(chan struct{})
 	var writers, pruners sync.WaitGroup
 	for n, s := range []*store.Store{a, reopen(t, url)} {

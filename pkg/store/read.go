@@ -21,6 +21,14 @@ func newDocument(version int64, bytes []byte, modified time.Time) Document {
 	return d
 }
 
+// newLogged makes a Document of what a row of the log has.
+func newLogged(version int64, bytes []byte, dropped bool, modified time.Time) Document {
+	if dropped {
+		return Document{Version: version, Dropped: true, Modified: modified.UTC()}
+	}
+	return newDocument(version, bytes, modified)
+}
+
 // neverSaved returns the document of a user who never had one.
 func neverSaved() Document { return newDocument(0, nil, time.Time{}) }
 
@@ -76,20 +84,22 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 			queueFollow(&b, r.Follow, f)
 		}
 	}
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Release()
+	defer s.release(conn)
 	withSchema := slices.ContainsFunc(reads, func(r Read) bool { return r.Schema })
 	// This is nearly always so, and a single statement is less to send and to answer than a
 	// pipeline.
 	if len(current.users) == len(reads) && !withSchema {
-		rows, err := conn.Query(ctx, currentQuery, current.users)
-		if err != nil {
-			return nil, s.doubt(conn, err)
-		}
-		return found, s.verify(conn, current.scan(rows))
+		return found, s.verify(conn, s.figures.read.time(ctx, func() error {
+			rows, err := conn.Query(ctx, currentQuery, current.users)
+			if err != nil {
+				return err
+			}
+			return current.scan(rows)
+		}))
 	}
 	if len(current.users) > 0 {
 		b.Queue(currentQuery, current.users).Query(current.scan)
@@ -106,7 +116,9 @@ func (s *Store) read(ctx context.Context, reads []Read) ([]Found, error) {
 	if len(history.users) > 0 {
 		b.Queue(historyQuery, history.users, history.below, history.limits).Query(history.scan)
 	}
-	err = s.verify(conn, conn.SendBatch(ctx, &b).Close())
+	err = s.verify(conn, s.figures.read.time(ctx, func() error {
+		return conn.SendBatch(ctx, &b).Close()
+	}))
 	for i := range reads {
 		if reads[i].Schema {
 			found[i].Schema = schema
@@ -180,7 +192,8 @@ func (v *versionReads) add(user string, version int64, f *Found) {
 // versionsQuery finds the current version even if the log no longer has it.
 const versionsQuery = `
 	select asked.number, asked.version, coalesce(log.applied_at, settings.updated_at),
-	       case when log.version is not null then log.document else settings.document end
+	       case when log.version is not null then log.document else settings.document end,
+	       coalesce(log.document is null and log.size > 0, false)
 	from unnest($1::text[], $2::bigint[]) with ordinality as asked (user_id, version, number)
 	join settings on settings.user_id = asked.user_id
 	left join settings_log log on log.user_id = asked.user_id and log.version = asked.version
@@ -192,10 +205,16 @@ func (v *versionReads) scan(rows pgx.Rows) error {
 		number, version int64
 		modified        time.Time
 		bytes           []byte
+		dropped         bool
 	)
-	_, err := pgx.ForEachRow(rows, []any{&number, &version, &modified, &bytes}, func() error {
+	into := []any{&number, &version, &modified, &bytes, &dropped}
+	_, err := pgx.ForEachRow(rows, into, func() error {
 		f := v.found[number-1]
-		f.Document, f.Err = newDocument(version, bytes, modified), nil
+		if f.Err = nil; dropped {
+			f.Err = droppedError(version)
+		} else {
+			f.Document = newDocument(version, bytes, modified)
+		}
 		bytes = nil
 		return nil
 	})
@@ -222,13 +241,14 @@ func (h *historyReads) add(user string, p *Page, f *Found) {
 // historyQuery doesn't read the documents: with them a page of 100 takes 39 ms if each has 512 KB,
 // and 0.3 ms without.
 const historyQuery = `
-	select asked.number, log.version, log.applied_at, log.operation, log.size, log.actor_kind,
-	       log.actor_subject, log.actor_token
+	select asked.number, log.version, log.applied_at, log.operation, log.size, log.dropped,
+	       log.actor_kind, log.actor_subject, log.actor_token
 	from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality
 		as asked (user_id, below, most, number)
 	join settings on settings.user_id = asked.user_id
 	cross join lateral (
-		select version, applied_at, operation, size, actor_kind, actor_subject, actor_token
+		select version, applied_at, operation, size, ` + isDropped + ` as dropped,
+		       actor_kind, actor_subject, actor_token
 		from settings_log
 		where user_id = asked.user_id and version < asked.below
 		  and version > coalesce(settings.erased_version, 0)
@@ -242,8 +262,8 @@ func (h *historyReads) scan(rows pgx.Rows) error {
 		e      Entry
 	)
 	into := []any{
-		&number, &e.Version, &e.Time, &e.Operation, &e.Size, &e.Actor.Kind, &e.Actor.Subject,
-		&e.Actor.Token,
+		&number, &e.Version, &e.Time, &e.Operation, &e.Size, &e.Dropped, &e.Actor.Kind,
+		&e.Actor.Subject, &e.Actor.Token,
 	}
 	_, err := pgx.ForEachRow(rows, into, func() error {
 		e.Time = e.Time.UTC()

@@ -35,7 +35,8 @@ func TestMixedReads(t *testing.T) {
 	write(t, s,
 		replace(t, "ann", "1", `{"a": "é"}`), remove("ann", "2"),
 		replace(t, "ann", "3", ` {"n":3} `),
-		replace(t, "bob", "1", `{"bob":1}`), remove("gone", "1"))
+		replace(t, "bob", "1", `{"bob":1}`), replace(t, "gone", "1", `{}`),
+		remove("gone", "2"))
 	conn := connect(t, url)
 	exec(t, conn, `insert into settings values ('placeholder', 0, null, now())`)
 	page := func(below int64, limit int) *store.Page {
@@ -69,7 +70,7 @@ func TestMixedReads(t *testing.T) {
 		{read: store.Read{User: "bob"}, version: 1, document: `{"bob":1}`},
 		{read: store.Read{User: "bob", Version: 2}, missing: true},
 		{read: store.Read{User: "bob", History: page(0, 10)}, version: -1, history: []int64{1}},
-		{read: store.Read{User: "gone"}, version: 1},
+		{read: store.Read{User: "gone"}, version: 2},
 		{read: store.Read{User: "placeholder"}},
 		{read: store.Read{User: "placeholder", Version: 1}, missing: true},
 		{read: store.Read{User: "placeholder", History: page(0, 10)}, version: -1},

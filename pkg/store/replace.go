@@ -32,11 +32,11 @@ func (b *batch) replace(ctx context.Context) *batch {
 	if n := len(chosen); n == 0 || n < minReplacements && n < len(b.writes) {
 		return b
 	}
-	conn, err := b.store.pool.Acquire(ctx)
+	conn, err := b.store.acquire(ctx)
 	if err != nil { // transact can't have one either, and reports why
 		return b
 	}
-	defer conn.Release()
+	defer b.store.release(conn)
 	applied, err := b.store.replaceAll(ctx, conn, chosen, schema)
 	_ = b.store.doubt(conn, err)
 	if err != nil {
@@ -56,7 +56,9 @@ func (b *batch) without(applied map[string]newVersion) *batch {
 		w := b.writes[i]
 		v, ok := applied[w.User]
 		if ok {
-			*b.outcomes[i] = Written{Document: newDocument(v.version, w.Replace, v.modified)}
+			*b.outcomes[i] = Written{
+				Document: newDocument(v.version, w.Replace, v.modified), written: v.written,
+			}
 		}
 		return !ok
 	})
@@ -64,23 +66,25 @@ func (b *batch) without(applied map[string]newVersion) *batch {
 
 // pauseReplace makes transact do all replacements for a while.
 func (s *Store) pauseReplace() {
-	s.replacePausedUntil.Store(time.Now().Add(s.timeouts.replacePause).UnixNano())
+	until := time.Now().Add(s.timeouts.replacePause) // with the monotonic clock, which nobody sets
+	s.replacePausedUntil.Store(&until)
 }
 
 // replacePaused reports whether transact does all replacements for now.
 func (s *Store) replacePaused() bool {
-	return time.Now().UnixNano() < s.replacePausedUntil.Load()
+	until := s.replacePausedUntil.Load()
+	return until != nil && time.Now().Before(*until)
 }
 
 // unconditional returns the writes that replace whatever there is, of users who have no other write
-// in the batch. It leaves out those that have expired by our clock, since the statement fails for
-// all if a deadline passes meanwhile.
+// in the batch. It leaves out those that have expired, since the statement fails for all if a
+// deadline passes meanwhile.
 func (b *batch) unconditional() []*Write {
 	count := make(map[string]int, len(b.writes)) // by user
 	for _, w := range b.writes {
 		count[w.User]++
 	}
-	now := time.Now()
+	now := b.store.clock.Now()
 	var chosen []*Write
 	for _, w := range b.writes {
 		if count[w.User] == 1 && w.Replace != nil && w.If == nil && w.Wrong == nil &&
@@ -98,14 +102,16 @@ func (b *batch) valid(writes []*Write, schema *Schema) []*Write {
 	slices.SortFunc(writes, func(v, w *Write) int {
 		return cmp.Compare(len(v.Replace), len(w.Replace))
 	})
-	valid, until := writes[:0], time.Now().Add(b.store.timeouts.computing)
+	valid, now := writes[:0], time.Now()
+	until := now.Add(b.store.timeouts.computing)
 	for _, w := range writes {
-		if time.Now().After(until) {
+		if now.After(until) {
 			break
 		}
 		if w.check(w.Replace, schema) == nil {
 			valid = append(valid, w)
 		}
+		now = w.charge(now)
 	}
 	slices.SortFunc(valid, func(v, w *Write) int { return strings.Compare(v.User, w.User) })
 	return valid
@@ -136,19 +142,20 @@ func (w *Write) check(document []byte, schema *Schema) error {
 // would compare each user with each, as neither side has an index.
 const replaceQuery = `
 	with saved as (
-		insert into settings (user_id, version, document, updated_at)
-		select user_id, 1, document::json, clock_timestamp()
-		from unnest($1::text[], $2::text[], $3::boolean[], $6::text[], $8::timestamptz[])
-			as new (user_id, operation_id, keyed, document, deadline)
+		insert into settings (user_id, version, document, updated_at, written)
+		select user_id, 1, document::json, clock_timestamp(), size + $13
+		from unnest($1::text[], $2::text[], $3::boolean[], $6::text[], $8::timestamptz[],
+		            $7::bigint[])
+			as new (user_id, operation_id, keyed, document, deadline, size)
 		where clock_timestamp() < deadline
 		  and not (keyed and exists (
 		      select from settings_log log
 		      where log.user_id = new.user_id and log.operation_id = new.operation_id))
 		on conflict (user_id) do update
 		set version = settings.version + 1, document = excluded.document,
-		    updated_at = clock_timestamp()
+		    updated_at = clock_timestamp(), written = settings.written + excluded.written
 		where settings.erased_at is null or settings.erased_at < $9
-		returning user_id, version, document, updated_at
+		returning user_id, version, document, updated_at, written
 	), noted as (
 		insert into settings_changes (users, changed_at)
 		select array_agg(user_id order by user_id), clock_timestamp()
@@ -156,20 +163,26 @@ const replaceQuery = `
 		having count(*) > 0
 	)
 	insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
-	                          document, size, applied_at, actor_kind, actor_subject, actor_token)
+	                          document, size, written, applied_at, actor_kind, actor_subject,
+	                          actor_token)
 	select user_id, version, ($2::text[])[i], ($4::bytea[])[i], ($5::text[])[i], false, document,
-	       ($7::bigint[])[i], updated_at, ($10::smallint[])[i], ($11::text[])[i], ($12::text[])[i]
+	       ($7::bigint[])[i], written, updated_at, ($10::smallint[])[i], ($11::text[])[i],
+	       ($12::text[])[i]
 	from saved cross join lateral width_bucket(user_id collate "C", $1::text[]) as i
-	returning user_id, version, applied_at`
+	returning user_id, version, applied_at, written`
 
-// replaceGuard fails, by a division by zero, if a deadline has passed or the schema isn't the one
-// that the documents were checked with.
-const replaceGuard = `select 1 / (clock_timestamp() < $4 and ` + isSchema + `)::int`
+// replaceGuard fails, by a division by zero, if a deadline has passed, the schema isn't the one
+// that the documents were checked with, or one of the writes may be fenced. Fences are rare, so
+// their times are enough here.
+const replaceGuard = `
+	select 1 / (clock_timestamp() < $4 and ` + isSchema + ` and not exists (
+	    select from settings_fences where issued between $5 and $6))::int`
 
 // newVersion is the version that a replacement has made.
 type newVersion struct {
 	version  int64
 	modified time.Time
+	written  int64 // see row
 }
 
 // replaceAll applies the writes, which are valid under the schema and sorted by user. It returns
@@ -197,22 +210,27 @@ func (s *Store) replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Wr
 	applied := make(map[string]newVersion, n)
 	var b pgx.Batch
 	b.Queue(replaceQuery, users, ids, keyed, fingerprints, operations, documents, sizes, deadlines,
-		firstIssued, actors.kinds, actors.subjects, actors.tokens).Query(func(rows pgx.Rows) error {
+		firstIssued, actors.kinds, actors.subjects, actors.tokens, versionOverhead,
+	).Query(func(rows pgx.Rows) error {
 		var (
 			user string
 			v    newVersion
+			into = []any{&user, &v.version, &v.modified, &v.written}
 		)
-		_, err := pgx.ForEachRow(rows, []any{&user, &v.version, &v.modified}, func() error {
+		_, err := pgx.ForEachRow(rows, into, func() error {
 			applied[user] = v
 			return nil
 		})
 		return err
 	})
 	// The statement may have waited for rows, so this comes after it.
-	b.Queue(replaceGuard, SchemaUser, schema.Version, schema.Modified, firstDeadline)
+	from, to := issuedBetween(writes)
+	b.Queue(replaceGuard, SchemaUser, schema.Version, schema.Modified, firstDeadline, from, to)
 	// Without a begin both statements are one transaction, which the end of the pipeline commits.
 	// The rows are received before that, so they don't prove anything yet.
-	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
+	if err := s.figures.replace.time(ctx, func() error {
+		return conn.SendBatch(ctx, &b).Close()
+	}); err != nil {
 		return nil, err
 	}
 	return applied, nil

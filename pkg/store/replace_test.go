@@ -163,7 +163,7 @@ func TestReplaceBlocked(t *testing.T) {
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	exec(t, tx.Conn(), `select from settings where user_id = 'held' for update`)
-	until := int64(0)
+	var until time.Time
 	for i := range 3 {
 		got := s.Write(t.Context(), []store.Write{
 			replace(t, "held", fmt.Sprint("h", i), `{}`),
@@ -176,7 +176,7 @@ func TestReplaceBlocked(t *testing.T) {
 		if i == 0 {
 			until = s.ReplacePausedUntil()
 		}
-		if until < time.Now().UnixNano() || s.ReplacePausedUntil() != until {
+		if until.Before(time.Now()) || s.ReplacePausedUntil() != until {
 			t.Error("the statement is tried again soon after it has waited in vain")
 		}
 	}

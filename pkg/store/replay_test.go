@@ -69,6 +69,7 @@ func TestReplays(t *testing.T) {
 		replace(t, "ann", "last", `{}`),
 		erase("bob", "erased"),
 	}
+	write(t, s, replace(t, "bob", "saved", `{}`))
 	twice := s.Write(t.Context(), append(writes, writes...))
 	first := twice[:len(writes)]
 	for i, w := range writes {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/outset-settings/outset/internal/settings"
@@ -28,9 +29,9 @@ func TestDelete(t *testing.T) {
 		write func(user, id string) store.Write
 		is    string
 	}{
-		{remove, ""}, // of a user who never saved
-		{wrap, `{"was":{}}`},
+		{wrap, `{"was":{}}`}, // of a user who never saved
 		{wrap, `{"was":{"was":{}}}`},
+		{remove, ""},
 		{remove, ""},
 		{remove, ""},
 		{wrap, `{"was":{}}`},
@@ -118,4 +119,24 @@ func TestRestore(t *testing.T) {
 	}
 	isDocument(t, "the current one", write(t, s, restore("ann", "12", 9))[0].Document, 10,
 		`{"n": 6}`)
+}
+
+// TestRefusedLeavesNoRow: of a user who never saved, a write that is refused leaves nothing, though
+// another of its batch is applied or was before.
+func TestRefusedLeavesNoRow(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	conn := connect(t, url)
+	for _, what := range []string{"applied", "repeated"} {
+		written := s.Write(t.Context(), []store.Write{wrap("ann", "1"), restore("nobody", "1", 1)})
+		if written[0].Err != nil || written[0].Replayed != (what == "repeated") ||
+			!errors.Is(written[1].Err, settings.ErrNotFound) {
+			t.Fatalf("%s: %+v", what, written)
+		}
+		var users []string
+		err := conn.QueryRow(t.Context(), `select array_agg(user_id) from settings`).Scan(&users)
+		if err != nil || !slices.Equal(users, []string{"ann"}) {
+			t.Errorf("%s: rows of %q, %v", what, users, err)
+		}
+	}
 }

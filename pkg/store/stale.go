@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -30,6 +31,7 @@ const connectedKey = "outset"
 func (s *Store) remember(_ context.Context, conn *pgx.Conn) error {
 	c := conn.PgConn()
 	c.CustomData()[connectedKey] = connected{s.renewals.Load(), !readOnly(c)}
+	s.primary.opened(conn)
 	return nil
 }
 
@@ -75,7 +77,7 @@ func readOnlyNow(err error) bool {
 	return code == readOnlyTransaction || errors.Is(err, errReadOnly)
 }
 
-// Ping returns nil if the database answers and can write.
+// Ping returns nil if the database answers and can write. It learns the time of its clock.
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.ping(ctx)
 	if err != nil && ctx.Err() == nil { // the pool's connection may have been an old one
@@ -89,7 +91,12 @@ func (s *Store) ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
-	_, err = conn.Exec(ctx, `select`)
+	defer s.release(conn)
+	var now time.Time
+	asked := time.Now()
+	err = conn.QueryRow(ctx, `select clock_timestamp()`).Scan(&now)
+	if err == nil {
+		s.clock.Learn(now, asked, time.Now())
+	}
 	return s.verify(conn, err)
 }

@@ -41,7 +41,8 @@
 // repetition of another write that was erased finds no row. It is recognised by the time when it
 // was issued, and refused.
 //
-// Prune removes from the log what need not be kept any more.
+// Prune removes from the log what need not be kept any more. Documents that exceed the budget of a
+// user's history leave it at once, without their rows (budget.go).
 //
 // # The schema
 //
@@ -60,9 +61,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-)
 
-const connectTimeout = 3 * time.Second
+	"github.com/outset-settings/outset/internal/clock"
+)
 
 // No connection is used for longer than this: a name may lead elsewhere by then, and what a server
 // keeps for a session only grows.
@@ -80,6 +81,7 @@ type timeouts struct {
 	statement time.Duration
 	idle      time.Duration // between the two pipelines
 
+	connect time.Duration // to one host
 	// How long we wait for the answer to a pipeline that commits.
 	commit time.Duration
 	// How long a transaction computes new documents. What it doesn't get to is left to the next
@@ -97,6 +99,7 @@ var defaultTimeouts = timeouts{
 	shortLock:    25 * time.Millisecond,
 	statement:    3 * time.Second,
 	idle:         time.Second,
+	connect:      3 * time.Second,
 	commit:       5 * time.Second,
 	computing:    100 * time.Millisecond,
 	replacePause: 5 * time.Second,
@@ -106,12 +109,17 @@ var defaultTimeouts = timeouts{
 type Store struct {
 	pool     *pgxpool.Pool
 	renewals atomic.Int64 // how often the connections of the pool were made new
+	primary  *primary
 	timeouts timeouts
 	// Until when, in nanoseconds since 1970, transact does all replacements.
-	replacePausedUntil atomic.Int64
+	replacePausedUntil atomic.Pointer[time.Time]
 	// The latest schema that was seen. Each transaction checks whether it is still current.
 	schema   atomic.Pointer[Schema]
-	learning sync.Mutex // held while a new schema is compiled
+	learning sync.Mutex  // held while a new schema is compiled
+	clock    clock.Clock // the database's
+	figures  *figures
+
+	historyBytes int64 // see [Store.LimitHistory]
 }
 
 // Open returns a Store for the database at url with at most conns connections. It does not connect
@@ -127,7 +135,7 @@ func open(ctx context.Context, url string, conns int32, t timeouts) (*Store, err
 	}
 	config.MaxConns = conns
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = connectionLife, connectionLifeJitter
-	config.ConnConfig.ConnectTimeout = connectTimeout
+	config.ConnConfig.ConnectTimeout = t.connect
 	for name, value := range map[string]string{
 		"application_name":              "outset-worker",
 		"client_encoding":               "UTF8",
@@ -156,14 +164,21 @@ func open(ctx context.Context, url string, conns int32, t timeouts) (*Store, err
 	if config.ConnConfig.ValidateConnect == nil {
 		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	s := &Store{timeouts: t}
+	s := &Store{
+		timeouts: t, primary: newPrimary(&config.ConnConfig.Config), figures: newFigures(),
+	}
+	config.BeforeConnect = s.primary.choose
 	config.AfterConnect = s.remember
+	config.BeforeClose = s.primary.closed
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	s.schema.Store(&Schema{})
 	return s, nil
 }
+
+// Clock is the database's clock, as [Store.Ping] has learnt it.
+func (s *Store) Clock() *clock.Clock { return &s.clock }
 
 // Close waits for the operations under way and closes all connections.
 func (s *Store) Close() { s.pool.Close() }

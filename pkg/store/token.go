@@ -198,20 +198,22 @@ func (s *Store) UsedTokens(ctx context.Context, uses []TokenUse) error {
 	}
 	err := retry(ctx, func() error {
 		// In the order of the ids, so that two APIs' reports don't wait for each other in a circle.
-		_, err := s.pool.Exec(ctx, `
-			with used as materialized (
-				select tokens.id, least(used.at, clock_timestamp()) as at
-				from unnest($1::text[], $2::timestamptz[]) as used (id, at)
-				join tokens on tokens.id = used.id
-				where last_used_at is null or last_used_at < least(used.at, clock_timestamp())
-				order by tokens.id
-				for update of tokens
-			)
-			update tokens
-			set last_used_at = greatest(last_used_at, used.at)
-			from used
-			where tokens.id = used.id`, ids, times)
-		return err
+		return s.with(ctx, func(conn *pgxpool.Conn) error {
+			_, err := conn.Exec(ctx, `
+				with used as materialized (
+					select tokens.id, least(used.at, clock_timestamp()) as at
+					from unnest($1::text[], $2::timestamptz[]) as used (id, at)
+					join tokens on tokens.id = used.id
+					where last_used_at is null or last_used_at < least(used.at, clock_timestamp())
+					order by tokens.id
+					for update of tokens
+				)
+				update tokens
+				set last_used_at = greatest(last_used_at, used.at)
+				from used
+				where tokens.id = used.id`, ids, times)
+			return err
+		})
 	}, transient)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -41,13 +41,13 @@ func (s *Store) changeTokens(ctx context.Context, deadline time.Time, change tok
 func (s *Store) changeTokensOnce(ctx context.Context, deadline time.Time,
 	change tokensChange,
 ) error {
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	// A connection that is still in a transaction is closed and not reused, which rolls the
 	// transaction back, too.
-	defer conn.Release()
+	defer s.release(conn)
 
 	var b pgx.Batch
 	b.Queue(`begin`)

@@ -19,12 +19,16 @@ type transaction struct {
 	deadline time.Time                 // the earliest of the writes applied; zero: none
 	// forgotten are ids of the batch that are erased and may still be in the log.
 	forgotten map[operationKey]bool
+	fenced    map[fence]bool // as the table has them, or will have with this commit
+	fences    []fence        // what this transaction adds
 }
 
 // row is a user's row of settings, locked.
 type row struct {
 	Document
-	changed bool
+	changed  bool
+	previous time.Time // see settings.State; only known where a write has a date as its condition
+	written  int64     // bytes that its versions have added to the history so far
 
 	erasedAt      time.Time // when the user was last erased before this transaction; zero: never
 	erasedVersion int64     // up to this version only the erasures in the log count
@@ -54,6 +58,7 @@ type logEntry struct {
 	operation   string
 	actor       Actor
 	created     bool
+	written     int64 // see row
 }
 
 // transact applies the writes in one transaction and fills in their outcomes: lock reads what they
@@ -61,24 +66,24 @@ type logEntry struct {
 // wraps ErrOutcomeUnknown if it can't say whether they were applied. Any other error means that
 // none was, and that the outcomes are not to be used.
 func (b *batch) transact(ctx context.Context, m lockMode) error {
-	conn, err := b.store.pool.Acquire(ctx)
+	conn, err := b.store.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	// A connection that is still in a transaction is closed and not reused, which rolls the
 	// transaction back, too.
-	defer conn.Release()
+	defer b.store.release(conn)
 
 	t, err := b.lock(ctx, conn, m)
 	if err == nil {
 		b.apply(t)
 		switch {
-		case len(t.log) > 0:
+		case len(t.log)+len(t.fences) > 0:
 			if err = b.store.commit(ctx, conn, t); endsConnection(err) {
 				b.limit = max(len(t.log)/2, 1)
 			}
 		case b.replayed():
-			err = b.store.confirm(ctx, conn)
+			err = b.store.confirm(ctx, conn, t)
 		}
 	}
 	rollBack(ctx, conn)
@@ -95,13 +100,17 @@ const idle = 'I'
 
 // apply computes the outcomes, in order, as far as timeouts.computing and the batch's limit allow.
 func (b *batch) apply(t *transaction) {
-	until := time.Now().Add(b.store.timeouts.computing)
+	now := time.Now()
+	until := now.Add(b.store.timeouts.computing)
 	for i, w := range b.writes {
-		if i > 0 && time.Now().After(until) || b.limit > 0 && len(t.log) >= b.limit {
+		if i > 0 && now.After(until) || b.limit > 0 && len(t.log) >= b.limit {
 			*b.outcomes[i] = Written{Err: errPostponed}
 			continue
 		}
 		*b.outcomes[i] = t.apply(w)
-		b.outcomes[i].Err = b.failed(b.outcomes[i].Err)
+		if !b.outcomes[i].Fenced {
+			b.outcomes[i].Err = b.failed(b.outcomes[i].Err)
+		}
+		now = w.charge(now)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +22,22 @@ type wire struct {
 	passFirst int    // after so many more
 
 	clients []net.Conn
+
+	gone    atomic.Bool // nothing passes any more, and nobody is told
+	serving atomic.Int32
+}
+
+// end is one end of a wire.
+type end struct {
+	net.Conn
+	wire *wire
+}
+
+func (e end) Write(b []byte) (int, error) {
+	if e.wire.gone.Load() {
+		return len(b), nil
+	}
+	return e.Conn.Write(b)
 }
 
 // onWire returns a wire to the database at the address, and its own address.
@@ -85,6 +102,8 @@ func (w *wire) cut() {
 
 func (w *wire) serve(t *testing.T, client net.Conn) {
 	defer client.Close()
+	w.serving.Add(1)
+	defer w.serving.Add(-1)
 	w.mu.Lock()
 	w.clients = append(w.clients, client)
 	w.mu.Unlock()
@@ -103,7 +122,7 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 			defer losing.Unlock()
 			_ = client.Close()
 		}()
-		carry(client, server, func() bool {
+		carry(end{client, w}, server, func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if !w.loseNext {
@@ -114,7 +133,7 @@ func (w *wire) serve(t *testing.T, client net.Conn) {
 			return !w.loseNext
 		})
 	}()
-	carry(server, client, func() bool {
+	carry(end{server, w}, client, func() bool {
 		w.mu.Lock()
 		then := w.onRequest
 		w.onRequest = nil

@@ -31,6 +31,7 @@ func (s *Store) WriteInParts(
 	ctx context.Context, writes []Write, done func(part []int, outcomes []Written),
 ) []Written {
 	outcomes := make([]Written, len(writes))
+	defer s.dropDocuments(ctx, writes, outcomes)
 	b := &batch{store: s}
 	for _, i := range inTurns(writes) {
 		b.add(i, &writes[i], &outcomes[i])
@@ -38,6 +39,9 @@ func (s *Store) WriteInParts(
 	// without tells what is final now, and goes on with the rest.
 	without := func(left *batch) (goOn bool) {
 		if part := b.except(left); len(part) > 0 {
+			for _, i := range part {
+				outcomes[i].Took = writes[i].took
+			}
 			done(part, outcomes)
 		}
 		b = left

@@ -10,6 +10,10 @@ create table settings (
     version        bigint      not null, -- how many writes there have been
     document       json,                 -- null: none; the version may have deleted it
     updated_at     timestamptz not null, -- when the version came to be
+    -- Bytes that all versions so far have added to the history; it only grows.
+    written        bigint      not null default 0,
+    -- The log has no documents of the versions up to this one: they exceeded the budget.
+    dropped_version bigint,
     -- The version of the last erasure, and when it was. Of the versions up to it the log has only
     -- those of erasures themselves, and what settings_erased lists.
     erased_version bigint,
@@ -26,8 +30,9 @@ create table settings_log (
     fingerprint  bytea            not null, -- of what was asked
     operation    text             not null, -- what made the version
     created      boolean          not null, -- a value came to be where none was
-    document     json,                      -- null: none
+    document     json,                      -- null: none, or dropped
     size         integer          not null check (size >= 0), -- bytes of the document; 0: none
+    written      bigint           not null default 0, -- settings.written at this version
     applied_at   timestamptz      not null,
     -- Who made the version: 1 a user, 2 a service, 0 not known; the user's id or the service's
     -- name ('' is the user whose row this is); the id of the token. Nulls would make most rows
@@ -50,6 +55,18 @@ create table settings_erased (
     up_to   bigint           not null check (up_to > above),
     primary key (user_id, up_to)
 );
+
+-- Writes that were refused when they were sent again after an attempt of which nothing was heard:
+-- that attempt isn't applied any more if it comes later. There is seldom a row, and old ones are
+-- removed.
+create table settings_fences (
+    user_id      text collate "C" not null,
+    operation_id text collate "C" not null,
+    issued       timestamptz      not null, -- the same for all attempts, by the API's clock
+    refused_at   timestamptz      not null,
+    primary key (user_id, operation_id, issued)
+);
+create index settings_fences_issued on settings_fences (issued);
 
 -- Which users each transaction has changed, for those who follow the changes of all. One row for a
 -- transaction costs writes next to nothing; a column of settings with an index would cost a patch
