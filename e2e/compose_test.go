@@ -84,6 +84,7 @@ func TestCompose(t *testing.T) {
 	if err := l.report(t); err != nil {
 		t.Error(err)
 	}
+	c.outage(ctx)
 	if err := verify(l.ledgers, c.query(ctx, selectLog), c.query(ctx, selectSettings)); err != nil {
 		t.Error(err)
 	}
@@ -159,6 +160,9 @@ func newCompose(t *testing.T) *compose {
 		t.Setenv("COMPOSE_PROJECT_NAME", fmt.Sprintf("outset-e2e-%d", os.Getpid()))
 	}
 	t.Setenv("API_PORT", freePort(t))
+	// On a busy machine a container takes longer to restart than a client should wait.
+	t.Setenv("REQUEST_TIMEOUT", "30s")
+	t.Setenv("WORKER_GRACE", "30s")
 	// Secrets of its own: those in deploy/secrets may be in use.
 	if os.Getenv("SECRETS") == "" {
 		t.Setenv("SECRETS", filepath.Join(t.TempDir(), "secrets"))

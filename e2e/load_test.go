@@ -47,12 +47,14 @@ type phase struct {
 	name string
 	// In a lenient phase a connection may fail, because the API is away. The outcome of its request
 	// is then unknown. Answers must always be right.
-	lenient  bool
+	lenient bool
+	// In an outage answers may be 503 and 504, too.
+	outage   bool
 	started  time.Time
 	took     time.Duration
 	requests int
 	writes   int
-	lost     int // connections that failed in a lenient phase
+	lost     int // connections that failed in a lenient phase, and refusals in an outage
 	failed   int
 	failures []error
 	slowest  time.Duration
@@ -132,6 +134,48 @@ func (l *load) phase(name string) { l.start(&phase{name: name}) }
 
 // lenientPhase is a phase in which connections may fail.
 func (l *load) lenientPhase(name string) { l.start(&phase{name: name, lenient: true}) }
+
+// outagePhase is a phase in which nothing may be done, since a part is away.
+func (l *load) outagePhase(name string) {
+	l.start(&phase{name: name, lenient: true, outage: true})
+}
+
+// recovers waits until an outage is over: no request fails while each client makes two.
+func (l *load) recovers(ctx context.Context) error {
+	p := l.current()
+	for before := -1; ; {
+		l.mu.Lock()
+		lost := p.lost
+		l.mu.Unlock()
+		if lost == before {
+			return nil
+		}
+		before = lost
+		if err := l.settle(ctx, 2*clients); err != nil {
+			return err
+		}
+	}
+}
+
+// unserved is an answer that says that nothing was done, or that this isn't known.
+type unserved struct {
+	status int
+	body   []byte
+}
+
+func (u unserved) Error() string { return fmt.Sprintf("%d %.200s", u.status, u.body) }
+
+// answered is an error unless the status is 200.
+func answered(status int, body []byte) error {
+	switch status {
+	case http.StatusOK:
+		return nil
+	case http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return unserved{status, body}
+	default:
+		return fmt.Errorf("%d %.200s", status, body)
+	}
+}
 
 func (l *load) start(p *phase) {
 	l.mu.Lock()
@@ -256,11 +300,16 @@ func (l *load) do(g *ledger, request func(*ledger) (wrote bool, err error)) erro
 	if wrote {
 		p.writes++
 	}
-	var broken *url.Error
+	var (
+		broken *url.Error
+		away   unserved
+	)
 	switch {
 	case err == nil:
 	// A request may have begun in the phase before or end in the one after.
 	case (p.lenient || began.lenient) && errors.As(err, &broken):
+		p.lost++
+	case (p.outage || began.outage) && errors.As(err, &away):
 		p.lost++
 	default:
 		p.failed++
@@ -282,13 +331,11 @@ func (l *load) write(g *ledger) (bool, error) {
 		}
 		return true, err
 	}
-	switch status {
-	case http.StatusOK:
-	case http.StatusServiceUnavailable: // promises: not applied
+	if status == http.StatusServiceUnavailable { // promises: not applied
 		g.refuse(number)
-		fallthrough
-	default: // open: applied or not
-		return true, fmt.Errorf("POST of user %s: %d %.200s", g.user, status, body)
+	}
+	if err := answered(status, body); err != nil { // else open: applied or not
+		return true, fmt.Errorf("POST of user %s: %w", g.user, err)
 	}
 	var answer struct {
 		Status   string          `json:"status"`
@@ -308,8 +355,8 @@ func (l *load) read(g *ledger) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if status != http.StatusOK {
-		return false, fmt.Errorf("GET of user %s: %d %.200s", g.user, status, body)
+	if err := answered(status, body); err != nil {
+		return false, fmt.Errorf("GET of user %s: %w", g.user, err)
 	}
 	return false, g.read(least, version, string(body))
 }

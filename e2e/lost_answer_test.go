@@ -131,8 +131,8 @@ func TestLostAnswerIsReplayed(t *testing.T) {
 	put := lostWrites["put"]
 	a, err := s.want(base, put.of("api"), 200, 2)
 	s.do(err)
-	if a.body != put.body {
-		t.Errorf("the answer is %v", a)
+	if a.body != put.body || a.header.Get("Idempotency-Replayed") != "" {
+		t.Errorf("the answer is %v %v", a, a.header)
 	}
 	if repliesLost(workers) == 0 {
 		t.Error("no reply was lost")

@@ -19,6 +19,7 @@ import (
 type userModel struct {
 	version  int64
 	now      revision
+	before   time.Time          // when the version before was made; after an erasure, when that was
 	versions map[int64]revision // the history
 	first    map[string]applied // by idempotency key
 }
@@ -196,6 +197,9 @@ func (u *userModel) checkWrite(r request, a answer) error {
 		return refusal(a, http.StatusUnprocessableEntity, kind)
 	}
 	next, c, f := u.apply(r)
+	if nobody := u.version == 0; nobody && (r.op == "delete" || r.op == "erase") {
+		return refusal(a, http.StatusNotFound, "not-found")
+	}
 	if f != nil && f.status == http.StatusNotFound { // whatever the precondition
 		return refusal(a, f.status, f.kind)
 	}
@@ -206,7 +210,8 @@ func (u *userModel) checkWrite(r request, a answer) error {
 	}
 	if r.match != nil && !r.match.has(u.version, u.now.absent, false, true, missing) ||
 		r.none != nil && r.none.has(u.version, u.now.absent, true, true, missing) ||
-		r.match == nil && !r.unmodified.IsZero() && u.now.modified.After(r.unmodified) {
+		r.match == nil && !r.unmodified.IsZero() &&
+			(u.now.modified.After(r.unmodified) || !u.before.Before(r.unmodified)) {
 		return u.precondition(r, a)
 	}
 	if f != nil {
@@ -215,8 +220,9 @@ func (u *userModel) checkWrite(r request, a answer) error {
 	next.operation = cmp.Or(historical[r.op], r.op)
 	next.modified, _ = http.ParseTime(a.header.Get("Last-Modified"))
 	u.version++
-	u.now = next
+	u.before, u.now = u.now.modified, next
 	if r.op == "erase" {
+		u.before = next.modified
 		clear(u.versions)
 		maps.DeleteFunc(u.first, func(_ string, w applied) bool { return w.request.op != "erase" })
 	} else {

@@ -64,3 +64,47 @@ func TestWorkersDieUnderLoad(t *testing.T) {
 	}
 	s.verify(l)
 }
+
+// TestRollingRestarts restarts every worker and both APIs, one at a time and in random order, under
+// load through both APIs. As behind a load balancer, an API gets no new requests once it is told to
+// stop. No request fails.
+func TestRollingRestarts(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	defer cancel()
+	s := newSystem(ctx, t)
+	workers := make([]*program, workersAtOnce)
+	for i := range workers {
+		workers[i] = s.newWorker()
+	}
+	var (
+		apis  [2]*program
+		bases [2]string
+	)
+	for i := range apis {
+		apis[i], bases[i] = s.api(s.bin)
+	}
+	l := startLoad(t, bases[0], "undisturbed")
+	l.through(bases[:]...)
+	s.do(l.settle(ctx, 300))
+	for _, i := range rand.Perm(len(workers) + len(apis)) {
+		if i < len(workers) {
+			l.phase(fmt.Sprint("worker ", i))
+			s.do(workers[i].terminate(ctx))
+			workers[i] = s.newWorker()
+		} else {
+			i -= len(workers)
+			l.phase(fmt.Sprint("API ", i))
+			l.through(bases[1-i])
+			s.do(apis[i].terminate(ctx))
+			apis[i], bases[i] = s.api(s.bin)
+			l.through(bases[0], bases[1])
+		}
+		s.do(l.settle(ctx, 200))
+	}
+	l.finish()
+	if err := l.report(t); err != nil {
+		t.Error(err)
+	}
+	s.verify(l)
+}

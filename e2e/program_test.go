@@ -25,6 +25,13 @@ const logLines = 60 // of each program, shown when the test fails
 // returns its URL and the directory with its keys.
 func startNATS(t *testing.T) (url, keys string) {
 	t.Helper()
+	s, keys := startNATSServer(t)
+	return s.URL(), keys
+}
+
+// startNATSServer returns the server itself, which can be stopped and started again.
+func startNATSServer(t *testing.T) (s *localnats.Server, keys string) {
+	t.Helper()
 	s, err := localnats.Start("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +41,7 @@ func startNATS(t *testing.T) (url, keys string) {
 	if err := s.SaveKeys(keys); err != nil {
 		t.Fatal(err)
 	}
-	return s.URL(), keys
+	return s, keys
 }
 
 // program is a process, with the log that it writes.

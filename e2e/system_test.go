@@ -69,6 +69,9 @@ func (s *system) migrate(bin string) {
 
 // key is the setting that makes a program one of this role.
 func (s *system) key(role localnats.Role) string {
+	if s.keys == "" { // the NATS server has no roles
+		return "NATS_NKEY="
+	}
 	return "NATS_NKEY=" + localnats.KeyFile(s.keys, role)
 }
 

@@ -17,7 +17,7 @@ import (
 // the commit that ends a change of the messages or the tables, and after the first release to the
 // last release. While it is empty this tree's own programs take both parts: that tests the
 // procedure, but not that two formats understand each other.
-const baseCommit = "4ead891c1f313f44e26a475efb3f50106b57a241"
+const baseCommit = "397ca53f5c84144d776ed5d317fd73693104272c"
 
 const (
 	// residents are users who were last written before the upgrade, residentVersions times.
