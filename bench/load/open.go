@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -16,9 +18,15 @@ import (
 // before. Latency counts from when a request was due, so that a stall delays every request that was
 // due meanwhile (no coordinated omission).
 type Open struct {
-	Requests int64 // without those of the warm-up
+	Requests int64 // answered as they should be, without those of the warm-up
 	Latency  Latency
 	Late     Latency // of the generator itself: from when a request was due until it was handed over
+
+	Refused        int64   // with 429 or 503
+	RefusalLatency Latency // from when the request was sent
+	Unknown        int64   // answered with 504
+
+	Elapsed time.Duration // to the last answer; longer than asked for if connections were short
 }
 
 // Pace is the rate of an open loop, and how long it lasts.
@@ -27,6 +35,8 @@ type Pace struct {
 	Connections int
 	Warmup      time.Duration // at the same rate, not counted
 	Duration    time.Duration
+	// Refusals: those of an overloaded server are counted. Otherwise they are wrong answers.
+	Refusals bool
 }
 
 // answerTimeout ends a loop whose server has stopped answering.
@@ -43,6 +53,7 @@ func (w Workload) Open(ctx context.Context, addr string, p Pace) (Open, error) {
 	due := make(chan time.Time, n) // never full
 	began := time.Now()
 	latency, late := newHistogram(began.Add(p.Warmup)), newHistogram(began.Add(p.Warmup))
+	o := outcomes{pace: p, answered: latency, refused: newHistogram(began.Add(p.Warmup))}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(due)
@@ -60,15 +71,26 @@ func (w Workload) Open(ctx context.Context, addr string, p Pace) (Open, error) {
 	})
 	for i := range p.Connections {
 		draw := rand.New(rand.NewPCG(w.Seed, uint64(i)))
-		g.Go(func() error { return w.answer(ctx, client, addr, draw, due, latency) })
+		g.Go(func() error { return w.answer(ctx, client, addr, draw, due, &o) })
 	}
 	err := g.Wait()
-	return Open{latency.counts.TotalCount(), latency.summary(), late.summary()}, err
+	return Open{
+		Requests: latency.counts.TotalCount(), Latency: latency.summary(), Late: late.summary(),
+		Refused: o.refused.counts.TotalCount(), RefusalLatency: o.refused.summary(),
+		Unknown: o.unknown.Load(), Elapsed: time.Since(began.Add(p.Warmup)),
+	}, err
+}
+
+// outcomes are what has become of the requests of an open loop.
+type outcomes struct {
+	pace              Pace
+	answered, refused *histogram
+	unknown           atomic.Int64
 }
 
 // answer makes requests as they are due, one at a time.
 func (w Workload) answer(ctx context.Context, client *fasthttp.HostClient, host string,
-	draw *rand.Rand, due <-chan time.Time, latency *histogram,
+	draw *rand.Rand, due <-chan time.Time, o *outcomes,
 ) error {
 	var request fasthttp.Request
 	var response fasthttp.Response
@@ -81,14 +103,21 @@ func (w Workload) answer(ctx context.Context, client *fasthttp.HostClient, host 
 		request.Header.SetContentType(mediaType)
 		request.SetRequestURI("http://" + host + Path(draw.IntN(w.Users)))
 		request.SetBodyString(body)
+		sent := time.Now()
 		if err := client.Do(&request, &response); err != nil {
 			return err
 		}
-		if status := response.StatusCode(); status/100 != 2 ||
-			len(response.Body()) != w.AnswerBytes() {
+		switch status := response.StatusCode(); {
+		case status/100 == 2 && len(response.Body()) == w.AnswerBytes():
+			o.answered.record(since)
+		case o.pace.Refusals && (status == http.StatusServiceUnavailable ||
+			status == http.StatusTooManyRequests):
+			o.refused.record(sent)
+		case o.pace.Refusals && status == http.StatusGatewayTimeout:
+			o.unknown.Add(1)
+		default:
 			return fmt.Errorf("wrong answer: status %d, %.100s", status, response.Body())
 		}
-		latency.record(since)
 	}
 	return nil
 }

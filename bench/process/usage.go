@@ -27,12 +27,7 @@ func Measure(parts []Part) (map[string]Usage, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[int]procfs.ProcStat)
-	for _, p := range processes {
-		if s, err := p.Stat(); err == nil { // else the process has just ended
-			all[p.PID] = s
-		}
-	}
+	all := stats(processes)
 	usages := make(map[string]Usage)
 	for _, part := range parts {
 		u := usages[part.Name]
@@ -44,6 +39,17 @@ func Measure(parts []Part) (map[string]Usage, error) {
 		usages[part.Name] = u
 	}
 	return usages, nil
+}
+
+// stats returns what is known of processes, by their ids.
+func stats(processes procfs.Procs) map[int]procfs.ProcStat {
+	all := make(map[int]procfs.ProcStat)
+	for _, p := range processes {
+		if s, err := p.Stat(); err == nil { // else the process has just ended
+			all[p.PID] = s
+		}
+	}
+	return all
 }
 
 // tree returns a process and its descendants.

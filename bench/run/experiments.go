@@ -50,6 +50,7 @@ var experiments = []struct {
 	{name: "firstsaves", run: saveFirst},
 	{name: "workers", run: scaleWorkers},
 	{name: "users", run: scaleUsers},
+	{name: "overload", run: overload},
 }
 
 // ours are the kinds of sides that some experiments are limited to.

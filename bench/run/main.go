@@ -28,6 +28,8 @@ type options struct {
 	Workers     int           `default:"1" help:"Worker processes."`
 	Scale       []int         `default:"1,2,4,8,16" help:"Worker processes (workers)."`
 	PerWorker   int           `default:"4" help:"Connections for each worker (workers)."`
+	Cores       float64       `default:"0.1" help:"Processors of the workers and Postgres (overload)."`
+	Excess      float64       `default:"10" help:"What is asked for, by what can be done (overload)."`
 	Wait        time.Duration `default:"5ms" help:"Delay of each database round trip (workers)."`
 	Rounds      int           `default:"6" help:"How often everything is measured."`
 	Duration    time.Duration `default:"4s" help:"Of each measurement, in whole seconds."`
@@ -93,7 +95,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// SIGPIPE, too: whoever reads the results may end first, and the programs must not go on.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM,
+		syscall.SIGPIPE)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal kills
 	l, err := newLab(ctx, o, slog.New(slog.NewTextHandler(os.Stderr, nil)))
