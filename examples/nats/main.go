@@ -54,11 +54,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := nc.Request(messages.WriteSubject, request, 2*time.Second)
-	if err != nil {
-		return err
-	}
-	reply, err := messages.DecodeReply(m.Data, 1)
+	reply, err := ask(nc, request)
 	if err != nil {
 		return err
 	}
@@ -71,4 +67,27 @@ func run(args []string) error {
 	}
 	fmt.Printf("version %d: %s\n", r.Version, r.Document)
 	return nil
+}
+
+// ask sends a request with one operation, and waits for the reply. A worker that needs a moment
+// says every now and then that it is at it.
+func ask(nc *nats.Conn, request []byte) (reply messages.Reply, err error) {
+	inbox := nc.NewInbox()
+	replies, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		return reply, err
+	}
+	defer func() { _ = replies.Unsubscribe() }()
+	if err := nc.PublishRequest(messages.WriteSubject, inbox, request); err != nil {
+		return reply, err
+	}
+	for {
+		m, err := replies.NextMsg(2 * time.Second)
+		if err != nil {
+			return reply, err
+		}
+		if reply, err = messages.DecodeReply(m.Data, 1); err != nil || !reply.Working {
+			return reply, err
+		}
+	}
 }
