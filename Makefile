@@ -30,7 +30,7 @@ LINT         := bin/.tools/golangci-lint-$(LINT_VERSION)
 VULNCHECK    := $(CURDIR)/bin/.tools/govulncheck-v1.9.0
 
 # Not `.`, in which there may be a data directory that only Postgres may read.
-GO_FOLDERS = $(wildcard client cmd deploy examples internal pkg e2e bench)
+GO_FOLDERS = $(wildcard client clients cmd deploy examples internal pkg e2e bench)
 
 # What the two thin programs must not link, however indirectly. The rest of the import table is in
 # .golangci.yml.

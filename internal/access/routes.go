@@ -76,6 +76,8 @@ var Routes = []Rule{
 	{Method: "GET", Path: "/", Who: Public},
 	{Method: "GET", Path: "/limits", Who: Public},
 	{Method: "GET", Path: "/openapi.json", Who: Public},
+	{Method: "GET", Path: "/client.js", Who: Public},
+	{Method: "GET", Path: "/client.d.ts", Who: Public},
 	{Method: "GET", Path: "/docs", Who: Public},
 	{Method: "GET", Path: "/docs/:file", Who: Public},
 	{Method: "GET", Path: "/problems", Who: Public},

@@ -32,7 +32,7 @@ type browser struct {
 	ctx context.Context
 
 	mu         sync.Mutex
-	hosts      []string // that something was requested from
+	requests   []string // the addresses that were asked for
 	complaints []string // of the console: errors, warnings, violations of a page's policy
 }
 
@@ -73,7 +73,7 @@ func (b *browser) note(event any) {
 	case *network.EventRequestWillBeSent:
 		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "data" &&
 			u.Scheme != "blob" {
-			b.hosts = append(b.hosts, u.Host)
+			b.requests = append(b.requests, e.Request.URL)
 		}
 	case *browserlog.EventEntryAdded:
 		b.complaints = append(b.complaints, fmt.Sprintf("%s: %s (%s)", e.Entry.Level, e.Entry.Text,
@@ -114,12 +114,12 @@ func (b *browser) quiet(base string) {
 	for _, c := range b.complaints {
 		b.t.Error(c)
 	}
-	if len(b.hosts) == 0 {
+	if len(b.requests) == 0 {
 		b.t.Error("no request was seen")
 	}
-	for _, host := range b.hosts {
-		if "http://"+host != base {
-			b.t.Errorf("something was requested from %s", host)
+	for _, address := range b.requests {
+		if !strings.HasPrefix(address, base+"/") {
+			b.t.Errorf("%s was requested", address)
 		}
 	}
 }

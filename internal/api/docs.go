@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/outset-settings/outset/clients/browser"
 )
 
 var (
@@ -24,19 +26,21 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
 	"img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
 	"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// registerDocs adds the API's description: as a file for programs, as a page for people. The page
-// is our own, since the usual ones are megabytes of libraries that have to be kept free of known
-// holes.
+// registerDocs adds the API's description: as a file for programs, as a page for people; and the
+// client for browsers. The page is our own, since the usual ones are megabytes of libraries that
+// have to be kept free of known holes.
 func registerDocs(app *fiber.App) {
 	all := docs()
 	app.Get("/openapi.json", all["openapi.json"].send)
+	app.Get("/client.js", all["client.js"].send)
+	app.Get("/client.d.ts", all["client.d.ts"].send)
 	app.Get("/docs", all["docs"].send)
 	app.Get("/docs/:file", func(c *fiber.Ctx) error {
 		return all.send(c, "docs/"+c.Params("file"))
 	})
 }
 
-// docs are the description and the files of its page, by path.
+// docs are the description, the files of its page and those of the client, by path.
 var docs = sync.OnceValue(func() pages {
 	const (
 		css        = "text/css; charset=utf-8"
@@ -44,6 +48,8 @@ var docs = sync.OnceValue(func() pages {
 	)
 	return pages{
 		"openapi.json":   newPage(fiber.MIMEApplicationJSON, "", openAPI),
+		"client.js":      newPage(javascript, "", browser.Client),
+		"client.d.ts":    newPage(fiber.MIMETextPlainCharsetUTF8, "", browser.Types),
 		"docs":           newPage(fiber.MIMETextHTMLCharsetUTF8, docsPolicy, docsHTML),
 		"docs/start.js":  newPage(javascript, docsPolicy, docsJS),
 		"docs/style.css": newPage(css, docsPolicy, docsCSS),

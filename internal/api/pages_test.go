@@ -168,7 +168,7 @@ func TestPagesAreKept(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, path := range []string{
 		"/problems", "/problems/malformed", "/problems/internal",
-		"/openapi.json", "/docs", "/docs/style.css",
+		"/openapi.json", "/docs", "/docs/style.css", "/client.js", "/client.d.ts",
 	} {
 		a := s.do("GET", path, "")
 		tag := a.header.Get("ETag")

@@ -1,0 +1,664 @@
+// Outset in a browser: a user's settings, there at once, live, and changed with or without a
+// connection. client.d.ts has the types and the documentation, README.md how it works.
+//
+// What the page sees is the base, which is the document as the server last gave it, with the queue
+// of local changes applied. One tab of a browser leads: it alone sends the queue and has the stream
+// of changes. The others get base and queue from it. Nothing here looks at the clock: order comes
+// from the server's versions and the queue's sequence.
+
+const timeout = 30_000; // ms that a request may take
+const firstPause = 500, longestPause = 30_000; // ms between attempts, doubled from one to the next
+
+// ---- JSON values. A path is an array of keys; an array is one value and has no paths into it.
+
+const isObject = (v) => typeof v === "object" && v !== null && !Array.isArray(v);
+const child = (v, key) => (isObject(v) && Object.hasOwn(v, key) ? v[key] : undefined);
+const at = (v, path) => path.reduce((inner, key) => child(inner, key), v);
+const plain = (v) => (v === undefined ? v : JSON.parse(JSON.stringify(v)));
+const begins = (path, prefix) => prefix.every((key, i) => path[i] === key);
+
+function equal(a, b) {
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((v, i) => equal(v, b[i]));
+  if (!isObject(a) || !isObject(b)) return a === b;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((k) => Object.hasOwn(b, k) && equal(a[k], b[k]));
+}
+
+// An edit is {path, value}: the value is to be there. {path} alone: nothing is to be there. An
+// object is only ever {}, and says that there is to be one, whatever is in it. So two edits conflict
+// only if they are about the same value, and an edit can be applied to any document.
+
+// put returns v after an edit. It never changes v itself.
+function put(v, path, edit) {
+  const removes = !("value" in edit);
+  if (path.length === 0) return isObject(edit.value) && isObject(v) ? v : edit.value;
+  const [key, ...rest] = path;
+  const inner = child(v, key);
+  if (removes && inner === undefined) return v;
+  // Computed keys and fromEntries define a member, whatever its name; v[key] = … with __proto__ doesn't.
+  if (removes && rest.length === 0) return Object.fromEntries(Object.entries(v).filter(([k]) => k !== key));
+  return { ...(isObject(v) ? v : {}), [key]: put(inner, rest, edit) };
+}
+
+const apply = (changes, document) =>
+  changes.reduce((d, c) => c.edits.reduce((v, e) => put(v, e.path, e), d), document);
+
+// inside are the edits of an object's members, and one for the object itself if none makes it.
+const inside = (path, edits) => (edits.some((e) => "value" in e) ? edits : [{ path, value: {} }, ...edits]);
+
+// editsTo are those that make a value of what is shown. Members that are equal are left out, so that
+// what somebody else makes of them meanwhile is kept.
+function editsTo(path, shown, value) {
+  if (value === undefined) return [{ path }];
+  if (!isObject(value)) return [{ path, value }];
+  const gone = Object.keys(isObject(shown) ? shown : {}).filter((k) => !Object.hasOwn(value, k));
+  return inside(path, [
+    ...gone.map((k) => ({ path: [...path, k] })),
+    ...Object.entries(value).filter(([k, v]) => !equal(v, child(shown, k)))
+      .flatMap(([k, v]) => editsTo([...path, k], child(shown, k), v)),
+  ]);
+}
+
+// editsOf are those of a merge patch (RFC 7396).
+function editsOf(patch, path = []) {
+  if (patch === null) return [{ path }];
+  if (!isObject(patch)) return [{ path, value: patch }];
+  return inside(path, Object.entries(patch).flatMap(([k, v]) => editsOf(v, [...path, k])));
+}
+
+// diff are the differences of two documents: {path, value}, or {path} where the value is gone.
+function diff(from, to, path = []) {
+  if (equal(from, to)) return [];
+  if (!isObject(from) || !isObject(to)) return [to === undefined ? { path } : { path, value: to }];
+  return [...new Set([...Object.keys(from), ...Object.keys(to)])]
+    .flatMap((k) => diff(child(from, k), child(to, k), [...path, k]));
+}
+
+// patchOf is the JSON patch (RFC 6902) of differences. Unlike a merge patch it can set null.
+const patchOf = (differences) => differences.map(({ path, ...value }) => ({
+  op: "value" in value ? "add" : "remove",
+  path: path.map((k) => `/${k.replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""),
+  ...value,
+}));
+
+function pathOf(path = []) {
+  const keys = Array.isArray(path) ? path.map(String) : path.split("/");
+  return keys.length === 1 && keys[0] === "" ? [] : keys;
+}
+
+// ---- HTTP
+
+/** The error of a request that the service, or something on the way, has refused. */
+export class OutsetError extends Error {
+  constructor(response, problem) {
+    super(problem.detail || problem.title || `HTTP status ${response.status}`);
+    this.name = "OutsetError";
+    this.status = response.status;
+    this.kind = problem.kind ?? "";
+    this.violations = problem.violations ?? [];
+    this.retryAfter = Number(response.headers.get("Retry-After")) || 0; // s
+  }
+}
+
+const failureOf = async (response) => new OutsetError(response, await response.json().catch(() => ({})));
+
+// tagOf is the entity tag of an answer, without quotes and what a compression has added. An answer
+// without one is not the service's, but perhaps the login page of a gateway.
+function tagOf(response) {
+  const tag = /^(?:W\/)?"(\d+(?:-[0-9a-z]+?)?)(?:-(?:gzip|br|zstd))?"$/.exec(response.headers.get("ETag"));
+  if (!tag) throw new OutsetError(response, { title: "The answer is not the service's" });
+  return tag[1];
+}
+
+const versionOf = (tag) => parseInt(tag, 10);
+
+// refuses tells whether an answer is the last word on a change. Other failures, such as a token that
+// doesn't count, are about the moment, and the change waits.
+const refuses = ({ status, kind }) => status === 413 || ((status === 400 || status === 422) && kind !== "");
+
+// eventsIn reads the text of a stream of events, whose lines end with \n, and returns those that are
+// complete and the rest.
+function eventsIn(text) {
+  const blocks = text.split("\n\n");
+  const rest = blocks.pop();
+  return [rest, blocks.map((block) => {
+    const event = { data: "" };
+    for (const line of block.split("\n")) {
+      const [, name, value] = /^(\w*): ?(.*)$/s.exec(line) ?? [];
+      if (name) event[name] = name === "data" ? event.data + value + "\n" : value;
+    }
+    return event;
+  })];
+}
+
+// ---- IndexedDB
+
+const answered = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
+
+// openDatabase opens what is kept of one user's settings: the base, and the queue in its sequence.
+function openDatabase(name) {
+  const request = indexedDB.open(name, 1);
+  request.onupgradeneeded = () => {
+    request.result.createObjectStore("base");
+    request.result.createObjectStore("queue", { keyPath: "seq", autoIncrement: true });
+  };
+  return answered(request);
+}
+
+// transact does work on both stores, and resolves once that is committed.
+function transact(db, work) {
+  return new Promise((resolve, reject) => {
+    const t = db.transaction(["base", "queue"], "readwrite");
+    const request = work(t.objectStore("base"), t.objectStore("queue"));
+    t.oncomplete = () => resolve(request?.result);
+    t.onabort = () => reject(t.error ?? request?.error ?? new Error("the transaction was aborted"));
+  });
+}
+
+// ---- Waiting
+
+const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+// A bell wakes all who wait for its next ring.
+class Bell {
+  #wake = () => {};
+  constructor() { this.ring(); }
+  ring() {
+    this.#wake();
+    this.next = new Promise((resolve) => { this.#wake = resolve; });
+  }
+}
+
+const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
+
+// ---- The settings
+
+class Settings extends EventTarget {
+  #options; #root; #name;
+  #db; #channel; #loaded; #ready; #isReady;
+  #base = { document: {}, tag: "0" }; // of a user who never saved
+  #known = false; // the base is from the server, by way of the database perhaps
+  #queue = []; // changes {key, edits, seq, tried}, as the leader has them
+  #mine = []; // those of this tab that the leader doesn't have yet
+  #keeping = new Set(); // of these, those that are being written to the database
+  #view = {}; // what the page sees
+  #storageError; #error; #online = false; #lastState = "";
+  #changed = new Bell(); // the view, or what is pending
+  #period; // aborted when this tab is to stop leading, or waiting for that
+
+  // Of the leader only:
+  #leading = false;
+  #fresh = false; // the base was current when it was last looked at, with this connection
+  #news; // {document, tag} of an event that came meanwhile
+  #settled = new Set(); // keys of changes that are done
+  #gone = []; // places in the database's queue of those that are to be deleted there
+  #work = new Bell(); // there is something to do
+  #back = new Bell(); // the connection is back
+
+  constructor(options) {
+    super();
+    this.#options = options;
+    const url = new URL(options.url ?? ".", options.url ? globalThis.location?.href : import.meta.url).href;
+    this.#root = `${url.replace(/\/$/, "")}/user/${encodeURIComponent(options.user)}`;
+    this.#name = `outset ${this.#root}`;
+    this.#ready = new Promise((resolve) => { this.#isReady = resolve; });
+    this.#loaded = this.#load();
+    this.#begin();
+    globalThis.addEventListener?.("online", this.#onOnline);
+    // A page that is kept for the way back stands still, and must not keep others from leading.
+    globalThis.addEventListener?.("pagehide", this.#onHide);
+    globalThis.addEventListener?.("pageshow", this.#onShow);
+  }
+
+  #onOnline = () => this.#back.ring();
+  #onHide = (e) => { if (e.persisted) this.#period.abort(); };
+  #onShow = (e) => { if (e.persisted && this.#period.signal.aborted) this.#begin(); };
+
+  // -- What the page calls
+
+  async get(path) {
+    await this.#ready;
+    return structuredClone(at(this.#view, pathOf(path)));
+  }
+
+  async set(path, value) {
+    const keys = pathOf(path), wanted = plain(value);
+    if (keys.length === 0 && !isObject(wanted)) throw new TypeError("the settings are an object");
+    await this.#loaded;
+    if (keys.some((_, i) => i > 0 && Array.isArray(at(this.#view, keys.slice(0, i))))) {
+      throw new TypeError("an array is set as a whole");
+    }
+    await this.#add(editsTo(keys, at(this.#view, keys), wanted));
+  }
+
+  async patch(patch) {
+    const wanted = plain(patch);
+    if (!isObject(wanted)) throw new TypeError("a merge patch is an object");
+    await this.#loaded;
+    await this.#add(editsOf(wanted));
+  }
+
+  watch(path, { signal } = {}) {
+    const keys = pathOf(path), stop = new AbortController();
+    const stopped = new Promise((resolve) => {
+      for (const s of [stop.signal, signal]) {
+        if (s?.aborted) resolve();
+        s?.addEventListener("abort", resolve, { once: true });
+      }
+    });
+    const ended = () => stop.signal.aborted || signal?.aborted;
+    const values = async function* () {
+      await Promise.race([this.#ready, stopped]);
+      for (let last, first = true; !ended(); first = false) {
+        const changed = this.#changed.next, value = at(this.#view, keys);
+        if (first || !equal(value, last)) yield structuredClone(last = value);
+        else await Promise.race([changed, stopped]);
+      }
+    }.call(this);
+    const end = values.return.bind(values);
+    values.return = (value) => { stop.abort(); return end(value); };
+    return values;
+  }
+
+  get pending() { return this.#queue.length + this.#mine.length; }
+
+  get state() {
+    return {
+      online: this.#online, pending: this.pending, error: this.#error,
+      persistent: this.#db !== undefined && this.#storageError === undefined,
+    };
+  }
+
+  async synced() {
+    await this.#loaded;
+    while (this.pending > 0) await this.#changed.next;
+  }
+
+  close() {
+    this.#period.abort();
+    this.#channel?.close();
+    this.#db?.close();
+    globalThis.removeEventListener?.("online", this.#onOnline);
+    globalThis.removeEventListener?.("pagehide", this.#onHide);
+    globalThis.removeEventListener?.("pageshow", this.#onShow);
+  }
+
+  async forget() {
+    await this.#loaded;
+    this.#post({ forget: true });
+    this.#period.abort();
+    await this.#keep((base, queue) => { base.clear(); queue.clear(); });
+    this.close();
+  }
+
+  // -- What all tabs do
+
+  // load shows what was there at the last visit. Where nothing can be kept, or tabs can't agree on a
+  // leader, each tab is on its own.
+  async #load() {
+    try {
+      if (!navigator.locks) throw new Error("Web Locks are missing: the page needs https or localhost");
+      this.#db = await openDatabase(this.#name);
+      this.#db.onclose = () => { this.#db = undefined; this.#show(); };
+      await this.#recall();
+      this.#channel = new BroadcastChannel(this.#name);
+      this.#channel.onmessage = ({ data }) => this.#receive(data);
+    } catch (error) {
+      this.#db = undefined;
+      this.#storageError = error;
+    }
+    this.#show();
+  }
+
+  // recall reads base and queue.
+  async #recall() {
+    let base, queue;
+    await transact(this.#db, (b, q) => { base = b.get(0); queue = q.getAll(); });
+    if (base.result) [this.#base, this.#known] = [base.result, true];
+    this.#queue = queue.result;
+  }
+
+  async #keep(work) {
+    try {
+      const result = this.#db && await transact(this.#db, work);
+      if (this.#db) this.#storageError = undefined;
+      return result;
+    } catch (error) {
+      this.#storageError = error; // the storage is full, for instance: it goes on in memory
+      return undefined;
+    }
+  }
+
+  #begin() {
+    this.#period = new AbortController();
+    const { signal } = this.#period;
+    this.#loaded.then(async () => {
+      if (signal.aborted) return;
+      this.#post({ who: true });
+      if (!this.#db) await this.#lead(signal);
+      else await navigator.locks.request(this.#name, { signal }, () => this.#lead(signal));
+    }).catch((error) => { if (!signal.aborted) throw error; });
+  }
+
+  async #add(edits) {
+    const change = { key: newKey(), edits };
+    this.#mine.push(change);
+    this.#keeping.add(change);
+    this.#show();
+    const seq = await this.#keep((_, queue) => queue.add(change));
+    this.#keeping.delete(change);
+    if (seq !== undefined) change.seq = seq;
+    if (!this.#mine.includes(change)) return; // the leader has found it
+    if (this.#leading) this.#take(change);
+    else this.#post({ change });
+    this.#show();
+  }
+
+  #waiting() { return this.#mine.filter((c) => !this.#keeping.has(c)); }
+
+  #post(message) {
+    try { this.#channel?.postMessage(message); } catch { /* it is closed */ }
+  }
+
+  // receive takes a message of another tab: to the leader {who} and {change}, from it what tell and
+  // refuse send.
+  #receive({ base, queue, known, online, error, hello, who, change, refused, forget }) {
+    if (forget) return this.close();
+    if (refused) this.#dispatch("refused", refused);
+    if (this.#leading) {
+      if (change) this.#take(change);
+      if (who) this.#tell();
+      return;
+    }
+    if (!queue) return;
+    [this.#base, this.#queue, this.#known, this.#online, this.#error] = [base, queue, known, online, error];
+    this.#mine = this.#mine.filter((c) => !queue.some(({ key }) => key === c.key));
+    if (hello) for (const change of this.#waiting()) this.#post({ change });
+    this.#show();
+  }
+
+  // show brings up to date what the page sees.
+  #show() {
+    this.#view = apply([...this.#queue, ...this.#mine], this.#base.document);
+    if (this.#known || this.#error) this.#isReady();
+    this.#changed.ring();
+    const state = this.state, text = JSON.stringify({ ...state, error: String(state.error) });
+    if (text === this.#lastState) return;
+    this.#lastState = text;
+    this.#dispatch("state", state);
+  }
+
+  #dispatch(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
+
+  // -- What the leader does
+
+  async #lead(signal) {
+    if (this.#db) await this.#recall().catch((error) => { this.#storageError = error; });
+    if (signal.aborted) return;
+    this.#leading = true;
+    signal.addEventListener("abort", () => { this.#leading = false; this.#work.ring(); this.#back.ring(); });
+    for (const c of this.#waiting()) this.#take(c);
+    this.#fresh = false;
+    this.#tell(true);
+    await Promise.all([this.#listen(signal), this.#sync(signal)]);
+  }
+
+  #take(change) {
+    this.#mine = this.#mine.filter((c) => c !== change);
+    if (this.#settled.has(change.key) || this.#queue.some((c) => c.key === change.key)) return;
+    this.#queue.push(change);
+    this.#tell();
+    this.#work.ring();
+  }
+
+  // tell shows the other tabs, and the page, where things are.
+  #tell(hello = false) {
+    this.#post({
+      base: this.#base, queue: this.#queue, known: this.#known, online: this.#online, error: this.#error, hello,
+    });
+    this.#show();
+  }
+
+  // save keeps the base, forgets what is done, and keeps what has become of some changes, all or
+  // nothing. Where that fails the database is behind, but what it has is right.
+  async #save(...changes) {
+    const gone = this.#gone;
+    const saved = await this.#keep((base, queue) => {
+      for (const seq of gone) queue.delete(seq);
+      for (const c of changes) if (c.seq !== undefined) queue.put(c);
+      return base.put(this.#base, 0);
+    });
+    if (saved !== undefined) this.#gone = [];
+  }
+
+  // sync does one thing after the other until there is nothing to do.
+  async #sync(signal) {
+    for (let failures = 0; !signal.aborted;) {
+      const work = this.#work.next;
+      try {
+        const worked = await this.#step(signal);
+        [failures, this.#error] = [0, undefined];
+        this.#tell();
+        if (!worked) await work;
+      } catch (error) {
+        this.#fresh = false;
+        if (!signal.aborted) await this.#pause(error, ++failures);
+      }
+    }
+  }
+
+  // step returns false if there is nothing to do. The first change comes before any news if its fate
+  // is unknown: the base must be the one that it was sent on.
+  async #step(signal) {
+    const change = this.#queue[0], news = this.#news;
+    if (change?.tried) return this.#send(change, signal);
+    if (news) {
+      this.#news = undefined;
+      if (versionOf(news.tag) > versionOf(this.#base.tag)) await this.#adopt(news);
+      // It is from before our own last change; or the database was restored, and numbers went back.
+      else if (news.tag !== this.#base.tag) this.#fresh = false;
+      return true;
+    }
+    if (!this.#fresh) {
+      const headers = this.#known ? { "If-None-Match": `"${this.#base.tag}"` } : {};
+      const r = await this.#fetch("/settings", { headers }, signal);
+      if (r.status === 304) this.#fresh = true;
+      else if (!r.ok) throw await failureOf(r);
+      else await this.#adopt({ tag: tagOf(r), document: await r.json() });
+      return true;
+    }
+    return change ? this.#send(change, signal) : false;
+  }
+
+  // send sends a change, on condition that nobody has written since the base. So what is sent again
+  // is applied once, also when the service has forgotten the key, and whatever the clocks say.
+  async #send(change, signal) {
+    const wanted = apply([change], this.#base.document);
+    const differences = diff(this.#base.document, wanted), again = change.tried;
+    if (differences.length === 0) return this.#settle(change, this.#base); // it is so already
+    change.tried = true;
+    if (!again) await this.#save(change);
+    const r = await this.#fetch("/settings", {
+      method: "PATCH",
+      headers: {
+        "Content-Type": "application/json-patch+json", "Prefer": "return=minimal",
+        "If-Match": `"${this.#base.tag}"`, "Idempotency-Key": `"${change.key}"`,
+      },
+      body: JSON.stringify(patchOf(differences)),
+    }, signal);
+    if (r.ok) return this.#settle(change, { document: wanted, tag: tagOf(r) });
+    const failure = await failureOf(r);
+    if (r.status === 412 && failure.kind) return this.#missed(change, wanted, again, signal);
+    if (!refuses(failure)) throw failure;
+    // The key was used: for this very change, whose answer was lost.
+    this.#fresh = false;
+    await this.#settle(change, this.#base);
+    if (failure.kind !== "idempotency-key-reused") {
+      const { status, kind, message, violations } = failure;
+      const refused = { edits: change.edits, status, kind, message, violations };
+      this.#post({ refused });
+      this.#dispatch("refused", refused);
+    }
+    return true;
+  }
+
+  async #settle(change, base) {
+    this.#queue = this.#queue.filter((c) => c !== change);
+    this.#settled.add(change.key);
+    if (change.seq !== undefined) this.#gone.push(change.seq);
+    this.#base = base;
+    await this.#save();
+    return true;
+  }
+
+  // missed deals with a change that was sent on a base that is not current any more. If an earlier
+  // attempt got no answer, it may be what has changed that: then it made the next version.
+  async #missed(change, wanted, again, signal) {
+    let doubtful = false;
+    if (again) {
+      const r = await this.#fetch(`/history/${versionOf(this.#base.tag) + 1}`, {}, signal);
+      if (r.ok && equal(await r.json(), wanted)) {
+        this.#fresh = false;
+        return this.#settle(change, { document: wanted, tag: tagOf(r) });
+      }
+      if (!r.ok && r.status !== 404) throw await failureOf(r);
+      doubtful = !r.ok; // that version isn't kept any more
+    }
+    const r = await this.#fetch("/settings", {}, signal);
+    if (!r.ok) throw await failureOf(r);
+    const current = { tag: tagOf(r), document: await r.json() };
+    change.tried = false;
+    await this.#adopt(current, doubtful, change);
+    return true;
+  }
+
+  // adopt makes what the server has the base. Where the queue is about values that somebody else has
+  // changed, the page decides, or else the queue, which is later. Where it is unknown whether the
+  // queue has been applied before them, they are later.
+  async #adopt(current, doubtful = false, ...changed) {
+    this.#fresh = true;
+    if (this.#known && current.tag === this.#base.tag) return;
+    const decide = doubtful ? ({ theirs }) => theirs : this.#options.conflict;
+    const queue = [...this.#queue]; // the page may make more changes while it decides
+    if (decide && queue.length > 0) {
+      for (const c of this.#conflicts(current.document, queue)) {
+        try {
+          this.#override(c.path, plain(await decide(structuredClone(c))), queue, current.document);
+        } catch (error) {
+          globalThis.reportError?.(error); // of the page's own function: the queue decides
+        }
+      }
+      changed = queue;
+    }
+    [this.#base, this.#known] = [current, true];
+    await this.#save(...changed);
+  }
+
+  #conflicts(document, queue) {
+    const base = this.#base.document, view = apply(queue, base), theirs = diff(base, document);
+    const found = new Map();
+    for (const m of diff(base, view)) {
+      for (const t of theirs) {
+        const path = m.path.length < t.path.length ? m.path : t.path;
+        if (!begins(m.path, path) || !begins(t.path, path)) continue;
+        const conflict = { path, base: at(base, path), mine: at(view, path), theirs: at(document, path) };
+        if (!equal(conflict.mine, conflict.theirs)) found.set(JSON.stringify(path), conflict);
+      }
+    }
+    return found.values();
+  }
+
+  // override has each change that touches a path leave a value there.
+  #override(path, value, queue, document) {
+    for (const c of queue) {
+      document = apply([c], document);
+      if (!c.edits.some((e) => begins(e.path, path) || begins(path, e.path))) continue;
+      if (equal(at(document, path), value)) continue;
+      const edits = editsTo(path, at(document, path), value);
+      c.edits = [...c.edits, ...edits];
+      document = apply([{ edits }], document);
+    }
+  }
+
+  // listen has the stream of changes, again and again.
+  async #listen(signal) {
+    for (let failures = 0; !signal.aborted;) {
+      let wait = 0, error;
+      try {
+        await this.#stream(signal, (retry) => { failures = 0; wait = retry ?? wait; });
+      } catch (e) {
+        error = e;
+      }
+      [this.#online, this.#fresh] = [false, false];
+      if (!signal.aborted) await this.#pause(error, ++failures, wait);
+    }
+  }
+
+  async #stream(signal, alive) {
+    const silent = new AbortController();
+    const limit = 3 * (this.#options.heartbeat ?? 15_000);
+    let timer = setTimeout(() => silent.abort(), timeout);
+    try {
+      const headers = { Accept: "text/event-stream" };
+      if (this.#known) headers["Last-Event-ID"] = this.#base.tag;
+      const r = await this.#fetch("/events?include=settings", { headers }, AbortSignal.any([signal, silent.signal]), 0);
+      if (!r.ok) throw await failureOf(r);
+      const reader = r.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let text = ""; ;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        clearTimeout(timer);
+        timer = setTimeout(() => silent.abort(), limit);
+        if (!this.#online) {
+          this.#online = true;
+          this.#back.ring();
+          this.#work.ring();
+        }
+        let events;
+        [text, events] = eventsIn(text + value);
+        for (const e of events) {
+          alive(e.retry && Number(e.retry));
+          if (e.event === "changed") this.#hear(e);
+        }
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #hear({ id, data }) {
+    const document = JSON.parse(data).settings;
+    if (document === undefined) this.#fresh = false; // one of several: the last one has it
+    else this.#news = { tag: id, document };
+    this.#work.ring();
+  }
+
+  // pause waits before another attempt, unless the connection is back before. Half of the time is
+  // random, so that clients that failed together don't come back together.
+  async #pause(error, failures, wait = 0) {
+    this.#error = error;
+    this.#tell();
+    const pause = Math.min(longestPause, firstPause * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+    await Promise.race([sleep(Math.max(pause, wait, (error?.retryAfter ?? 0) * 1000)), this.#back.next]);
+  }
+
+  // fetch sends a request. A token that was refused is asked for once more.
+  async #fetch(path, { headers, ...init }, signal, limit = timeout) {
+    const { token, credentials } = this.#options;
+    for (let refused = false; ; refused = true) {
+      const bearer = typeof token === "function" ? await token({ refused }) : token;
+      const r = await fetch(this.#root + path, {
+        ...init, credentials, cache: "no-store",
+        headers: bearer ? { ...headers, Authorization: `Bearer ${bearer}` } : headers,
+        signal: limit ? AbortSignal.any([signal, AbortSignal.timeout(limit)]) : signal,
+      });
+      if (r.status !== 401 || refused || typeof token !== "function") return r;
+    }
+  }
+}
+
+/** Returns the settings of a user, which client.d.ts describes. */
+export const outset = (options) => new Settings(options);

@@ -1,0 +1,133 @@
+//go:build browser
+
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// window is a tab whose page has the client, as `settings`, for one user. `seen` are the documents
+// that it has watched, `refused` the changes that were refused, `state` is what it says of itself.
+type window struct {
+	*browser
+	base string // of the API
+	user string
+}
+
+const clientPage = `(async () => {
+	const {outset} = await import(%q + "/client.js");
+	window.settings = outset({url: %q, user: %q, ...(%s)});
+	window.seen = [];
+	window.refused = [];
+	settings.addEventListener("refused", e => refused.push(e.detail));
+	(async () => { for await (const s of settings.watch()) seen.push(s); })();
+	return true;
+})()`
+
+// use has the tab show a page of the API, with the client in it. options is an object in JavaScript.
+func (b *browser) use(base, user, options string) *window {
+	b.t.Helper()
+	b.do(chromedp.Navigate(base + "/docs"))
+	w := &window{b, base, user}
+	w.start(options)
+	return w
+}
+
+func (w *window) start(options string) {
+	w.t.Helper()
+	value[bool](w.browser, fmt.Sprintf(clientPage, w.base, w.base, w.user, options))
+}
+
+// another opens a tab in the same browser: of the same profile, or with options of another one.
+func (b *browser) another(options ...chromedp.ContextOption) *browser {
+	b.t.Helper()
+	other := &browser{t: b.t}
+	ctx, cancel := chromedp.NewContext(b.ctx, append(options, chromedp.WithListener(other.note))...)
+	b.t.Cleanup(cancel)
+	other.ctx = ctx
+	return other
+}
+
+// twoWindows opens two profiles, which share nothing but the server.
+func twoWindows(t *testing.T, base, user string) (a, b *window) {
+	t.Helper()
+	first := openBrowser(t)
+	return first.use(base, user, `{}`),
+		first.another(chromedp.WithNewBrowserContext()).use(base, user, `{}`)
+}
+
+// run runs statements with await.
+func (w *window) run(statements string) {
+	w.t.Helper()
+	value[bool](w.browser, `(async () => {`+statements+`; return true })()`)
+}
+
+// until waits until an expression, which may have await in it, is true.
+func (w *window) until(expression string) {
+	w.t.Helper()
+	eventually(w.t, expression, func() bool {
+		return value[bool](w.browser, `(async () => Boolean(`+expression+`))()`)
+	})
+}
+
+// offline takes the tab's network away, or gives it back.
+func (w *window) offline(offline bool) {
+	w.t.Helper()
+	const unlimited = -1
+	if _, err := chromedp.Call(w.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{
+		Offline: offline, DownloadThroughput: unlimited, UploadThroughput: unlimited,
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := chromedp.Call(w.ctx, network.EmulateNetworkConditionsByRule,
+		network.EmulateNetworkConditionsByRuleParams{
+			MatchedNetworkConditions: []*network.Conditions{{
+				Offline: offline, DownloadThroughput: unlimited, UploadThroughput: unlimited,
+			}},
+		}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.until(fmt.Sprint("settings.state.online == ", !offline))
+}
+
+// shows waits until the page shows a document, whatever the order of its members, with nothing left
+// to send.
+func (w *window) shows(document string) {
+	w.t.Helper()
+	w.until(`settings.pending == 0 && await settings.get().then(is => {
+		const sorted = v => v && typeof v == "object" && !Array.isArray(v) ?
+			Object.keys(v).sort().map(k => [k, sorted(v[k])]) : v;
+		return JSON.stringify(sorted(is)) == JSON.stringify(sorted(` + document + `));
+	})`)
+}
+
+// versions is how many the user's history has.
+func (s *system) versions(user string) int {
+	s.t.Helper()
+	a := s.do(http.MethodGet, "/user/"+user+"/history?limit=100", "")
+	var h struct{ Versions []struct{ Version int } }
+	if err := json.Unmarshal([]byte(a.body), &h); err != nil || a.status != http.StatusOK {
+		s.t.Fatalf("%+v: %v", a, err)
+	}
+	return len(h.Versions)
+}
+
+// streams is how many streams of changes the tab has asked for.
+func (b *browser) streams() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, r := range b.requests {
+		if strings.Contains(r, "/events") {
+			n++
+		}
+	}
+	return n
+}
