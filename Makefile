@@ -141,7 +141,7 @@ lint: $(LINT) ## Check style, bugs, security, the import table, go.mod, shell sc
 	3) echo 'the shell scripts were not checked' ;; \
 	*) exit $$status ;; \
 	esac
-	@status=0; deploy/need-tool.sh prometheus || status=$$?; \
+	@status=0; deploy/need-promtool.sh bin/.tools || status=$$?; export PATH="$$PATH:bin/.tools"; \
 	case $$status in \
 	0) promtool check config deploy/prometheus/prometheus.yml && promtool test rules deploy/prometheus/rules_test.yml ;; \
 	3) echo 'the rules for Prometheus were not checked' ;; \
