@@ -85,13 +85,11 @@ func (a asker) ask(ctx context.Context, f *flight) {
 	}
 }
 
-// mayAskAgain tells whether so many operations may be asked again, which then counts.
+// mayAskAgain tells whether so many operations may be asked again, and counts them.
 func (a asker) mayAskAgain(operations int, silence bool) bool {
-	if !a.budget.spend(operations, silence) {
-		return false
-	}
-	a.figures.askedAgain(operations, silence)
-	return true
+	may := a.budget.spend(operations, silence)
+	a.figures.askedAgain(operations, silence, may)
+	return may
 }
 
 // attempt sends one request, and settles what is certain after it. It calls alive when it hears of

@@ -427,6 +427,7 @@ func TestRetryBudget(t *testing.T) {
 	}
 	testmetrics.Of(t, s.Metrics()).Want(t, testmetrics.Values{
 		`outset_api_operations_asked_again_total{after="refusal"}`:     float64(again.Load()),
+		`outset_api_retry_budget_refused_total{after="refusal"}`:       float64(writers*writes - again.Load()),
 		`outset_api_operations_total{kind="overloaded",queue="write"}`: writers * writes,
 	})
 }

@@ -19,6 +19,13 @@ type budget struct {
 
 func newBudget() *budget { return &budget{left: retryReserve * retryShare} }
 
+// operations is how many operations may be asked again now.
+func (b *budget) operations() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.left / retryShare
+}
+
 // earn adds what operations that are asked for the first time allow.
 func (b *budget) earn(operations int) {
 	b.mu.Lock()

@@ -1,12 +1,14 @@
 package queue_test
 
 import (
+	"math"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/outset-settings/outset/internal/queue"
+	"github.com/outset-settings/outset/internal/testmetrics"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -27,6 +29,10 @@ func TestDatabasesClock(t *testing.T) {
 			eventually(t, "its time is known", func() bool {
 				return (time.Until(s.Now()) - ahead).Abs() < time.Minute
 			})
+			told := testmetrics.Of(t, s.Metrics())["outset_api_database_clock_ahead_seconds"]
+			if math.Abs(told-ahead.Seconds()) > 60 {
+				t.Errorf("the metric says %v s", told)
+			}
 			o := write(0)
 			o.Deadline = s.Now().Add(timeout).UnixMilli()
 			want(t, s.Write(o), "")

@@ -18,10 +18,9 @@ type figures struct {
 	batches *hops.Batches
 	results *hops.Results
 
-	requests                             *prometheus.CounterVec
-	answered, nobody, notSent, silent    prometheus.Counter
-	again                                *prometheus.CounterVec
-	askedAfterSilence, askedAfterRefusal prometheus.Counter
+	requests                          *prometheus.CounterVec
+	answered, nobody, notSent, silent prometheus.Counter
+	again, notAgain                   *prometheus.CounterVec
 }
 
 func newFigures() *figures {
@@ -33,13 +32,17 @@ func newFigures() *figures {
 			"outcome"),
 		again: metrics.Counter(subsystem, "operations_asked_again_total",
 			"Operations that were asked of workers once more.", "after"),
+		notAgain: metrics.Counter(subsystem, "retry_budget_refused_total",
+			"Operations that weren't, because the retry budget was spent.", "after"),
 	}
 	f.answered = f.requests.WithLabelValues("answered")
 	f.nobody = f.requests.WithLabelValues(noResponders)
 	f.notSent = f.requests.WithLabelValues(wasNotSent)
 	f.silent = f.requests.WithLabelValues(hadNoAnswer)
-	f.askedAfterSilence = f.again.WithLabelValues(hadNoAnswer)
-	f.askedAfterRefusal = f.again.WithLabelValues("refusal")
+	for _, after := range []string{hadNoAnswer, wasRefused} {
+		f.again.WithLabelValues(after)
+		f.notAgain.WithLabelValues(after)
+	}
 	return f
 }
 
@@ -49,6 +52,9 @@ const (
 	wasNotSent   = "not_sent"
 	hadNoAnswer  = "no_answer"
 )
+
+// wasRefused is the other reason for which operations are asked again.
+const wasRefused = "refusal"
 
 // outcome names what became of a request that ended with this error; "": it was answered.
 func outcome(err error) string {
@@ -78,13 +84,16 @@ func (f *figures) asked(err error) {
 	}
 }
 
-// askedAgain counts operations that are asked again.
-func (f *figures) askedAgain(operations int, afterSilence bool) {
-	if afterSilence {
-		f.askedAfterSilence.Add(float64(operations))
-	} else {
-		f.askedAfterRefusal.Add(float64(operations))
+// askedAgain counts operations that are asked again, or may not be because of the budget.
+func (f *figures) askedAgain(operations int, afterSilence, may bool) {
+	counter, after := f.again, wasRefused
+	if !may {
+		counter = f.notAgain
 	}
+	if afterSilence {
+		after = hadNoAnswer
+	}
+	counter.WithLabelValues(after).Add(float64(operations))
 }
 
 // Metrics returns the metrics of the queue.
@@ -95,5 +104,8 @@ func (q *Queue) Metrics() []prometheus.Collector {
 			func() float64 { return float64(q.workers.present(lost)) })
 	}
 	return append(q.figures.results.Metrics(), q.figures.batches, q.figures.requests,
-		q.figures.again, workers("serving", false), workers("no_database", true))
+		q.figures.again, q.figures.notAgain, workers("serving", false), workers("no_database", true),
+		metrics.Gauge(subsystem, "retry_budget_operations", "Operations that may be asked again now.",
+			nil, func() float64 { return float64(q.budget.operations()) }),
+		hops.Clock(subsystem, &q.workers.clock))
 }

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/outset-settings/outset/internal/queue"
 	"github.com/outset-settings/outset/internal/testmetrics"
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -18,6 +19,7 @@ func TestMetrics(t *testing.T) {
 	before.Want(t, testmetrics.Values{
 		nobody: 1, `outset_api_operations_total{kind="unavailable",queue="read"}`: 1,
 		`outset_api_workers{state="serving"}`: 0, `outset_api_lanes{queue="read"}`: 3,
+		`outset_api_retry_budget_operations`: queue.RetryReserve,
 	})
 	var asked atomic.Int32
 	s.answer(messages.WriteSubject, answers(&asked, silence, replayed))
@@ -29,6 +31,7 @@ func TestMetrics(t *testing.T) {
 		`outset_api_nats_requests_total{outcome="no_answer"}`:        n - 1,
 		`outset_api_operations_asked_again_total{after="no_answer"}`: n - 1,
 		`outset_api_operations_asked_again_total{after="refusal"}`:   0,
+		`outset_api_retry_budget_operations`:                         queue.RetryReserve - n + 1,
 		`outset_api_operations_total{kind="ok",queue="write"}`:       1,
 		`outset_api_operations_replayed_total`:                       0, // it wasn't the client's
 		`outset_api_batch_operations_count{queue="write"}`:           1,

@@ -76,6 +76,7 @@ type Config struct {
 type Queue struct {
 	workers              *workers
 	figures              *figures
+	budget               *budget
 	reads, writes, parts *batcher
 }
 
@@ -103,6 +104,7 @@ func New(nc *nats.Conn, config Config, log *slog.Logger) *Queue {
 	return &Queue{
 		workers: w,
 		figures: figures,
+		budget:  again,
 		reads:   batches("read", messages.ReadSubject, batchOperations),
 		writes:  batches("write", messages.WriteSubject, batchOperations),
 		parts:   batches("part", messages.ReadSubject, 1),

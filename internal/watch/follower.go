@@ -235,7 +235,9 @@ func (w *Follower) write(text []byte) error {
 	if err := w.conn.SetWriteDeadline(w.beat.Add(w.feed.config.WriteTimeout)); err != nil {
 		return err
 	}
+	w.feed.config.Metrics.slowFollowers.Inc()
 	_, err := w.conn.Write(text)
+	w.feed.config.Metrics.slowFollowers.Dec()
 	if err == nil {
 		countEvents(w.feed.config.Metrics.toFollowers, text)
 	}

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/outset-settings/outset/internal/testlog"
+	"github.com/outset-settings/outset/internal/testmetrics"
 	"github.com/outset-settings/outset/internal/testwait"
 	"github.com/outset-settings/outset/internal/watch"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -34,9 +35,10 @@ var (
 
 // source has the users' documents, reads them for the hub and publishes their changes.
 type source struct {
-	t   *testing.T
-	hub *watch.Hub
-	nc  *nats.Conn
+	t       *testing.T
+	hub     *watch.Hub
+	metrics *watch.Metrics
+	nc      *nats.Conn
 
 	mu    sync.Mutex
 	users map[string]messages.Result
@@ -67,7 +69,8 @@ func newSource(t *testing.T, config watch.Config) *source {
 	s := &source{
 		t: t, nc: nc, users: make(map[string]messages.Result), reads: make(map[messages.Action]int),
 	}
-	config.Metrics = watch.NewMetrics()
+	s.metrics = watch.NewMetrics()
+	config.Metrics = s.metrics
 	s.hub = watch.New(nc, s, config, new(testlog.Buffer).Logger())
 	t.Cleanup(s.hub.Close)
 	return s
@@ -298,11 +301,16 @@ func TestSlowWatcher(t *testing.T) {
 		s.publish("a", s.set("a", v, fmt.Sprintf(`{"x":"%s"}`, strings.Repeat("x", 60<<10))))
 		fast.hears(v)
 	}
+	behind := func() float64 {
+		return testmetrics.Of(t, s.metrics.All())[`outset_api_streams_behind{of="user"}`]
+	}
+	eventually(t, "one is behind", func() bool { return behind() == 1 })
 	for v := int64(0); v < last; {
 		if v = slow.version(); v < 0 {
 			t.Fatal("the connection ended before the last version")
 		}
 	}
+	eventually(t, "none is behind", func() bool { return behind() == 0 })
 }
 
 // TestLimit: one watcher too many is refused, until another leaves.

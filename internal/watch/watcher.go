@@ -145,6 +145,8 @@ func (w *Watcher) isBehind() bool { return !w.documents && w.sent != w.user.stat
 // write writes until nothing is due. It removes the watcher if the connection fails or the client
 // is too slow.
 func (w *Watcher) write() {
+	w.hub.config.Metrics.slowWatchers.Inc()
+	defer w.hub.config.Metrics.slowWatchers.Dec()
 	for {
 		text, beat := w.next()
 		if text == nil {

@@ -43,7 +43,8 @@ func (w *Worker) Metrics() []prometheus.Collector {
 	all := append(f.results.Metrics(), f.batches, f.changesPublished, f.changesDropped, f.pruned,
 		f.pruneFailures,
 		metrics.Gauge(subsystem, "database_reachable", "Whether the worker reaches its database.",
-			nil, func() float64 { return metrics.Is(w.databaseLost.Load() == nil) }))
+			nil, func() float64 { return metrics.Is(w.databaseLost.Load() == nil) }),
+		hops.Clock(subsystem, w.store.Clock()))
 	all = append(all, hops.NATS(subsystem, "requests", w.nc)...)
 	return append(all, hops.NATS(subsystem, "changes", w.changesConn)...)
 }
