@@ -15,24 +15,30 @@ func found(expression, text string) (all []string) {
 	return slices.Compact(all)
 }
 
-// TestRules: the rules for Prometheus speak of metrics that there are, the signals for scaling are
-// what the documentation says, and each alert has its paragraph. What they do is tested by promtool,
-// in `make lint`.
+// TestRules: the rules for Prometheus speak of metrics and labels that there are, the signals for
+// scaling are what the documentation says, and each alert has its paragraph. What they do is tested
+// by promtool, in `make lint`.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	rules, tests := read(t, "prometheus/rules.yml"), read(t, "prometheus/rules_test.yml")
 	metrics := read(t, "../docs/metrics.md")
-	documented := found("(?m)^\\| `(outset_[a-z_]+)` \\|", metrics)
-	// A word of a recorded name has colons around it.
-	used := found(`(?:^|[^a-z_:])(outset_[a-z_]+)`, rules)
-	if len(used) < 10 || len(documented) < len(used) {
-		t.Fatalf("found the metrics %q, documented %q", used, documented)
-	}
-	for _, name := range used {
-		if !slices.Contains(documented, name) {
-			t.Errorf("%s is no metric", name)
+	there := exported(t, metrics, rules)
+	_, each, _ := strings.Cut(rules, "groups:")
+	for rule := range strings.SplitSeq(each, "\n      - ") {
+		for _, text := range found(`(?m)^ *expr: (.+)$`, rule) {
+			of := query{t, text, there, metrics}.check()
+			for _, label := range found(`\$labels\.(\w+)`, rule) {
+				if !slices.Contains(of, label) {
+					t.Errorf("%s: its result has no label %s", text, label)
+				}
+			}
+			recorded := found(`^record: (\S+)`, rule)
+			if len(recorded) == 1 && !slices.Equal(of, there[recorded[0]]) {
+				t.Errorf("%s has the labels %q", recorded, of)
+			}
 		}
 	}
+
 	_, signals, _ := strings.Cut(metrics, "## Signals for scaling")
 	signals, _, _ = strings.Cut(signals, "\n## ")
 	for _, query := range found("\\| `([^`]+)` \\|\n", signals) {
@@ -47,8 +53,8 @@ func TestRules(t *testing.T) {
 		t.Errorf("alerts %q, paragraphs %q", alerts, paragraphs)
 	}
 	for _, alert := range alerts {
-		if link := "runbook_url: docs/operations.md#" + strings.ToLower(alert) + "\n"; strings.Count(rules, link) != 1 {
-			t.Errorf("no rule has %q", link)
+		if place := " runbook: docs/operations.md#" + strings.ToLower(alert) + "\n"; strings.Count(rules, place) != 1 {
+			t.Errorf("no rule has %q", place)
 		}
 		if !strings.Contains(tests, alert) {
 			t.Errorf("%s is not tested", alert)
