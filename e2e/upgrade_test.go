@@ -17,7 +17,7 @@ import (
 // the commit that ends a change of the messages or the tables, and after the first release to the
 // last release. While it is empty this tree's own programs take both parts: that tests the
 // procedure, but not that two formats understand each other.
-const baseCommit = "397ca53f5c84144d776ed5d317fd73693104272c"
+const baseCommit = "7e5b93459788939997c2814e787f8d67c47fbf5a"
 
 const (
 	// residents are users who were last written before the upgrade, residentVersions times.

@@ -93,11 +93,15 @@ func lacks(t fatal, scope string, r *access.Rule, path string) bool {
 func (s *secured) spy(t *testing.T) *atomic.Int64 {
 	t.Helper()
 	var asked atomic.Int64
-	spy, err := s.dial().Subscribe("settings.v1.>", func(*nats.Msg) { asked.Add(1) })
+	nc := s.dial()
+	spy, err := nc.Subscribe("settings.v1.>", func(*nats.Msg) { asked.Add(1) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := spy.SetPendingLimits(-1, -1); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	return &asked

@@ -303,6 +303,9 @@ func TestMultiOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.workers.Flush(); err != nil { // else the first operations may find no worker
+		t.Fatal(err)
+	}
 	var operations, want []string
 	for i := range 100 {
 		path, body := fmt.Sprintf("/user/u%d/settings", i), fmt.Sprintf(`{"i":%d}`, i)

@@ -284,8 +284,8 @@ func TestLongBatches(t *testing.T) {
 			}
 			all.Wait()
 		}
-		carry(2000)
-		if n := len(sizes); n < 20 || sizes[n-2] != 64 {
+		carry(2000) // the first batch has what came by the time that its lane ran
+		if n := len(sizes); n < 10 || sizes[n-2] != 64 {
 			t.Errorf("batches of %v calls that take %v each", sizes, each)
 		}
 		each = 10 * time.Microsecond
