@@ -37,7 +37,8 @@ type Token struct {
 type NewToken struct {
 	Name string `json:"name"`
 	// Scopes are what it may be used for: "settings:read", "settings:write", "users:list",
-	// "users:export", "users:erase", "schema:write", or "admin" for all of them and tokens.
+	// "users:export", "users:erase", "schema:write", "pool:read", or "admin" for all of them and
+	// tokens.
 	Scopes  []string  `json:"scopes"`
 	Expires time.Time `json:"expires,omitzero"` // zero: never
 }

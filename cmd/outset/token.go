@@ -30,7 +30,7 @@ one with the scope admin.
 	outset token revoke 5f0c36e1a09b7d42
 
 The scopes: settings:read and settings:write for the settings of all users, users:list, users:export,
-users:erase, schema:write, and admin for all of these and the tokens.
+users:erase, schema:write, pool:read, and admin for all of these and the tokens.
 `
 }
 

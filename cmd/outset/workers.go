@@ -15,8 +15,8 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/outset-settings/outset/internal/localnats"
+	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/internal/program"
-	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -151,7 +151,7 @@ func rowOf(s micro.Stats) workerRow {
 	for _, e := range s.Endpoints {
 		r.Requests += e.NumRequests
 		r.Errors += e.NumErrors
-		var data worker.EndpointData
+		var data pool.EndpointData
 		if err := json.Unmarshal(e.Data, &data); err == nil {
 			r.InFlight += data.InFlight
 		}

@@ -69,6 +69,8 @@ var Routes = []Rule{
 	},
 	{Method: "DELETE", Path: "/schema", Scope: SchemaWrite, App: DefaultApp},
 
+	{Method: "GET", Path: "/identity", Who: Signed, App: DefaultApp},
+	{Method: "GET", Path: "/pool", Scope: PoolRead},
 	{Method: "GET", Path: "/tokens", Scope: Admin},
 	{Method: "POST", Path: "/tokens", Scope: Admin},
 	{Method: "DELETE", Path: "/tokens/:id", Scope: Admin},

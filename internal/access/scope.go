@@ -16,6 +16,7 @@ const (
 	UsersExport                     // export all documents
 	UsersErase                      // erase a user
 	SchemaWrite                     // set and remove the schema
+	PoolRead                        // see how the workers are doing
 	Admin                           // all of it, and manage tokens
 )
 
@@ -31,6 +32,7 @@ var scopeNames = []scopeName{
 	{UsersExport, "users:export"},
 	{UsersErase, "users:erase"},
 	{SchemaWrite, "schema:write"},
+	{PoolRead, "pool:read"},
 	{Admin, "admin"},
 }
 

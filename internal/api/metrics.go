@@ -13,6 +13,7 @@ import (
 	"github.com/outset-settings/outset/internal/metrics"
 	"github.com/outset-settings/outset/internal/metrics/hops"
 	"github.com/outset-settings/outset/internal/watch"
+	"github.com/outset-settings/outset/pkg/messages"
 )
 
 // The second words of the names of metrics.
@@ -26,6 +27,8 @@ const (
 type serverMetrics struct {
 	requests    *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
+	problems    map[messages.Kind]prometheus.Counter
+	ofProblems  *prometheus.CounterVec // the same
 	failures    *prometheus.CounterVec // of authentication
 	rateLimited *prometheus.CounterVec
 	watch       *watch.Metrics
@@ -41,12 +44,18 @@ func newServerMetrics() *serverMetrics {
 			"Requests by route, method and status of the answer.", "route", "method", "status"),
 		duration: metrics.Seconds(subsystemHTTP, "request_duration_seconds",
 			"How long requests took from their head to their answer.", "route", "method"),
+		problems: make(map[messages.Kind]prometheus.Counter),
+		ofProblems: metrics.Counter(subsystemHTTP, "problems_total",
+			"Requests that failed, by the kind of their problem.", "kind"),
 		failures: metrics.Counter(subsystemHTTP, "authentication_failures_total",
 			"Requests without a token that counts, where they needed one.", "reason"),
 		rateLimited: metrics.Counter(subsystemHTTP, "rate_limited_total",
 			"Requests that were one too many of their sender's.", "limit"),
 		watch:  watch.NewMetrics(),
 		routes: make(map[*fiber.Route]string),
+	}
+	for kind := range statuses {
+		m.problems[kind] = m.ofProblems.WithLabelValues(string(kind))
 	}
 	for _, reason := range append(slices.Clone(access.Classes), noToken, unavailable) {
 		m.failures.WithLabelValues(string(reason))
@@ -122,7 +131,7 @@ func (s *Server) Metrics() []prometheus.Collector {
 	m := s.metrics
 	return slices.Concat(
 		[]prometheus.Collector{
-			m.requests, m.duration, m.failures, m.rateLimited,
+			m.requests, m.duration, m.ofProblems, m.failures, m.rateLimited,
 			metrics.Gauge(subsystemHTTP, "connections", "Connections, without streams of changes.",
 				nil, func() float64 { return float64(s.listener.admission.held()) }),
 			metrics.CounterOf(subsystemHTTP, "connections_refused_total",

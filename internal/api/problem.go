@@ -158,6 +158,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		}
 	}
 	p = p.known()
+	s.metrics.problems[p.kind].Inc()
 	entry := statuses[p.kind]
 	if entry.status >= fiber.StatusInternalServerError {
 		s.sometimes.Do(func() {

@@ -82,6 +82,8 @@ func (s *Server) routes() (*fiber.App, error) {
 	app.Get("/tokens", s.getTokens)
 	app.Post("/tokens", s.postToken)
 	app.Delete("/tokens/:id", s.deleteToken)
+	app.Get("/identity", s.getIdentity)
+	app.Get("/pool", s.getPool)
 	app.Get("/users/events", s.getUsersEvents)
 	app.Get("/users/export", s.exportUsers)
 	app.Post(importPath, s.importUsers)

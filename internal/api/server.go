@@ -9,6 +9,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/access"
 	"github.com/outset-settings/outset/internal/edge"
+	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/internal/queue"
 	"github.com/outset-settings/outset/internal/watch"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -68,6 +70,8 @@ var defaultTiming = timing{
 
 // Server is an API.
 type Server struct {
+	id        string // of this process, as others have the same routes
+	started   time.Time
 	config    Config
 	front     front
 	origins   origins
@@ -85,6 +89,7 @@ type Server struct {
 	watchers  *access.Shares
 	bodies    *access.Shares // in bytes
 	limits    *edge.Kept[[]byte]
+	pool      *edge.Kept[[]pool.Worker]
 	readiness *edge.Kept[struct{}]
 	listener  *listener
 	stopping  atomic.Bool
@@ -136,6 +141,7 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 			config.HTTPAddr)
 	}
 	s := &Server{
+		id: rand.Text(), started: time.Now().UTC(),
 		config: config, front: front, origins: origins, nc: nc, log: log, timing: timing,
 		metrics: newServerMetrics(),
 		queue: queue.New(nc.Requests, queue.Config{
@@ -163,6 +169,7 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 		return nil, err
 	}
 	s.limits = edge.Keep(limitsFor, false, s.askLimits)
+	s.pool = edge.Keep(poolFor, false, s.askPool)
 	s.readiness = edge.Keep(timing.readyFor, true, func() (struct{}, error) {
 		return struct{}{}, s.checkReady()
 	})

@@ -112,6 +112,7 @@ type Batcher[C, R any] struct {
 	checking  bool            // a check is scheduled
 	busyTime  time.Duration   // of lanes, without the flights under way that hold one
 	refused   uint64          // calls
+	ended     ended           // flights
 	closed    bool
 	idle      chan struct{} // closed when closed and nothing waits or is under way
 }

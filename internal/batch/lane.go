@@ -171,9 +171,12 @@ func (b *Batcher[C, R]) endBatch(f *Flight[C, R]) bool {
 	now := time.Now()
 	i := slices.Index(b.flights, f)
 	b.flights = slices.Delete(b.flights, i, i+1)
+	var waited time.Duration
 	for i := range f.seats {
 		b.waiting.charge(&f.seats[i].fare)
+		waited += f.seats[i].waited
 	}
+	b.ended.add(len(f.seats), waited, now.Sub(f.began))
 	if f.full && !f.released { // else it waited for something else than its turn
 		b.measure(f, now)
 	}

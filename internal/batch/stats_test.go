@@ -71,12 +71,19 @@ func TestStats(t *testing.T) {
 		if all := time.Duration(waiting+2) * time.Minute; done.BusyTime != all {
 			t.Errorf("lanes were busy for %v, want %v", done.BusyTime, all)
 		}
-		done.BusyTime = 0
-		if want := (batch.Stats{Lanes: 2, Refused: 1}); done != want {
-			t.Errorf("at the end: %+v, want %+v", done, want)
-		}
 		mu.Lock()
 		defer mu.Unlock()
+		calls := waiting + 2
+		final := batch.Stats{
+			Lanes: 2, Refused: 1, BusyTime: done.BusyTime, Batches: uint64(calls),
+			Calls: uint64(calls), Carried: time.Duration(calls) * time.Minute,
+		}
+		for _, w := range waited {
+			final.Waited += w
+		}
+		if done != final {
+			t.Errorf("at the end: %+v, want %+v", done, final)
+		}
 		for id, want := range map[int]time.Duration{
 			1: 0, 2: 0, 3: 50 * time.Second, 4: 40 * time.Second,
 		} {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/internal/metrics/hops"
+	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/internal/tracing"
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -163,6 +164,17 @@ func (q *Queue) Ready() error { return q.workers.ready() }
 
 // AllKnow tells whether there is no worker that is too old for the action.
 func (q *Queue) AllKnow(action messages.Action) bool { return !q.workers.anyOlder(action) }
+
+// Figures are those of the queues "read", "write" and "part".
+func (q *Queue) Figures() map[string]pool.Queue {
+	return map[string]pool.Queue{
+		"read": pool.QueueOf(q.reads.Stats()), "write": pool.QueueOf(q.writes.Stats()),
+		"part": pool.QueueOf(q.parts.Stats()),
+	}
+}
+
+// Workers is how many there were when last counted, those included that can't reach their database.
+func (q *Queue) Workers() int { return q.workers.present(false) + q.workers.present(true) }
 
 // Read has an operation done that reads.
 func (q *Queue) Read(o *messages.Operation) messages.Result { return q.reads.do(o) }

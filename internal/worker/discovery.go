@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -21,13 +22,6 @@ const (
 	discoveryRate     = 1000     // answers in a second
 	discoveryBurst    = 200
 )
-
-// EndpointData is what a worker adds to the standard figures of each endpoint in
-// the answer to $SRV.STATS.
-type EndpointData struct {
-	InFlight int64 `json:"in_flight"` // operations taken and not yet answered
-	Signals
-}
 
 // answerDiscovery makes the worker visible as a NATS micro service (`nats micro ls`, `info`,
 // `stats`). It doesn't use micro.AddService, whose figures are right only for handlers that answer
@@ -134,8 +128,8 @@ func (e *endpoint) stats() *micro.EndpointStats {
 	if s.NumRequests > 0 {
 		s.AverageProcessingTime = s.ProcessingTime / time.Duration(s.NumRequests)
 	}
-	s.Data, _ = json.Marshal(EndpointData{ // numbers always encode
-		InFlight: e.inFlight.Load(), Signals: signalsOf(e.batcher.Stats()),
+	s.Data, _ = json.Marshal(pool.EndpointData{ // numbers always encode
+		InFlight: e.inFlight.Load(), Queue: pool.QueueOf(e.batcher.Stats()),
 	})
 	return s
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/internal/testlog"
 	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -43,7 +44,7 @@ func stats(t *testing.T, nc *nats.Conn) []figures {
 	}
 	var all []figures
 	for _, e := range s.Endpoints {
-		var data worker.EndpointData
+		var data pool.EndpointData
 		if err := json.Unmarshal(e.Data, &data); err != nil {
 			t.Fatal(err)
 		}

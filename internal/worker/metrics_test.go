@@ -3,11 +3,11 @@ package worker_test
 import (
 	"encoding/json"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/internal/testmetrics"
 	"github.com/outset-settings/outset/internal/worker"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -87,7 +87,7 @@ func TestRefusedMetrics(t *testing.T) {
 }
 
 // readData is what the service discovery tells of the endpoint for reads.
-func readData(t *testing.T, nc *nats.Conn) (data worker.EndpointData) {
+func readData(t *testing.T, nc *nats.Conn) (data pool.EndpointData) {
 	t.Helper()
 	m, err := nc.Request("$SRV.STATS.outset", nil, deadline)
 	if err != nil {
@@ -101,19 +101,4 @@ func readData(t *testing.T, nc *nats.Conn) (data worker.EndpointData) {
 		t.Fatal(err)
 	}
 	return data
-}
-
-// TestUtilisation: from 0 to 1, whatever was before.
-func TestUtilisation(t *testing.T) {
-	t.Parallel()
-	before := worker.Signals{Lanes: 4, Busy: time.Hour}
-	for busy, want := range map[time.Duration]float64{0: 0, 10 * time.Second: .25, 40 * time.Second: 1} {
-		now := worker.Signals{Lanes: 4, Busy: time.Hour + busy}
-		if got := now.Utilisation(before, 10*time.Second); got != want {
-			t.Errorf("busy for %v of 4 times 10 s: %v, want %v", busy, got, want)
-		}
-	}
-	if got := (worker.Signals{}).Utilisation(worker.Signals{}, 0); got != 0 {
-		t.Errorf("of nothing: %v", got)
-	}
 }
