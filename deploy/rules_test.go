@@ -1,6 +1,8 @@
 package deploy_test
 
 import (
+	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,6 +53,12 @@ func TestRules(t *testing.T) {
 	operations := read(t, "../docs/operations.md")
 	if paragraphs := found(`(?m)^#### (Outset\w+)$`, operations); !slices.Equal(alerts, paragraphs) {
 		t.Errorf("alerts %q, paragraphs %q", alerts, paragraphs)
+	}
+	for _, rule := range regexp.MustCompile(`alert: (\w+)\n +expr: .+\n(?: +for: (\w+)\n)?.*severity: (\w+)`).FindAllStringSubmatch(rules, -1) {
+		row := fmt.Sprintf("| [%s](#%s) | %s | %s |", rule[1], strings.ToLower(rule[1]), rule[3], cmp.Or(rule[2], "–"))
+		if !strings.Contains(operations, row) {
+			t.Errorf("the table of alerts has no %q", row)
+		}
 	}
 	for _, alert := range alerts {
 		if place := " runbook: docs/operations.md#" + strings.ToLower(alert) + "\n"; strings.Count(rules, place) != 1 {

@@ -5,9 +5,12 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,6 +111,8 @@ func (c *compose) operate(ctx context.Context) {
 		c.do(ready(ctx, "http://"+address))
 	}
 
+	c.observe(ctx)
+
 	// An operator reaches NATS from the host.
 	secret := func(name string) string { return filepath.Join(folder, name) }
 	command := filepath.Join(t.TempDir(), "outset")
@@ -141,6 +146,52 @@ func (c *compose) operate(ctx context.Context) {
 	if response.StatusCode != http.StatusOK {
 		t.Errorf("with the new password: %s", response.Status)
 	}
+}
+
+// observe starts the profile's Prometheus, with three workers and two APIs running.
+func (c *compose) observe(ctx context.Context) {
+	c.t.Setenv("ADMIN_BIND", "0.0.0.0")
+	c.must(ctx, "--profile", "observe", "up", "--detach", "--wait", "--wait-timeout", "120",
+		"--scale", "api=2", "api", "worker", "prometheus")
+	base := "http://" + strings.TrimSpace(c.must(ctx, "--profile", "observe", "port", "prometheus", "9090"))
+	answers := url.QueryEscape(`count by (job) (up == 1)`)
+	c.do(waitFor(ctx, "Prometheus to find all", func(ctx context.Context) error {
+		got, err := get(ctx, base+"/api/v1/query?query="+answers)
+		if err == nil && !(strings.Contains(got, `"outset-api"},"value":[`) && strings.Count(got, `"2"]`) == 1 &&
+			strings.Contains(got, `"outset-worker"},"value":[`) && strings.Count(got, `"3"]`) == 1) {
+			err = errors.New(got)
+		}
+		return err
+	}))
+	// Evaluated with what the programs really export.
+	c.do(waitFor(ctx, "Prometheus to evaluate the rules", func(ctx context.Context) error {
+		got, err := get(ctx, base+"/api/v1/rules")
+		if err == nil && (strings.Contains(got, `"health":"unknown"`) || !strings.Contains(got, "OutsetNoAPI")) {
+			err = errors.New(got)
+		}
+		if strings.Contains(got, `"health":"err"`) {
+			c.t.Fatal(got)
+		}
+		return err
+	}))
+}
+
+// get returns the body of a successful answer.
+func get(ctx context.Context, address string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", response.Status, body)
+	}
+	return string(body), err
 }
 
 // compose is one compose project. Its methods end the test when they fail.
@@ -179,7 +230,7 @@ func newCompose(t *testing.T) *compose {
 			logs, _, _ := c.run(ctx, "logs", "--no-color", "--timestamps", "--tail", "200")
 			t.Logf("what the containers said last:\n%s", logs)
 		}
-		if _, complaint, err := c.run(ctx, "down", "--volumes", "--remove-orphans", "--timeout",
+		if _, complaint, err := c.run(ctx, "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout",
 			"10"); err != nil {
 			t.Errorf("compose down: %v\n%s", err, complaint)
 		}

@@ -4,8 +4,8 @@
 # (for `docker compose --env-file`, or to be sourced).
 #
 # They are made of this machine's Go toolchain and the module's dependencies, of nats-server built
-# from its Go module at go.mod's version, and of the installed Debian packages of Postgres. Each
-# does what compose.yaml needs of the official image, and no more. An image is tagged by a hash of
+# from its Go module at go.mod's version, of the installed Debian packages of Postgres, and of
+# Debian's Prometheus. There is none of Grafana. Each does what compose.yaml needs of the official image, and no more. An image is tagged by a hash of
 # what it is made from, and built only if that tag is missing.
 set -euo pipefail
 
@@ -144,6 +144,22 @@ build_postgres() {
 		'EXPOSE 5432' 'STOPSIGNAL SIGINT' 'ENTRYPOINT ["docker-entrypoint.sh"]' 'CMD ["postgres"]'
 }
 
+# In place of prom/prometheus: Debian's, which is older, as its user and with its folder for data.
+build_prometheus() {
+	local image=$1 fs=$work/prometheus
+	present "$image" && return
+	need busybox busybox-static
+	userland "$fs"
+	with_libraries "$fs" "$prometheus"
+	mv "$fs$prometheus" "$fs/usr/local/bin/"
+	mkdir "$fs/prometheus"
+	chown 65534:65534 "$fs/prometheus"
+	import "$fs" "$image" 'ENV PATH=/usr/local/bin:/usr/bin:/bin' 'EXPOSE 9090' 'ENTRYPOINT ["prometheus"]'
+}
+
+"$root/deploy/need-promtool.sh" "$root/bin/.tools"
+prometheus=$(PATH="$PATH:$root/bin/.tools" command -v prometheus)
+
 "$root/deploy/need-postgres.sh"
 bindir=$(postgres_bindir)
 if [[ -z $bindir ]]; then
@@ -165,14 +181,17 @@ tag() {
 go_image=outset-local-go:$(tag build_go "$root/go.mod" "$root/go.sum" <<<"$go_version")
 nats_image=outset-local-nats:$(tag build_nats "$here/local-images/nats-entrypoint.sh" <<<"$go_version $nats_version")
 postgres_image=outset-local-postgres:$(tag build_postgres "$here/local-images/postgres-entrypoint.sh" <<<"$("$bindir/postgres" --version)")
+prometheus_image=outset-local-prometheus:$(tag build_prometheus "$prometheus" <<<"$prometheus")
 
 build_go "$go_image"
 build_nats "$nats_image" "$nats_version"
 build_postgres "$postgres_image" "$bindir"
+build_prometheus "$prometheus_image"
 
 cat >"$env_file" <<END
 GO_IMAGE=$go_image
 NATS_IMAGE=$nats_image
 POSTGRES_IMAGE=$postgres_image
+PROMETHEUS_IMAGE=$prometheus_image
 END
 say "wrote ${env_file#"$root"/}"

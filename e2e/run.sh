@@ -31,7 +31,7 @@ go run ./deploy/make-secrets "$SECRETS" >/dev/null
 tear_down() {
 	local code=$?
 	trap - EXIT INT TERM
-	$compose down -v --remove-orphans --timeout 5 >/dev/null 2>&1 || say "could not tear down project $COMPOSE_PROJECT_NAME"
+	$compose --profile '*' down -v --remove-orphans --timeout 5 >/dev/null 2>&1 || say "could not tear down project $COMPOSE_PROJECT_NAME"
 	rm -rf "$secrets"
 	exit "$code"
 }
@@ -41,7 +41,8 @@ trap 'exit 143' TERM
 
 # The base images that are used as they are, and the one that the Dockerfile builds with.
 official_images() {
-	GO_IMAGE='' NATS_IMAGE='' POSTGRES_IMAGE='' $compose config --images nats postgres
+	GO_IMAGE='' NATS_IMAGE='' POSTGRES_IMAGE='' PROMETHEUS_IMAGE='' \
+		$compose --profile observe config --images nats postgres prometheus
 	sed -n 's/^ARG GO_IMAGE=//p' deploy/Dockerfile
 }
 
