@@ -197,6 +197,7 @@ class Settings extends EventTarget {
   #gone = []; // places in the database's queue of those that are to be deleted there
   #work = new Bell(); // there is something to do
   #back = new Bell(); // the connection is back
+  #silent; // aborted when the stream is dead, though nobody has said so
 
   constructor(options) {
     super();
@@ -208,12 +209,14 @@ class Settings extends EventTarget {
     this.#loaded = this.#load();
     this.#begin();
     globalThis.addEventListener?.("online", this.#onOnline);
+    globalThis.addEventListener?.("offline", this.#onOffline);
     // A page that is kept for the way back stands still, and must not keep others from leading.
     globalThis.addEventListener?.("pagehide", this.#onHide);
     globalThis.addEventListener?.("pageshow", this.#onShow);
   }
 
   #onOnline = () => this.#back.ring();
+  #onOffline = () => this.#silent?.abort(); // the stream might seem to be alive for long
   #onHide = (e) => { if (e.persisted) this.#period.abort(); };
   #onShow = (e) => { if (e.persisted && this.#period.signal.aborted) this.#begin(); };
 
@@ -282,6 +285,7 @@ class Settings extends EventTarget {
     this.#channel?.close();
     this.#db?.close();
     globalThis.removeEventListener?.("online", this.#onOnline);
+    globalThis.removeEventListener?.("offline", this.#onOffline);
     globalThis.removeEventListener?.("pagehide", this.#onHide);
     globalThis.removeEventListener?.("pageshow", this.#onShow);
   }
@@ -598,7 +602,7 @@ class Settings extends EventTarget {
   }
 
   async #stream(signal, alive) {
-    const silent = new AbortController();
+    const silent = this.#silent = new AbortController();
     const limit = 3 * (this.#options.heartbeat ?? 15_000);
     let timer = setTimeout(() => silent.abort(), timeout);
     try {

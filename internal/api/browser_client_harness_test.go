@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -72,40 +73,70 @@ func (w *window) run(statements string) {
 // until waits until an expression, which may have await in it, is true.
 func (w *window) until(expression string) {
 	w.t.Helper()
-	eventually(w.t, expression, func() bool {
-		return value[bool](w.browser, `(async () => Boolean(`+expression+`))()`)
-	})
+	const within = time.Minute * 3 / 2 // less than the browser has, so that it can say what there is
+	for deadline := time.Now().Add(within); ; time.Sleep(time.Millisecond) {
+		if value[bool](w.browser, `(async () => Boolean(`+expression+`))()`) {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("in vain waited until %s; the page has %s", expression,
+				value[string](w.browser, `settings.get().then(has => JSON.stringify(
+					{has, ...settings.state, error: String(settings.state.error), refused}))`))
+		}
+	}
 }
 
-// offline takes the tab's network away, or gives it back.
+// offline takes the tab's network away, or gives it back, and waits until the page knows.
 func (w *window) offline(offline bool) {
+	w.t.Helper()
+	w.network(!offline)
+	w.until(fmt.Sprint("settings.state.online == ", !offline))
+}
+
+func (w *window) network(on bool) {
 	w.t.Helper()
 	const unlimited = -1
 	if _, err := chromedp.Call(w.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{
-		Offline: offline, DownloadThroughput: unlimited, UploadThroughput: unlimited,
+		Offline: !on, DownloadThroughput: unlimited, UploadThroughput: unlimited,
 	}); err != nil {
 		w.t.Fatal(err)
 	}
 	if _, err := chromedp.Call(w.ctx, network.EmulateNetworkConditionsByRule,
 		network.EmulateNetworkConditionsByRuleParams{
 			MatchedNetworkConditions: []*network.Conditions{{
-				Offline: offline, DownloadThroughput: unlimited, UploadThroughput: unlimited,
+				Offline: !on, DownloadThroughput: unlimited, UploadThroughput: unlimited,
 			}},
 		}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.until(fmt.Sprint("settings.state.online == ", !offline))
+}
+
+// wrongClock sets the page's clock wrong by so many days.
+func (w *window) wrongClock(days int) {
+	w.t.Helper()
+	w.run(fmt.Sprintf(`
+		const Real = Date, now = () => Real.now() + %d * 86400e3;
+		window.Date = class extends Real {
+			constructor(...given) { super(...(given.length ? given : [now()])); }
+			static now() { return now(); }
+		}`, days))
+}
+
+// leave has the tab leave the page.
+func (w *window) leave() {
+	w.t.Helper()
+	w.do(chromedp.Navigate("about:blank"))
 }
 
 // shows waits until the page shows a document, whatever the order of its members, with nothing left
 // to send.
 func (w *window) shows(document string) {
 	w.t.Helper()
-	w.until(`settings.pending == 0 && await settings.get().then(is => {
+	w.until(`await settings.get().then(is => {
 		const sorted = v => v && typeof v == "object" && !Array.isArray(v) ?
 			Object.keys(v).sort().map(k => [k, sorted(v[k])]) : v;
 		return JSON.stringify(sorted(is)) == JSON.stringify(sorted(` + document + `));
-	})`)
+	}) && settings.pending == 0`)
 }
 
 // versions is how many the user's history has.
