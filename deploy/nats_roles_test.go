@@ -56,7 +56,7 @@ var (
 			messages.ReadSubject, messages.WriteSubject,
 			messages.WorkerSubject(messages.ReadSubject, "W"),
 			messages.WorkerSubject(messages.WriteSubject, "W"),
-			"$SRV.PING.outset",
+			"$SRV.PING.outset", "$SRV.STATS.outset",
 		},
 		"worker":   {messages.ChangedSubject("42")},
 		"operator": discovery,

@@ -51,6 +51,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	if u.Workers < 1 {
 		return errors.New("--workers must be at least 1")
 	}
+	u.API.Console = true
 	if u.API.Auth == "" {
 		u.API.Auth = "required"
 	}
@@ -248,6 +249,7 @@ func (u up) announce(
 Outset is ready after %.1f s, with %s. Stop it with Ctrl-C.
 
   API       %s
+  console   %s/console
   docs      %s/docs
   health    http://%s/readyz
   metrics   http://%s/metrics
@@ -259,7 +261,7 @@ Outset is ready after %.1f s, with %s. Stop it with Ctrl-C.
   curl -i %s-H 'Content-Type: application/json' -d '{"theme":"dark","language":"fr"}' %s/user/me/settings
   curl -i %s%s/user/me/settings
 
-`, took.Seconds(), count(int64(u.Workers), "worker"), http, http, admin, admin, nats, database,
+`, took.Seconds(), count(int64(u.Workers), "worker"), http, http, http, admin, admin, nats, database,
 		u.aboutTokens(token),
 		u.authorization(), http, u.authorization(), http)
 }

@@ -82,6 +82,8 @@ var Routes = []Rule{
 	{Method: "GET", Path: "/client.d.ts", Who: Public},
 	{Method: "GET", Path: "/docs", Who: Public},
 	{Method: "GET", Path: "/docs/:file", Who: Public},
+	{Method: "GET", Path: "/console", Who: Public},
+	{Method: "GET", Path: "/console/:file", Who: Public},
 	{Method: "GET", Path: "/problems", Who: Public},
 	{Method: "GET", Path: "/problems/:kind", Who: Public},
 	{Method: "GET", Path: "/healthz", Who: Public},

@@ -93,21 +93,22 @@ func (w *window) offline(offline bool) {
 	w.until(fmt.Sprint("settings.state.online == ", !offline))
 }
 
-func (w *window) network(on bool) {
-	w.t.Helper()
+// network takes the tab's network away, or gives it back.
+func (b *browser) network(on bool) {
+	b.t.Helper()
 	const unlimited = -1
-	if _, err := chromedp.Call(w.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{
+	if _, err := chromedp.Call(b.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{
 		Offline: !on, DownloadThroughput: unlimited, UploadThroughput: unlimited,
 	}); err != nil {
-		w.t.Fatal(err)
+		b.t.Fatal(err)
 	}
-	if _, err := chromedp.Call(w.ctx, network.EmulateNetworkConditionsByRule,
+	if _, err := chromedp.Call(b.ctx, network.EmulateNetworkConditionsByRule,
 		network.EmulateNetworkConditionsByRuleParams{
 			MatchedNetworkConditions: []*network.Conditions{{
 				Offline: !on, DownloadThroughput: unlimited, UploadThroughput: unlimited,
 			}},
 		}); err != nil {
-		w.t.Fatal(err)
+		b.t.Fatal(err)
 	}
 }
 

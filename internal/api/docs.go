@@ -20,6 +20,11 @@ var (
 	docsCSS []byte
 )
 
+const (
+	mimeCSS        = "text/css; charset=utf-8"
+	mimeJavaScript = "text/javascript; charset=utf-8"
+)
+
 // docsPolicy lets the page load what is served here and nothing else. Its icon is an empty data:
 // URL, so that browsers don't look for one.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
@@ -42,16 +47,12 @@ func registerDocs(app *fiber.App) {
 
 // docs are the description, the files of its page and those of the client, by path.
 var docs = sync.OnceValue(func() pages {
-	const (
-		css        = "text/css; charset=utf-8"
-		javascript = "text/javascript; charset=utf-8"
-	)
 	return pages{
 		"openapi.json":   newPage(fiber.MIMEApplicationJSON, "", openAPI),
-		"client.js":      newPage(javascript, "", browser.Client),
+		"client.js":      newPage(mimeJavaScript, "", browser.Client),
 		"client.d.ts":    newPage(fiber.MIMETextPlainCharsetUTF8, "", browser.Types),
 		"docs":           newPage(fiber.MIMETextHTMLCharsetUTF8, docsPolicy, docsHTML),
-		"docs/start.js":  newPage(javascript, docsPolicy, docsJS),
-		"docs/style.css": newPage(css, docsPolicy, docsCSS),
+		"docs/start.js":  newPage(mimeJavaScript, docsPolicy, docsJS),
+		"docs/style.css": newPage(mimeCSS, docsPolicy, docsCSS),
 	}
 })

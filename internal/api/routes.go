@@ -59,6 +59,7 @@ func (s *Server) routes() (*fiber.App, error) {
 	app.Get("/readyz", s.ready)
 	app.Get("/limits", s.getLimits)
 	s.registerPages(app)
+	s.registerConsole(app)
 
 	app.Post(multiPath, s.postMulti)
 	app.Get("/users", s.getUsers)

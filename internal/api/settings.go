@@ -46,11 +46,19 @@ func boolOf(c *fiber.Ctx, name string) (bool, error) {
 	return false, problem{kind: messages.KindMalformed, detail: name + " must be true or false"}
 }
 
-// putSettings replaces the user's document with the body, and answers with it.
+// putSettings replaces the user's document with the body, and answers with it. With dry_run it only
+// tells whether it could.
 func (s *Server) putSettings(c *fiber.Ctx) error {
-	document, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
+	try, err := boolOf(c, "dry_run")
 	if err != nil {
 		return err
+	}
+	document, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
+	switch {
+	case err != nil:
+		return err
+	case try:
+		return s.try(c, document)
 	}
 	o := messages.Operation{Action: messages.ActionReplace, Document: document}
 	return s.write(c, o, func(c *fiber.Ctx, _ string, _ *messages.Result) error {
@@ -58,7 +66,22 @@ func (s *Server) putSettings(c *fiber.Ctx) error {
 	})
 }
 
-// postSettings does the same, but wraps the document in the answer.
+// try answers whether the document would be taken, with what is wrong with it.
+func (s *Server) try(c *fiber.Ctx, document []byte) (err error) {
+	o := messages.Operation{Action: messages.ActionTry, Document: document}
+	if o.User, err = userOf(c); err != nil {
+		return err
+	}
+	r, err := s.fetch(c, o)
+	if err != nil {
+		return err
+	}
+	setState(c, &o, &r) // of what there is
+	c.Status(fiber.StatusNoContent)
+	return nil
+}
+
+// postSettings does the same as putSettings, but wraps the document in the answer.
 func (s *Server) postSettings(c *fiber.Ctx) error {
 	document, _, err := bodyOf(c, fiber.MIMEApplicationJSON)
 	if err != nil {
@@ -141,7 +164,9 @@ func (s *Server) fetch(c *fiber.Ctx, o messages.Operation) (messages.Result, err
 	o.Trace = s.trace(c)
 	r := s.queue.Read(&o)
 	if r.Kind != "" {
-		return r, problem{kind: r.Kind, detail: r.Detail}
+		return r, problem{
+			kind: r.Kind, detail: r.Detail, violations: r.Violations, more: r.MoreViolations,
+		}
 	}
 	return r, nil
 }

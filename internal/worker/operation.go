@@ -32,7 +32,7 @@ func readOf(o *messages.Operation) store.Read {
 		r.History = &store.Page{Below: o.Version, Limit: o.Limit}
 	case messages.ActionReadNumber:
 		r.Number = true
-	case messages.ActionReadEffective:
+	case messages.ActionReadEffective, messages.ActionTry:
 		r.Schema = true
 	case messages.ActionListUsers:
 		r.List = listOf(o.List, o.List.Documents)

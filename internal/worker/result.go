@@ -28,6 +28,10 @@ func (w *Worker) readResult(o *messages.Operation, f *store.Found) messages.Resu
 	case messages.ActionReadNumber: // the state is all
 	case messages.ActionReadEffective:
 		return w.effective(o, f)
+	case messages.ActionTry:
+		if err := w.wrong(o.Document, f.Schema); err != nil {
+			return w.failure(o, err)
+		}
 	case messages.ActionReadSchema:
 		if f.Absent {
 			return messages.Result{

@@ -92,6 +92,14 @@ func (w *Worker) effective(o *messages.Operation, f *store.Found) messages.Resul
 	return r
 }
 
+// wrong returns why a document can't replace another, or nil if it can.
+func (w *Worker) wrong(document []byte, s *store.Schema) error {
+	if err := w.check(document); err != nil {
+		return err
+	}
+	return s.Check(document)
+}
+
 // try counts the documents that break a schema on trial, with examples. It begins no further
 // document after maxTrial, since other reads wait for it, and leaves the rest to the next part.
 func (w *Worker) try(compiled *schema.Schema, l *store.Listed) messages.Result {

@@ -40,8 +40,10 @@ const (
 
 	ActionFollow Action = 25 // what has changed since a position, of all users; see Operation.Follow
 
+	ActionTry Action = 26 // whether ActionReplace would take Operation.Document
+
 	// LastAction is the highest action that this program knows.
-	LastAction = ActionFollow
+	LastAction = ActionTry
 )
 
 // Scope is whom an action is about.
@@ -94,6 +96,8 @@ var actions = [LastAction + 1]struct {
 	ActionUsedTokens:  {name: "used-tokens", scope: ScopeService, writes: true},
 
 	ActionFollow: {name: "follow", scope: ScopeService},
+
+	ActionTry: {name: "try"},
 }
 
 // known reports whether this program knows the action.

@@ -43,6 +43,7 @@ func every() map[messages.Action]messages.Operation {
 		messages.ActionUsedTokens:  {ID: "op-1", Uses: []messages.TokenUse{{ID: "a1", Time: 1}}},
 
 		messages.ActionFollow: {Follow: &messages.Following{Limit: 1}},
+		messages.ActionTry:    {User: "42"},
 	}
 	for a, o := range all {
 		o.Action = a
@@ -61,7 +62,7 @@ func TestCheckEveryAction(t *testing.T) {
 	versions := only(messages.ActionReadVersion, messages.ActionRestore)
 	history := only(messages.ActionHistory)
 	listings := only(messages.ActionListUsers, messages.ActionTrySchema)
-	ofUsers := func(a messages.Action) bool { return a < messages.ActionListUsers }
+	ofUsers := func(a messages.Action) bool { return a.Scope() == messages.ScopeUser }
 	unconditional := func(a messages.Action) bool {
 		return !a.Writes() || a.Scope() == messages.ScopeService
 	}

@@ -183,6 +183,7 @@ func TestGoldenActions(t *testing.T) {
 		23: {"revoke-token", messages.WriteSubject, messages.ScopeService},
 		24: {"used-tokens", messages.WriteSubject, messages.ScopeService},
 		25: {"follow", messages.ReadSubject, messages.ScopeService},
+		26: {"try", messages.ReadSubject, messages.ScopeUser},
 	}
 	if len(golden) != int(messages.LastAction)+1 {
 		t.Errorf("%d actions, and %d are in the table above", messages.LastAction, len(golden)-1)
