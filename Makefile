@@ -74,10 +74,10 @@ chaos: ## Break every part in turn under load, and judge the answers (SEED=n rep
 chaos-long: DURATION = 30m
 chaos-long: chaos ## The same for DURATION=30m
 
-browser: ## Test the pages in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/folder keeps pictures)
+browser: ## Test the pages and the client in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/folder keeps pictures)
 	@deploy/need-browser.sh
 	@deploy/need-postgres.sh
-	go test -tags browser -run '^TestBrowser' -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) ./internal/api
+	go test -short -tags browser -run '^TestBrowser' -count=1 -timeout $(TEST_TIMEOUT) $(ARGS) ./internal/api ./e2e
 
 proxies: ## Test real proxies before the API: nginx, Caddy and HAProxy (ARGS="-run Name")
 	@for tool in nginx caddy haproxy; do PATH="$$PATH:/usr/sbin" deploy/need-tool.sh $$tool || exit; done

@@ -216,7 +216,7 @@ class Settings extends EventTarget {
   }
 
   #onOnline = () => this.#back.ring();
-  #onOffline = () => this.#silent?.abort(); // the stream might seem to be alive for long
+  #onOffline = () => this.#silent?.abort(new Error("There is no network")); // the stream might seem to be alive for long
   #onHide = (e) => { if (e.persisted) this.#period.abort(); };
   #onShow = (e) => { if (e.persisted && this.#period.signal.aborted) this.#begin(); };
 
@@ -306,6 +306,7 @@ class Settings extends EventTarget {
     try {
       if (!navigator.locks) throw new Error("Web Locks are missing: the page needs https or localhost");
       this.#db = await openDatabase(this.#name);
+      this.#db.onversionchange = () => this.#db.close(); // somebody deletes it
       this.#db.onclose = () => { this.#db = undefined; this.#show(); };
       await this.#recall();
       this.#channel = new BroadcastChannel(this.#name);
@@ -604,7 +605,8 @@ class Settings extends EventTarget {
   async #stream(signal, alive) {
     const silent = this.#silent = new AbortController();
     const limit = 3 * (this.#options.heartbeat ?? 15_000);
-    let timer = setTimeout(() => silent.abort(), timeout);
+    const lost = () => silent.abort(new Error("The stream of changes is silent"));
+    let timer = setTimeout(lost, timeout);
     try {
       const headers = { Accept: "text/event-stream" };
       if (this.#known) headers["Last-Event-ID"] = this.#base.tag;
@@ -615,7 +617,7 @@ class Settings extends EventTarget {
         const { done, value } = await reader.read();
         if (done) return;
         clearTimeout(timer);
-        timer = setTimeout(() => silent.abort(), limit);
+        timer = setTimeout(lost, limit);
         if (!this.#online) {
           this.#online = true;
           this.#back.ring();

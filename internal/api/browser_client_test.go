@@ -3,6 +3,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 )
@@ -38,6 +39,16 @@ func TestBrowserClientLive(t *testing.T) {
 	if n := s.versions("4%2F2"); n != 8 {
 		t.Errorf("8 changes made %d versions", n)
 	}
+	for i, path := range []string{"/user/4%2F2/settings", "/user/4%2F2"} {
+		a.run(fmt.Sprintf(`await settings.set("x", %d)`, i))
+		b.shows(fmt.Sprintf(`{x: %d}`, i))
+		a.shows(fmt.Sprintf(`{x: %d}`, i))
+		s.do(http.MethodDelete, path, "")
+		a.shows(`{}`)
+		b.shows(`{}`)
+	}
+	b.run(`await settings.set("x", 2)`)
+	a.shows(`{x: 2}`)
 	a.quiet(s.base)
 	b.quiet(s.base)
 }
@@ -71,5 +82,41 @@ func TestBrowserClientWatch(t *testing.T) {
 	w.shows(`{"font": {}, "theme": "light"}`)
 	if a := s.get("42"); a.status != http.StatusOK || a.body != `{"font":{},"theme":"light"}` {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestBrowserClientLatency logs how long it takes from a change in one window until another one
+// shows it.
+func TestBrowserClientLatency(t *testing.T) {
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	a, b := twoWindows(t, s.base, "42")
+	tab := b.another().use(s.base, "42", `{}`)
+	const changes = 200
+	for _, w := range []*window{a, b, tab} {
+		w.run(`
+			window.now = () => performance.timeOrigin + performance.now();
+			window.delays = [];
+			(async () => {
+				for await (const sent of settings.watch("sent")) {
+					if (sent !== undefined) delays.push(now() - sent);
+				}
+			})()`)
+		w.until(`settings.state.online`)
+	}
+	b.run(fmt.Sprintf(`
+		for (let i = 0; i < %d; i++) {
+			await settings.set("sent", now());
+			await settings.synced();
+			await new Promise(r => setTimeout(r, 10));
+		}`, changes))
+	last := value[string](b.browser, `settings.get("sent").then(String)`)
+	for name, w := range map[string]*window{"the same page": b, "a tab": tab, "another profile": a} {
+		w.until(fmt.Sprintf(`(await settings.get("sent")) == %s`, last))
+		t.Log(name, value[string](w.browser, `(() => {
+			const sorted = delays.toSorted((x, y) => x - y);
+			const at = share => sorted[Math.floor(share * sorted.length)].toFixed(1) + " ms";
+			return "median " + at(0.5) + ", 95% within " + at(0.95);
+		})()`))
 	}
 }
