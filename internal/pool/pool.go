@@ -32,6 +32,7 @@ type Worker struct {
 	ID, Host, PID, Version string
 	Started                time.Time
 	Lost                   bool // it can't reach its database, and takes no requests
+	Stopping               bool // it was told to stop, and answers what it has taken
 	Endpoints              []Endpoint
 }
 
@@ -49,6 +50,10 @@ type Endpoint struct {
 type EndpointData struct {
 	InFlight int64 `json:"in_flight"` // operations taken and not yet answered
 	Queue
+	Latencies Latencies `json:"latencies"` // from an operation's arrival to its answer
+	// Up is how long the worker had run when it told this, by a clock that nobody sets. So the time
+	// between two answers is known exactly, however long each was under way.
+	Up time.Duration `json:"up_ns"`
 }
 
 // Ask returns the workers that answer in time, the oldest first. It returns as soon as so many have
@@ -112,7 +117,8 @@ func decode(data []byte) (w Worker, err error) {
 	w = Worker{
 		ID: s.ID, Host: short(s.Metadata["host"]), PID: short(s.Metadata["pid"]),
 		Version: short(s.Version), Started: s.Started,
-		Lost: s.Metadata[messages.DatabaseKey] == messages.DatabaseLost,
+		Lost:     s.Metadata[messages.DatabaseKey] == messages.DatabaseLost,
+		Stopping: s.Metadata[messages.StoppingKey] != "",
 	}
 	for _, e := range s.Endpoints {
 		if e == nil {

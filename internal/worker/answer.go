@@ -39,7 +39,9 @@ func (t *task) answer() {
 		e.count(&results[n])
 		t.logResult(i)
 	}
-	e.time.Add(int64(time.Since(t.arrived)) * int64(len(ready)))
+	took := time.Since(t.arrived)
+	e.time.Add(int64(took) * int64(len(ready)))
+	e.latencies.Add(took, len(ready))
 	e.inFlight.Add(-int64(len(ready)))
 	if e == e.worker.writes && failpoint.Hit("worker/reply-lost") {
 		e.worker.log.Warn("reply to a write lost on purpose", "operations", len(ready))

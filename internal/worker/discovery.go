@@ -83,6 +83,9 @@ func (w *Worker) identity() micro.ServiceIdentity {
 	} else if c := w.store.Clock(); c.Known() {
 		metadata[messages.TimeKey] = strconv.FormatInt(c.Now().UnixMicro(), 10)
 	}
+	if reason := w.notReadyReason.Load(); reason != nil && *reason == stopping {
+		metadata[messages.StoppingKey] = "true"
+	}
 	return micro.ServiceIdentity{
 		Name: messages.ServiceName, ID: w.id, Version: w.version, Metadata: metadata,
 	}
@@ -107,7 +110,7 @@ func (w *Worker) info() any {
 
 func (w *Worker) stats() any {
 	stats := micro.Stats{
-		ServiceIdentity: w.identity(), Type: micro.StatsResponseType, Started: w.started,
+		ServiceIdentity: w.identity(), Type: micro.StatsResponseType, Started: w.started.UTC(),
 	}
 	for _, e := range w.endpoints() {
 		stats.Endpoints = append(stats.Endpoints, e.stats())
@@ -130,6 +133,7 @@ func (e *endpoint) stats() *micro.EndpointStats {
 	}
 	s.Data, _ = json.Marshal(pool.EndpointData{ // numbers always encode
 		InFlight: e.inFlight.Load(), Queue: pool.QueueOf(e.batcher.Stats()),
+		Latencies: e.latencies.Load(), Up: time.Since(e.worker.started),
 	})
 	return s
 }

@@ -26,6 +26,8 @@ type figures struct {
 	requests, errs, inFlight int
 	average                  time.Duration
 	lastError                string
+	stopping                 string
+	data                     pool.EndpointData
 }
 
 // stats asks the service discovery, as `nats micro stats` does.
@@ -51,6 +53,7 @@ func stats(t *testing.T, nc *nats.Conn) []figures {
 		all = append(all, figures{
 			id: s.ID, host: s.Metadata["host"], requests: e.NumRequests, errs: e.NumErrors,
 			inFlight: int(data.InFlight), average: e.AverageProcessingTime, lastError: e.LastError,
+			stopping: s.Metadata[messages.StoppingKey], data: data,
 		})
 	}
 	return all
@@ -96,6 +99,11 @@ func TestDiscovery(t *testing.T) {
 	}
 	if r := got[1]; r.requests != 1 || r.errs != 0 {
 		t.Errorf("write: %+v", r)
+	}
+	for _, f := range got {
+		if took, found := f.data.Latencies.Quantile(1); !found || took <= 0 || f.data.Up < took {
+			t.Errorf("%+v", f)
+		}
 	}
 }
 

@@ -79,7 +79,7 @@ func TestDrain(t *testing.T) {
 	}
 	eventually(t, "all requests are taken", func() bool {
 		s := stats(t, nc)
-		return len(s) > 0 && s[0].inFlight == requests
+		return len(s) > 0 && s[0].inFlight == requests && s[0].stopping == ""
 	})
 
 	stopped := make(chan struct{})
@@ -93,6 +93,9 @@ func TestDrain(t *testing.T) {
 	})
 	if err := w.Ready(t.Context()); err == nil {
 		t.Error("a stopping worker says that it is ready")
+	}
+	if s := stats(t, nc); len(s) == 0 || s[0].stopping != "true" {
+		t.Errorf("a stopping worker tells %+v", s)
 	}
 	close(fake.gate)
 	for range requests {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/batch"
 	"github.com/outset-settings/outset/internal/metrics/hops"
+	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -40,6 +41,7 @@ type endpoint struct {
 	requests  atomic.Int64 // answered
 	errors    atomic.Int64 // of them, failed by a fault of the service
 	time      atomic.Int64 // nanoseconds from arrival to answer, summed up
+	latencies pool.LatencyCounter
 	inFlight  atomic.Int64 // taken and not yet answered
 	lastError atomic.Pointer[string]
 }

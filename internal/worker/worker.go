@@ -52,7 +52,7 @@ type Worker struct {
 	id         string
 	version    string
 	host       string
-	started    time.Time
+	started    time.Time // with the monotonic clock
 	config     Config
 	limits     settings.Limits
 	limitsJSON []byte
@@ -98,7 +98,7 @@ func New(nc, changes *nats.Conn, s Store, config Config, version string, log *sl
 		return nil, err
 	}
 	w := &Worker{
-		id: rand.Text(), version: version, started: time.Now().UTC(),
+		id: rand.Text(), version: version, started: time.Now(),
 		config: config, limits: config.limits(), limitsJSON: limits, nc: nc, store: s,
 		figures:  newFigures(),
 		maxQueue: queueOperations, storeTimeout: storeTimeout, maxTrial: maxTrial,
@@ -116,6 +116,9 @@ func New(nc, changes *nats.Conn, s Store, config Config, version string, log *sl
 
 // ID names this worker among all others, in its replies and in the service discovery.
 func (w *Worker) ID() string { return w.id }
+
+// stopping is why a worker is not ready that was told to end.
+const stopping = "stopping"
 
 func (w *Worker) setNotReady(reason string) { w.notReadyReason.Store(&reason) }
 
@@ -164,7 +167,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	stopPublishing := w.startPublishing()
 
 	<-ctx.Done()
-	w.setNotReady("stopping")
+	w.setNotReady(stopping)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.config.DrainTimeout)
 	defer cancel()
 	err = w.drain(ctx, discovery)

@@ -20,6 +20,9 @@ const (
 	// group: [DatabaseLost]. Otherwise it isn't there.
 	DatabaseKey  = "database"
 	DatabaseLost = "unreachable"
+	// StoppingKey is where it says that it is about to end ("true"): it has left the queue group
+	// for good and answers what it has taken. Otherwise it isn't there.
+	StoppingKey = "stopping"
 )
 
 // Where replies go: each role has its own prefix of inboxes, so that a NATS server can keep it from
