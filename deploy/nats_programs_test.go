@@ -180,7 +180,7 @@ func askDirectly(t *testing.T, q queue, id string) {
 	}
 }
 
-// countAsOperator asks for figures, as `outset workers` does.
+// countAsOperator asks for figures, as `outset top` does.
 func countAsOperator(t *testing.T, q queue, want int) {
 	t.Helper()
 	nc := connect(t, q, "operator")

@@ -119,12 +119,12 @@ func (c *compose) operate(ctx context.Context) {
 	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", command, "../cmd/outset").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	list := exec.CommandContext(ctx, command, "workers", "--json", "--count", "3")
+	list := exec.CommandContext(ctx, command, "top", "--once", "--json")
 	list.Env = append(os.Environ(), "NATS_URL=tls://"+strings.TrimSpace(c.must(ctx, "port", "nats", "4222")),
 		"NATS_CA="+secret("ca.pem"), "NATS_CERT="+secret("nats-operator.pem"),
 		"NATS_KEY="+secret("nats-operator-key.pem"), "NATS_NKEY="+secret("nats-operator.nk"))
 	if out, err := list.CombinedOutput(); err != nil || strings.Count(string(out), `"pid"`) != 3 {
-		t.Errorf("outset workers: %v\n%s", err, out)
+		t.Errorf("outset top: %v\n%s", err, out)
 	}
 
 	// A new password of the workers.

@@ -23,7 +23,7 @@ func TestCompletions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for words, want := range map[string]string{
-		"":                         "help version up workers migrate get set edit unset patch delete history restore watch users import export schema token completion",
+		"":                         "help version up top migrate get set edit unset patch delete history restore watch users import export schema token completion",
 		"u":                        "up unset users",
 		"x":                        "",
 		"schema ":                  "get set delete check",

@@ -1,4 +1,4 @@
-// Command outset is Outset for people. It runs the whole system in one process, lists the workers
+// Command outset is Outset for people. It runs the whole system in one process, shows the workers
 // of a running one, and reads and changes settings from the command line.
 package main
 
@@ -33,9 +33,9 @@ type cli struct {
 	Help    help    `cmd:"" help:"print the help of outset or of a command"`
 	Version version `cmd:"" help:"print the version"`
 
-	Up      up      `cmd:"" group:"The service:" help:"run the whole system: NATS, Postgres, workers and the API"`
-	Workers workers `cmd:"" group:"The service:" help:"list the live workers"`
-	Migrate migrate `cmd:"" group:"The service:" help:"make or migrate the tables of the database"`
+	Up      up         `cmd:"" group:"The service:" help:"run the whole system: NATS, Postgres, workers and the API"`
+	Top     topCommand `cmd:"" group:"The service:" help:"show the live workers and what they do"`
+	Migrate migrate    `cmd:"" group:"The service:" help:"make or migrate the tables of the database"`
 
 	Get     get           `cmd:"" group:"A user's settings:" help:"print settings, or one of their values"`
 	Set     set           `cmd:"" group:"A user's settings:" help:"set one value, or all settings"`

@@ -37,7 +37,7 @@ func (q *queue) as(role localnats.Role) nats.Option {
 	return q.own.As(role)
 }
 
-// saveKeys saves the keys of our own server in the data directory, for `outset workers` and other
+// saveKeys saves the keys of our own server in the data directory, for `outset top` and other
 // programs of the same user. close removes them.
 func (q *queue) saveKeys(data string) error {
 	if q.own == nil {

@@ -51,8 +51,13 @@ type screen struct {
 
 func (s shell) open(t *testing.T, args ...string) *screen {
 	t.Helper()
-	c := &screen{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...)}
-	c.ours, c.tty = terminal(t)
+	ours, theirs := terminal(t)
+	return s.openOn(t, ours, theirs, args...)
+}
+
+func (s shell) openOn(t *testing.T, ours, theirs *os.File, args ...string) *screen {
+	t.Helper()
+	c := &screen{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), ours: ours, tty: theirs}
 	// It ends with an error when the other end is closed.
 	c.background.Go(func() { _, _ = io.Copy(&c.shown, c.ours) })
 	c.Dir, c.Env, c.Stdin, c.Stdout, c.Stderr = s.dir, s.env, c.tty, c.tty, c.tty

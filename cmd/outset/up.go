@@ -107,7 +107,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 			return err
 		}
 		// With another's database nothing else needs the directory.
-		log.Warn("outset workers will need NATS_NKEY", "error", err)
+		log.Warn("outset top will need NATS_NKEY", "error", err)
 	}
 	stopWorkers := u.startWorkers(ctx, queue, database, admin, log, fail)
 	defer stopWorkers()

@@ -92,7 +92,7 @@ func TestUpWithoutDataDirectory(t *testing.T) {
 	p := start(t, env("DATABASE_URL="+pgtest.ForTest(t), "OUTSET_DATA="+file), upArgs()...)
 	session(t, p.ready(t))
 	p.stop(t)
-	if said := p.stderr.String(); !strings.Contains(said, "outset workers will need NATS_NKEY") {
+	if said := p.stderr.String(); !strings.Contains(said, "outset top will need NATS_NKEY") {
 		t.Errorf("nothing in the log: %s", said)
 	}
 }

@@ -31,7 +31,7 @@ func TestUsage(t *testing.T) {
 		"unknown help":    {"", []string{"help", "wach"}, 2, `"watch"`},
 		"unknown flag":    {"", []string{"up", "--colour"}, 2, "--colour"},
 		"misspelt flag":   {"", []string{"up", "--htp=127.0.0.1:0"}, 2, "--http"},
-		"unknown command": {"", []string{"upp"}, 2, `did you mean "up"`},
+		"unknown command": {"", []string{"upp"}, 2, `did you mean one of "up"`},
 		"no number":       {"", []string{"up", "--workers=two"}, 2, "--workers"},
 		"no workers":      {"", []string{"up", "--workers=0"}, 1, "--workers"},
 		"no unit": {
@@ -46,6 +46,9 @@ func TestUsage(t *testing.T) {
 		"an unknown kind":       {"AUTH=nobody", []string{"up"}, 2, "AUTH"},
 		"a weak token":          {"ADMIN_TOKEN=outset_a_weak", upArgs(), 2, "ADMIN_TOKEN"},
 		"a token for others":    {"", []string{"get", "42", "--token", "secret"}, 2, "--token-file"},
+		"top and no terminal":   {"", []string{"top"}, 2, "--once"},
+		"top as JSON for ever":  {"", []string{"top", "--json"}, 2, "--once"},
+		"top without a pause":   {"", []string{"top", "--interval=0s"}, 2, "--interval"},
 		"impossible limit":      {"MAX_DEPTH=0", upArgs(), 2, "MAX_DEPTH"},
 		"impossible document":   {"MAX_DOCUMENT_BYTES=600000", upArgs(), 2, "MAX_DOCUMENT_BYTES"},
 		"impossible history":    {"", upArgs("--history-age=23h"), 2, "HISTORY_AGE"},
@@ -89,7 +92,7 @@ func TestHelp(t *testing.T) {
 		{[]string{"--help"}, "run the whole system"},
 		{[]string{"--help", "get"}, "Usage: outset get <user>"},
 		{[]string{"up", "--help"}, "--data=DIR"},
-		{[]string{"workers", "--help"}, "--json"},
+		{[]string{"top", "--help"}, "--once"},
 		{[]string{"--version"}, "outset " + program.Version()},
 	} {
 		code, stdout, stderr := run(t, env(), c.args...)

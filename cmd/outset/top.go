@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/nats-io/nats.go"
+
+	"github.com/outset-settings/outset/internal/localnats"
+	"github.com/outset-settings/outset/internal/program"
+	"github.com/outset-settings/outset/internal/top"
+	"github.com/outset-settings/outset/pkg/messages"
+)
+
+// topCommand shows the live workers and what they do, which it asks them over NATS.
+type topCommand struct {
+	program.NATS
+	Data     string        `env:"OUTSET_DATA" placeholder:"DIR" help:"data directory of outset up on this machine, whose key is used without NATS_NKEY and NATS_CREDS (default: as for outset up)"`
+	Interval time.Duration `default:"2s" placeholder:"DURATION" help:"how often the workers are asked, and the time that rates are of; from 100ms to 1m"`
+	Once     bool          `help:"print what they do within one interval, and end"`
+	JSON     bool          `name:"json" help:"with --once: print JSON"`
+}
+
+// Help has examples.
+func (topCommand) Help() string {
+	return `Keys: q quits, s sorts by another column, p pauses, ? explains the columns.
+
+	outset top
+	outset top --interval 500ms
+	outset top --once --json
+`
+}
+
+// Validate is called by kong.
+func (t topCommand) Validate() error {
+	switch {
+	case t.Interval < 100*time.Millisecond || t.Interval > time.Minute:
+		return errors.New("--interval must be from 100ms to 1m")
+	case t.JSON && !t.Once:
+		return errors.New("--json needs --once")
+	}
+	return nil
+}
+
+// Run shows the workers until ctx ends or somebody quits; with --once it prints them, and fails if
+// there are none.
+func (t topCommand) Run(ctx context.Context, stdout io.Writer) error {
+	if err := t.Check(); err != nil {
+		return program.Usage(err)
+	}
+	if !t.Once {
+		if err := canDraw(); err != nil {
+			return program.Usage(err)
+		}
+	}
+	asker := &top.Asker{Dial: t.dial}
+	if err := asker.Connect(); err != nil {
+		return err
+	}
+	defer asker.Close()
+	if t.Once {
+		return t.once(ctx, asker, stdout)
+	}
+	screen := top.NewScreen(ctx, asker, t.String(), t.Interval, program.HasColour(os.Stdout))
+	// Signals end ctx.
+	_, err := tea.NewProgram(screen, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
+	if ctx.Err() != nil {
+		return nil // it was told to end, as by q
+	}
+	return err
+}
+
+// canDraw returns why there is no screen to draw on.
+func canDraw() error {
+	if term := os.Getenv("TERM"); !isTerminal(os.Stdin) || !isTerminal(os.Stdout) || term == "" ||
+		term == "dumb" {
+		return errors.New("this is not a terminal that can be drawn on; --once prints the workers")
+	}
+	return nil
+}
+
+func (t topCommand) once(ctx context.Context, asker *top.Asker, stdout io.Writer) error {
+	sample, err := asker.Once(ctx, t.Interval)
+	if err != nil {
+		return err
+	}
+	if t.JSON {
+		encoder := json.NewEncoder(stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(sample)
+	} else if len(sample.Workers) > 0 {
+		_, err = io.WriteString(stdout, sample.Text())
+	}
+	if err == nil && len(sample.Workers) == 0 {
+		err = errors.New("no worker answers")
+	}
+	return err
+}
+
+// dial connects as what the settings say, or else as an operator of the `outset up` that runs at
+// this address, if its key is there. A key that was left behind is no reason to fail.
+func (t topCommand) dial() (*nats.Conn, error) {
+	if key := t.savedKey(); key != "" {
+		saved := t
+		saved.NKey = key
+		if nc, err := saved.dialAs(); err == nil {
+			return nc, nil
+		}
+	}
+	return t.dialAs()
+}
+
+func (t topCommand) savedKey() string {
+	if t.NKey != "" || t.Creds != "" || strings.Contains(t.URL, "@") {
+		return ""
+	}
+	data, err := dataDir(t.Data)
+	if err != nil {
+		return ""
+	}
+	return localnats.SavedKey(data, localnats.Operator, t.URL)
+}
+
+// dialAs connects for as long as the connection lasts. One whose server doesn't answer ends soon.
+func (t topCommand) dialAs() (*nats.Conn, error) {
+	options, err := t.Options()
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(t.URL, append(options, nats.Name("outset top"), nats.NoReconnect(),
+		nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2),
+		// Else it prints what Asker returns, in the midst of the screen.
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+		nats.CustomInboxPrefix(messages.OperatorInbox))...)
+	if err != nil {
+		return nil, fmt.Errorf("NATS at %s: %w", t.NATS, err)
+	}
+	return nc, nil
+}
