@@ -48,6 +48,20 @@ func TestPinnedImages(t *testing.T) {
 	}
 }
 
+// TestPublishedOnLoopback: no port is published beyond this machine, unless somebody says so.
+func TestPublishedOnLoopback(t *testing.T) {
+	t.Parallel()
+	ports := found(`(?m)^ +- "(\S+:\d+)"$`, read(t, "../compose.yaml"))
+	if len(ports) != 4 {
+		t.Errorf("the ports %q", ports)
+	}
+	for _, port := range ports {
+		if !strings.HasPrefix(port, "127.0.0.1:") && !strings.HasPrefix(port, "${API_BIND:-127.0.0.1}:") {
+			t.Errorf("%s is published", port)
+		}
+	}
+}
+
 // TestNoSecretInCompose: no password and no key stands in compose.yaml, nor a default of one, and
 // each secret that a service asks for is made by `make secrets`.
 func TestNoSecretInCompose(t *testing.T) {
