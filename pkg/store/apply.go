@@ -29,10 +29,11 @@ func (t *transaction) apply(w *Write) Written {
 	}
 	r.previous = r.Modified
 	r.Document, r.changed = newDocument(r.Version+1, next.Document, t.now), true
-	r.written += counted(next.Document)
 	if w.Erase {
 		t.erase(w.User, r)
+		r.written = 0 // how much they had stored is forgotten, too
 	}
+	r.written += counted(next.Document)
 	e := logEntry{
 		operationKey: k, Document: r.Document, fingerprint: w.Fingerprint,
 		operation: w.Operation, actor: w.Actor, created: next.Created, written: r.written,

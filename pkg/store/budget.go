@@ -17,10 +17,10 @@ import (
 // still recognized by its id and fingerprint, and gets its first answer but for the document.
 //
 // Each version counts the bytes of its document and versionOverhead. settings.written is the sum
-// over all versions that a user ever had, and each row of the log has the sum up to its version. So
-// whether a row is within the budget is told by two numbers, and nothing need be counted again when
-// rows are pruned or erased. Writes compute the sum anyway, and each time it passes a multiple of
-// the step, the worker looks for what to drop once it has answered.
+// over all versions that a user has had since the last erasure, and each row of the log has the sum
+// up to its version. So whether a row is within the budget is told by two numbers, and nothing need
+// be counted again when rows are pruned or erased. Writes compute the sum anyway, and each time it
+// passes a multiple of the step, the worker looks for what to drop once it has answered.
 
 const (
 	// versionOverhead bounds how many documents there are to drop in one step, however small they

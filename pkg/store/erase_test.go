@@ -62,6 +62,11 @@ func TestErase(t *testing.T) {
 		t.Errorf("the log has %d rows, %d of them with a document; want the 2 erasures", rows,
 			secrets)
 	}
+	var stored int64
+	if err := conn.QueryRow(t.Context(), `select written from settings where user_id = 'ann'`).
+		Scan(&stored); err != nil || stored != store.VersionOverhead {
+		t.Errorf("it is known that %d bytes were stored (%v), want those of the erasure", stored, err)
+	}
 	hasVersions(t, s, "bob", 1)
 	checkLog(t, conn)
 }
