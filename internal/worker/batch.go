@@ -93,6 +93,7 @@ func (w *Worker) write(ctx context.Context, f *flight) {
 	for n, i := range indexes {
 		writes[n] = f.Calls[i].write
 	}
+	applied := false // some of them were
 	w.store.WriteInParts(ctx, writes, func(part []int, outcomes []store.Written) {
 		if slices.ContainsFunc(part, func(n int) bool { return proves(outcomes[n].Err) }) {
 			w.databaseAnswered()
@@ -101,7 +102,13 @@ func (w *Worker) write(ctx context.Context, f *flight) {
 		settled := make([]int, len(part))
 		for p, n := range part {
 			work := f.Calls[indexes[n]]
+			applied = applied || outcomes[n].Err == nil
 			work.result = w.writeResult(work.Operation, &outcomes[n])
+			if applied && ranOut(outcomes[n].Err) {
+				// It was behind others, as of hundreds of patches of one document each batch does a
+				// part: asked again, it gets further.
+				work.result.Kind, work.result.Busy = messages.KindUnavailable, true
+			}
 			work.took += outcomes[n].Took
 			settled[p] = indexes[n]
 		}

@@ -162,6 +162,11 @@ func kindOf(err error) messages.Kind {
 	}
 }
 
+// ranOut tells whether a batch had no time left for an operation, which surely was not done.
+func ranOut(err error) bool {
+	return kindOf(err) == messages.KindUnavailable && errors.Is(err, context.DeadlineExceeded)
+}
+
 // failure is the result of an operation that failed. The text of a fault of the service stays in
 // the log: it may have what the sender must not know.
 func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
@@ -175,9 +180,9 @@ func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
 		r.Busy = true // the sender waits and retries; nothing for the log
 		return r
 	}
-	// A batch that had no time left may have waited for rows all the time: of hundreds of patches of
-	// one document each batch does a part.
-	r.Busy = r.Kind == messages.KindUnavailable && errors.Is(err, context.DeadlineExceeded)
+	if ranOut(err) { // the sender may ask another worker, once
+		r.Kind, r.Detail = messages.KindOverloaded, "the database took too long"
+	}
 	w.failures.Do(func() {
 		w.logOf(o).Error("operation failed", "kind", r.Kind, "error", err)
 	})
