@@ -64,12 +64,13 @@ func (t topCommand) Run(ctx context.Context, stdout io.Writer) error {
 	if err := asker.Connect(); err != nil {
 		return err
 	}
-	defer asker.Close()
 	if t.Once {
+		defer asker.Close()
 		return t.once(ctx, asker, stdout)
 	}
 	screen := top.NewScreen(ctx, asker, t.String(), t.Interval, program.HasColour(os.Stdout))
-	// Signals end ctx.
+	// Signals end ctx. A question may still be under way when the screen ends, so it is the end of
+	// the process that closes the connection.
 	_, err := tea.NewProgram(screen, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
 	if ctx.Err() != nil {
 		return nil // it was told to end, as by q

@@ -170,7 +170,7 @@ func TestTopPanics(t *testing.T) {
 		asker := &top.Asker{Dial: func() (*nats.Conn, error) { panic("on purpose") }}
 		_, err := tea.NewProgram(top.NewScreen(t.Context(), asker, "", time.Second, false)).Run()
 		if errors.Is(err, tea.ErrProgramPanic) {
-			os.Exit(panicked)
+			os.Exit(panicked) //nolint:revive // goroutines are left of a program that has panicked
 		}
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,7 +25,7 @@ var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 // number the more it does and the slower it is.
 func tells(number int, up time.Duration) pool.Worker {
 	seconds := int(up / time.Second)
-	n, all := uint64(number), uint64(number*seconds) //nolint:gosec // positive
+	n, all := uint64(number), uint64(number*seconds)
 	return pool.Worker{
 		ID: fmt.Sprintf("W%03dABCDEFGHIJKLMNOP", number), Host: fmt.Sprintf("host-%d", number),
 		PID: "4242", Version: "1.2.3", Started: noon.Add(time.Duration(number) * time.Second),
@@ -43,7 +44,7 @@ func tells(number int, up time.Duration) pool.Worker {
 				Up: up, InFlight: int64(number), Latencies: slower(number+8, 10*all),
 				Queue: pool.Queue{
 					Lanes: 4, Busy: up, Batches: 10 * all, Operations: 10 * all, Waiting: number,
-					Refused: n * uint64(seconds) / 32, //nolint:gosec // positive
+					Refused: n * uint64(seconds) / 32,
 					Oldest:  time.Duration(number) * 10 * time.Millisecond,
 				},
 			},
@@ -57,9 +58,14 @@ func slower(number int, operations uint64) (l pool.Latencies) {
 	return l
 }
 
+// newScreen returns a screen that has read nothing.
+func newScreen() *Screen {
+	return NewScreen(context.Background(), nil, "nats://127.0.0.1:4222", 2*time.Second, false)
+}
+
 // seen returns a screen of this size that has read what the workers with these numbers have told.
 func seen(width, height int, numbers ...int) *Screen {
-	s := NewScreen(nil, nil, "nats://127.0.0.1:4222", 2*time.Second, false)
+	s := newScreen()
 	s.Update(tea.WindowSizeMsg{Width: width, Height: height})
 	s.hear(0, numbers...)
 	s.hear(1, numbers...)
@@ -101,7 +107,7 @@ func TestScreens(t *testing.T) {
 	lost := seen(80, 24, upTo(4)...)
 	lost.Update(reading{err: errors.New("NATS at nats://127.0.0.1:4222: connection refused")})
 	for name, s := range map[string]*Screen{
-		"first":        NewScreen(nil, nil, "nats://127.0.0.1:4222", 2*time.Second, false),
+		"first":        newScreen(),
 		"nobody":       seen(80, 24),
 		"80x24":        seen(80, 24, upTo(4)...),
 		"wide":         seen(200, 24, upTo(4)...),
