@@ -178,6 +178,7 @@ func (s *system) startWorkerWith(config worker.Config) (stop func()) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(db.Close)
+	db.LimitHistory(int64(config.HistoryBytes))
 	w, err := worker.New(s.dial(), s.dial(), db, config, "0.0.0", s.logger())
 	if err != nil {
 		s.t.Fatal(err)

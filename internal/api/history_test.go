@@ -16,6 +16,7 @@ type page struct {
 		Time      time.Time
 		Operation string
 		Size      int
+		Dropped   bool
 	}
 	Next string
 }

@@ -101,7 +101,8 @@ func TestIdentity(t *testing.T) {
 	ask := func(header ...string) (status int, id struct {
 		Kind, Subject, Token, Application string
 		Scopes                            []string
-	}) {
+	},
+	) {
 		a := s.do(http.MethodGet, "/identity", "", header...)
 		if err := json.Unmarshal([]byte(a.body), &id); err != nil {
 			t.Errorf("%+v: %v", a, err)
