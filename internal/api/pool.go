@@ -42,6 +42,7 @@ type poolWorkJSON struct {
 	Version  string                  `json:"version"`
 	Started  time.Time               `json:"started"`  // by the worker's clock
 	Database string                  `json:"database"` // reachable, or lost
+	Stopping bool                    `json:"stopping"` // it takes no more requests
 	Queues   map[string]endpointJSON `json:"queues"`
 }
 
@@ -107,7 +108,7 @@ func (s *Server) getPool(c *fiber.Ctx) error {
 func poolWorkerFor(w *pool.Worker) poolWorkJSON {
 	shown := poolWorkJSON{
 		ID: w.ID, Host: w.Host, PID: w.PID, Version: w.Version, Started: w.Started.UTC(),
-		Database: "reachable", Queues: make(map[string]endpointJSON),
+		Database: "reachable", Stopping: w.Stopping, Queues: make(map[string]endpointJSON),
 	}
 	if w.Lost {
 		shown.Database = messages.DatabaseLost

@@ -120,6 +120,7 @@ function workerTable(per) {
   const median = times[Math.floor((times.length - 1) / 2)];
   const stateOf = (id, w) => {
     if (w.gone) return `gone since ${clock(w.gone)}`;
+    if (w.worker.stopping) return "stops";
     if (w.worker.database === "lost") return "no database";
     return per.get(id).waited + per.get(id).carried > slow * median ? "slow" : "serves";
   };
