@@ -343,8 +343,10 @@ class Settings extends EventTarget {
     this.#loaded.then(async () => {
       if (signal.aborted) return;
       this.#post({ who: true });
+      // The lock is let go at once: a page that is about to stand still may not get to do more.
+      const stopped = new Promise((resolve) => { signal.addEventListener("abort", resolve, { once: true }); });
       if (!this.#db) await this.#lead(signal);
-      else await navigator.locks.request(this.#name, { signal }, () => this.#lead(signal));
+      else await navigator.locks.request(this.#name, { signal }, () => Promise.race([this.#lead(signal), stopped]));
     }).catch((error) => { if (!signal.aborted) throw error; });
   }
 
@@ -430,6 +432,7 @@ class Settings extends EventTarget {
   // save keeps the base, forgets what is done, and keeps what has become of some changes, all or
   // nothing. Where that fails the database is behind, but what it has is right.
   async #save(...changes) {
+    if (!this.#leading) return; // another tab may lead by now
     const gone = this.#gone;
     const saved = await this.#keep((base, queue) => {
       for (const seq of gone) queue.delete(seq);

@@ -73,7 +73,7 @@ func (w *window) run(statements string) {
 // until waits until an expression, which may have await in it, is true.
 func (w *window) until(expression string) {
 	w.t.Helper()
-	const within = time.Minute * 3 / 2 // less than the browser has, so that it can say what there is
+	const within = 5 * time.Minute // less than the browser has, so that it can say what there is
 	for deadline := time.Now().Add(within); ; time.Sleep(time.Millisecond) {
 		if value[bool](w.browser, `(async () => Boolean(`+expression+`))()`) {
 			return

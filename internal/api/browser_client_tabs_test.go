@@ -5,6 +5,8 @@ package api_test
 import (
 	"net/http"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // TestBrowserClientTabs: the tabs of a browser share one connection. When the one that has it goes,
@@ -38,6 +40,18 @@ func TestBrowserClientTabs(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	second.shows(`{a: 1, b: 2, c: 3, d: 5}`)
+
+	// The browser may have kept the first page for the way back, or loads it anew.
+	first.network(true)
+	first.do(chromedp.NavigateBack())
+	first.until(`document.readyState == "complete"`)
+	if value[bool](first.browser, `typeof settings == "undefined"`) {
+		first.start(`{}`)
+	} else {
+		t.Log("the page was kept")
+	}
+	first.shows(`{a: 1, b: 2, c: 3, d: 5}`)
+	first.until(`settings.state.online`)
 	if n := s.versions("42"); n != 5 {
 		t.Errorf("5 changes made %d versions", n)
 	}

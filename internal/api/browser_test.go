@@ -48,7 +48,7 @@ func openBrowser(t *testing.T, rules ...string) *browser {
 		options = append(options, chromedp.NoSandbox) // root can't have it
 	}
 	// it outlives the test to be closed in peace
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
