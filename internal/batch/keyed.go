@@ -3,6 +3,7 @@ package batch
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // Calls of one key are about something that only one batch can change at a time, such as a row. In
@@ -14,6 +15,13 @@ type keyed[C, R any] struct {
 	batch    uint64 // the number of the batch that has it
 	underWay int    // calls in that batch that have no result yet
 	held     []*call[C, R]
+	cost     time.Duration // of those that are held
+}
+
+// hot tells whether more of this key is held than one lane carries within patience.
+func (w *waiting[C, R]) hot(c *call[C, R], patience time.Duration) bool {
+	k := w.keys[c.key]
+	return patience > 0 && k != nil && k.cost+c.size.Cost > patience
 }
 
 // hold sets a call aside, if others of its key are under way in another batch than this one. It is
@@ -24,6 +32,7 @@ func (w *waiting[C, R]) hold(c *call[C, R], batch uint64) bool {
 		return false
 	}
 	k.held = append(k.held, c)
+	k.cost += c.size.Cost
 	c.flow.held++
 	w.held = w.held.plus(c.size)
 	return true

@@ -193,3 +193,46 @@ func TestHeldExpires(t *testing.T) {
 		}
 	})
 }
+
+// TestHotKey: of one key no more is taken than one lane carries in time, and the calls of other keys
+// are taken all the same.
+func TestHotKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options(3, batch.Size{Count: 10, Bytes: 1 << 20}, large)
+		o.MaxWait = time.Second
+		b := newBatcher(t.Context(), o, func(_ context.Context, jobs []job) []int {
+			time.Sleep(100 * time.Millisecond) // 100 calls in a second on each lane
+			return ids(jobs)
+		})
+		ask := func(key string) error {
+			return offer(b, job{count: 1, cost: time.Microsecond, key: key}, func(_ int, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for range 600 { // so that it is known how long batches take
+			if err := ask(""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2050 * time.Millisecond)
+		taken := 0
+		for ; ask("hot") == nil; taken++ {
+			if taken == 10 { // they have left before the next come
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		if taken < 90 || taken > 130 {
+			t.Errorf("%d calls of one key were taken, want about 100 that wait and those that leave", taken)
+		}
+		for _, key := range []string{"", "cold"} {
+			if err := ask(key); err != nil {
+				t.Errorf("a call with the key %q: %v", key, err)
+			}
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

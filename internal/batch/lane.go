@@ -35,7 +35,7 @@ func (b *Batcher[C, R]) queue(c *call[C, R]) error {
 	switch {
 	case b.closed:
 		return ErrClosed
-	case !b.waiting.add(c, b.options.Queue, b.patience()):
+	case !b.waiting.add(c, b.options.Queue, b.patience(), b.lanes):
 		b.refused++
 		return ErrFull
 	}

@@ -36,16 +36,18 @@ func (w *waiting[C, R]) flow(principal uint64) *flow[C, R] {
 // add appends a call to what waits of its principal, unless that would exceed their share of the
 // queue: as much as is free beside it, so that there is always room for others (Choudhury and
 // Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998). Nor may more
-// cost than patience wait in front of it: as much of each other principal as of its own, at most.
+// cost than patience wait in front of it: as much of each other principal as of its own, at most. Of
+// one key only one of the lanes carries something at a time.
 // An empty queue takes any call, since one that is larger than the bound could never pass
 // otherwise.
-func (w *waiting[C, R]) add(c *call[C, R], bound Size, patience time.Duration) bool {
+func (w *waiting[C, R]) add(c *call[C, R], bound Size, patience time.Duration, lanes int) bool {
 	f := w.flow(c.principal)
 	c.expected = c.size.Cost
 	c.size.Cost += f.excess
 	own, all := f.size.plus(c.size), w.size.plus(w.held)
 	if all.Count > 0 && (!own.plus(all).within(bound) ||
-		patience > 0 && min(all.Cost, own.Cost*time.Duration(max(len(w.turns), 1))) > patience) {
+		patience > 0 && min(all.Cost, own.Cost*time.Duration(max(len(w.turns), 1))) > patience) ||
+		w.hot(c, patience/time.Duration(lanes)) {
 		w.forget(f)
 		return false
 	}
@@ -208,7 +210,10 @@ func (w *waiting[C, R]) remove(which func(*call[C, R]) bool) (removed []*call[C,
 		f.calls = without(f.calls, w.uncount)
 	}
 	for _, k := range w.keys {
-		k.held = without(k.held, w.unhold)
+		k.held = without(k.held, func(c *call[C, R]) {
+			w.unhold(c)
+			k.cost -= c.size.Cost
+		})
 	}
 	for _, c := range removed {
 		c.taken = true
