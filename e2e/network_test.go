@@ -88,6 +88,36 @@ func TestFrozenNATS(t *testing.T) {
 	s.isFrozen(base, w.freeze, w.thaw)
 }
 
+// TestFrozenNATSServer: an API whose server of a cluster is frozen goes to another by itself, and no
+// request fails from then on.
+func TestFrozenNATSServer(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	defer cancel()
+	s := newSystem(ctx, t)
+	c := startNATSCluster(t, 2)
+	s.queue, s.keys = c.servers[1].ClientURL(), ""
+	s.newWorker()
+	w := newWire(t, func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", c.servers[0].Addr().String())
+	})
+	// The server tells of the others in its cluster.
+	_, base := s.api(s.bin, "REQUEST_TIMEOUT=5s", "NATS_URL=nats://"+w.addr)
+	l := startLoad(t, base, "undisturbed")
+	s.do(l.settle(ctx, 300))
+	l.outagePhase("frozen")
+	w.freeze()
+	s.do(l.recovers(ctx))
+	l.phase("at another server")
+	s.do(l.settle(ctx, 300))
+	w.thaw()
+	l.finish()
+	if err := l.report(t); err != nil {
+		t.Error(err)
+	}
+	s.verify(l)
+}
+
 // isFrozen freezes a part under load until requests fail, thaws it, and waits until none does.
 func (s *system) isFrozen(base string, freeze, thaw func()) {
 	s.t.Helper()

@@ -50,7 +50,7 @@ func withScheme(server string) string {
 // How fast a lost connection is noticed and made again. NATS's defaults (2 min, 2 s) are for
 // clients that can wait.
 const (
-	pingInterval  = 5 * time.Second
+	pingInterval  = 2 * time.Second // a frozen server is left after 4 to 6 s
 	maxPings      = 2
 	reconnectWait = 100 * time.Millisecond
 	reconnectVary = 100 * time.Millisecond
