@@ -95,7 +95,7 @@ func (a asker) mayAskAgain(operations int, silence bool) bool {
 // attempt sends one request, and settles what is certain after it. It calls alive when it hears of
 // a worker.
 func (a asker) attempt(ctx context.Context, subject string, p *pending, alive func()) retry {
-	began := time.Now()
+	p.heard = time.Now()
 	p.attempts++
 	err := a.request(ctx, subject, p, alive)
 	a.figures.asked(err)
@@ -111,7 +111,7 @@ func (a asker) attempt(ctx context.Context, subject string, p *pending, alive fu
 	case notSent(err):
 		return a.unsent(ctx, p, err)
 	default:
-		return a.unanswered(ctx, p, began, err)
+		return a.unanswered(ctx, p, err)
 	}
 }
 
@@ -130,9 +130,12 @@ func (a asker) request(ctx context.Context, subject string, p *pending, alive fu
 	}
 	proof := request.Proof()
 	var wrong error
-	err = a.requester.request(ctx, subject, data,
-		func() time.Duration { return p.patience(a.now(), a.attemptTimeout) },
-		func(m *nats.Msg) (counts, last bool) {
+	err = a.requester.request(ctx, exchange{
+		subject: subject, data: data,
+		patience: func() (silence, left time.Duration) {
+			return p.patience(a.now(), a.attemptTimeout)
+		},
+		receive: func(m *nats.Msg) (counts, last bool) {
 			reply, err := messages.DecodeReply(m.Data, len(operations))
 			switch {
 			case !bytes.Equal(reply.Proof, proof):
@@ -147,10 +150,12 @@ func (a asker) request(ctx context.Context, subject string, p *pending, alive fu
 			}
 			alive()
 			a.workers.heardFrom(reply.Worker)
+			p.heard = time.Now()
 			span.AnsweredBy(reply.Worker)
 			a.told(p, &reply)
 			return true, p.awaited == 0
-		})
+		},
+	})
 	err = cmp.Or(err, wrong)
 	span.Fail(outcome(err))
 	return err
@@ -227,7 +232,7 @@ func (a asker) unsent(ctx context.Context, p *pending, err error) retry {
 // unanswered handles a request that may have reached a worker but got no reply. The next goes to a
 // worker that has given a sign of life since: one that is frozen stays in the queue group, and
 // would be drawn again.
-func (a asker) unanswered(ctx context.Context, p *pending, began time.Time, err error) retry {
+func (a asker) unanswered(ctx context.Context, p *pending, err error) retry {
 	p.silence()
 	a.sometimes.Do(func() {
 		a.log.With(p.span.Place().LogArgs()...).Warn("no answer from a worker", "subject", a.subject, "operations", p.awaited,
@@ -241,7 +246,7 @@ func (a asker) unanswered(ctx context.Context, p *pending, began time.Time, err 
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.untilExpiry(a.now()))
 	defer cancel()
-	if id := a.workers.heardSince(ctx, began); id != "" {
+	if id := a.workers.heardSince(ctx, p.heard); id != "" {
 		return retry{subject: messages.WorkerSubject(a.subject, id), silence: true}
 	}
 	return retry{silence: true}

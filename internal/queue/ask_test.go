@@ -489,3 +489,29 @@ func TestWriteAll(t *testing.T) {
 		t.Errorf("asked %v", asked)
 	}
 }
+
+// TestFrozenOnTheWay: of a worker that has said that it is at a request, and nothing since, no more
+// is asked while there is another.
+func TestFrozenOnTheWay(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, shortTimeout)
+	s.answer(messages.WriteSubject, answers(new(atomic.Int32), applied))
+	eventually(t, "the worker is counted", func() bool { return s.Ready() == nil })
+	var swallowed atomic.Int32
+	s.startWorker(messages.WriteSubject, worker{id: "frozen", frozen: true, receive: func(m *nats.Msg) {
+		swallowed.Add(1)
+		respond(t, m, messages.Reply{Worker: "frozen", Working: true})
+	}})
+	drawn := int32(0)
+	for drawn < 6 {
+		before := swallowed.Load()
+		want(t, s.Write(write(timeout)), "")
+		if swallowed.Load() > before {
+			drawn++
+		}
+	}
+	// Where the other is late to say that it lives any may be drawn.
+	if n := swallowed.Load(); n > drawn*3/2 {
+		t.Errorf("%d requests were sent to the one that is frozen for %d writes", n, drawn)
+	}
+}

@@ -26,7 +26,8 @@ type pending struct {
 	unknown messages.Action // the highest action that the worker doesn't know; 0: none
 
 	attempts   int
-	unanswered int // attempts that had no answer
+	unanswered int       // attempts that had no answer
+	heard      time.Time // when the last attempt began, or last had a reply
 	// The count of the workers during which a worker first was too old for an operation and no
 	// other was known to be new enough; 0: that has not happened.
 	tooOldSince int
@@ -95,18 +96,18 @@ func (p *pending) finish(o *operation, r messages.Result) {
 	p.answer(o.index, r)
 }
 
-// patience is how long to wait for a reply: the last attempt has all the time that is left.
-func (p *pending) patience(now time.Time, timeout time.Duration) time.Duration {
-	last := time.Duration(0)
+// patience is how long to wait for a reply, of all the time that is left. The last attempt has all
+// of it.
+func (p *pending) patience(now time.Time, timeout time.Duration) (silence, left time.Duration) {
 	for _, o := range p.asked {
 		if o != nil {
-			last = max(last, o.left(now))
+			left = max(left, o.left(now))
 		}
 	}
 	if p.unanswered == maxAttempts-1 {
-		return last
+		return left, left
 	}
-	return min(last, timeout)
+	return min(left, timeout), left
 }
 
 // silence notes that what was asked and not told has no answer.

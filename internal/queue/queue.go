@@ -91,7 +91,8 @@ type batcher struct {
 // New returns a queue that knows of no worker until Start. The caller must close it.
 func New(nc *nats.Conn, config Config, log *slog.Logger) *Queue {
 	w := newWorkers(nc, config.WorkerGrace, log)
-	r := &requester{nc: nc}
+	attempt := cmp.Or(config.AttemptTimeout, attemptTimeout)
+	r := &requester{nc: nc, prompt: attempt / 2}
 	sometimes := &rate.Sometimes{First: 100, Interval: 100 * time.Millisecond}
 	again := newBudget()
 	figures := newFigures()
@@ -99,7 +100,7 @@ func New(nc *nats.Conn, config Config, log *slog.Logger) *Queue {
 		return newBatcher(name, operations, asker{
 			requester: r, workers: w, subject: subject, log: log, sometimes: sometimes,
 			budget: again, figures: figures, tracer: config.Tracer, queue: name,
-			attemptTimeout: cmp.Or(config.AttemptTimeout, attemptTimeout),
+			attemptTimeout: attempt,
 		})
 	}
 	return &Queue{

@@ -22,6 +22,8 @@ const maxReplies = 2 * batchOperations
 // (BenchmarkRequest, medians of 12 rounds in turns, 2 busy cores).
 type requester struct {
 	nc *nats.Conn
+	// prompt is within what time NATS answers, where replies come through in time.
+	prompt time.Duration
 
 	mu   sync.Mutex
 	idle []*inbox
@@ -39,58 +41,138 @@ type inbox struct {
 // connection ended with it, and the server ignores it.
 var errNotSent = errors.New("the request was not sent")
 
-// request publishes data and hands replies to receive until that says that it was the last. Its
-// error is nats.ErrNoResponders, errNotSent, that of the context, or nats.ErrTimeout where there
-// was no reply that counts for longer than patience says, which is asked again after each.
-func (r *requester) request(
-	ctx context.Context, subject string, data []byte, patience func() time.Duration,
-	receive func(*nats.Msg) (counts, last bool),
-) error {
+// exchange is a request and how its replies are taken.
+type exchange struct {
+	subject string
+	data    []byte
+	// patience is asked after each reply that counts: how long there may be no other, and how long
+	// it makes sense to wait at all.
+	patience func() (silence, left time.Duration)
+	// receive takes a reply, and says whether it counts and whether it was the last.
+	receive func(*nats.Msg) (counts, last bool)
+}
+
+// request sends a request and waits for its replies. Its error is nats.ErrNoResponders, errNotSent,
+// that of the context, or nats.ErrTimeout where no reply that counts came for too long.
+func (r *requester) request(ctx context.Context, x exchange) error {
 	in, err := r.take()
 	if err != nil {
 		return err
 	}
 	defer r.give(in)
-	return in.request(ctx, r.nc, subject, data, patience, receive)
-}
-
-func (in *inbox) request(
-	ctx context.Context, nc *nats.Conn, subject string, data []byte, patience func() time.Duration,
-	receive func(*nats.Msg) (counts, last bool),
-) error {
 	// Each request has a reply subject of its own, so a late reply can't be taken for another's.
 	in.sent++
-	reply := in.prefix + strconv.FormatUint(in.sent, 36)
+	w := &awaiting{
+		exchange: x, inbox: in, nc: r.nc, prompt: r.prompt,
+		reply: in.prefix + strconv.FormatUint(in.sent, 36),
+	}
 	for len(in.replies) > 0 {
 		<-in.replies
 	}
-	if err := nc.PublishRequest(subject, reply, data); err != nil {
+	if err := r.nc.PublishRequest(x.subject, w.reply, x.data); err != nil {
 		return fmt.Errorf("%w: %w", errNotSent, err)
 	}
-	in.timer.Reset(patience())
+	w.listen()
 	defer in.timer.Stop()
+	return w.await(ctx)
+}
+
+// awaiting is a request that was sent. A worker is silent only if it could be heard: where this
+// machine or that of NATS has far too much to do, or this process was stopped for a moment, what
+// workers say is under way for seconds, and to send all of it again makes that worse. So after a
+// silence NATS is asked, which answers after all that it has sent us. Where it is slow, too, the
+// silence tells nothing of the worker.
+type awaiting struct {
+	exchange
+	*inbox
+
+	nc     *nats.Conn
+	prompt time.Duration
+	reply  string    // the subject of the replies
+	asked  chan bool // NATS is asked, and this is where [awaiting.ask] says what came of it; or nil
+}
+
+// await returns nil after the last reply.
+func (w *awaiting) await(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for {
+		var ended bool
+		var err error
 		select {
-		case m := <-in.replies:
-			if m.Subject != reply {
-				continue
-			}
-			if isNoResponders(m) {
-				return nats.ErrNoResponders
-			}
-			counts, last := receive(m)
-			if last {
-				return nil
-			}
-			if counts {
-				in.timer.Reset(patience())
-			}
-		case <-in.timer.C:
-			return nats.ErrTimeout
+		case m := <-w.replies:
+			_, ended, err = w.take(m)
+		case <-w.timer.C:
+			ended, err = w.takeQueued(func() error { return w.ask(ctx) })
+		case certain := <-w.asked:
+			ended, err = w.takeQueued(func() error { return w.told(certain) })
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		if ended || err != nil {
+			return err
+		}
 	}
+}
+
+// listen waits for the next reply.
+func (w *awaiting) listen() {
+	w.asked = nil
+	silence, _ := w.patience()
+	w.timer.Reset(silence)
+}
+
+func (w *awaiting) take(m *nats.Msg) (counts, last bool, err error) {
+	if m.Subject != w.reply {
+		return false, false, nil
+	}
+	if isNoResponders(m) {
+		return true, true, nats.ErrNoResponders
+	}
+	if counts, last = w.receive(m); counts && !last {
+		w.listen()
+	}
+	return counts, last, nil
+}
+
+// takeQueued takes the replies that have come, up to the first that counts. If there is none it
+// calls otherwise.
+func (w *awaiting) takeQueued(otherwise func() error) (last bool, err error) {
+	for range len(w.replies) {
+		counts, last, err := w.take(<-w.replies)
+		if counts || last || err != nil {
+			return last, err
+		}
+	}
+	return false, otherwise()
+}
+
+// ask asks NATS whether replies come through, as long as there is time for that.
+func (w *awaiting) ask(ctx context.Context) error {
+	_, left := w.patience()
+	if w.asked != nil || left <= 0 || !w.nc.IsConnected() {
+		return nats.ErrTimeout
+	}
+	asked := make(chan bool, 1)
+	w.asked = asked
+	w.timer.Reset(left)
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, left)
+		defer cancel()
+		began := time.Now()
+		err := w.nc.FlushWithContext(ctx)
+		asked <- err != nil || time.Since(began) < w.prompt
+	}()
+	return nil
+}
+
+// told is for the answer of NATS: whether the silence of the worker is certain.
+func (w *awaiting) told(certain bool) error {
+	if certain {
+		return nats.ErrTimeout
+	}
+	w.listen()
+	return nil
 }
 
 // isNoResponders tells whether the NATS server says that nobody listens (ADR-7).

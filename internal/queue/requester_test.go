@@ -39,12 +39,14 @@ func BenchmarkRequest(b *testing.B) {
 		b.Fatal(err)
 	}
 	data := make([]byte, 1000) // as of a few operations
-	r := &requester{nc: nc}
+	r := &requester{nc: nc, prompt: time.Minute}
 	ways := map[string]func(context.Context) error{
 		"ours": func(ctx context.Context) error {
-			return r.request(ctx, "echo", data,
-				func() time.Duration { return time.Minute },
-				func(*nats.Msg) (counts, last bool) { return true, true })
+			return r.request(ctx, exchange{
+				subject: "echo", data: data,
+				patience: func() (silence, left time.Duration) { return time.Minute, time.Minute },
+				receive:  func(*nats.Msg) (counts, last bool) { return true, true },
+			})
 		},
 		"library": func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, time.Minute)

@@ -1,0 +1,104 @@
+package queue
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	natstest "github.com/nats-io/nats-server/v2/test"
+	"github.com/nats-io/nats.go"
+)
+
+// connect starts a NATS server, and returns a connection of ours and one of a worker's, which takes
+// requests.
+func connect(t *testing.T, receive func(worker *nats.Conn, m *nats.Msg)) (ours *nats.Conn) {
+	t.Helper()
+	options := natstest.DefaultTestOptions
+	options.Port = -1
+	server := natstest.RunServer(&options)
+	t.Cleanup(server.WaitForShutdown)
+	t.Cleanup(server.Shutdown)
+	dial := func() *nats.Conn {
+		nc, err := nats.Connect(server.ClientURL(), nats.Timeout(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		return nc
+	}
+	worker := dial()
+	_, err := worker.Subscribe("work", func(m *nats.Msg) { receive(worker, m) })
+	if err = errors.Join(err, worker.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	return dial()
+}
+
+// work is a request that ends with its first reply.
+func work(patience func() (silence, left time.Duration)) exchange {
+	return exchange{
+		subject: "work", patience: patience,
+		receive: func(*nats.Msg) (counts, last bool) { return true, true },
+	}
+}
+
+// TestReplyOnItsWay: a reply that NATS has sent by the time that patience ends is no silence, be it
+// in this process or on its way.
+func TestReplyOnItsWay(t *testing.T) {
+	t.Parallel()
+	replied := make(chan error)
+	nc := connect(t, func(worker *nats.Conn, m *nats.Msg) {
+		replied <- errors.Join(m.Respond([]byte("x")), worker.Flush())
+	})
+	r := &requester{nc: nc, prompt: time.Minute}
+	for range 50 { // so that what is left to chance fails
+		first := true
+		if err := r.request(t.Context(), work(func() (silence, left time.Duration) {
+			if first {
+				first = false
+				if err := <-replied; err != nil {
+					t.Error(err)
+				}
+			}
+			return 0, time.Minute
+		})); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSlowNATS: as long as NATS takes too long to answer, a worker that isn't heard is waited for.
+func TestSlowNATS(t *testing.T) {
+	t.Parallel()
+	reply := make(chan struct{})
+	nc := connect(t, func(_ *nats.Conn, m *nats.Msg) {
+		<-reply
+		_ = m.Respond([]byte("x"))
+	})
+	r := &requester{nc: nc, prompt: 0} // no answer is as fast
+	asked := 0
+	if err := r.request(t.Context(), work(func() (silence, left time.Duration) {
+		if asked++; asked == 20 {
+			close(reply)
+		}
+		return 0, time.Minute
+	})); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSilence: a worker is silent where NATS answers in time, or when there is no time left.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, func(*nats.Conn, *nats.Msg) {})
+	for name, c := range map[string]struct{ prompt, left time.Duration }{
+		"prompt":       {time.Minute, time.Minute},
+		"no time left": {0, 0},
+	} {
+		r := &requester{nc: nc, prompt: c.prompt}
+		err := r.request(t.Context(), work(func() (silence, left time.Duration) { return 0, c.left }))
+		if !errors.Is(err, nats.ErrTimeout) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
