@@ -67,6 +67,11 @@ export interface Options {
    * sent before it returns.
    */
   conflict?: (conflict: Conflict) => JSONValue | undefined | Promise<JSONValue | undefined>;
+  /**
+   * false: the page keeps nothing in this browser and shares nothing with other tabs. For a page that
+   * shows settings of others, as a console does.
+   */
+  keep?: boolean;
   /** Whether fetch sends cookies, for instance of a gateway: as in RequestInit. */
   credentials?: RequestCredentials;
   /** The service's EVENTS_HEARTBEAT in ms; the default is 15,000. */
@@ -97,15 +102,19 @@ export interface Settings extends EventTarget {
   patch(patch: object): Promise<void>;
   /**
    * The value at a path, and then each new one, changes of this page included. Values in between may
-   * be skipped, the last never. It ends when the loop is left or the signal is aborted.
+   * be skipped, the last never. It ends when the loop is left, the signal is aborted, or the settings
+   * are closed.
    */
   watch<T = JSONValue>(path?: Path, options?: { signal?: AbortSignal }): AsyncIterableIterator<T | undefined>;
   /** How many changes the server has not acknowledged. */
   readonly pending: number;
   readonly state: State;
-  /** Resolves when nothing is pending. */
+  /** Resolves when nothing is pending. It fails if they are closed before. */
   synced(): Promise<void>;
-  /** Ends connection and storage of this page. What is pending is sent at the next visit. */
+  /**
+   * Ends connection and storage of this page. What is pending is sent at the next visit. From then on
+   * set and patch fail.
+   */
   close(): void;
   /** Closes in all tabs and erases what this browser keeps of the user, pending changes included. */
   forget(): Promise<void>;

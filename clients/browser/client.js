@@ -8,6 +8,8 @@
 
 const timeout = 30_000; // ms that a request may take
 const firstPause = 500, longestPause = 30_000; // ms between attempts, doubled from one to the next
+const longestWait = 3_600_000; // ms that the service may ask for; of 2³¹ a timer would make 0
+const longPatch = 16_384; // characters of a JSON patch, which may be several times its values
 
 // ---- JSON values. A path is an array of keys; an array is one value and has no paths into it.
 
@@ -81,6 +83,18 @@ const patchOf = (differences) => differences.map(({ path, ...value }) => ({
   ...value,
 }));
 
+// bodyOf returns the type and the text of a patch. Where the JSON patch would be long, it is a merge
+// patch, if that can say the same.
+function bodyOf(differences) {
+  const hasNull = (v) => v === null || (isObject(v) && Object.values(v).some(hasNull));
+  const patch = JSON.stringify(patchOf(differences));
+  if (patch.length < longPatch || differences.some(({ value }) => hasNull(value))) {
+    return ["application/json-patch+json", patch];
+  }
+  return ["application/merge-patch+json", JSON.stringify(
+    differences.reduce((merge, { path, value = null }) => put(merge, path, { value }), {}))];
+}
+
 function pathOf(path = []) {
   const keys = Array.isArray(path) ? path.map(String) : path.split("/");
   return keys.length === 1 && keys[0] === "" ? [] : keys;
@@ -99,6 +113,13 @@ export class OutsetError extends Error {
     this.retryAfter = Number(response.headers.get("Retry-After")) || 0; // s
   }
 }
+
+// Of an error a message to another tab has only the fields.
+const fieldsOf = (error) => error && {
+  ...(error instanceof OutsetError && error), name: error.name, message: String(error.message ?? error),
+};
+const errorOf = (fields) => fields && Object.assign(fields.name === "OutsetError" ?
+  new OutsetError({ headers: new Headers() }, {}) : new Error(), fields);
 
 const failureOf = async (response) => new OutsetError(response, await response.json().catch(() => ({})));
 
@@ -178,7 +199,9 @@ const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) 
 
 class Settings extends EventTarget {
   #options; #root; #name;
-  #db; #channel; #loaded; #ready; #isReady;
+  #db; #channel; #loaded;
+  #ready = false; // there is something to see
+  #closed = false;
   #base = { document: {}, tag: "0" }; // of a user who never saved
   #known = false; // the base is from the server, by way of the database perhaps
   #queue = []; // changes {key, edits, seq, tried}, as the leader has them
@@ -205,7 +228,6 @@ class Settings extends EventTarget {
     const url = new URL(options.url ?? ".", options.url ? globalThis.location?.href : import.meta.url).href;
     this.#root = `${url.replace(/\/$/, "")}/user/${encodeURIComponent(options.user)}`;
     this.#name = `outset ${this.#root}`;
-    this.#ready = new Promise((resolve) => { this.#isReady = resolve; });
     this.#loaded = this.#load();
     this.#begin();
     globalThis.addEventListener?.("online", this.#onOnline);
@@ -223,7 +245,7 @@ class Settings extends EventTarget {
   // -- What the page calls
 
   async get(path) {
-    await this.#ready;
+    while (!this.#ready && !this.#closed) await this.#changed.next;
     return structuredClone(at(this.#view, pathOf(path)));
   }
 
@@ -245,24 +267,30 @@ class Settings extends EventTarget {
   }
 
   watch(path, { signal } = {}) {
-    const keys = pathOf(path), stop = new AbortController();
-    const stopped = new Promise((resolve) => {
-      for (const s of [stop.signal, signal]) {
-        if (s?.aborted) resolve();
-        s?.addEventListener("abort", resolve, { once: true });
-      }
-    });
-    const ended = () => stop.signal.aborted || signal?.aborted;
+    const keys = pathOf(path), wake = () => this.#changed.ring();
+    let left = false;
     const values = async function* () {
-      await Promise.race([this.#ready, stopped]);
-      for (let last, first = true; !ended(); first = false) {
-        const changed = this.#changed.next, value = at(this.#view, keys);
-        if (first || !equal(value, last)) yield structuredClone(last = value);
-        else await Promise.race([changed, stopped]);
+      signal?.addEventListener("abort", wake);
+      try {
+        for (let last, first = true; !left && !this.#closed && !signal?.aborted;) {
+          const changed = this.#changed.next, value = at(this.#view, keys);
+          // Only this promise: a race with one that lasts would leave something behind each time.
+          if (!this.#ready || (!first && equal(value, last))) await changed;
+          else {
+            first = false;
+            yield structuredClone(last = value);
+          }
+        }
+      } finally {
+        signal?.removeEventListener("abort", wake);
       }
     }.call(this);
     const end = values.return.bind(values);
-    values.return = (value) => { stop.abort(); return end(value); };
+    values.return = (value) => {
+      left = true;
+      wake();
+      return end(value);
+    };
     return values;
   }
 
@@ -277,11 +305,16 @@ class Settings extends EventTarget {
 
   async synced() {
     await this.#loaded;
-    while (this.pending > 0) await this.#changed.next;
+    while (this.pending > 0) {
+      this.#mustBeOpen();
+      await this.#changed.next;
+    }
   }
 
   close() {
+    this.#closed = true;
     this.#period.abort();
+    this.#changed.ring();
     this.#channel?.close();
     this.#db?.close();
     globalThis.removeEventListener?.("online", this.#onOnline);
@@ -292,10 +325,22 @@ class Settings extends EventTarget {
 
   async forget() {
     await this.#loaded;
-    this.#post({ forget: true });
-    this.#period.abort();
-    await this.#keep((base, queue) => { base.clear(); queue.clear(); });
+    const db = this.#db;
+    if (db) {
+      this.#post({ forget: true });
+      this.#period.abort();
+      await this.#keep((base, queue) => { base.clear(); queue.clear(); });
+    }
     this.close();
+    if (!db) return;
+    // Another tab may write what it was about to before it hears of this. The database goes once all
+    // tabs have closed it; a tab that stands still isn't waited for.
+    const request = indexedDB.deleteDatabase(this.#name);
+    await Promise.race([answered(request), new Promise((resolve) => { request.onblocked = resolve; })]);
+  }
+
+  #mustBeOpen() {
+    if (this.#closed) throw new Error("The settings are closed");
   }
 
   // -- What all tabs do
@@ -304,6 +349,7 @@ class Settings extends EventTarget {
   // leader, each tab is on its own.
   async #load() {
     try {
+      if (this.#options.keep === false) return;
       if (!navigator.locks) throw new Error("Web Locks are missing: the page needs https or localhost");
       this.#db = await openDatabase(this.#name);
       this.#db.onversionchange = () => this.#db.close(); // somebody deletes it
@@ -314,8 +360,10 @@ class Settings extends EventTarget {
     } catch (error) {
       this.#db = undefined;
       this.#storageError = error;
+    } finally {
+      this.#show();
+      if (this.#closed) this.close(); // what it has opened meanwhile
     }
-    this.#show();
   }
 
   // recall reads base and queue.
@@ -351,6 +399,7 @@ class Settings extends EventTarget {
   }
 
   async #add(edits) {
+    this.#mustBeOpen();
     const change = { key: newKey(), edits };
     this.#mine.push(change);
     this.#keeping.add(change);
@@ -373,7 +422,10 @@ class Settings extends EventTarget {
   // receive takes a message of another tab: to the leader {who} and {change}, from it what tell and
   // refuse send.
   #receive({ base, queue, known, online, error, hello, who, change, refused, forget }) {
-    if (forget) return this.close();
+    if (forget) {
+      this.close();
+      return;
+    }
     if (refused) this.#dispatch("refused", refused);
     if (this.#leading) {
       if (change) this.#take(change);
@@ -381,7 +433,8 @@ class Settings extends EventTarget {
       return;
     }
     if (!queue) return;
-    [this.#base, this.#queue, this.#known, this.#online, this.#error] = [base, queue, known, online, error];
+    [this.#base, this.#queue, this.#known, this.#online] = [base, queue, known, online];
+    this.#error = errorOf(error);
     this.#mine = this.#mine.filter((c) => !queue.some(({ key }) => key === c.key));
     if (hello) for (const change of this.#waiting()) this.#post({ change });
     this.#show();
@@ -390,7 +443,7 @@ class Settings extends EventTarget {
   // show brings up to date what the page sees.
   #show() {
     this.#view = apply([...this.#queue, ...this.#mine], this.#base.document);
-    if (this.#known || this.#error) this.#isReady();
+    this.#ready ||= this.#known || this.#error !== undefined;
     this.#changed.ring();
     const state = this.state, text = JSON.stringify({ ...state, error: String(state.error) });
     if (text === this.#lastState) return;
@@ -403,7 +456,15 @@ class Settings extends EventTarget {
   // -- What the leader does
 
   async #lead(signal) {
-    if (this.#db) await this.#recall().catch((error) => { this.#storageError = error; });
+    if (this.#db) {
+      try {
+        await this.#recall();
+        // What was kept and isn't in the queue now has been sent, though this tab hasn't heard of it.
+        this.#mine = this.#mine.filter((c) => c.seq === undefined);
+      } catch (error) {
+        this.#storageError = error;
+      }
+    }
     if (signal.aborted) return;
     this.#leading = true;
     signal.addEventListener("abort", () => { this.#leading = false; this.#work.ring(); this.#back.ring(); });
@@ -424,7 +485,8 @@ class Settings extends EventTarget {
   // tell shows the other tabs, and the page, where things are.
   #tell(hello = false) {
     this.#post({
-      base: this.#base, queue: this.#queue, known: this.#known, online: this.#online, error: this.#error, hello,
+      base: this.#base, queue: this.#queue, known: this.#known, online: this.#online,
+      error: fieldsOf(this.#error), hello,
     });
     this.#show();
   }
@@ -489,13 +551,14 @@ class Settings extends EventTarget {
     if (differences.length === 0) return this.#settle(change, this.#base); // it is so already
     change.tried = true;
     if (!again) await this.#save(change);
+    const [type, body] = bodyOf(differences);
     const r = await this.#fetch("/settings", {
       method: "PATCH",
       headers: {
-        "Content-Type": "application/json-patch+json", "Prefer": "return=minimal",
+        "Content-Type": type, "Prefer": "return=minimal",
         "If-Match": `"${this.#base.tag}"`, "Idempotency-Key": `"${change.key}"`,
       },
-      body: JSON.stringify(patchOf(differences)),
+      body,
     }, signal);
     if (r.ok) return this.#settle(change, { document: wanted, tag: tagOf(r) });
     const failure = await failureOf(r);
@@ -651,7 +714,8 @@ class Settings extends EventTarget {
     this.#error = error;
     this.#tell();
     const pause = Math.min(longestPause, firstPause * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
-    await Promise.race([sleep(Math.max(pause, wait, (error?.retryAfter ?? 0) * 1000)), this.#back.next]);
+    const asked = Math.min(longestWait, Math.max(wait, (error?.retryAfter ?? 0) * 1000));
+    await Promise.race([sleep(Math.max(pause, asked)), this.#back.next]);
   }
 
   // fetch sends a request. A token that was refused is asked for once more.
