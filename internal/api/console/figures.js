@@ -14,6 +14,7 @@ export function between(now, before, seconds) {
   return {
     operations,
     rate: operations / seconds,
+    batches: grown("batches"),
     batch: grown("batches") > 0 ? operations / grown("batches") : NaN,
     waited: operations > 0 ? grown("waitedSeconds") / operations : NaN,
     carried: operations > 0 ? grown("carriedSeconds") / operations : NaN,
@@ -33,25 +34,29 @@ export function together(all) {
     const operations = known.reduce((s, f) => s + f.operations, 0);
     return operations > 0 ? known.reduce((s, f) => s + f[name] * f.operations, 0) / operations : NaN;
   };
+  const batches = sum("batches");
   const busy = all.filter((f) => !Number.isNaN(f.busy));
   return {
-    operations: sum("operations"), rate: sum("rate"), waiting: sum("waiting"),
+    operations: sum("operations"), rate: sum("rate"), waiting: sum("waiting"), batches,
     refused: sum("refused"), errors: sum("errors"),
     oldest: Math.max(0, ...all.map((f) => f.oldest)),
-    batch: mean("batch"), waited: mean("waited"), carried: mean("carried"),
+    batch: batches > 0 ? sum("operations") / batches : NaN,
+    waited: mean("waited"), carried: mean("carried"),
     busy: busy.length > 0 ? busy.reduce((s, f) => s + f.busy, 0) / busy.length : NaN,
   };
 }
 
-// History keeps the readings of the last ten minutes.
+// History keeps the readings of the last ten minutes. All APIs tell the same of the workers, but each
+// counts its own requests.
 export class History {
   readings = [];
   workers = new Map(); // by id: { first, last, worker, gone }
 
   // add takes a reading of GET /pool.
   add(reading, now = performance.now() / 1000) {
-    if (this.readings.at(-1)?.reading.api.id !== reading.api.id) this.readings = []; // another API
-    this.readings.push({ at: now, reading });
+    const same = this.readings.findLast((r) => r.reading.api.id === reading.api.id);
+    const api = same && { before: same.reading.api, seconds: now - same.at };
+    this.readings.push({ at: now, reading, api });
     this.readings = this.readings.filter((r) => r.at >= now - kept);
     const here = new Set(reading.workers.map((w) => w.id));
     for (const worker of reading.workers) {
@@ -64,21 +69,22 @@ export class History {
     }
   }
 
-  // pairs are the readings with those before them.
+  // pairs are the readings with those before them, and as api with what the same API told before.
   get pairs() {
     return this.readings.slice(1).map((now, i) => {
       const before = this.readings[i];
-      return { now: now.reading, before: before.reading, seconds: now.at - before.at };
+      return { now: now.reading, before: before.reading, seconds: now.at - before.at, api: now.api };
     });
   }
 
   get latest() { return this.readings.at(-1)?.reading; }
 
-  // worker returns what a worker did between two readings, by queue and all together.
+  // worker returns what a worker did between two readings. Of one that is in one of them only, since
+  // it was slow to answer perhaps, that isn't known.
   worker(id, { now, before, seconds }) {
     const of = (reading) => reading.workers.find((w) => w.id === id);
-    if (!of(now)) return undefined;
-    const all = queues.map((q) => between(of(now).queues[q], of(before)?.queues[q], seconds));
+    if (!of(now) || !of(before)) return undefined;
+    const all = queues.map((q) => between(of(now).queues[q], of(before).queues[q], seconds));
     return together(all);
   }
 
@@ -90,10 +96,12 @@ export class History {
   // stations tells how long an operation of a queue spent where, in seconds, of late. What is on
   // the way is what the API waited for beyond the time that it spent in the worker.
   stations(queue, pairs) {
-    const api = together(pairs.map((p) =>
-      between(p.now.api.queues[queue], p.before.api.queues[queue], p.seconds)));
-    const worker = together(pairs.flatMap((p) => p.now.workers.map((w) => between(w.queues[queue],
-      p.before.workers.find((b) => b.id === w.id)?.queues[queue], p.seconds))));
+    const api = together(pairs.filter((p) => p.api).map((p) =>
+      between(p.now.api.queues[queue], p.api.before.queues[queue], p.api.seconds)));
+    const worker = together(pairs.flatMap((p) => p.now.workers.flatMap((w) => {
+      const before = p.before.workers.find((b) => b.id === w.id);
+      return before ? between(w.queues[queue], before.queues[queue], p.seconds) : [];
+    })));
     return [
       { name: "in the API's queue", seconds: api.waited },
       { name: "on the way through NATS", seconds:
@@ -105,9 +113,14 @@ export class History {
 
   // problems tells how many requests failed, by kind, in the time that is kept.
   get problems() {
-    const first = this.readings[0]?.reading.api.problems ?? {};
-    return Object.entries(this.latest?.api.problems ?? {})
-      .map(([kind, n]) => ({ kind, count: n - (first[kind] ?? 0) }))
+    const counts = new Map();
+    for (const { reading: { api: { problems } }, api } of this.readings) {
+      if (!api) continue; // what it has counted before isn't of this time
+      for (const kind of Object.keys(problems)) {
+        counts.set(kind, (counts.get(kind) ?? 0) + since(problems, api.before.problems, kind));
+      }
+    }
+    return [...counts].map(([kind, n]) => ({ kind, count: n }))
       .filter((p) => p.count > 0).sort((a, b) => b.count - a.count);
   }
 }

@@ -21,12 +21,20 @@ function parts(identity) {
   ].filter(Boolean);
 }
 
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // somebody has typed it
+  }
+}
+
 let ended = new AbortController(); // of the part that is shown
 
 // show shows the part that the address names, or the first.
 async function show(identity) {
   const all = parts(identity);
-  const [name, ...rest] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const [name, ...rest] = location.hash.slice(1).split("/").map(decode);
   const part = all.find((p) => p.name === name) ?? all[0];
   document.querySelector("nav").replaceChildren(...all.map((p) =>
     el("a", { href: `#${p.name}`, "aria-current": p === part && "page" }, p.title)));
@@ -44,7 +52,8 @@ async function show(identity) {
 // signIn asks for a token.
 function signIn(error) {
   document.querySelector("nav").replaceChildren();
-  const input = el("input", { id: "token", type: "password", autocomplete: "off", required: true });
+  const input = el("input", { id: "token", type: "password", autocomplete: "off", required: true,
+    pattern: "\\s*[!-~]+\\s*", title: "Letters, digits and signs, without spaces" });
   main.replaceChildren(el("h1", {}, "Sign in"), el("form", { onsubmit(event) {
     event.preventDefault();
     token.set(input.value.trim());
@@ -77,11 +86,17 @@ async function begin() {
   } else {
     who.replaceChildren("no tokens are asked for");
   }
-  addEventListener("hashchange", () => {
+  window.onhashchange = () => {
     main.focus(); // now, and not when all is there, when the focus may be elsewhere again
     show(identity);
-  });
+  };
   await show(identity);
 }
+
+// A fragment names a part here, so this link can't have one.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 
 begin();

@@ -131,7 +131,8 @@ function workerTable(per) {
   const rows = workers.map(({ id, worker, gone, state }) => {
     const f = per.get(id);
     const figures = gone ? Array(8).fill("") : [
-      duration((Date.now() - Date.parse(worker.started)) / 1000), count(f.rate),
+      duration(Math.max(Date.parse(history.latest.time) - Date.parse(worker.started), 0) / 1000),
+      count(f.rate),
       line(history.pairs.map((p) => history.worker(id, p)?.rate ?? 0)),
       duration(f.waited + f.carried), count(f.batch),
       Number.isNaN(f.busy) ? "–" : `${count(f.busy * 100)} %`, count(f.waiting),
@@ -146,7 +147,7 @@ function workerTable(per) {
 
 function refusals() {
   const kinds = ["Kind", ["Requests", "number"]];
-  return table("Requests that failed at this API, by kind", kinds, history.problems.map((p) =>
+  return table("Requests that failed where this page asks, by kind", kinds, history.problems.map((p) =>
     row(kinds, [el("a", { href: `problems/${p.kind}` }, p.kind), count(p.count)])),
   "Nothing was refused.");
 }

@@ -6,6 +6,8 @@ import { differences, at, isObject, leaves, merge, parse, pointer, put, spelt } 
 import { send, token, user } from "./requests.js";
 
 const most = 100; // versions in one answer
+const pause = 2000; // milliseconds between attempts to read
+const drafts = new Map(); // by user, of those who were left while they were edited
 
 export async function showUser(main, { identity, may, signal }, id) {
   const own = identity.kind === "user";
@@ -15,6 +17,7 @@ export async function showUser(main, { identity, may, signal }, id) {
   main.append(own ? "" : el("p", {}, el("a", { href: "#users" }, "All users")),
     el("h1", {}, own ? "Settings" : "Settings of ", own ? "" : el("span", { class: "id" }, id)),
     view.notice, view.effective, view.editor(), view.conflict, view.history, view.removal());
+  view.resume();
   await view.load();
   view.follow();
 }
@@ -30,15 +33,33 @@ class User {
     Object.assign(this, { id, ...rights, path: user(id) });
   }
 
+  get edited() { return this.base !== undefined && this.text.value !== this.base; }
+
+  // resume goes on with what was being edited when the user was left, and keeps it once more then.
+  resume() {
+    const draft = drafts.get(this.id);
+    if (draft) {
+      [this.base, this.etag, this.text.value] = [draft.base, draft.etag, draft.text];
+      this.notice.replaceChildren(el("p", {}, "What you were editing isn't saved yet."));
+      this.check();
+    }
+    this.signal.addEventListener("abort", () => {
+      if (this.edited) drafts.set(this.id, { base: this.base, etag: this.etag, text: this.text.value });
+      else drafts.delete(this.id);
+    }, { once: true });
+    addEventListener("beforeunload", (event) => {
+      if (this.edited) event.preventDefault(); // the browser asks
+    }, { signal: this.signal });
+  }
+
   request(method, path, options = {}) {
     return send(method, `${this.path}${path}`, { ...options, signal: this.signal });
   }
 
   // load reads everything. The text that is being edited stays if it was changed.
   async load() {
-    const edited = this.base !== undefined && this.text.value !== this.base;
     const answer = await this.request("GET", "/settings");
-    if (!edited) {
+    if (!this.edited) { // now, and not when it was asked for
       this.base = answer.text;
       this.etag = answer.etag;
       this.text.value = answer.text;
@@ -57,16 +78,32 @@ class User {
 
   // follow reads the document again when somebody else has changed it.
   follow() {
-    const settings = outset({ user: this.id, token: token.get() || undefined });
-    this.signal.addEventListener("abort", () => settings.forget(), { once: true });
+    const settings = outset({ user: this.id, token: token.get() || undefined, keep: false });
+    this.signal.addEventListener("abort", () => settings.close(), { once: true });
     (async () => {
       for await (const _ of settings.watch("", { signal: this.signal })) {
-        const now = await this.request("GET", "/settings");
-        if (now.etag === this.etag) continue;
-        if (this.text.value === this.base) await this.reload();
-        else this.tellOfChange(now);
+        while (!await this.look()) await new Promise((again) => { setTimeout(again, pause); });
       }
-    })().catch((error) => this.signal.aborted || this.notice.replaceChildren(problem(error)));
+    })();
+  }
+
+  // look reads the document, and shows it or tells of it if it is another one. It returns false if
+  // it is to be called again.
+  async look() {
+    try {
+      const now = await this.request("GET", "/settings");
+      if (this.away) this.notice.replaceChildren();
+      this.away = false;
+      if (now.etag === this.etag) return true;
+      if (this.edited) this.tellOfChange(now);
+      else await this.load();
+      return true;
+    } catch (error) {
+      if (this.signal.aborted) return true;
+      this.away = true;
+      this.notice.replaceChildren(problem(error));
+      return false;
+    }
   }
 
   tellOfChange(now) {
@@ -92,7 +129,10 @@ class User {
   // editor is a form with the document as text, which is saved as it is spelt.
   editor() {
     this.text = el("textarea", { id: "document", rows: 14, spellcheck: "false",
-      readonly: !this.write, "aria-describedby": "valid", oninput: () => this.check() });
+      readonly: !this.write, "aria-describedby": "valid", oninput: () => {
+        this.conflict.hidden = true; // it was about another text
+        this.check();
+      } });
     this.valid = el("p", { id: "valid", role: "status" });
     this.saving = el("button", { disabled: true }, "Save");
     this.formatting = el("button", { type: "button", onclick: () => {
@@ -148,14 +188,17 @@ class User {
   }
 
   // save saves a text in the place of the version that was read. A repetition has the same key, so
-  // it is saved once however often that has to be tried.
+  // it is saved once however often that has to be tried. Nothing can be typed meanwhile.
   async save(text, etag = this.etag) {
     this.saving.disabled = true;
+    this.text.readOnly = true;
+    if (this.saved !== text) this.key = undefined;
+    this.saved = text;
     this.key ??= crypto.randomUUID();
     try {
       const answer = await this.request("PUT", "/settings", {
         body: text, headers: { "If-Match": etag, "Idempotency-Key": `"${this.key}"` },
-      });
+      }).finally(() => { this.text.readOnly = !this.write; });
       this.base = text;
       this.etag = answer.etag;
       this.text.value = text;
@@ -176,7 +219,7 @@ class User {
     this.key = undefined;
     const mine = parse(text);
     const theirs = settings ?? {};
-    let { merged, conflicts } = merge(parse(this.base), mine, theirs);
+    const { merged, conflicts } = merge(parse(this.base), mine, theirs);
     const columns = ["Value of", "was", "yours", "theirs"];
     const chosen = conflicts.map(() => "mine");
     const option = (i, who, name) => el("label", {}, el("input", {
@@ -193,11 +236,11 @@ class User {
         row(columns, [el("code", {}, pointer(c.path) || "the document"), el("code", {}, spelt(c.base)),
           option(i, "mine", spelt(c.mine)), option(i, "theirs", spelt(c.theirs))])), ""),
       el("button", { onclick: () => {
-        conflicts.forEach((c, i) => {
-          if (chosen[i] === "mine") merged = c.path.length > 0 ? put(merged, c.path, c.mine) : c.mine;
-        });
+        const whole = conflicts.reduce((m, c, i) => (chosen[i] === "theirs" ? m :
+          c.path.length > 0 ? put(m, c.path, c.mine) : c.mine), merged);
         this.base = JSON.stringify(theirs, null, 2);
-        this.text.value = JSON.stringify(merged, null, 2);
+        this.etag = etag;
+        this.text.value = JSON.stringify(whole, null, 2);
         this.save(this.text.value, etag);
       } }, "Save both changes"));
     this.conflict.querySelector("h2").focus();
