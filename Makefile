@@ -38,7 +38,7 @@ NOT_IN_API    := github.com/jackc/pgx|database/sql$$|$(MODULE)/pkg/store|github.
 NOT_IN_WORKER := github.com/gofiber/fiber|github.com/valyala/fasthttp|github.com/nats-io/nats-server
 
 .DEFAULT_GOAL := help
-.PHONY: help run build sbom test chaos chaos-long browser proxies fuzz bench bench-quick bench-go lint fmt e2e secrets up clean
+.PHONY: help run build sbom test chaos chaos-long soak browser proxies fuzz bench bench-quick bench-go lint fmt e2e secrets up clean
 
 help: ## Print this list
 	@echo 'Outset: settings over HTTP, through a NATS queue group, by N workers, into Postgres.'
@@ -73,6 +73,11 @@ chaos: ## Break every part in turn under load, and judge the answers (SEED=n rep
 
 chaos-long: DURATION = 30m
 chaos-long: chaos ## The same for DURATION=30m
+
+soak: DURATION = 30m
+soak: ## The same for DURATION=30m with an API and a worker that stay: what these use must not grow
+	@deploy/need-postgres.sh
+	go test -short -v -run '^TestSoak' -count=1 -timeout 0 $(ARGS) ./e2e -chaos.seed $(SEED) -soak.duration $(DURATION)
 
 browser: ## Test the pages and the client in a real browser (ARGS="-run Name"; SCREENSHOTS=/a/folder keeps pictures)
 	@deploy/need-browser.sh

@@ -34,6 +34,7 @@ type chaos struct {
 	pgDir   string
 	workers []*program
 	apis    [2]*program
+	kept    int // so many of each are never ended
 	load    *chaosLoad
 }
 
@@ -102,6 +103,9 @@ func (c *chaos) settle(n int) {
 // pause lets a fault last for a while that the seed decides: half a second to three.
 func (c *chaos) pause() { time.Sleep(time.Duration(500+c.r.IntN(2500)) * time.Millisecond) }
 
+// mortal returns the index of one of n programs that may be ended.
+func (c *chaos) mortal(n int) int { return c.kept + c.r.IntN(n-c.kept) }
+
 // fault is one row of the table in docs/reliability.md. do heals what it has broken.
 type fault struct {
 	name string
@@ -110,12 +114,12 @@ type fault struct {
 
 var faults = []fault{
 	{"worker SIGKILL", func(c *chaos) {
-		victim := c.r.IntN(len(c.workers))
+		victim := c.mortal(len(c.workers))
 		c.workers[victim].kill()
 		c.workers[victim] = c.newWorker()
 	}},
 	{"worker SIGTERM", func(c *chaos) {
-		victim := c.r.IntN(len(c.workers))
+		victim := c.mortal(len(c.workers))
 		c.do(c.workers[victim].terminate(c.ctx))
 		c.workers[victim] = c.newWorker()
 	}},
@@ -126,16 +130,16 @@ var faults = []fault{
 		c.do(victim.signal(syscall.SIGCONT))
 	}},
 	{"no worker", func(c *chaos) {
-		for _, w := range c.workers {
+		for _, w := range c.workers[c.kept:] {
 			w.kill()
 		}
 		c.pause()
-		for i := range c.workers {
-			c.workers[i] = c.newWorker()
+		for i := range c.workers[c.kept:] {
+			c.workers[c.kept+i] = c.newWorker()
 		}
 	}},
 	{"replies lost", func(c *chaos) {
-		victim := c.r.IntN(len(c.workers))
+		victim := c.mortal(len(c.workers))
 		c.workers[victim].kill()
 		c.workers[victim] = c.newWorker("OUTSET_FAILPOINTS=worker/reply-lost=20%")
 		c.pause()
@@ -143,12 +147,12 @@ var faults = []fault{
 		c.workers[victim] = c.newWorker()
 	}},
 	{"API SIGKILL", func(c *chaos) {
-		victim := c.r.IntN(len(c.apis))
+		victim := c.mortal(len(c.apis))
 		c.apis[victim].kill()
 		c.replaceAPI(victim)
 	}},
 	{"API SIGTERM", func(c *chaos) {
-		victim := c.r.IntN(len(c.apis))
+		victim := c.mortal(len(c.apis))
 		c.do(c.apis[victim].terminate(c.ctx))
 		c.replaceAPI(victim)
 	}},
@@ -200,6 +204,27 @@ func (c *chaos) replaceAPI(i int) {
 	c.load.bases[i].Store(base)
 }
 
+// harm does harm to every part in turn for that long, and calls after when each was healed. It
+// returns how often it did what.
+func (c *chaos) harm(harm time.Duration, after func()) map[string]int {
+	c.t.Helper()
+	done := make(map[string]int)
+	var order []fault
+	for end := time.Now().Add(harm); time.Now().Before(end); {
+		if len(order) == 0 { // all of them before any comes again
+			for _, i := range c.r.Perm(len(faults)) {
+				order = append(order, faults[i])
+			}
+		}
+		order[0].do(c)
+		done[order[0].name]++
+		order = order[1:]
+		c.settle(50)
+		after()
+	}
+	return done
+}
+
 // TestChaos does harm to every part in turn, as a seed decides, while clients write. What they were
 // told must be linearizable for each user, and agree with the log.
 func TestChaos(t *testing.T) {
@@ -216,19 +241,7 @@ func TestChaos(t *testing.T) {
 	t.Logf("again with: make chaos SEED=%d", seed)
 	c := newChaos(ctx, t, seed)
 	c.settle(300)
-	done := make(map[string]int)
-	var order []fault
-	for end := time.Now().Add(harm); time.Now().Before(end); {
-		if len(order) == 0 { // all of them before any comes again
-			for _, i := range c.r.Perm(len(faults)) {
-				order = append(order, faults[i])
-			}
-		}
-		order[0].do(c)
-		done[order[0].name]++
-		order = order[1:]
-		c.settle(50)
-	}
+	done := c.harm(harm, func() {})
 	c.load.finish()
 	log, err := chaosLog(ctx, c.database)
 	c.do(err)
