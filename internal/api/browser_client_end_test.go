@@ -151,10 +151,10 @@ func TestBrowserClientErrorInTabs(t *testing.T) {
 	first.run(`window.fetch = async () => new Response(
 		'{"title":"no","kind":"unauthorized"}', {status: 401})`)
 	second := first.another().use(s.base, "42", `{}`)
-	const error = `(({name, message, status, kind}) => [name, message, status, kind].join())(settings.state.error ?? {}) ==
+	const known = `(({name, message, status, kind}) => [name, message, status, kind].join())(settings.state.error ?? {}) ==
 		"OutsetError,no,401,unauthorized"`
-	first.until(error)
-	second.until(error)
+	first.until(known)
+	second.until(known)
 }
 
 // TestBrowserClientMany: a change of many values is sent if the document is small enough for the
