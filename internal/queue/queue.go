@@ -91,8 +91,7 @@ type batcher struct {
 // New returns a queue that knows of no worker until Start. The caller must close it.
 func New(nc *nats.Conn, config Config, log *slog.Logger) *Queue {
 	w := newWorkers(nc, config.WorkerGrace, log)
-	attempt := cmp.Or(config.AttemptTimeout, attemptTimeout)
-	r := &requester{nc: nc, prompt: attempt / 2}
+	r := &requester{nc: nc}
 	sometimes := &rate.Sometimes{First: 100, Interval: 100 * time.Millisecond}
 	again := newBudget()
 	figures := newFigures()
@@ -100,7 +99,7 @@ func New(nc *nats.Conn, config Config, log *slog.Logger) *Queue {
 		return newBatcher(name, operations, asker{
 			requester: r, workers: w, subject: subject, log: log, sometimes: sometimes,
 			budget: again, figures: figures, tracer: config.Tracer, queue: name,
-			attemptTimeout: attempt,
+			attemptTimeout: cmp.Or(config.AttemptTimeout, attemptTimeout),
 		})
 	}
 	return &Queue{

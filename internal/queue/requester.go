@@ -22,8 +22,6 @@ const maxReplies = 2 * batchOperations
 // (BenchmarkRequest, medians of 12 rounds in turns, 2 busy cores).
 type requester struct {
 	nc *nats.Conn
-	// prompt is within what time NATS answers, where replies come through in time.
-	prompt time.Duration
 
 	mu   sync.Mutex
 	idle []*inbox
@@ -63,8 +61,7 @@ func (r *requester) request(ctx context.Context, x exchange) error {
 	// Each request has a reply subject of its own, so a late reply can't be taken for another's.
 	in.sent++
 	w := &awaiting{
-		exchange: x, inbox: in, nc: r.nc, prompt: r.prompt,
-		reply: in.prefix + strconv.FormatUint(in.sent, 36),
+		exchange: x, inbox: in, nc: r.nc, reply: in.prefix + strconv.FormatUint(in.sent, 36),
 	}
 	for len(in.replies) > 0 {
 		<-in.replies
@@ -78,19 +75,22 @@ func (r *requester) request(ctx context.Context, x exchange) error {
 }
 
 // awaiting is a request that was sent. A worker is silent only if it could be heard: where this
-// machine or that of NATS has far too much to do, or this process was stopped for a moment, what
-// workers say is under way for seconds, and to send all of it again makes that worse. So after a
-// silence NATS is asked, which answers after all that it has sent us. Where it is slow, too, the
-// silence tells nothing of the worker.
+// machine or that of NATS has far too much to do, or one of the processes was stopped for a moment,
+// what we and workers say is under way for seconds, and to send all of it again makes that worse.
+// So NATS is asked twice, which answers after all that it has sent us: after half of the patience,
+// the other half of which begins with the answer, and at the end.
 type awaiting struct {
 	exchange
 	*inbox
 
 	nc     *nats.Conn
-	prompt time.Duration
-	reply  string    // the subject of the replies
-	asked  chan bool // NATS is asked, and this is where [awaiting.ask] says what came of it; or nil
+	reply  string             // the subject of the replies
+	asked  int                // questions to NATS since the last reply
+	answer chan time.Duration // of NATS to such a question: how long it took, or lost; nil: none is asked
 }
+
+// lost is instead of an answer of NATS.
+const lost = -1
 
 // await returns nil after the last reply.
 func (w *awaiting) await(ctx context.Context) error {
@@ -104,8 +104,8 @@ func (w *awaiting) await(ctx context.Context) error {
 			_, ended, err = w.take(m)
 		case <-w.timer.C:
 			ended, err = w.takeQueued(func() error { return w.ask(ctx) })
-		case certain := <-w.asked:
-			ended, err = w.takeQueued(func() error { return w.told(certain) })
+		case took := <-w.answer:
+			ended, err = w.takeQueued(func() error { return w.answered(took) })
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -117,8 +117,11 @@ func (w *awaiting) await(ctx context.Context) error {
 
 // listen waits for the next reply.
 func (w *awaiting) listen() {
-	w.asked = nil
-	silence, _ := w.patience()
+	w.asked, w.answer = 0, nil
+	silence, left := w.patience()
+	if silence < left { // else there is no time for another request
+		silence /= 2
+	}
 	w.timer.Reset(silence)
 }
 
@@ -147,31 +150,42 @@ func (w *awaiting) takeQueued(otherwise func() error) (last bool, err error) {
 	return false, otherwise()
 }
 
-// ask asks NATS whether replies come through, as long as there is time for that.
+// ask asks NATS, as long as there is time for that.
 func (w *awaiting) ask(ctx context.Context) error {
 	_, left := w.patience()
-	if w.asked != nil || left <= 0 || !w.nc.IsConnected() {
+	if w.answer != nil || left <= 0 {
 		return nats.ErrTimeout
 	}
-	asked := make(chan bool, 1)
-	w.asked = asked
+	w.asked++
+	if !w.nc.IsConnected() {
+		return w.answered(0)
+	}
+	answer := make(chan time.Duration, 1)
+	w.answer = answer
 	w.timer.Reset(left)
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, left)
 		defer cancel()
 		began := time.Now()
-		err := w.nc.FlushWithContext(ctx)
-		asked <- err != nil || time.Since(began) < w.prompt
+		if w.nc.FlushWithContext(ctx) != nil {
+			answer <- lost
+			return
+		}
+		answer <- time.Since(began)
 	}()
 	return nil
 }
 
-// told is for the answer of NATS: whether the silence of the worker is certain.
-func (w *awaiting) told(certain bool) error {
-	if certain {
+// answered is for the answer of NATS. The way to the worker and back may take as long as ours.
+func (w *awaiting) answered(took time.Duration) error {
+	if w.answer = nil; w.asked > 1 || took == lost {
 		return nats.ErrTimeout
 	}
-	w.listen()
+	silence, left := w.patience()
+	if silence < left {
+		silence = min(silence/2+took, left)
+	}
+	w.timer.Reset(silence)
 	return nil
 }
 

@@ -39,7 +39,7 @@ func BenchmarkRequest(b *testing.B) {
 		b.Fatal(err)
 	}
 	data := make([]byte, 1000) // as of a few operations
-	r := &requester{nc: nc, prompt: time.Minute}
+	r := &requester{nc: nc}
 	ways := map[string]func(context.Context) error{
 		"ours": func(ctx context.Context) error {
 			return r.request(ctx, exchange{

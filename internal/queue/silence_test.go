@@ -50,7 +50,7 @@ func TestReplyOnItsWay(t *testing.T) {
 	nc := connect(t, func(worker *nats.Conn, m *nats.Msg) {
 		replied <- errors.Join(m.Respond([]byte("x")), worker.Flush())
 	})
-	r := &requester{nc: nc, prompt: time.Minute}
+	r := &requester{nc: nc}
 	for range 50 { // so that what is left to chance fails
 		first := true
 		if err := r.request(t.Context(), work(func() (silence, left time.Duration) {
@@ -67,38 +67,38 @@ func TestReplyOnItsWay(t *testing.T) {
 	}
 }
 
-// TestSlowNATS: as long as NATS takes too long to answer, a worker that isn't heard is waited for.
-func TestSlowNATS(t *testing.T) {
+// TestStoppedNATS: a worker that is heard only once NATS has answered isn't silent, however long that
+// takes.
+func TestStoppedNATS(t *testing.T) {
 	t.Parallel()
 	reply := make(chan struct{})
 	nc := connect(t, func(_ *nats.Conn, m *nats.Msg) {
 		<-reply
 		_ = m.Respond([]byte("x"))
 	})
-	r := &requester{nc: nc, prompt: 0} // no answer is as fast
-	asked := 0
+	r, asked := &requester{nc: nc}, 0
 	if err := r.request(t.Context(), work(func() (silence, left time.Duration) {
-		if asked++; asked == 20 {
+		switch asked++; asked {
+		case 1: // the request was sent
+			return 0, time.Hour
+		case 3: // NATS has answered
 			close(reply)
 		}
-		return 0, time.Minute
+		return time.Minute, time.Hour
 	})); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestSilence: a worker is silent where NATS answers in time, or when there is no time left.
+// TestSilence: a worker is silent where NATS has answered twice, or when there is no time left.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, func(*nats.Conn, *nats.Msg) {})
-	for name, c := range map[string]struct{ prompt, left time.Duration }{
-		"prompt":       {time.Minute, time.Minute},
-		"no time left": {0, 0},
-	} {
-		r := &requester{nc: nc, prompt: c.prompt}
-		err := r.request(t.Context(), work(func() (silence, left time.Duration) { return 0, c.left }))
+	for _, left := range []time.Duration{time.Minute, 0} {
+		r := &requester{nc: nc}
+		err := r.request(t.Context(), work(func() (silence, _ time.Duration) { return 0, left }))
 		if !errors.Is(err, nats.ErrTimeout) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("with %v left: %v", left, err)
 		}
 	}
 }
