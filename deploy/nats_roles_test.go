@@ -2,12 +2,15 @@ package deploy_test
 
 import (
 	"errors"
+	"regexp"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outset-settings/outset/deploy"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -187,5 +190,29 @@ func TestWorkerAnswersWhatItWasSent(t *testing.T) {
 	}
 	if m, err := replies.NextMsg(1); err == nil {
 		t.Errorf("it arrived: %+v", m)
+	}
+}
+
+// TestRemembered: the server remembers requests long enough for all their replies, and no longer.
+func TestRemembered(t *testing.T) {
+	t.Parallel()
+	found := regexp.MustCompile(`allow_responses \{ max: (\d+), expires: "(\w+)" \}`).
+		FindStringSubmatch(deploy.NATSRoles)
+	if found == nil {
+		t.Fatal("workers may not reply")
+	}
+	most, err := strconv.Atoi(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	expires, err := time.ParseDuration(found[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if expires < 30*time.Second || expires > 35*time.Second { // REQUEST_TIMEOUT at most
+		t.Errorf("requests are remembered for %v", expires)
+	}
+	if replies := messages.MaxOperations + int(expires/messages.WorkingEvery); most < replies {
+		t.Errorf("there may be %d replies, and %d are needed", most, replies)
 	}
 }
