@@ -230,17 +230,20 @@ class Settings extends EventTarget {
     this.#name = `outset ${this.#root}`;
     this.#loaded = this.#load();
     this.#begin();
-    globalThis.addEventListener?.("online", this.#onOnline);
-    globalThis.addEventListener?.("offline", this.#onOffline);
-    // A page that is kept for the way back stands still, and must not keep others from leading.
-    globalThis.addEventListener?.("pagehide", this.#onHide);
-    globalThis.addEventListener?.("pageshow", this.#onShow);
+    for (const [target, type, listener] of this.#listeners) target?.addEventListener?.(type, listener);
   }
 
-  #onOnline = () => this.#back.ring();
-  #onOffline = () => this.#silent?.abort(new Error("There is no network")); // the stream might seem to be alive for long
-  #onHide = (e) => { if (e.persisted) this.#period.abort(); };
-  #onShow = (e) => { if (e.persisted && this.#period.signal.aborted) this.#begin(); };
+  // A page stands still that is frozen, or kept for the way back. It must not keep others from leading.
+  #stop = () => this.#period.abort();
+  #goOn = () => { if (this.#period.signal.aborted) this.#begin(); };
+  #listeners = [
+    [globalThis, "online", () => this.#back.ring()],
+    [globalThis, "offline", () => this.#silent?.abort(new Error("There is no network"))], // it might seem alive for long
+    [globalThis, "pagehide", (e) => { if (e.persisted) this.#stop(); }],
+    [globalThis, "pageshow", (e) => { if (e.persisted) this.#goOn(); }],
+    [globalThis.document, "freeze", this.#stop],
+    [globalThis.document, "resume", this.#goOn],
+  ];
 
   // -- What the page calls
 
@@ -317,10 +320,7 @@ class Settings extends EventTarget {
     this.#changed.ring();
     this.#channel?.close();
     this.#db?.close();
-    globalThis.removeEventListener?.("online", this.#onOnline);
-    globalThis.removeEventListener?.("offline", this.#onOffline);
-    globalThis.removeEventListener?.("pagehide", this.#onHide);
-    globalThis.removeEventListener?.("pageshow", this.#onShow);
+    for (const [target, type, listener] of this.#listeners) target?.removeEventListener?.(type, listener);
   }
 
   async forget() {
@@ -716,6 +716,16 @@ class Settings extends EventTarget {
     const pause = Math.min(longestPause, firstPause * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
     const asked = Math.min(longestWait, Math.max(wait, (error?.retryAfter ?? 0) * 1000));
     await Promise.race([sleep(Math.max(pause, asked)), this.#back.next]);
+    if ([401, 403, 404].includes(error?.status)) await this.#handOver();
+  }
+
+  // handOver has another tab lead, if there is one: its token may count where this one's doesn't.
+  async #handOver() {
+    const { signal } = this.#period;
+    const others = this.#db && (await navigator.locks.query()).pending.some((l) => l.name === this.#name);
+    if (!others || signal.aborted) return;
+    this.#stop();
+    this.#begin();
   }
 
   // fetch sends a request. A token that was refused is asked for once more.

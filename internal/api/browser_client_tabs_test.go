@@ -4,8 +4,10 @@ package api_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
+	lifecycle "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -55,6 +57,45 @@ func TestBrowserClientTabs(t *testing.T) {
 	if n := s.versions("42"); n != 5 {
 		t.Errorf("5 changes made %d versions", n)
 	}
+}
+
+// TestBrowserClientFrozen: a tab that the browser freezes lets another one lead, and goes on later.
+func TestBrowserClientFrozen(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, apiConfig)
+	s.startWorker()
+	first := openBrowser(t).use(s.base, "42", `{}`)
+	first.until(`settings.state.online`)
+	second := first.another().use(s.base, "42", `{}`)
+	second.until(`settings.state.online`)
+	become := func(state lifecycle.SetWebLifecycleStateState) {
+		t.Helper()
+		if _, err := chromedp.Call(first.ctx, lifecycle.SetWebLifecycleState,
+			lifecycle.SetWebLifecycleStateParams{State: state}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	become("frozen")
+	second.run(`await settings.set("a", 1)`)
+	second.shows(`{a: 1}`)
+	become("active")
+	first.shows(`{a: 1}`)
+	first.run(`await settings.set("b", 2)`)
+	second.shows(`{a: 1, b: 2}`)
+}
+
+// TestBrowserClientTokens: where the token of the tab that leads doesn't count, another tab leads.
+func TestBrowserClientTokens(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	s.startWorker()
+	first := openBrowser(t).use(s.base, "ann", `{token: "expired"}`)
+	first.until(`settings.state.error?.status == 401`)
+	first.run(`await settings.set("a", 1)`)
+	token := strings.TrimPrefix(s.user("ann"), "Authorization: Bearer ")
+	second := first.another().use(s.base, "ann", `{token: "`+token+`"}`)
+	second.shows(`{a: 1}`)
+	first.shows(`{a: 1}`)
 }
 
 // TestBrowserClientConflict: the page decides where two changed the same value, and only there.
