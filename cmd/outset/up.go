@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -154,7 +155,13 @@ func (u up) startPostgres(ctx context.Context, log *slog.Logger) (*localpg.Serve
 	}
 	ctx, cancel := context.WithTimeout(ctx, databaseStart)
 	defer cancel()
-	postgres, err := localpg.Start(ctx, localpg.Options{Dir: dir, Log: log})
+	postgres, err := localpg.Start(ctx, localpg.Options{
+		Dir: dir, Log: log,
+		// Some are for others, and for what a server keeps to itself.
+		Settings: map[string]string{
+			"max_connections": strconv.Itoa(max(100, (u.Workers+4)*worker.Connections)),
+		},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("--data, OUTSET_DATA: %w", err)
 	}

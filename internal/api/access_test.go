@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/outset-settings/outset/internal/access"
+	"github.com/outset-settings/outset/internal/api"
 )
 
 // theirs are spellings of ids that are not ann's, and mine of hers.
@@ -335,14 +336,18 @@ func TestRightIdentity(t *testing.T) {
 // TestPublic: what is public needs no token, and a bad one doesn't matter.
 func TestPublic(t *testing.T) {
 	t.Parallel()
-	s := newSecured(t)
+	s := newSecured(t, func(c *api.Config) { c.Console = true })
 	s.startWorker()
 	eventually(t, "it is ready", func() bool { return s.do("GET", "/readyz", "").status == http.StatusOK })
 	for _, rule := range access.Routes {
 		if rule.Who != access.Public {
 			continue
 		}
-		path := strings.NewReplacer(":file", "start.js", ":kind", "internal").Replace(rule.Path)
+		file := "start.js"
+		if strings.HasPrefix(rule.Path, "/console") {
+			file = "main.js"
+		}
+		path := strings.NewReplacer(":file", file, ":kind", "internal").Replace(rule.Path)
 		for _, header := range []string{"X-Nobody: 1", "Authorization: Bearer x"} {
 			if a := s.do(rule.Method, path, "", header); a.status != http.StatusOK {
 				t.Errorf("%s with %s: %d %s", path, header, a.status, a.body)

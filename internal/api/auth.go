@@ -11,7 +11,7 @@ import (
 
 // AuthConfig says whose requests are answered, and how many of each.
 type AuthConfig struct {
-	Auth string `env:"AUTH" placeholder:"required" help:"\"required\" asks for tokens, \"none\" doesn't; unset is \"required\" with any JWT_ setting, else nobody but this machine is answered"`
+	Auth string `env:"AUTH" placeholder:"required" help:"\"required\" asks for tokens, \"none\" doesn't; unset is \"required\" in outset up and with any JWT_ setting, else nobody but this machine is answered"`
 
 	JWTIssuer     string   `name:"jwt-issuer" env:"JWT_ISSUER" placeholder:"URL" help:"the iss of users' tokens"`
 	JWTAudience   []string `name:"jwt-audience" env:"JWT_AUDIENCE" placeholder:"NAME" help:"the aud of users' tokens, or several: one of them is enough"`

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/outset-settings/outset/internal/api"
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/pkg/messages"
 )
@@ -91,7 +92,7 @@ func TestBrowserConsolePool(t *testing.T) {
 	}
 	stop := s.startWorker()
 	b.waitFor("four workers", `document.querySelectorAll("tbody th[scope=row]").length >= 4 &&
-		[...document.querySelectorAll("tbody tr")].filter(r => r.innerText.includes("serves")).length === 4`)
+		[...document.querySelectorAll("tbody tr")].filter(r => r.innerText.includes("serving")).length === 4`)
 	more := make(chan struct{})
 	go func() {
 		defer close(more)
@@ -118,12 +119,17 @@ func TestBrowserConsoleAway(t *testing.T) {
 	t.Parallel()
 	s, b := openConsole(t, "pool")
 	s.startWorker()
-	b.waitFor("a worker", in("tbody")+`.includes("serves")`)
+	b.waitFor("a worker", in("tbody")+`.includes("serving")`)
 	b.network(false)
 	b.waitFor("that the API is away", in("main")+`.includes("can't be reached")`)
 	b.screenshot("console-away")
 	b.network(true)
 	b.waitFor("that it is back", `!(`+in("main")+`.includes("can't be reached"))`)
+	pgtest.KeepOut(t, s.database, true)
+	b.waitFor("that the worker has no database", in("tr.attention td")+`.startsWith("no database") && `+
+		in(".tile")+`.includes("1 without a database")`)
+	pgtest.KeepOut(t, s.database, false)
+	b.waitFor("that it serves again", in("tbody")+`.includes("serving")`)
 }
 
 // TestBrowserConsoleConflict: two windows edit one document. The second one to save sees both
@@ -157,7 +163,7 @@ func TestBrowserConsoleConflict(t *testing.T) {
 	edit(other, `{"theme":"light","size":"x"}`)
 	other.waitFor("what breaks the schema", in("#valid")+`.includes("/size")`)
 	edit(other, `{"theme":"solarized","size":1.0,"font":"other"}`)
-	other.waitFor("that it fits", in("#valid")+`.includes("fits")`)
+	other.waitFor("that it fits", in("#valid")+`.includes("accepted")`)
 
 	edit(b, `{"theme":"dark","size":1.0,"font":"a","mine":1}`)
 	other.click("Save")
@@ -423,7 +429,7 @@ func TestBrowserConsoleLarge(t *testing.T) {
 	}
 	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(s.base+"/console#pool"))
 	b.waitFor("all workers", `document.querySelectorAll("tr:has(th[scope=row])").length >= 64`)
-	b.waitFor("the slow one", in("tr.attention th")+`.startsWith("WORKER40") && `+
+	b.waitFor("the slow one", in("tr.attention th")+` === "WORKER40" && `+
 		in("tr.attention td")+`.startsWith("slow")`)
 	b.pictures("large-pool")
 	value[int](b, `document.querySelector(".workers .scroll").scrollTop = 200`)

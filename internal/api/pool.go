@@ -41,7 +41,7 @@ type poolWorkJSON struct {
 	PID      string                  `json:"pid"`
 	Version  string                  `json:"version"`
 	Started  time.Time               `json:"started"`  // by the worker's clock
-	Database string                  `json:"database"` // reachable, or lost
+	Database string                  `json:"database"` // reachable, or unreachable
 	Stopping bool                    `json:"stopping"` // it takes no more requests
 	Queues   map[string]endpointJSON `json:"queues"`
 }

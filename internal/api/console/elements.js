@@ -41,7 +41,7 @@ export function row(columns, cells, attributes = {}) {
 export function problem(error) {
   if (!error.kind) return el("p", { class: "bad", role: "alert" }, error.message);
   return el("div", { class: "bad", role: "alert" },
-    el("p", {}, el("strong", {}, error.title), error.detail ? ` ${error.detail}` : "", " ",
+    el("p", {}, el("strong", {}, `${error.title}.`), error.detail ? ` (${error.detail})` : "", " ",
       el("a", { href: `problems/${error.kind}` }, "What does this mean?")),
     error.violations?.length > 0 && el("ul", {}, error.violations.map((v) =>
       el("li", {}, el("code", {}, v.pointer || "the document"), ` ${v.reason}`))));

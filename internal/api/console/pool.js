@@ -63,7 +63,7 @@ function draw() {
     legend(),
     el("h2", {}, "Workers"),
     workerTable(per),
-    el("h2", {}, "Refused in the last ten minutes"),
+    el("h2", {}, "Failed since this page was opened, ten minutes at most"),
     refusals(),
   ];
 }
@@ -71,19 +71,20 @@ function draw() {
 // tiles show the pool as a whole.
 function tiles(workers, per) {
   const all = together([...per.values()]);
-  const lost = workers.filter((w) => w.database === "lost").length;
+  const lost = workers.filter((w) => w.database === "unreachable").length;
+  const serving = workers.length - lost - workers.filter((w) => w.stopping).length;
   const rates = history.pairs.map((p) => together(workers.map((w) => history.worker(w.id, p))
     .filter(Boolean)).rate);
   const tile = (name, value, more) => el("div", { class: "tile" },
     el("dt", {}, name), el("dd", {}, value, more ? el("small", {}, more) : ""));
   return el("dl", { class: "tiles" },
-    tile("Workers", count(workers.length), lost > 0 ? `${lost} without a database` : ""),
+    tile("Workers serving", count(serving), lost > 0 ? `${lost} without a database` : ""),
     tile("Operations per second", count(all.rate), line(rates)),
     tile("Lanes busy", Number.isNaN(all.busy) ? "–" : `${count(all.busy * 100)} %`),
     tile("Operations in a batch", count(all.batch)),
     tile("Waiting", count(all.waiting + waitingInAPI()), all.oldest > 0 ?
       `the oldest for ${duration(all.oldest)}` : ""),
-    tile("Time in the worker", duration(all.waited + all.carried)));
+    tile("Mean time in the worker", duration(all.waited + all.carried)));
 }
 
 const waitingInAPI = () => Object.values(history.latest.api.queues)
@@ -111,7 +112,7 @@ function legend() {
 }
 
 const columns = ["Worker", "State", "Host", "Version", ["Up", "number"], ["Per second", "number"], "Lately",
-  ["Time", "number"], ["Batch", "number"], ["Lanes busy", "number"], ["Waiting", "number"],
+  ["Mean time", "number"], ["Batch", "number"], ["Lanes busy", "number"], ["Waiting", "number"],
   ["Errors", "number"]];
 
 function workerTable(per) {
@@ -120,11 +121,11 @@ function workerTable(per) {
   const median = times[Math.floor((times.length - 1) / 2)];
   const stateOf = (id, w) => {
     if (w.gone) return `gone since ${clock(w.gone)}`;
-    if (w.worker.stopping) return "stops";
-    if (w.worker.database === "lost") return "no database";
-    return per.get(id).waited + per.get(id).carried > slow * median ? "slow" : "serves";
+    if (w.worker.stopping) return "draining";
+    if (w.worker.database === "unreachable") return "no database";
+    return per.get(id).waited + per.get(id).carried > slow * median ? "slow" : "serving";
   };
-  const rank = (w) => (w.gone ? 2 : w.state === "serves" ? 1 : 0); // what needs attention is first
+  const rank = (w) => (w.gone ? 2 : w.state === "serving" ? 1 : 0); // what needs attention is first
   const workers = [...history.workers].map(([id, w]) => ({ id, ...w, state: stateOf(id, w) }))
     .sort((a, b) => rank(a) - rank(b) || a.first - b.first ||
       (a.worker.started < b.worker.started ? -1 : 1));
@@ -137,8 +138,8 @@ function workerTable(per) {
       duration(f.waited + f.carried), count(f.batch),
       Number.isNaN(f.busy) ? "–" : `${count(f.busy * 100)} %`, count(f.waiting),
       count(history.errors(id))];
-    return row(columns, [id, state, worker.host, worker.version, ...figures],
-      { class: gone ? "gone" : state === "serves" ? "" : "attention" });
+    return row(columns, [el("span", { title: id }, id.slice(0, 8)), state, worker.host, worker.version, ...figures],
+      { class: gone ? "gone" : state === "serving" ? "" : "attention" });
   });
   return el("div", { class: "workers" }, table(
     "Each worker, in the last ten seconds; errors in the last ten minutes", columns, rows,

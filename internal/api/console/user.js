@@ -179,7 +179,7 @@ class User {
   async tryOut(text) {
     try {
       await this.request("PUT", "/settings?dry_run=true", { body: text });
-      if (text === this.text.value) this.valid.textContent += ", and fits the schema";
+      if (text === this.text.value) this.valid.textContent += ", and would be accepted";
     } catch (error) {
       if (this.signal.aborted || text !== this.text.value) return;
       this.valid.className = "bad";
