@@ -28,6 +28,8 @@ func openConsole(t *testing.T, part string) (*system, *browser) {
 	t.Helper()
 	config := apiConfig
 	config.Console = true
+	// At its end workers stop before the browser does. A request that comes then waits for so long.
+	config.RequestTimeout = 20 * time.Second
 	s := newSystem(t, config)
 	b := openBrowser(t)
 	b.do(chromedp.Navigate(s.base+"/console#"+part), chromedp.WaitVisible(chromedp.CSS("h1")))

@@ -235,7 +235,8 @@ func (a asker) unsent(ctx context.Context, p *pending, err error) retry {
 func (a asker) unanswered(ctx context.Context, p *pending, err error) retry {
 	p.silence()
 	a.sometimes.Do(func() {
-		a.log.With(p.span.Place().LogArgs()...).Warn("no answer from a worker", "subject", a.subject, "operations", p.awaited,
+		a.log.With(p.span.Place().LogArgs()...).Warn("no answer from a worker", "subject", a.subject,
+			"operations", p.awaited,
 			"attempt", p.unanswered, "error", err)
 	})
 	if p.unanswered == maxAttempts || ctx.Err() != nil {
