@@ -27,8 +27,8 @@ func TestRoutes(t *testing.T) {
 		case r.Who == access.Services && r.Scope == 0, r.Who == access.Owner && r.Scope == 0:
 			t.Errorf("%s: a service needs no scope", name)
 		case r.Who == access.Public && (r.Scope != 0 || r.App != ""),
-			r.Who != access.Public && (r.App == "") != (r.Scope == access.Admin):
-			t.Errorf("%s: what is public or for administrators is of no application, all else is of one", name)
+			r.Who != access.Public && (r.App == "") != (r.Scope == access.Admin || r.Scope == access.PoolRead):
+			t.Errorf("%s: what is public or for operators is of no application, all else is of one", name)
 		case r.Cookie && (r.Method != "GET" || !strings.HasSuffix(r.Path, "/events")):
 			t.Errorf("%s: the cookie counts", name)
 		}
