@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -18,9 +17,7 @@ func (s *system) wireToPostgres() *wire {
 	config, err := pgx.ParseConfig(s.workers)
 	s.do(err)
 	network, address := pgconn.NetworkAddress(config.Host, config.Port)
-	w := newWire(s.t, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, address)
-	})
+	w := newWire(s.t, network, address)
 	u, err := url.Parse(s.workers)
 	s.do(err)
 	u.Host, u.RawQuery = w.addr, "sslmode=disable"
@@ -81,9 +78,7 @@ func TestFrozenNATS(t *testing.T) {
 	s := newSystem(ctx, t)
 	s.newWorker()
 	s.newWorker()
-	w := newWire(t, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(s.queue, "nats://"))
-	})
+	w := newWire(t, "tcp", strings.TrimPrefix(s.queue, "nats://"))
 	_, base := s.api(s.bin, "REQUEST_TIMEOUT=5s", "NATS_URL=nats://"+w.addr)
 	s.isFrozen(base, w.freeze, w.thaw)
 }
@@ -98,9 +93,7 @@ func TestFrozenNATSServer(t *testing.T) {
 	c := startNATSCluster(t, 2)
 	s.queue, s.keys = c.servers[1].ClientURL(), ""
 	s.newWorker()
-	w := newWire(t, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", c.servers[0].Addr().String())
-	})
+	w := newWire(t, "tcp", c.servers[0].Addr().String())
 	// The server tells of the others in its cluster.
 	_, base := s.api(s.bin, "REQUEST_TIMEOUT=5s", "NATS_URL=nats://"+w.addr)
 	l := startLoad(t, base, "undisturbed")

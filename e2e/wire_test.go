@@ -11,22 +11,24 @@ import (
 // wire is a way to a server on which bytes can be late, or stop for a while. None gets lost: it is
 // a network with a long way, and a server that is frozen.
 type wire struct {
-	addr string
-	dial func(context.Context) (net.Conn, error)
+	addr            string
+	network, server string // where it leads
 
 	mu    sync.Mutex
 	late  time.Duration // each way
 	thawn chan struct{} // closed: bytes pass
 }
 
-// newWire listens, and connects each client with what dial returns, until the test ends.
-func newWire(t *testing.T, dial func(context.Context) (net.Conn, error)) *wire {
+// newWire listens, and connects each client with the server at this address, until the test ends.
+func newWire(t *testing.T, network, server string) *wire {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{addr: listener.Addr().String(), dial: dial, thawn: make(chan struct{})}
+	w := &wire{
+		addr: listener.Addr().String(), network: network, server: server, thawn: make(chan struct{}),
+	}
 	close(w.thawn)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
@@ -80,7 +82,7 @@ func (w *wire) state() (late time.Duration, thawn <-chan struct{}) {
 // serve carries bytes to and fro until either side closes.
 func (w *wire) serve(ctx context.Context, client net.Conn) {
 	defer client.Close()
-	server, err := w.dial(ctx)
+	server, err := new(net.Dialer).DialContext(ctx, w.network, w.server)
 	if err != nil {
 		return
 	}

@@ -236,8 +236,7 @@ func (a asker) unanswered(ctx context.Context, p *pending, err error) retry {
 	p.silence()
 	a.sometimes.Do(func() {
 		a.log.With(p.span.Place().LogArgs()...).Warn("no answer from a worker", "subject", a.subject,
-			"operations", p.awaited,
-			"attempt", p.unanswered, "error", err)
+			"operations", p.awaited, "attempt", p.unanswered, "error", err)
 	})
 	if p.unanswered == maxAttempts || ctx.Err() != nil {
 		p.fail(messages.Result{
