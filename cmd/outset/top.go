@@ -69,12 +69,12 @@ func (t topCommand) Run(ctx context.Context, stdout io.Writer) error {
 		return t.once(ctx, asker, stdout)
 	}
 	screen := top.NewScreen(ctx, asker, t.String(), t.Interval, program.HasColour(os.Stdout))
-	// Signals end ctx. A question may still be under way when the screen ends, so it is the end of
-	// the process that closes the connection.
-	_, err := tea.NewProgram(screen, tea.WithContext(ctx), tea.WithoutSignalHandler()).Run()
-	if ctx.Err() != nil {
-		return nil // it was told to end, as by q
-	}
+	// A question may still be under way when the screen ends, so it is the end of the process that
+	// closes the connection. Signals end ctx, which quits as q does: with tea.WithContext the reader
+	// of the terminal is closed while it may still read.
+	drawn := tea.NewProgram(screen, tea.WithoutSignalHandler())
+	defer context.AfterFunc(ctx, drawn.Quit)()
+	_, err := drawn.Run()
 	return err
 }
 
