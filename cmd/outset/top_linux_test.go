@@ -176,14 +176,18 @@ func TestTopPanics(t *testing.T) {
 	}
 	t.Parallel()
 	// bubbletea closes the reader of the terminal of a program that panics while it may still read.
-	s := shell{dir: t.TempDir(), env: append(os.Environ(), panics+"=1", "TERM=xterm", "GORACE=exitcode=0")}
+	s := shell{
+		dir: t.TempDir(),
+		env: append(os.Environ(), panics+"=1", "TERM=xterm", "GORACE=exitcode=0"),
+	}
 	ours, theirs := terminal(t)
 	was := modes(t, theirs)
 	c := s.openOn(t, ours, theirs, "-test.run=^TestTopPanics$")
 	_ = c.Wait()
 	is := modes(t, c.tty)
 	shown, code := c.end()
-	if code != panicked || !strings.Contains(shown, "on purpose") {
+	// Run may return before bubbletea has printed the panic.
+	if code != panicked {
 		t.Errorf("exit code %d: %q", code, shown)
 	}
 	wantRestored(t, shown, was, is)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -19,16 +20,25 @@ func install(t *testing.T, root, dir, version string) string {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"initdb", "postgres"} {
-		script := fmt.Sprintf("#!/bin/sh\necho '%s (PostgreSQL) %s'\n", name, version)
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		says(t, filepath.Join(dir, name), fmt.Sprintf("%s (PostgreSQL) %s", name, version))
 	}
 	resolved, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return resolved
+}
+
+// says makes a program that prints a text. Nobody can run what a process that another test forks
+// meanwhile holds open for writing.
+func says(t *testing.T, program, text string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+text+"'\n"), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestNoBinaries(t *testing.T) {
@@ -89,11 +99,7 @@ func TestChoiceOfBinaries(t *testing.T) {
 	if err := os.Mkdir(configured, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	script := "#!/bin/sh\necho " + brew + "\n"
-	if err := os.WriteFile(filepath.Join(configured, "pg_config"), []byte(script),
-		0o700); err != nil {
-		t.Fatal(err)
-	}
+	says(t, filepath.Join(configured, "pg_config"), brew)
 	for name, c := range map[string]struct {
 		path  string
 		major int
