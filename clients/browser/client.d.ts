@@ -57,14 +57,16 @@ export interface Options {
   url?: string;
   /**
    * The bearer token, or a function that returns it. That is called for each request, and once more
-   * with `refused` if the service didn't accept the token.
+   * with `refused` if the service didn't accept the token. A request has 30 s, the function included;
+   * then it counts as failed and is made again later.
    */
   token?: string | ((why: { refused: boolean }) => string | undefined | Promise<string | undefined>);
   /**
    * Decides where somebody else has changed the same value while a change of this browser was
    * waiting: returns the value to have, undefined for none. Without it the change made here, which
    * reaches the server later, wins. It is called in the tab that has the connection, and nothing is
-   * sent before it returns.
+   * sent before it returns. All conflicts with one document have 5 minutes together; where it has not
+   * decided by then, or fails, the change made here wins, and the page gets an `error` event.
    */
   conflict?: (conflict: Conflict) => JSONValue | undefined | Promise<JSONValue | undefined>;
   /**
@@ -94,11 +96,13 @@ export interface Settings extends EventTarget {
   /**
    * Sets a value; undefined removes it. Of an object only what differs from what is shown is
    * changed, so that what others change in it meanwhile is kept. It resolves once the change is
-   * kept here, and shows before. TypeError: the path leads into an array, or the whole document was
-   * to be something else than an object.
+   * kept here, and shows before. Earlier changes of the same values that have not been sent yet are
+   * not sent any more. TypeError: the path leads into an array, or the whole document was to be
+   * something else than an object. A DOMException with the name `QuotaExceededError`: 1,000 changes,
+   * or a million characters of them as JSON, wait for the service already, and this one is not made.
    */
   set(path: Path, value: unknown): Promise<void>;
-  /** Changes several values at once by a merge patch (RFC 7396): null removes. */
+  /** Changes several values at once by a merge patch (RFC 7396): null removes. It fails as set does. */
   patch(patch: object): Promise<void>;
   /**
    * The value at a path, and then each new one, changes of this page included. Values in between may

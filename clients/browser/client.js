@@ -6,9 +6,13 @@
 // of changes. The others get base and queue from it. Nothing here looks at the clock: order comes
 // from the server's versions and the queue's sequence.
 
-const timeout = 30_000; // ms that a request may take
+const timeout = 30_000; // ms that a request may take, with the page's function that returns its token
+const decision = 300_000; // ms that the page may take to decide about all conflicts of a document
+const opening = 15_000; // ms until a stream of changes has its first byte
 const firstPause = 500, longestPause = 30_000; // ms between attempts, doubled from one to the next
 const longestWait = 3_600_000; // ms that the service may ask for; of 2³¹ a timer would make 0
+const mostPending = 1_000; // changes that wait, or of those that were made the keys remembered
+const longestPending = 1_000_000; // characters that these changes have together, as JSON
 const longPatch = 16_384; // characters of a JSON patch, which may be several times its values
 
 // ---- JSON values. A path is an array of keys; an array is one value and has no paths into it.
@@ -30,20 +34,28 @@ function equal(a, b) {
 // object is only ever {}, and says that there is to be one, whatever is in it. So two edits conflict
 // only if they are about the same value, and an edit can be applied to any document.
 
-// put returns v after an edit. It never changes v itself.
-function put(v, path, edit) {
+// put returns v after an edit. It changes v itself only where that is one of own, which are the
+// copies that were made for the same purpose before.
+function put(v, path, edit, own = new Set()) {
   const removes = !("value" in edit);
   if (path.length === 0) return isObject(edit.value) && isObject(v) ? v : edit.value;
   const [key, ...rest] = path;
   const inner = child(v, key);
   if (removes && inner === undefined) return v;
-  // Computed keys and fromEntries define a member, whatever its name; v[key] = … with __proto__ doesn't.
-  if (removes && rest.length === 0) return Object.fromEntries(Object.entries(v).filter(([k]) => k !== key));
-  return { ...(isObject(v) ? v : {}), [key]: put(inner, rest, edit) };
+  const copy = own.has(v) ? v : { ...(isObject(v) ? v : {}) };
+  own.add(copy);
+  if (removes && rest.length === 0) delete copy[key];
+  // This defines a member whatever its name; copy[key] = … with __proto__ doesn't.
+  else Object.defineProperty(copy, key, { ...member, value: put(inner, rest, edit, own) });
+  return copy;
 }
 
-const apply = (changes, document) =>
-  changes.reduce((d, c) => c.edits.reduce((v, e) => put(v, e.path, e), d), document);
+const member = { configurable: true, enumerable: true, writable: true };
+
+function apply(changes, document) {
+  const own = new Set();
+  return changes.reduce((d, c) => c.edits.reduce((v, e) => put(v, e.path, e, own), d), document);
+}
 
 // inside are the edits of an object's members, and one for the object itself if none makes it.
 const inside = (path, edits) => (edits.some((e) => "value" in e) ? edits : [{ path, value: {} }, ...edits]);
@@ -67,6 +79,15 @@ function editsOf(patch, path = []) {
   if (!isObject(patch)) return [{ path, value: patch }];
   return inside(path, Object.entries(patch).flatMap(([k, v]) => editsOf(v, [...path, k])));
 }
+
+// supersedes tells whether a change makes an earlier one void: what that does it undoes, whatever
+// comes in between. A removal voids removals only, as a value also makes the objects on its path.
+const supersedes = (later, earlier) => earlier.edits.every((e) => later.edits.some((l) =>
+  begins(e.path, l.path) && ("value" in l ? !isObject(l.value) || isObject(e.value) : !("value" in e))));
+
+// leftBeside are the changes of a queue that a later one doesn't make void. One that was sent stays:
+// it may have been applied.
+const leftBeside = (later, queue) => queue.filter((c) => c.tried || !supersedes(later, c));
 
 // diff are the differences of two documents: {path, value}, or {path} where the value is gone.
 function diff(from, to, path = []) {
@@ -183,6 +204,24 @@ function transact(db, work) {
 
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
+// within waits for a function of the page until a signal is aborted.
+async function within(signal, name, call) {
+  signal.throwIfAborted();
+  let stop;
+  const ended = new Promise((_, reject) => {
+    stop = () => reject(signal.reason.name !== "TimeoutError" ? signal.reason :
+      new Error(`The function ${name} took too long`));
+    signal.addEventListener("abort", stop);
+  });
+  try {
+    return await Promise.race([call(), ended]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+const silence = new Error("The stream of changes is silent");
+
 // A bell wakes all who wait for its next ring.
 class Bell {
   #wake = () => {};
@@ -216,8 +255,9 @@ class Settings extends EventTarget {
   #leading = false;
   #fresh = false; // the base was current when it was last looked at, with this connection
   #news; // {document, tag} of an event that came meanwhile
-  #settled = new Set(); // keys of changes that are done
-  #gone = []; // places in the database's queue of those that are to be deleted there
+  #settled = new Set(); // keys of the last changes that are done
+  #stored; // the base that the database has
+  #gone = new Set(); // places in the database's queue of changes that are to be deleted there
   #work = new Bell(); // there is something to do
   #back = new Bell(); // the connection is back
   #silent; // aborted when the stream is dead, though nobody has said so
@@ -371,6 +411,7 @@ class Settings extends EventTarget {
     let base, queue;
     await transact(this.#db, (b, q) => { base = b.get(0); queue = q.getAll(); });
     if (base.result) [this.#base, this.#known] = [base.result, true];
+    this.#stored = this.#base;
     this.#queue = queue.result;
   }
 
@@ -395,12 +436,23 @@ class Settings extends EventTarget {
       const stopped = new Promise((resolve) => { signal.addEventListener("abort", resolve, { once: true }); });
       if (!this.#db) await this.#lead(signal);
       else await navigator.locks.request(this.#name, { signal }, () => Promise.race([this.#lead(signal), stopped]));
-    }).catch((error) => { if (!signal.aborted) throw error; });
+    }).catch(async (error) => {
+      if (signal.aborted) return;
+      this.#stop();
+      this.#error = error; // the browser gives no lock, perhaps since the page stands still
+      this.#show();
+      await sleep(longestPause);
+      if (!this.#closed && this.#period.signal === signal) this.#begin();
+    });
   }
 
   async #add(edits) {
     this.#mustBeOpen();
-    const change = { key: newKey(), edits };
+    const change = { key: newKey(), edits, size: JSON.stringify(edits).length };
+    const waiting = [...leftBeside(change, [...this.#queue, ...this.#mine]), change];
+    if (waiting.length > mostPending || waiting.reduce((sum, c) => sum + c.size, 0) > longestPending) {
+      throw new DOMException("Too many changes wait for the service: this one is not made", "QuotaExceededError");
+    }
     this.#mine.push(change);
     this.#keeping.add(change);
     this.#show();
@@ -415,13 +467,23 @@ class Settings extends EventTarget {
 
   #waiting() { return this.#mine.filter((c) => !this.#keeping.has(c)); }
 
+  // offer posts to the leader what it may not have. What was kept and isn't in the database now is
+  // done, though this tab hasn't heard of it.
+  async #offer() {
+    if (this.#waiting().length === 0) return;
+    const kept = await this.#keep((_, queue) => queue.getAllKeys());
+    if (kept) this.#mine = this.#mine.filter((c) => c.seq === undefined || kept.includes(c.seq));
+    for (const change of this.#waiting()) this.#post({ change });
+    this.#show();
+  }
+
   #post(message) {
     try { this.#channel?.postMessage(message); } catch { /* it is closed */ }
   }
 
-  // receive takes a message of another tab: to the leader {who} and {change}, from it what tell and
-  // refuse send.
-  #receive({ base, queue, known, online, error, hello, who, change, refused, forget }) {
+  // receive takes a message of another tab: to the leader {who} and {change}, from it what tell sends,
+  // {refused}, and {done}, the key of a change that it was sent again.
+  #receive({ base, queue, known, online, error, hello, who, change, done, refused, forget }) {
     if (forget) {
       this.close();
       return;
@@ -429,14 +491,18 @@ class Settings extends EventTarget {
     if (refused) this.#dispatch("refused", refused);
     if (this.#leading) {
       if (change) this.#take(change);
-      if (who) this.#tell();
+      if (who) this.#tell(true);
       return;
+    }
+    if (done) {
+      this.#mine = this.#mine.filter(({ key }) => key !== done);
+      this.#show();
     }
     if (!queue) return;
     [this.#base, this.#queue, this.#known, this.#online] = [base, queue, known, online];
     this.#error = errorOf(error);
     this.#mine = this.#mine.filter((c) => !queue.some(({ key }) => key === c.key));
-    if (hello) for (const change of this.#waiting()) this.#post({ change });
+    if (hello) this.#offer();
     this.#show();
   }
 
@@ -476,15 +542,29 @@ class Settings extends EventTarget {
 
   #take(change) {
     this.#mine = this.#mine.filter((c) => c !== change);
-    if (this.#settled.has(change.key) || this.#queue.some((c) => c.key === change.key)) return;
-    this.#queue.push(change);
+    if (this.#settled.has(change.key)) {
+      this.#post({ done: change.key });
+      return;
+    }
+    if (this.#queue.some((c) => c.key === change.key)) return;
+    const left = leftBeside(change, this.#queue), voided = this.#queue.filter((c) => !left.includes(c));
+    this.#queue = [...left, change];
+    for (const c of voided) this.#done(c);
+    if (voided.length > 0) this.#save();
     this.#tell();
     this.#work.ring();
   }
 
+  // done notes that a change is not to be sent any more, here and in the database.
+  #done(change) {
+    this.#settled.add(change.key);
+    if (this.#settled.size > mostPending) this.#settled.delete(this.#settled.values().next().value);
+    if (change.seq !== undefined) this.#gone.add(change.seq);
+  }
+
   // tell shows the other tabs, and the page, where things are.
   #tell(hello = false) {
-    this.#post({
+    if (this.#leading) this.#post({
       base: this.#base, queue: this.#queue, known: this.#known, online: this.#online,
       error: fieldsOf(this.#error), hello,
     });
@@ -495,13 +575,15 @@ class Settings extends EventTarget {
   // nothing. Where that fails the database is behind, but what it has is right.
   async #save(...changes) {
     if (!this.#leading) return; // another tab may lead by now
-    const gone = this.#gone;
+    const current = this.#base, gone = [...this.#gone];
     const saved = await this.#keep((base, queue) => {
       for (const seq of gone) queue.delete(seq);
-      for (const c of changes) if (c.seq !== undefined) queue.put(c);
-      return base.put(this.#base, 0);
+      for (const c of changes) if (c.seq !== undefined && this.#queue.includes(c)) queue.put(c);
+      return current === this.#stored ? base.count() : base.put(current, 0);
     });
-    if (saved !== undefined) this.#gone = [];
+    if (saved === undefined) return;
+    this.#stored = current;
+    for (const seq of gone) this.#gone.delete(seq);
   }
 
   // sync does one thing after the other until there is nothing to do.
@@ -527,7 +609,7 @@ class Settings extends EventTarget {
     if (change?.tried) return this.#send(change, signal);
     if (news) {
       this.#news = undefined;
-      if (versionOf(news.tag) > versionOf(this.#base.tag)) await this.#adopt(news);
+      if (versionOf(news.tag) > versionOf(this.#base.tag)) await this.#adopt(signal, news);
       // It is from before our own last change; or the database was restored, and numbers went back.
       else if (news.tag !== this.#base.tag) this.#fresh = false;
       return true;
@@ -537,7 +619,7 @@ class Settings extends EventTarget {
       const r = await this.#fetch("/settings", { headers }, signal);
       if (r.status === 304) this.#fresh = true;
       else if (!r.ok) throw await failureOf(r);
-      else await this.#adopt({ tag: tagOf(r), document: await r.json() });
+      else await this.#adopt(signal, { tag: tagOf(r), document: await r.json() });
       return true;
     }
     return change ? this.#send(change, signal) : false;
@@ -577,9 +659,9 @@ class Settings extends EventTarget {
   }
 
   async #settle(change, base) {
+    if (!this.#queue.includes(change)) return true; // this tab has stopped leading, and leads again
     this.#queue = this.#queue.filter((c) => c !== change);
-    this.#settled.add(change.key);
-    if (change.seq !== undefined) this.#gone.push(change.seq);
+    this.#done(change);
     this.#base = base;
     await this.#save();
     return true;
@@ -602,24 +684,28 @@ class Settings extends EventTarget {
     if (!r.ok) throw await failureOf(r);
     const current = { tag: tagOf(r), document: await r.json() };
     change.tried = false;
-    await this.#adopt(current, doubtful, change);
+    await this.#adopt(signal, current, doubtful, change);
     return true;
   }
 
   // adopt makes what the server has the base. Where the queue is about values that somebody else has
   // changed, the page decides, or else the queue, which is later. Where it is unknown whether the
   // queue has been applied before them, they are later.
-  async #adopt(current, doubtful = false, ...changed) {
+  async #adopt(signal, current, doubtful = false, ...changed) {
     this.#fresh = true;
     if (this.#known && current.tag === this.#base.tag) return;
     const decide = doubtful ? ({ theirs }) => theirs : this.#options.conflict;
     const queue = [...this.#queue]; // the page may make more changes while it decides
     if (decide && queue.length > 0) {
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(decision)]);
       for (const c of this.#conflicts(current.document, queue)) {
         try {
-          this.#override(c.path, plain(await decide(structuredClone(c))), queue, current.document);
+          const value = await within(limited, "conflict", () => decide(structuredClone(c)));
+          this.#override(c.path, plain(value), queue, current.document);
         } catch (error) {
+          signal.throwIfAborted();
           globalThis.reportError?.(error); // of the page's own function: the queue decides
+          if (limited.aborted) break;
         }
       }
       changed = queue;
@@ -650,6 +736,7 @@ class Settings extends EventTarget {
       if (equal(at(document, path), value)) continue;
       const edits = editsTo(path, at(document, path), value);
       c.edits = [...c.edits, ...edits];
+      c.size = JSON.stringify(c.edits).length;
       document = apply([{ edits }], document);
     }
   }
@@ -664,6 +751,8 @@ class Settings extends EventTarget {
         error = e;
       }
       [this.#online, this.#fresh] = [false, false];
+      // Perhaps a proxy holds streams back: then the document is asked for after each attempt.
+      if (this.#silent.signal.reason === silence) this.#work.ring();
       if (!signal.aborted) await this.#pause(error, ++failures, wait);
     }
   }
@@ -671,8 +760,8 @@ class Settings extends EventTarget {
   async #stream(signal, alive) {
     const silent = this.#silent = new AbortController();
     const limit = 3 * (this.#options.heartbeat ?? 15_000);
-    const lost = () => silent.abort(new Error("The stream of changes is silent"));
-    let timer = setTimeout(lost, timeout);
+    const lost = () => silent.abort(silence);
+    let timer = setTimeout(lost, opening);
     try {
       const headers = { Accept: "text/event-stream" };
       if (this.#known) headers["Last-Event-ID"] = this.#base.tag;
@@ -731,12 +820,13 @@ class Settings extends EventTarget {
   // fetch sends a request. A token that was refused is asked for once more.
   async #fetch(path, { headers, ...init }, signal, limit = timeout) {
     const { token, credentials } = this.#options;
+    const limited = limit ? AbortSignal.any([signal, AbortSignal.timeout(limit)]) : signal;
     for (let refused = false; ; refused = true) {
-      const bearer = typeof token === "function" ? await token({ refused }) : token;
+      const bearer = typeof token === "function" ? await within(limited, "token", () => token({ refused })) : token;
       const r = await fetch(this.#root + path, {
         ...init, credentials, cache: "no-store",
         headers: bearer ? { ...headers, Authorization: `Bearer ${bearer}` } : headers,
-        signal: limit ? AbortSignal.any([signal, AbortSignal.timeout(limit)]) : signal,
+        signal: limited,
       });
       if (r.status !== 401 || refused || typeof token !== "function") return r;
     }

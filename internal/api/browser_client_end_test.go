@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // TestBrowserClientClosed: nothing waits for ever for settings that are closed, and no change is
@@ -150,7 +152,11 @@ func TestBrowserClientErrorInTabs(t *testing.T) {
 	first := openBrowser(t).use(s.base, "42", `{}`)
 	first.run(`window.fetch = async () => new Response(
 		'{"title":"no","kind":"unauthorized"}', {status: 401})`)
-	second := first.another().use(s.base, "42", `{}`)
+	second := &window{first.another(), s.base, "42"}
+	second.do(chromedp.Navigate(s.base + "/docs"))
+	// It gets no answer of its own, also when it leads later.
+	second.run(`window.fetch = () => new Promise(() => {})`)
+	second.start(`{}`)
 	const known = `(({name, message, status, kind}) => [name, message, status, kind].join())(settings.state.error ?? {}) ==
 		"OutsetError,no,401,unauthorized"`
 	first.until(known)

@@ -96,7 +96,7 @@ func TestBrowserClientStorageFull(t *testing.T) {
 		changes += value[int](tab.browser, fmt.Sprintf(`(async () => {
 			let n = 0;
 			do {
-				await settings.set("b%d", "x".repeat(20_000) + n++);
+				await settings.patch({b%[1]d: "x".repeat(20_000) + n, [%[1]d]: {[n++]: 1}}); // none makes another void
 			} while (settings.state.persistent && n < 100);
 			return n;
 		})()`, i))
