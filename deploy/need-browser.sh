@@ -1,7 +1,7 @@
 #!/bin/sh
-# need-browser.sh: makes sure that there is a browser that chromedp can drive, Chromium or Chrome.
-# need-tool.sh installs what is missing, or says how. chromedp (execLocations in its allocate.go)
-# searches the same names.
+# need-browser.sh: makes sure that there is a browser that chromedp can drive, Chromium or Chrome, and
+# Firefox. need-tool.sh installs what is missing, or says how. chromedp (execLocations in its
+# allocate.go) searches the same names.
 set -eu
 
 find_browser() {
@@ -15,6 +15,11 @@ find_browser() {
 	return 1
 }
 
+need="$(dirname "$0")/need-tool.sh"
+
+command -v firefox >/dev/null 2>&1 ||
+	"$need" firefox-esr "Firefox is missing: apt-get install firefox-esr (Debian), snap install firefox (Ubuntu), dnf install firefox (Fedora), brew install --cask firefox (macOS)"
+
 find_browser && exit 0
 
-exec "$(dirname "$0")/need-tool.sh" chromium "Chromium or Chrome is missing: apt-get install chromium (Debian), snap install chromium (Ubuntu), dnf install chromium (Fedora), brew install --cask chromium (macOS)"
+exec "$need" chromium "Chromium or Chrome is missing: apt-get install chromium (Debian), snap install chromium (Ubuntu), dnf install chromium (Fedora), brew install --cask chromium (macOS)"
