@@ -22,7 +22,7 @@ type cli struct {
 	program.Common
 	api.Config
 	Limit int    `name:"max-document-bytes" env:"MAX_DOCUMENT_BYTES" default:"65536" placeholder:"BYTES" help:"bytes of a document or a patch, at most 524288; the workers have the same setting"`
-	Admin string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health and metrics are served; port 0 takes a free one"`
+	Admin string `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"where health, metrics and the console are served; port 0 takes a free one"`
 	program.NATS
 
 	Serve  serve  `cmd:"" default:"1" help:"answer HTTP requests (the default)"`
@@ -65,6 +65,9 @@ func (c *cli) serve(ctx context.Context, log *slog.Logger, whenClosed nats.Optio
 	}
 	admin, err := program.ListenAdmin(c.Admin, c.HTTPHosts, server.Ready, log)
 	if err != nil {
+		return err
+	}
+	if err := server.ServeOn(admin); err != nil {
 		return err
 	}
 	admin.Export(server.Metrics())

@@ -34,7 +34,7 @@ type up struct {
 
 	API    api.Config    `embed:""`
 	Limits worker.Config `embed:""`
-	Admin  string        `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"address of health checks and metrics; port 0 takes a free port"`
+	Admin  string        `name:"admin" env:"ADMIN_ADDR" default:"127.0.0.1:9090" placeholder:"ADDR" help:"address of health checks, metrics and the console; port 0 takes a free port"`
 
 	program.Log
 }
@@ -87,7 +87,9 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-
+	if err := server.ServeOn(admin); err != nil {
+		return err
+	}
 	admin.Export(server.Metrics())
 
 	database := u.DatabaseURL

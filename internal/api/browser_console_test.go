@@ -134,6 +134,13 @@ func TestBrowserConsoleAway(t *testing.T) {
 	b.waitFor("that it serves again", in("tbody")+`.includes("serving")`)
 }
 
+// edit writes the document.
+func edit(w *browser, text string) {
+	w.t.Helper()
+	w.do(chromedp.SetValue(chromedp.CSS("textarea"), text))
+	value[int](w, `(document.querySelector("textarea").dispatchEvent(new Event("input")), 1)`)
+}
+
 // TestBrowserConsoleConflict: two windows edit one document. The second one to save sees both
 // changes side by side, and both are kept.
 func TestBrowserConsoleConflict(t *testing.T) {
@@ -156,10 +163,6 @@ func TestBrowserConsoleConflict(t *testing.T) {
 	}
 	b.pictures("user")
 
-	edit := func(w *browser, text string) {
-		w.do(chromedp.SetValue(chromedp.CSS("textarea"), text))
-		value[int](w, `(document.querySelector("textarea").dispatchEvent(new Event("input")), 1)`)
-	}
 	edit(other, `{"theme":`)
 	other.waitFor("that it is no JSON", in("#valid")+`.includes("not JSON")`)
 	edit(other, `{"theme":"light","size":"x"}`)
@@ -216,6 +219,28 @@ func TestBrowserConsoleSchema(t *testing.T) {
 	if a := s.do(http.MethodPut, "/user/ben/settings", `{"theme":7}`, isJSON); a.status != 422 {
 		t.Errorf("%+v", a)
 	}
+}
+
+// TestBrowserConsoleOnAdmin: an API whose console is not public has it on the admin address, with
+// all that it asks for.
+func TestBrowserConsoleOnAdmin(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	config := apiConfig
+	config.Auth, config.Tokens, config.RequestTimeout = "required", s.tokens, 20*time.Second
+	s.serveOnAdmin(config, "127.0.0.1:0")
+	s.startWorker()
+	admin := s.service("admin")
+	b := openBrowser(t)
+	b.do(chromedp.Navigate(s.base+"/console#pool"), chromedp.WaitVisible(chromedp.CSS("#token")),
+		chromedp.SendKeys(chromedp.CSS("#token"), strings.TrimPrefix(admin, "Authorization: Bearer ")+kb.Enter))
+	b.waitFor("a worker", in("tbody")+`.includes("serving")`)
+	b.do(chromedp.Navigate(s.base+"/console#users/ann"), chromedp.WaitVisible(chromedp.CSS("textarea")))
+	edit(b, `{"theme":"dark"}`)
+	b.click("Save")
+	eventually(t, "it is saved", func() bool {
+		return s.do(http.MethodGet, "/user/ann/settings", "", admin).body == `{"theme":"dark"}`
+	})
 }
 
 // TestBrowserConsoleTokens: without a token it asks for one; what a token may not do isn't offered.

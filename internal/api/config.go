@@ -20,7 +20,7 @@ type Config struct {
 	CORSOrigins         []string `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"origins whose pages may use the API from a browser, or *; none by default; https://*.example.org for all names below that one"`
 	CORSCredentials     bool     `name:"cors-credentials" env:"CORS_CREDENTIALS" help:"let pages of CORS_ORIGINS send cookies along"`
 	RequirePrecondition bool     `env:"REQUIRE_PRECONDITION" help:"refuse writes without If-Match, If-None-Match or an If-Unmodified-Since whose second is over"`
-	Console             bool     `env:"CONSOLE" help:"serve the page for operators at /console"`
+	Console             bool     `env:"CONSOLE" help:"serve the page for operators at /console here, too, and not at ADMIN_ADDR only"`
 	// MaxDocument is in bytes. Its flag is main's, since workers have it, too.
 	MaxDocument int `kong:"-"`
 

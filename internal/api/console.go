@@ -12,11 +12,12 @@ import (
 var consoleFiles embed.FS
 
 // registerConsole adds the page for operators. It is a client like any other: all that it shows and
-// does are requests of the API, with the token of whoever uses it. Without CONSOLE it isn't there.
+// does are requests of the API, with the token of whoever uses it. Without CONSOLE it is only on
+// the admin address.
 func (s *Server) registerConsole(app *fiber.App) {
 	send := func(name func(*fiber.Ctx) string) fiber.Handler {
 		return func(c *fiber.Ctx) error {
-			if !s.config.Console {
+			if !s.config.Console && adminOf(c.Context()) == nil {
 				return fiber.ErrNotFound
 			}
 			return console().send(c, name(c))

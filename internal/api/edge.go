@@ -89,13 +89,12 @@ func (f *front) scheme() string {
 func (s *Server) checkHost(c *fiber.Ctx) error {
 	// A request may name a host in its first line, too (RFC 9112, section 3.2.2).
 	header, line := c.Request().Header.Host(), c.Request().Host()
-	allowed := s.front.hosts.Allow(string(header)) &&
-		(bytes.Equal(header, line) || s.front.hosts.Allow(string(line)))
+	allowed := s.allows(c, string(header)) && (bytes.Equal(header, line) || s.allows(c, string(line)))
 	name := fiber.HeaderHost
 	if allowed && s.isProxied(c) {
 		host, _, _ := strings.Cut(c.Get(fiber.HeaderXForwardedHost), ",")
 		host = strings.TrimSpace(host)
-		allowed = host == "" || validHost([]byte(host)) && s.front.hosts.Allow(host)
+		allowed = host == "" || validHost([]byte(host)) && s.allows(c, host)
 		name = fiber.HeaderXForwardedHost
 	}
 	if allowed {
@@ -105,6 +104,12 @@ func (s *Server) checkHost(c *fiber.Ctx) error {
 		endAfter(c)
 	}
 	return problem{kind: kindMisdirected, detail: "HTTP_HOSTS doesn't list the name in " + name}
+}
+
+// allows tells whether a request may be for this name, which may be that of ADMIN_ADDR there.
+func (s *Server) allows(c *fiber.Ctx, host string) bool {
+	admin := adminOf(c.Context())
+	return s.front.hosts.Allow(host) || admin != nil && admin.Allow(host)
 }
 
 // remote is the address that the connection comes from.
@@ -124,7 +129,7 @@ func (s *Server) isProxied(c *fiber.Ctx) bool {
 
 // isSecure tells whether the client sent the request by HTTPS, to us or to a trusted proxy.
 func (s *Server) isSecure(c *fiber.Ctx) bool {
-	if s.front.certificate != nil {
+	if s.front.certificate != nil && adminOf(c.Context()) == nil {
 		return true
 	}
 	scheme, _, _ := strings.Cut(c.Get(fiber.HeaderXForwardedProto), ",")

@@ -204,3 +204,6 @@ func (s *Server) ReadPage(list messages.Listing, within time.Duration) (string, 
 	p, err := s.readPage(messages.Operation{Action: messages.ActionListUsers, List: &list}, within)
 	return fmt.Sprintf("%d users, next %s, partial %s", len(p.users), p.next, p.partial), err
 }
+
+// BegunOnAdmin is Begun of the connections to the admin address.
+func (s *Server) BegunOnAdmin() int { return s.listeners[1].begun() }

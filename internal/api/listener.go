@@ -23,6 +23,7 @@ type listener struct {
 	readTimeout time.Duration // for a request to arrive
 	admission   *admission
 	refused     atomic.Uint64 // connections
+	of          Admin         // nil: the listener is at the API's own address
 
 	mu       sync.Mutex
 	open     map[*connection]struct{}
@@ -85,9 +86,9 @@ func outOfRoom(err error) bool {
 // Close may be called more than once.
 func (l *listener) Close() error { return l.closed() }
 
-// retire ends all connections that wait for a request, and the others after their answers. It
-// returns a channel that is closed when all have ended. Call it once, after the last Accept.
-func (l *listener) retire() (empty <-chan struct{}) {
+// retire ends all connections that wait for a request, and the others after their answers. The
+// channel empty is closed when all have ended. Call it once, after the last Accept.
+func (l *listener) retire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.retiring = true
@@ -95,7 +96,6 @@ func (l *listener) retire() (empty <-chan struct{}) {
 		c.retire()
 	}
 	l.closeIfEmpty()
-	return l.empty
 }
 
 // abort closes all connections, with or without a request.

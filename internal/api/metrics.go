@@ -126,6 +126,17 @@ func (m *serverMetrics) unauthenticated(why error) {
 // limited counts a request that was one too many by this limit.
 func (m *serverMetrics) limited(limit string) { m.rateLimited.WithLabelValues(limit).Inc() }
 
+// sum adds up what the listeners count.
+func (s *Server) sum(of func(*listener) float64) func() float64 {
+	return func() float64 {
+		n := 0.0
+		for _, l := range s.listeners {
+			n += of(l)
+		}
+		return n
+	}
+}
+
 // Metrics returns the metrics of the API.
 func (s *Server) Metrics() []prometheus.Collector {
 	m := s.metrics
@@ -133,10 +144,10 @@ func (s *Server) Metrics() []prometheus.Collector {
 		[]prometheus.Collector{
 			m.requests, m.duration, m.ofProblems, m.failures, m.rateLimited,
 			metrics.Gauge(subsystemHTTP, "connections", "Connections, without streams of changes.",
-				nil, func() float64 { return float64(s.listener.admission.held()) }),
+				nil, s.sum(func(l *listener) float64 { return float64(l.admission.held()) })),
 			metrics.CounterOf(subsystemHTTP, "connections_refused_total",
 				"Connections that there was no room for.", nil,
-				func() float64 { return float64(s.listener.refused.Load()) }),
+				s.sum(func(l *listener) float64 { return float64(l.refused.Load()) })),
 		},
 		m.watch.All(), s.queue.Metrics(),
 		hops.NATS(subsystem, "requests", s.nc.Requests),

@@ -106,8 +106,10 @@ func (s *Server) serve(c *fasthttp.RequestCtx) {
 		s.refuseHead(c, err)
 		return
 	}
-	s.handle(c)
-	compress(c)
+	if !answeredByAdmin(c) {
+		s.handle(c)
+		compress(c)
+	}
 	if s.stopping.Load() {
 		c.SetConnectionClose()
 	}

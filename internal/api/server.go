@@ -92,6 +92,7 @@ type Server struct {
 	pool      *edge.Kept[[]pool.Worker]
 	readiness *edge.Kept[struct{}]
 	listener  *listener
+	listeners []*listener // the same, and that of ServeOn
 	stopping  atomic.Bool
 	timing    timing
 	metrics   *serverMetrics
@@ -161,6 +162,7 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 
 		sometimesUnauthentic: rate.Sometimes{First: 10, Interval: time.Second},
 	}
+	s.listeners = []*listener{s.listener}
 	if s.auth, err = config.authenticator(s.workersTokens, log); err == nil {
 		s.app, err = s.routes()
 	}
@@ -209,8 +211,10 @@ func (s *Server) Run(ctx context.Context) error {
 
 	stopAuth := s.startAuth(ctx)
 	defer stopAuth()
-	served := make(chan error, 1)
-	go func() { served <- s.app.Listener(s.listener) }()
+	served := make(chan error, len(s.listeners))
+	for _, l := range s.listeners {
+		go func() { served <- s.app.Listener(l) }()
+	}
 	s.log.Info("api listening", "addr", s.Addr(), "scheme", s.front.scheme())
 	if most := s.nc.Requests.MaxPayload(); s.nc.Requests.IsConnected() && most < messages.MinPayload {
 		s.log.Error("the NATS server's max_payload is too small",
@@ -218,7 +222,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	select {
 	case err := <-served:
-		return errors.Join(fmt.Errorf("serving HTTP: %w", err), s.queue.Close(ctx))
+		return errors.Join(fmt.Errorf("serving HTTP: %w", err), s.closeListeners(), s.queue.Close(ctx))
 	case <-ctx.Done():
 	}
 
@@ -237,18 +241,33 @@ func (s *Server) Run(ctx context.Context) error {
 // stopServing waits for the requests under way. It gives up clients that are too slow to receive
 // their answers, which is no failure.
 func (s *Server) stopServing(served <-chan error) error {
-	err := errors.Join(s.listener.Close(), <-served)
-	select {
-	case <-s.listener.retire():
-	case <-time.After(s.config.RequestTimeout + stopTimeout):
-		s.log.Warn("closed connections of clients that were too slow to receive their answers")
-		s.listener.abort()
+	err := s.closeListeners()
+	for _, l := range s.listeners {
+		err = errors.Join(err, <-served)
+		l.retire()
+	}
+	patience, cancel := context.WithTimeout(context.Background(), s.config.RequestTimeout+stopTimeout)
+	defer cancel()
+	for _, l := range s.listeners {
+		select {
+		case <-l.empty:
+		case <-patience.Done():
+			s.log.Warn("closed connections of clients that were too slow to receive their answers")
+			l.abort()
+		}
 	}
 	stopErr := s.app.ShutdownWithTimeout(stopTimeout)
 	if errors.Is(stopErr, context.DeadlineExceeded) {
 		return err
 	}
 	return errors.Join(err, stopErr)
+}
+
+func (s *Server) closeListeners() (err error) {
+	for _, l := range s.listeners {
+		err = errors.Join(err, l.Close())
+	}
+	return err
 }
 
 // closeQueue gives the operations in the queue a time of their own, however long the connections

@@ -33,6 +33,7 @@ type Admin struct {
 	hosts    edge.Hosts
 	ready    *edge.Kept[struct{}]
 	metrics  *prometheus.Registry
+	answers  map[string]http.Handler // by path
 }
 
 // ListenAdmin returns an Admin that listens on addr but does not answer before Run or Around. It
@@ -54,37 +55,70 @@ func listenAdmin(addr string, hosts []string, ready func(context.Context) error,
 		return nil, fmt.Errorf("ADMIN_ADDR: %w", err)
 	}
 	log.Info("admin listening", "addr", l.Addr().String())
-	return &Admin{l, allowed, edge.Keep(readyFor, true, func() (struct{}, error) {
+	a := &Admin{listener: l, hosts: allowed, metrics: newRegistry()}
+	a.ready = edge.Keep(readyFor, true, func() (struct{}, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 		defer cancel()
 		return struct{}{}, ready(ctx)
-	}), newRegistry()}, nil
+	})
+	a.answers = map[string]http.Handler{
+		"/healthz": http.HandlerFunc(sayOK), "/readyz": http.HandlerFunc(a.sayReady),
+		"/metrics": a.serveMetrics(),
+	}
+	return a, nil
 }
 
 // Addr is the address that it listens on, with the port that a port 0 became.
 func (a *Admin) Addr() string { return a.listener.Addr().String() }
 
-// Run answers until ctx ends:
+// Allow tells whether it may be asked under this name.
+func (a *Admin) Allow(host string) bool { return a.hosts.Allow(host) }
+
+// Handler returns what answers a GET or HEAD of a path, or nil:
 //
 //	/healthz  200 while the program lives
 //	/readyz   200 while it can do its work, else 503 with the reason
 //	/metrics  what Export was given, for Prometheus
+func (a *Admin) Handler(path string) http.Handler {
+	if h, ok := a.answers[path]; ok {
+		return a.allowed(h)
+	}
+	return nil
+}
+
+// Share offers each new connection to take, which owns those for which it returns true. The others
+// are answered by Run. Call it before Run.
+func (a *Admin) Share(take func(net.Conn) bool) { a.listener = shared{a.listener, take} }
+
+// shared is a listener that accepts what nobody takes.
+type shared struct {
+	net.Listener
+
+	take func(net.Conn) bool
+}
+
+func (s shared) Accept() (net.Conn, error) {
+	for {
+		c, err := s.Listener.Accept()
+		if err != nil || !s.take(c) {
+			return c, err
+		}
+	}
+}
+
+// Run answers until ctx ends.
 func (a *Admin) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "ok\n")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if _, err := a.ready.Get(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = io.WriteString(w, "ok\n")
-	})
-	mux.Handle("GET /metrics", a.serveMetrics())
+	for path, h := range a.answers {
+		mux.Handle("GET "+path, h)
+	}
 	server := &http.Server{
 		Handler: a.allowed(mux), ReadTimeout: probeTimeout, WriteTimeout: 2 * probeTimeout,
 		IdleTimeout: time.Minute, MaxHeaderBytes: maxAdminHeaders,
+	}
+	if _, ok := a.listener.(shared); ok {
+		// Else whoever has connected early would never get to who takes the connections.
+		server.SetKeepAlivesEnabled(false)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
@@ -92,6 +126,16 @@ func (a *Admin) Run(ctx context.Context) error {
 		return fmt.Errorf("serving ADMIN_ADDR: %w", err)
 	}
 	return nil
+}
+
+func sayOK(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }
+
+func (a *Admin) sayReady(w http.ResponseWriter, r *http.Request) {
+	if _, err := a.ready.Get(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	sayOK(w, r)
 }
 
 // allowed answers 421 to a request for a name that isn't ours, whatever it wants.
