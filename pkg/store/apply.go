@@ -28,20 +28,28 @@ func (t *transaction) apply(w *Write) Written {
 		return t.refuse(r, w, err)
 	}
 	r.previous = r.Modified
+	shared, added := r.shares(next.Document), counted(next.Document)
+	if shared {
+		added = versionOverhead
+	}
 	r.Document, r.changed = newDocument(r.Version+1, next.Document, t.now), true
+	r.replaced = r.replaced || !shared
 	if w.Erase {
 		t.erase(w.User, r)
 		r.written = 0 // how much they had stored is forgotten, too
 	}
-	r.written += counted(next.Document)
+	r.written += added
 	e := logEntry{
 		operationKey: k, Document: r.Document, fingerprint: w.Fingerprint,
 		operation: w.Operation, actor: w.Actor, created: next.Created, written: r.written,
+		shared: shared,
 	}
 	t.applied[k] = e
 	t.log = append(t.log, e)
 	t.deadline = earlier(t.deadline, w.Deadline)
-	return Written{Document: r.Document, Created: next.Created, written: r.written}
+	return Written{
+		Document: r.Document, Created: next.Created, added: added, written: r.written,
+	}
 }
 
 // judge returns what the write makes of the row, or why it is refused. The row is nil if another

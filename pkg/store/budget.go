@@ -16,11 +16,12 @@ import (
 // oldest documents are dropped. Their rows stay for as long as Prune keeps them: a repetition is
 // still recognized by its id and fingerprint, and gets its first answer but for the document.
 //
-// Each version counts the bytes of its document and versionOverhead. settings.written is the sum
-// over all versions that a user has had since the last erasure, and each row of the log has the sum
-// up to its version. So whether a row is within the budget is told by two numbers, and nothing need
-// be counted again when rows are pruned or erased. Writes compute the sum anyway, and each time it
-// passes a multiple of the step, the worker looks for what to drop once it has answered.
+// Each version counts versionOverhead and the bytes of its document, unless it shares that
+// (shared.go). settings.written is the sum over all versions that a user has had since the last
+// erasure, and each row of the log has the sum up to its version. So whether a row is within the
+// budget is told by two numbers, and nothing need be counted again when rows are pruned or erased.
+// Writes compute the sum anyway, and each time it passes a multiple of the step, the worker looks
+// for what to drop once it has answered.
 
 const (
 	// versionOverhead bounds how many documents there are to drop in one step, however small they
@@ -40,9 +41,6 @@ const (
 
 // counted is what a version counts in the budget.
 func counted(document []byte) int64 { return int64(len(document)) + versionOverhead }
-
-// isDropped, of a row of the log: its document was dropped.
-const isDropped = `(document is null and size > 0)`
 
 // droppedError says why the document of a version can't be read or restored.
 func droppedError(version int64) error {
@@ -68,7 +66,7 @@ func (s *Store) dropDocuments(ctx context.Context, writes []Write, outcomes []Wr
 	var users []string
 	for i, step := 0, s.step(); i < len(outcomes); i++ {
 		after := outcomes[i].written
-		if before := after - counted(outcomes[i].orNull()); after > 0 && after/step > before/step {
+		if before := after - outcomes[i].added; after/step > before/step {
 			users = append(users, writes[i].User)
 		}
 	}
@@ -145,7 +143,7 @@ func (s *Store) drop(ctx context.Context, users []string, wait bool) (
 const exceeding = `
 	from settings
 	where user_id = any($1::text[]) and written - (
-	    select log.written - log.size - $3
+	    select log.written - (` + ownSize + `) - $3
 	    from settings_log log
 	    where log.user_id = settings.user_id
 	      and log.version > coalesce(greatest(dropped_version, erased_version), 0)
@@ -165,8 +163,9 @@ const dropQuery = `
 		select log.user_id, log.version, log.size
 		from locked
 		cross join lateral (
-			select user_id, version, size, written - size - $3 as before
-			from settings_log
+			select user_id, version, ` + ownSize + ` as size,
+			       written - (` + ownSize + `) - $3 as before
+			from settings_log log
 			where user_id = locked.user_id and version > locked.gone and version < locked.version
 			order by version
 			limit $4) log

@@ -28,8 +28,8 @@ func held(t *testing.T, conn *pgx.Conn, user string) (bytes int64) {
 	return bytes
 }
 
-// TestBudget: restores by eight clients of two workers don't make the history larger than its
-// budget. The newest documents are kept, and every repetition is recognized.
+// TestBudget: replacements and restores by eight clients of two workers don't make the history
+// larger than its budget. The newest documents are kept, and every repetition is recognized.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	const budget, size, clients, each = 1 << 20, 64 << 10, 8, 25
@@ -51,7 +51,12 @@ func TestBudget(t *testing.T) {
 	for c := range clients {
 		g.Go(func() error {
 			for i := range each {
-				w, err := restoreLatest(t, stores[c%len(stores)], "ann", fmt.Sprint(c, "/", i))
+				s, id := stores[c%len(stores)], fmt.Sprint(c, "/", i)
+				if last[c] = replace(t, "ann", id, document(10+c*each+i)); i%2 == 0 {
+					persist(t, s, last[c:c+1])
+					continue
+				}
+				w, err := restorePrevious(t, s, "ann", id)
 				if err != nil {
 					return err
 				}
@@ -111,15 +116,15 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// restoreLatest restores what is the current version when it reads it. It begins anew if others
-// write so much meanwhile that it is dropped.
-func restoreLatest(t *testing.T, s *store.Store, user, id string) (store.Write, error) {
+// restorePrevious restores the version before what is the current one when it reads it. It begins
+// anew if others write so much meanwhile that it is dropped.
+func restorePrevious(t *testing.T, s *store.Store, user, id string) (store.Write, error) {
 	for {
 		found, err := s.Read(t.Context(), current(user))
 		if err != nil {
 			return store.Write{}, err
 		}
-		w := restore(user, id, found[0].Version)
+		w := restore(user, id, found[0].Version-1)
 		err = store.ErrUnavailable
 		for errors.Is(err, store.ErrUnavailable) && t.Context().Err() == nil {
 			err = s.Write(t.Context(), []store.Write{w})[0].Err
@@ -199,8 +204,8 @@ func TestBudgetLeftToPrune(t *testing.T) {
 	s, url := open(t)
 	conn := connect(t, url)
 	const budget, users, each, size = 32 << 10, 20, 30, 16 << 10
-	document := fmt.Sprintf(`{"a":%q}`, strings.Repeat("x", size))
 	for n := range each {
+		document := fmt.Sprintf(`{"n":%d,"a":%q}`, n, strings.Repeat("x", size))
 		batch := make([]store.Write, users)
 		for u := range batch {
 			batch[u] = replace(t, fmt.Sprint("user", u), fmt.Sprint(n), document)
@@ -234,22 +239,26 @@ func TestBudgetOfLockedUser(t *testing.T) {
 	const budget = 8 << 10
 	s.LimitHistory(budget)
 	conn, holder := connect(t, url), connect(t, url)
-	document := fmt.Sprintf(`{"a":%q}`, strings.Repeat("x", budget))
+	document := func(n string) string {
+		return fmt.Sprintf(`{"n":"%s","a":%q}`, n, strings.Repeat("x", budget))
+	}
 	for _, n := range []string{"1", "2", "3"} {
-		write(t, s, replace(t, "ann", n, document), replace(t, "bob", n, document))
+		write(t, s, replace(t, "ann", n, document(n)), replace(t, "bob", n, document(n)))
 	}
 	tx, err := holder.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	writes := []store.Write{replace(t, "ann", "4", document), replace(t, "bob", "4", document)}
+	writes := []store.Write{
+		replace(t, "ann", "4", document("4")), replace(t, "bob", "4", document("4")),
+	}
 	written := s.WriteInParts(t.Context(), writes, func([]int, []store.Written) {
 		exec(t, tx.Conn(), `select from settings where user_id = 'ann' for update`)
 	})
 	if written[0].Err != nil || written[1].Err != nil {
 		t.Fatalf("%+v", written)
 	}
-	const one = budget + 8 + store.VersionOverhead // the current document stays
+	const one = budget + 16 + store.VersionOverhead // the current document stays
 	if n := held(t, conn, "bob"); n > one+4*store.VersionOverhead {
 		t.Errorf("%d bytes of bob", n)
 	}

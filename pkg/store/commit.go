@@ -97,21 +97,28 @@ func (t *transaction) queueRows(b *pgx.Batch) {
 		versions  []int64
 		written   []int64
 		documents [][]byte
+		replaced  []bool
 	)
 	for _, user := range t.users {
 		if r := t.rows[user]; r != nil && r.changed {
 			users = append(users, user)
 			versions, written = append(versions, r.Version), append(written, r.written)
-			documents = append(documents, r.orNull())
+			replaced = append(replaced, r.replaced)
+			if r.replaced {
+				documents = append(documents, r.orNull())
+			} else {
+				documents = append(documents, nil)
+			}
 		}
 	}
 	b.Queue(`
 		update settings
-		set version = new.version, document = new.document::json, updated_at = $4,
-		    written = new.written
-		from unnest($1::text[], $2::bigint[], $3::text[], $5::bigint[])
-			as new (user_id, version, document, written)
-		where settings.user_id = new.user_id`, users, versions, documents, t.now, written)
+		set version = new.version, updated_at = $4, written = new.written,
+		    document = case when replaced then new.document::json else settings.document end
+		from unnest($1::text[], $2::bigint[], $3::text[], $5::bigint[], $6::boolean[])
+			as new (user_id, version, document, written, replaced)
+		where settings.user_id = new.user_id`,
+		users, versions, documents, t.now, written, replaced)
 	b.Queue(`insert into settings_changes (users, changed_at) values ($1::text[], $2)`, users, t.now)
 }
 
@@ -133,29 +140,31 @@ func (t *transaction) queueLog(b *pgx.Batch) {
 	n := len(t.log)
 	users, ids, operations := make([]string, n), make([]string, n), make([]string, n)
 	versions, fingerprints, documents := make([]int64, n), make([][]byte, n), make([][]byte, n)
-	created, written := make([]bool, n), make([]int64, n)
+	created, written, sizes := make([]bool, n), make([]int64, n), make([]int64, n)
 	actors := newActors(n)
 	for i := range t.log {
 		e := &t.log[i]
 		actors.set(i, &e.actor)
 		users[i], versions[i], ids[i], fingerprints[i] = e.user, e.Version, e.id, e.fingerprint
-		operations[i], created[i], documents[i] = e.operation, e.created, e.orNull()
-		written[i] = e.written
+		operations[i], created[i], written[i] = e.operation, e.created, e.written
+		if sizes[i] = int64(len(e.orNull())); !e.shared {
+			documents[i] = e.orNull()
+		}
 	}
 	b.Queue(`
 		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
 		                          document, size, written, applied_at, actor_kind,
 		                          actor_subject, actor_token)
 		select user_id, version, operation_id, fingerprint, operation, created,
-		       document::json, coalesce(octet_length(document), 0), written, $8::timestamptz,
+		       document::json, size, written, $8::timestamptz,
 		       actor_kind, actor_subject, actor_token
 		from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[],
 		            $6::boolean[], $7::text[], $9::smallint[], $10::text[], $11::text[],
-		            $12::bigint[])
+		            $12::bigint[], $13::bigint[])
 			as new (user_id, version, operation_id, fingerprint, operation, created, document,
-			        actor_kind, actor_subject, actor_token, written)`,
+			        actor_kind, actor_subject, actor_token, written, size)`,
 		users, versions, ids, fingerprints, operations, created, documents, t.now, actors.kinds,
-		actors.subjects, actors.tokens, written)
+		actors.subjects, actors.tokens, written, sizes)
 }
 
 // actors are the arguments of a statement that appends to the log.

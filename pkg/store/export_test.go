@@ -45,6 +45,12 @@ func OpenWith(ctx context.Context, url string, t Timeouts) (*Store, error) {
 // VersionOverhead is what a version counts beside its document.
 const VersionOverhead = versionOverhead
 
+// What is shared; see shared.go.
+const (
+	SharedBytes    = sharedBytes
+	SharedVersions = sharedVersions
+)
+
 // Step is how much a user writes between two looks for documents to drop.
 func (s *Store) Step() int64 { return s.step() }
 

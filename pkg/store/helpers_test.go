@@ -215,26 +215,41 @@ func checkLogs(t *testing.T, conn *pgx.Conn, pruned bool) {
 	t.Helper()
 	var wrong int
 	err := conn.QueryRow(t.Context(), `
-		with logs as (
+		with log as ( -- rows of one run share a document, which the first one has
+			select user_id, version, operation_id, size, document,
+			       count(*) filter (where document is not null or size = 0)
+			              over (partition by user_id order by version) run
+			from settings_log
+		), documents as (
+			select user_id, version, operation_id, size, document is not null own,
+			       first_value(document::text)
+			           over (partition by user_id, run order by version) document,
+			       first_value(version)
+			           over (partition by user_id, run order by version) made
+			from log
+		), logs as (
 			select user_id, count(*) n, min(l.version) low, max(l.version) high,
 			       count(distinct operation_id) ids,
-			       (array_agg(l.document::text order by l.version desc))[1] document
-			from settings_log l join settings s using (user_id)
+			       (array_agg(l.document order by l.version desc))[1] document,
+			       max(l.made) made
+			from documents l join settings s using (user_id)
 			where l.version > coalesce(s.erased_version, 0)
 			group by user_id)
 		select count(*)
 		from settings s left join logs l using (user_id)
 		where s.version > coalesce(s.erased_version, 0)
-		      and (l.n, l.high, l.ids, l.document) is distinct from
-		          (l.high - l.low + 1, s.version, l.n, s.document::text)
+		      and (l.n, l.high, l.ids) is distinct from (l.high - l.low + 1, s.version, l.n)
+		   or s.version > coalesce(s.erased_version, 0)
+		      and coalesce(s.dropped_version < l.made, true)
+		      and l.document is distinct from s.document::text
 		   or not $1 and l.low <> coalesce(s.erased_version, 0) + 1
-		   or exists (select from settings_log t
+		   or exists (select from documents t
 		              where t.user_id = s.user_id and t.version <= s.erased_version
 		                and t.document is not null)
-		   or exists (select from settings_log t
+		   or exists (select from documents t
 		              where t.user_id = s.user_id
-		                and case when t.version <= s.dropped_version then t.document is not null
-		                    else t.size <> coalesce(octet_length(t.document::text), 0) end)`,
+		                and case when t.made <= s.dropped_version then t.own
+		                    else t.size <> coalesce(octet_length(t.document), 0) end)`,
 		pruned).Scan(&wrong)
 	if err != nil {
 		t.Fatal(err)

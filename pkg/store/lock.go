@@ -44,14 +44,14 @@ func (b *batch) lock(ctx context.Context, conn *pgxpool.Conn, m lockMode) (*tran
 		on conflict do nothing`, t.users)
 	q.Queue(`
 		select user_id, version, document, updated_at, written, coalesce(erased_version, 0),
-		       erased_at
+		       erased_at, coalesce(dropped_version, 0)
 		from settings
 		where user_id = any($1::text[])
 		order by user_id
 		`+m.clause, t.users).Query(t.readRows)
 	// These statements come after the lock, so their snapshots have what its last holder committed.
 	q.Queue(`
-		select user_id, operation_id, version, fingerprint, operation, created, document,
+		select user_id, operation_id, version, fingerprint, operation, created, `+logged+`,
 		       `+isDropped+`, applied_at, exists (
 		           select from settings_erased erased
 		           where erased.user_id = settings_log.user_id
@@ -83,11 +83,13 @@ func (t *transaction) readRows(rows pgx.Rows) error {
 		written       int64
 		erasedVersion int64
 		erasedAt      *time.Time
+		dropped       int64
 	)
 	_, err := pgx.ForEachRow(rows, []any{
 		&user, &version, &bytes, &modified, &written, &erasedVersion, &erasedAt,
+		&dropped,
 	}, func() error {
-		r := &row{written: written, erasedVersion: erasedVersion}
+		r := &row{written: written, dropped: dropped, erasedVersion: erasedVersion}
 		if r.Document = neverSaved(); version > 0 { // else a placeholder row
 			r.Document = newDocument(version, bytes, modified)
 			if erasedVersion == version { // what it erased may have been of the same second
@@ -122,6 +124,9 @@ func (t *transaction) readLog(rows pgx.Rows) error {
 			t.forgotten[e.operationKey] = true
 		} else {
 			e.Document = newLogged(version, bytes, dropped, modified)
+			if r := t.rows[e.user]; r != nil && r.Version == version {
+				e.Document = r.Document // also if what it shares was dropped
+			}
 			t.applied[e.operationKey] = e
 		}
 		e.fingerprint, bytes = nil, nil
@@ -146,7 +151,7 @@ func (t *transaction) queueVersions(b *pgx.Batch, writes []*Write) {
 	}
 	t.versions = make(map[versionKey]Document, len(users))
 	b.Queue(`
-		select user_id, version, document, `+isDropped+`, applied_at
+		select user_id, version, `+logged+`, `+isDropped+`, applied_at
 		from settings_log
 		join unnest($1::text[], $2::bigint[]) as asked (user_id, version) using (user_id, version)`,
 		users, versions).Query(t.readVersions)

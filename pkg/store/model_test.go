@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/outset-settings/outset/internal/settings"
@@ -17,7 +18,10 @@ type model struct {
 	version, erased, pruned int64
 	documents               map[int64]string         // but for those that were dropped
 	first                   map[string]store.Written // answers, by operation id
-	written                 map[int64]int64          // bytes of all versions up to this one
+	written                 map[int64]int64          // bytes of all since the erasure, up to this one
+	own                     map[int64]int64          // the version that has this one's document
+	dropped                 int64                    // the newest version of which it was dropped
+	look                    bool                     // it is time to look for what to drop
 }
 
 // next is the document that the write should make, or false if it should be refused.
@@ -38,9 +42,22 @@ func (m *model) next(w store.Write) (string, bool) {
 	}
 }
 
-func (m *model) apply(id string, w store.Written, document string, erase bool) {
+func (m *model) apply(id string, w store.Written, document string, erase bool, step int64) {
+	was, before := m.documents[m.version], m.written[m.version]
+	if erase {
+		before = 0
+	}
 	m.version++
-	m.written[m.version] = m.written[m.version-1] + int64(len(document)) + store.VersionOverhead
+	hundred := m.version - m.version%store.SharedVersions
+	m.written[m.version] = before + store.VersionOverhead
+	if len(document) >= store.SharedBytes && document == was && m.version != hundred &&
+		m.dropped < max(hundred, 1) {
+		m.own[m.version] = m.own[m.version-1]
+	} else {
+		m.own[m.version] = m.version
+		m.written[m.version] += int64(len(document))
+	}
+	m.look = m.look || m.written[m.version]/step > before/step
 	if erase {
 		m.erased, m.documents = m.version, map[int64]string{}
 		// of erasures they stay
@@ -51,14 +68,21 @@ func (m *model) apply(id string, w store.Written, document string, erase bool) {
 	m.first[id] = w
 }
 
-// drop drops the oldest documents if, since before, it was time to look.
-func (m *model) drop(before, budget, step int64) {
-	now := m.written[m.version]
-	if now/step == m.written[before]/step {
+// drop drops the oldest documents if it is time to look.
+func (m *model) drop(budget, step int64) {
+	if !m.look {
 		return
 	}
+	m.look = false
+	gone := func(v int64) bool {
+		return v > m.erased && v > m.pruned && v < m.version &&
+			m.written[m.version]-m.written[v-1] > budget-step
+	}
 	for v, is := range m.documents {
-		if is != "" && v < m.version && now-m.written[v-1] > budget-step {
+		if gone(v) {
+			m.dropped = max(m.dropped, v)
+		}
+		if is != "" && v < m.version && gone(m.own[v]) {
 			delete(m.documents, v)
 		}
 	}
@@ -72,7 +96,11 @@ func (m *model) drop(before, budget, step int64) {
 
 // prune forgets all but the last versions.
 func (m *model) prune(versions int64) {
-	m.pruned = max(m.pruned, m.version-versions, m.erased)
+	pruned := max(m.pruned, m.version-versions, m.erased)
+	if own, ok := m.own[pruned+1], m.documents[pruned+1] != ""; ok && own <= pruned {
+		pruned = max(own-1, m.pruned) // a version that stays has the document of this one
+	}
+	m.pruned = pruned
 	maps.DeleteFunc(m.documents, func(v int64, _ string) bool { return v <= m.pruned })
 	maps.DeleteFunc(m.first, func(_ string, w store.Written) bool { return w.Version <= m.pruned })
 }
@@ -94,9 +122,10 @@ func TestModel(t *testing.T) {
 	for u := range users {
 		models[fmt.Sprint("user", u)] = &model{
 			documents: map[int64]string{}, first: map[string]store.Written{},
-			written: map[int64]int64{},
+			written: map[int64]int64{}, own: map[int64]int64{},
 		}
 	}
+	large := fmt.Sprintf(`{"a":%q}`, strings.Repeat("x", store.SharedBytes))
 	var all []store.Write
 	for n := range batches {
 		var batch []store.Write
@@ -112,13 +141,11 @@ func TestModel(t *testing.T) {
 				restore(user, "v"+id, max(1, models[user].version-2+random.Int64N(8))),
 				restore(user, "v"+id, 1+random.Int64N(models[user].version+1)),
 				erase(user, "e"+id), replace(t, user, "x"+id, `{}`), wrap(user, "y"+id),
-			}[random.IntN(8)]
+				replace(t, user, "s"+id, large), replace(t, user, "t"+id, large),
+				restore(user, "v"+id, max(1, models[user].version)),
+			}[random.IntN(11)]
 			w.Keyed = random.IntN(2) == 0
 			batch, all = append(batch, w), append(all, w)
-		}
-		before := map[string]int64{}
-		for user, m := range models {
-			before[user] = m.version
 		}
 		for i, got := range s.Write(t.Context(), batch) {
 			w := batch[i]
@@ -139,10 +166,10 @@ func TestModel(t *testing.T) {
 				t.Fatalf("%s: %+v", what, got)
 			}
 			isDocument(t, what, got.Document, m.version+1, document)
-			m.apply(w.ID, got, document, w.Erase)
+			m.apply(w.ID, got, document, w.Erase, s.Step())
 		}
 		for user, m := range models {
-			m.drop(before[user], budget, s.Step())
+			m.drop(budget, s.Step())
 			check(t, s, user, m.version, m.documents[m.version])
 			var versions []int64
 			for v := m.version; v > max(m.erased, m.pruned); v-- {

@@ -138,7 +138,8 @@ type Written struct {
 	// condition on a value. Attempts that were repeated count; what the database does doesn't.
 	Took time.Duration
 
-	written int64 // bytes that the user's versions have added to the history; 0: this one none
+	// Bytes that this version, and all of the user's so far, have added to the history; 0: none.
+	added, written int64
 }
 
 // Retention is what the history keeps: every version of the last Age, and the last Versions of each

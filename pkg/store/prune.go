@@ -16,7 +16,7 @@ import (
 const (
 	pruneUsers  = 1000 // users in one step: a walk through 1,000,000 takes about 17 minutes
 	pruneRows   = 1000 // rows removed in one step
-	pruneOfUser = 100  // rows of one user among these; as many too young ones may be read
+	pruneOfUser = 200  // rows of one user among these; as many too young ones may be read
 
 	// The pauses between two steps.
 	pruneEvery   = time.Second
@@ -166,7 +166,8 @@ func nextUsers(ctx context.Context, tx pgx.Tx, from string, versions int) (pruni
 // removeRows removes old rows of the log, and reports whether these users may have more of them.
 //
 // A user's versions are made one after the other, so if the oldest row is too young to be removed,
-// all are. Rows that an erasure has locked are passed over: since this never waits for a lock, it
+// all are. A row whose document is shared by rows that stay (shared.go) stays with those above it.
+// Rows that an erasure has locked are passed over: since this never waits for a lock, it
 // can't be part of a deadlock.
 func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 	removed int64, left bool, err error,
@@ -190,16 +191,31 @@ func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 				limit $4) log
 			where log.applied_at < $3
 			limit $5
+		), shared as materialized (
+			select last.user_id, (
+				select own.version
+				from settings_log own
+				where own.user_id = last.user_id and own.version <= last.version
+				  and own.version > last.version - $6 and own.document is not null
+				order by own.version desc
+				limit 1) as version
+			from (select user_id, max(version) as version from old group by user_id) last
+			join settings_log staying on staying.user_id = last.user_id
+			                         and staying.version = last.version + 1
+			where staying.document is null and staying.size > 0
 		), locked as materialized (
 			select user_id, version
 			from settings_log
 			join old using (user_id, version)
+			where not exists (
+				select from shared
+				where shared.user_id = old.user_id and shared.version <= old.version)
 			for update of settings_log skip locked
 		)
 		delete from settings_log
 		using locked
 		where settings_log.user_id = locked.user_id and settings_log.version = locked.version
-		returning settings_log.user_id`, p.users, p.upTo, before, pruneOfUser, pruneRows)
+		returning settings_log.user_id`, p.users, p.upTo, before, pruneOfUser, pruneRows, sharedVersions)
 	if err != nil {
 		return 0, false, err
 	}
@@ -209,7 +225,7 @@ func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 	)
 	tag, err := pgx.ForEachRow(rows, []any{&user}, func() error {
 		count[user]++
-		left = left || count[user] == pruneOfUser
+		left = left || count[user] > pruneOfUser-sharedVersions
 		return nil
 	})
 	return tag.RowsAffected(), left || tag.RowsAffected() == pruneRows, err

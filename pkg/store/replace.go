@@ -57,7 +57,8 @@ func (b *batch) without(applied map[string]newVersion) *batch {
 		v, ok := applied[w.User]
 		if ok {
 			*b.outcomes[i] = Written{
-				Document: newDocument(v.version, w.Replace, v.modified), written: v.written,
+				Document: newDocument(v.version, w.Replace, v.modified),
+				added:    counted(w.Replace), written: v.written,
 			}
 		}
 		return !ok
@@ -133,9 +134,9 @@ func (w *Write) check(document []byte, schema *Schema) error {
 }
 
 // replaceQuery saves the documents, in the order of their users, appends them to the log, and notes
-// the users for those who follow changes. It
-// passes over a write that is late, one whose id, a client's key, the log has, and one that may
-// have been applied before its user was erased. An id that the API made is hardly ever in the log
+// the users for those who follow changes. It passes over a write that is late, one whose id, a
+// client's key, the log has, one that may have been applied before its user was erased, and one
+// that may share the document that there is. An id that the API made is hardly ever in the log
 // already; if it is, the log's unique index fails the statement.
 //
 // What goes into the log is found by binary search for the user in $1, which is sorted. A join
@@ -154,7 +155,9 @@ const replaceQuery = `
 		on conflict (user_id) do update
 		set version = settings.version + 1, document = excluded.document,
 		    updated_at = clock_timestamp(), written = settings.written + excluded.written
-		where settings.erased_at is null or settings.erased_at < $9
+		where (settings.erased_at is null or settings.erased_at < $9)
+		  and (excluded.written < $14
+		       or settings.document::text is distinct from excluded.document::text)
 		returning user_id, version, document, updated_at, written
 	), noted as (
 		insert into settings_changes (users, changed_at)
@@ -211,6 +214,7 @@ func (s *Store) replaceAll(ctx context.Context, conn *pgxpool.Conn, writes []*Wr
 	var b pgx.Batch
 	b.Queue(replaceQuery, users, ids, keyed, fingerprints, operations, documents, sizes, deadlines,
 		firstIssued, actors.kinds, actors.subjects, actors.tokens, versionOverhead,
+		sharedBytes+versionOverhead,
 	).Query(func(rows pgx.Rows) error {
 		var (
 			user string

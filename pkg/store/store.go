@@ -32,8 +32,9 @@
 // # Documents, versions and the log
 //
 // Every write that is applied increments the user's version, also a deletion, an erasure and a
-// change that changes nothing. The log has a row for each version, with the document that it made;
-// it serves repetitions, history and restoring alike.
+// change that changes nothing. The log has a row for each version, with the document that it made
+// unless that is a large one and the same as before (shared.go). It serves repetitions, history and
+// restoring alike.
 //
 // A deletion makes a version without a document. An erasure also removes the user's rows from the
 // log, or hides them until Prune removes them (erase.go). It adds a row of its own, so that its

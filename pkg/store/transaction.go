@@ -29,6 +29,8 @@ type row struct {
 	changed  bool
 	previous time.Time // see settings.State; only known where a write has a date as its condition
 	written  int64     // bytes that its versions have added to the history so far
+	dropped  int64     // up to this version the log has no documents
+	replaced bool      // changed, and the document with it
 
 	erasedAt      time.Time // when the user was last erased before this transaction; zero: never
 	erasedVersion int64     // up to this version only the erasures in the log count
@@ -59,6 +61,7 @@ type logEntry struct {
 	actor       Actor
 	created     bool
 	written     int64 // see row
+	shared      bool  // the row has no document, see [row.shares]
 }
 
 // transact applies the writes in one transaction and fills in their outcomes: lock reads what they

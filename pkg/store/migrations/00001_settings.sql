@@ -30,7 +30,7 @@ create table settings_log (
     fingerprint  bytea            not null, -- of what was asked
     operation    text             not null, -- what made the version
     created      boolean          not null, -- a value came to be where none was
-    document     json,                      -- null: none, or dropped
+    document     json,                      -- null: none, dropped, or that of the row below
     size         integer          not null check (size >= 0), -- bytes of the document; 0: none
     written      bigint           not null default 0, -- settings.written at this version
     applied_at   timestamptz      not null,
