@@ -412,22 +412,34 @@ func waitFor(ctx context.Context, what string, condition func(context.Context) e
 // ready waits until the API at base says that it can serve.
 func ready(ctx context.Context, base string) error {
 	return waitFor(ctx, "the API to be ready", func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-		defer cancel()
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		r.Close = true
-		answer, err := http.DefaultClient.Do(r)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = answer.Body.Close() }()
-		if answer.StatusCode != http.StatusOK {
-			body, _ := io.ReadAll(answer.Body)
-			return fmt.Errorf("%d %.200s", answer.StatusCode, body)
-		}
-		return nil
+		return readiness(ctx, base, http.StatusOK)
 	})
+}
+
+// unready waits until an API sees that nobody can serve.
+func unready(ctx context.Context, base string) error {
+	return waitFor(ctx, "the API to be unready", func(ctx context.Context) error {
+		return readiness(ctx, base, http.StatusServiceUnavailable)
+	})
+}
+
+// readiness is an error unless the API's readiness has this status.
+func readiness(ctx context.Context, base string, status int) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	r.Close = true
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != status {
+		body, _ := io.ReadAll(answer.Body)
+		return fmt.Errorf("%d %.200s", answer.StatusCode, body)
+	}
+	return nil
 }

@@ -62,8 +62,13 @@ func emptySystem(ctx context.Context, t *testing.T) *system {
 // migrate migrates the tables with the worker program in the folder bin.
 func (s *system) migrate(bin string) {
 	s.t.Helper()
-	p := startProgram(s.t, filepath.Join(bin, "worker"),
-		[]string{"DATABASE_URL=" + pgtest.As(s.t, pgtest.Migrator, s.database)}, "migrate")
+	s.migrateAs(bin, pgtest.As(s.t, pgtest.Migrator, s.database))
+}
+
+// migrateAs does that as the role that a database's address names.
+func (s *system) migrateAs(bin, database string) {
+	s.t.Helper()
+	p := startProgram(s.t, filepath.Join(bin, "worker"), []string{"DATABASE_URL=" + database}, "migrate")
 	s.do(p.succeeds(s.ctx))
 }
 

@@ -180,7 +180,10 @@ func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
 		r.Busy = true // the sender waits and retries; nothing for the log
 		return r
 	}
-	if ranOut(err) { // the sender may ask another worker, once
+	switch {
+	case store.Unreachable(err): // the sender waits for it, or for a worker that reaches it
+		r.Busy, r.Detail = true, "the database can't be reached"
+	case ranOut(err): // the sender may ask another worker, once
 		r.Kind, r.Detail = messages.KindOverloaded, "the database took too long"
 	}
 	w.failures.Do(func() {

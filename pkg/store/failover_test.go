@@ -4,14 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	osexec "os/exec"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,23 +17,6 @@ import (
 	"github.com/outset-settings/outset/pkg/store"
 )
 
-// pair is a primary with a synchronous standby.
-type pair struct{ primary, standby string }
-
-// both is the address of whichever of the two is the primary.
-func (p pair) both(t *testing.T) string {
-	t.Helper()
-	first, second := parse(t, p.primary), parse(t, p.standby)
-	u := url.URL{Scheme: "postgres", User: url.User(first.User), Path: first.Database}
-	u.RawQuery = url.Values{
-		"host":                 {first.Host + "," + second.Host},
-		"port":                 {fmt.Sprint(first.Port, ",", second.Port)},
-		"sslmode":              {"disable"},
-		"target_session_attrs": {"read-write"},
-	}.Encode()
-	return u.String()
-}
-
 func parse(t *testing.T, address string) *pgx.ConnConfig {
 	t.Helper()
 	config, err := pgx.ParseConfig(address)
@@ -49,39 +26,13 @@ func parse(t *testing.T, address string) *pgx.ConnConfig {
 	return config
 }
 
-// replicated are the settings of a server that may have standbys.
-var replicated = map[string]string{"wal_level": "replica", "max_wal_senders": "4"}
-
 // startPair starts a primary with the tables and its standby.
-func startPair(t *testing.T) pair {
+func startPair(t *testing.T) *pgtest.Pair {
 	t.Helper()
-	first, second := pgtest.TempDir(t), pgtest.TempDir(t)
-	p := pair{primary: startServer(t, first, replicated)}
-	if err := store.Migrate(t.Context(), p.primary); err != nil {
+	p := pgtest.StartPair(t)
+	if err := store.Migrate(t.Context(), p.Primary()); err != nil {
 		t.Fatal(err)
 	}
-	bin, err := localpg.Binaries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	data := filepath.Join(second, "data")
-	backup := osexec.CommandContext(t.Context(), filepath.Join(bin, "pg_basebackup"), "-d", p.primary,
-		"-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
-	if out, err := backup.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	sockets, _ := filepath.Glob(filepath.Join(data, ".s.PGSQL.*")) // the primary's
-	for _, s := range sockets {
-		if err := os.Remove(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	giveTo(t, data, filepath.Join(first, "data"))
-	p.standby = startServer(t, second, replicated)
-	execute(t, p.primary, `alter system set synchronous_standby_names = '*'`)
-	execute(t, p.primary, `select pg_reload_conf()`)
-	becomes(t, connect(t, p.primary),
-		`select exists (select from pg_stat_replication where sync_state = 'sync')`)
 	return p
 }
 
@@ -107,24 +58,6 @@ func startStoppable(t *testing.T, dir string, settings map[string]string) *local
 		}
 	})
 	return s
-}
-
-// giveTo makes the owner of one directory that of another and all in it.
-func giveTo(t *testing.T, dir, from string) {
-	t.Helper()
-	info, err := os.Stat(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		t.Fatal("files have no owners here")
-	}
-	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(path, int(owner.Uid), int(owner.Gid)))
-	}); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // execute runs a statement on a connection of its own.
@@ -211,16 +144,16 @@ func TestFailover(t *testing.T) {
 		t.Skip("it starts two servers")
 	}
 	p := startPair(t)
-	s, err := store.OpenWith(t.Context(), p.both(t), store.Timeouts{Commit: time.Second})
+	s, err := store.OpenWith(t.Context(), p.Either(), store.Timeouts{Commit: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	writers, goOn, end := startWriters(t, s)
 	goOn("before", 20)
-	execute(t, p.primary, `alter system set default_transaction_read_only = on`)
-	execute(t, p.primary, `select pg_reload_conf()`)
-	execute(t, p.standby, `select pg_promote()`)
+	execute(t, p.Primary(), `alter system set default_transaction_read_only = on`)
+	execute(t, p.Primary(), `select pg_reload_conf()`)
+	execute(t, p.Standby(), `select pg_promote()`)
 	goOn("afterwards", 20)
 
 	// What is read now is what the new primary has, whichever connection it comes from.
@@ -237,14 +170,14 @@ func TestFailover(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 	end()
-	now := reopenAs(t, p.standby)
+	now := reopenAs(t, p.Standby())
 	for _, w := range writers {
 		found, err := now.Read(t.Context(), current(w.user))
 		if n := w.acknowledged.Load(); err != nil || found[0].Version < n {
 			t.Errorf("%s has %+v, %v; %d were acknowledged", w.user, found, err, n)
 		}
 	}
-	checkLog(t, connect(t, p.standby))
+	checkLog(t, connect(t, p.Standby()))
 }
 
 // reopenAs opens a store as whoever the address names.
@@ -302,7 +235,7 @@ func TestRepetitionAwaitsTheStandby(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a server")
 	}
-	address := startServer(t, pgtest.TempDir(t), replicated)
+	address := startServer(t, pgtest.TempDir(t), pgtest.Replicated)
 	if err := store.Migrate(t.Context(), address); err != nil {
 		t.Fatal(err)
 	}

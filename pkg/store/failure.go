@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -101,6 +103,21 @@ func oneAtFault(err error) bool {
 func Busy(err error) bool {
 	code, _ := sqlState(err)
 	return code == cannotConnectNow || strings.HasPrefix(code, insufficient)
+}
+
+// Unreachable reports whether an operation failed because there was no connection to the database,
+// or because that broke: the server has stopped, or starts, or another is to become the primary. It
+// isn't for a server that has too much to do, or doesn't answer in time.
+func Unreachable(err error) bool {
+	code, _ := sqlState(err)
+	if pgconn.Timeout(err) || strings.HasPrefix(code, insufficient) {
+		return false
+	}
+	var connecting *pgconn.ConnectError
+	var network *net.OpError
+	return readOnlyNow(err) || strings.HasPrefix(code, operatorIntervention) ||
+		errors.As(err, &connecting) || errors.As(err, &network) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
 // definite reports whether an error of the pipeline that commits means that nothing was committed:

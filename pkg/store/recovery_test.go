@@ -65,14 +65,14 @@ func TestRecoveryToTime(t *testing.T) {
 	if err := os.Mkdir(archive, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	giveTo(t, archive, data)
+	pgtest.GiveTo(t, archive, data)
 	if err := store.Migrate(t.Context(), address); err != nil {
 		t.Fatal(err)
 	}
 	s := reopenAs(t, address)
 	write(t, s, replace(t, "ann", "1", `{"n":1}`))
 	shell(t, documented(t, "sh-backup", "/srv/backup", backup, "dbname=outset", "'"+address+"'"))
-	giveTo(t, backup, data)
+	pgtest.GiveTo(t, backup, data)
 
 	// Version 2 is in the archive only, version 3 in the log of the server only.
 	write(t, s, replace(t, "ann", "2", `{"n":2}`))
@@ -96,7 +96,7 @@ func TestRecoveryToTime(t *testing.T) {
 
 	shell(t, documented(t, "sh-recovery", "/var/lib/postgresql/15/main", data, "/srv/backup", backup,
 		"/srv/archive", archive, "2026-11-27 14:30:00+00", target))
-	giveTo(t, data, backup)
+	pgtest.GiveTo(t, data, backup)
 	startStoppable(t, dir, archiving)
 	becomes(t, connect(t, address), `select not pg_is_in_recovery()`)
 	got := persist(t, s, []store.Write{

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/internal/testwait"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -25,15 +26,15 @@ func TestSilentPrimary(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts two servers")
 	}
-	for name, silence := range map[string]func(*testing.T, *pair) (begin, end func()){
+	for name, silence := range map[string]func(*testing.T, string) (address string, begin, end func()){
 		"vanished": vanishing, "frozen": freezing,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := startPair(t)
-			standby := p.standby
-			begin, end := silence(t, &p)
-			s, err := store.OpenWith(t.Context(), p.both(t), store.Timeouts{
+			standby := p.Standby()
+			primary, begin, end := silence(t, p.Primary())
+			s, err := store.OpenWith(t.Context(), pgtest.Either(t, primary, standby), store.Timeouts{
 				Commit: store.Patient, Connect: store.Patient,
 			})
 			if err != nil {
@@ -88,14 +89,13 @@ func follow(ctx context.Context, s *store.Store) {
 }
 
 // vanishing puts a wire before the primary, on which nothing passes from begin to end.
-func vanishing(t *testing.T, p *pair) (begin, end func()) {
-	w, address := onWire(t, p.primary)
-	p.primary = address
-	return func() { w.gone.Store(true) }, func() { w.gone.Store(false); w.cut() }
+func vanishing(t *testing.T, primary string) (address string, begin, end func()) {
+	w, address := onWire(t, primary)
+	return address, func() { w.gone.Store(true) }, func() { w.gone.Store(false); w.cut() }
 }
 
 // freezing stops all processes of the primary from begin to end.
-func freezing(t *testing.T, p *pair) (begin, end func()) {
+func freezing(t *testing.T, primary string) (address string, begin, end func()) {
 	var processes []int
 	send := func(s syscall.Signal) {
 		for _, pid := range processes {
@@ -107,7 +107,7 @@ func freezing(t *testing.T, p *pair) (begin, end func()) {
 	end = func() { send(syscall.SIGCONT) }
 	t.Cleanup(end)
 	var data string
-	err := connect(t, p.primary).QueryRow(t.Context(), `show data_directory`).Scan(&data)
+	err := connect(t, primary).QueryRow(t.Context(), `show data_directory`).Scan(&data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func freezing(t *testing.T, p *pair) (begin, end func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func() {
+	return primary, func() {
 		processes = []int{postmaster} // it starts no more
 		send(syscall.SIGSTOP)
 		processes = append(processes, childrenOf(t, postmaster)...)
