@@ -187,7 +187,7 @@ func GiveTo(t testing.TB, dir, from string) {
 		t.Fatal("files have no owners here")
 	}
 	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(path, int(owner.Uid), int(owner.Gid)))
+		return errors.Join(err, os.Lchown(path, int(owner.Uid), int(owner.Gid))) //nolint:gosec // nobody else writes there
 	}); err != nil {
 		t.Fatal(err)
 	}
