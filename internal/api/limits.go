@@ -21,11 +21,17 @@ type limits struct {
 	Users struct {
 		Page int `json:"page"`
 	} `json:"users"`
+	Tokens struct {
+		Count       int `json:"count"`
+		NameBytes   int `json:"nameBytes"`
+		CookieBytes int `json:"cookieBytes"`
+	} `json:"tokens"`
 	Request struct {
 		UserIDBytes         int   `json:"userIdBytes"`
 		IdempotencyKeyBytes int   `json:"idempotencyKeyBytes"`
 		HeaderBytes         int   `json:"headerBytes"`
 		PathBytes           int   `json:"pathBytes"`
+		PathParts           int   `json:"pathParts"`
 		EntityTags          int   `json:"entityTags"`
 		TimeoutMilliseconds int64 `json:"timeoutMilliseconds"`
 	} `json:"request"`
@@ -63,10 +69,14 @@ func (s *Server) askLimits() ([]byte, error) {
 	l.Batch.Operations = maxSubrequests
 	l.Batch.Bytes = s.multiLimit()
 	l.Users.Page = messages.MaxUsers
+	l.Tokens.Count = messages.MaxServiceTokens
+	l.Tokens.NameBytes = messages.MaxTokenName
+	l.Tokens.CookieBytes = maxCookie
 	l.Request.UserIDBytes = messages.MaxUser
 	l.Request.IdempotencyKeyBytes = messages.MaxID
 	l.Request.HeaderBytes = maxHeaders
 	l.Request.PathBytes = messages.MaxPath
+	l.Request.PathParts = messages.MaxTokens
 	l.Request.EntityTags = messages.MaxVersions
 	l.Request.TimeoutMilliseconds = s.config.RequestTimeout.Milliseconds()
 	return encode(l)

@@ -347,9 +347,12 @@ func (s *system) rest(t *testing.T) {
 	s.story(t, "limits",
 		exchange{
 			"GET /limits", "", "", 200, "Content-Type: application/json",
-			`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24,"bytes":16777216,"page":100},` +
-				`"batch":{"operations":100,"bytes":6963200},"users":{"page":500},` +
-				`"request":{"userIdBytes":128,"idempotencyKeyBytes":255,"headerBytes":8192,"pathBytes":4096,"entityTags":256,"timeoutMilliseconds":30000}}`,
+			`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},` +
+				`"patch":{"depth":34,"copyBytes":262144},` +
+				`"schema":{"depth":128,"values":90000,"schemas":3000,"pointerBytes":524288,"patternBytes":4000,"patternGroups":10,"evaluations":10000,"chain":64,"work":200000},` +
+				`"history":{"versions":100,"hours":24,"bytes":16777216,"page":100},` +
+				`"batch":{"operations":100,"bytes":6963200},"users":{"page":500},"tokens":{"count":1000,"nameBytes":64,"cookieBytes":3072},` +
+				`"request":{"userIdBytes":128,"idempotencyKeyBytes":255,"headerBytes":8192,"pathBytes":4096,"pathParts":128,"entityTags":256,"timeoutMilliseconds":30000}}`,
 		})
 }
 

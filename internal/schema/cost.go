@@ -12,13 +12,13 @@ import (
 // a value is checked against is one evaluation. References make few schemas many evaluations, so
 // the text alone doesn't bound them: costs adds them up along all references, each schema once.
 const (
-	// maxEvaluations takes 10 ms at worst. Written out so many schemas take over 64 KiB of text;
+	// MaxEvaluations takes 10 ms at worst. Written out so many schemas take over 64 KiB of text;
 	// but thirty definitions, each of which refers twice to the one before, take 2 KiB and would be
 	// a thousand million evaluations.
-	maxEvaluations = 10_000
-	// maxChain is how many schemas may lead from one to the next. A document of 256 levels then
+	MaxEvaluations = 10_000
+	// MaxChain is how many schemas may lead from one to the next. A document of 256 levels then
 	// takes 30 MB of stack.
-	maxChain = 64
+	MaxChain = 64
 )
 
 // checkCost refuses a schema that would evaluate a value too often, or would never end.
@@ -89,12 +89,12 @@ func (c *costs) add(one *jsonschema.Schema) (cost, error) {
 	sum.chain++
 	c.known[one] = sum
 	switch {
-	case sum.evaluations > maxEvaluations:
+	case sum.evaluations > MaxEvaluations:
 		return sum, refused(location(one),
-			fmt.Sprintf("would check each value against more than %d schemas", maxEvaluations))
-	case sum.chain > maxChain:
+			fmt.Sprintf("would check each value against more than %d schemas", MaxEvaluations))
+	case sum.chain > MaxChain:
 		return sum, refused(location(one),
-			fmt.Sprintf("starts a chain of more than %d schemas for the same value", maxChain))
+			fmt.Sprintf("starts a chain of more than %d schemas for the same value", MaxChain))
 	}
 	return sum, nil
 }
@@ -111,7 +111,7 @@ func (c *costs) most(sum *cost, alternatives ...*jsonschema.Schema) error {
 		largest = max(largest, more.evaluations)
 		sum.chain = max(sum.chain, more.chain)
 	}
-	sum.evaluations += largest // each is at most maxEvaluations: it can't overflow
+	sum.evaluations += largest // each is at most MaxEvaluations: it can't overflow
 	return nil
 }
 

@@ -13,13 +13,8 @@ func CompileWithin(text []byte, l settings.Limits, one, all time.Duration) (*Sch
 	return compile(text, l, matchLimits{one, all})
 }
 
-// The bounds, for tests that count work.
-const (
-	MaxSchemas     = maxSchemas
-	MaxEvaluations = maxEvaluations
-	MaxWork        = maxWork
-	MaxSteps       = maxSteps
-)
+// MaxSteps is for tests that count work.
+const MaxSteps = maxSteps
 
 // CostVisits returns how many references are followed to find out what a schema costs, and how many
 // schemas it has.
@@ -70,7 +65,7 @@ func (s *Schema) Work(document []byte) (int, error) {
 		s.validators <- v
 		v = other
 	}
-	return maxWork - v.work.left, err
+	return MaxWork - v.work.left, err
 }
 
 // Broken is a schema that nothing can be done with.

@@ -54,9 +54,9 @@ func (s *source) keyword(one *declaration, at string, m *jsontree.Member, in *re
 
 // pattern checks a regular expression, once it is known that there aren't too many.
 func (s *source) pattern(at, says string) error {
-	if s.patterns += 1 + len(says)/patternBytes; len(s.schemas)+s.patterns > maxSchemas {
+	if s.patterns += 1 + len(says)/patternBytes; len(s.schemas)+s.patterns > MaxSchemas {
 		return refused(at, fmt.Sprintf("is one too many: at most %d patterns are allowed, "+
-			"of which each schema and each %d bytes of a pattern count as one", maxSchemas,
+			"of which each schema and each %d bytes of a pattern count as one", MaxSchemas,
 			patternBytes))
 	}
 	if _, err := newPattern(says, nil); err != nil {

@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	maxPattern = 4_000 // bytes of a regular expression
-	// maxGroups is how deep groups may be nested. The engine goes through all that is in a group
+	// MaxPattern is how many bytes a regular expression may have.
+	MaxPattern = 4_000
+	// MaxGroups is how deep groups may be nested. The engine goes through all that is in a group
 	// again for each around it: 300 in each other took it 0.3 s to compile.
-	maxGroups = 10
+	MaxGroups = 10
 	// maxMatch is how long one match may take. The engine backtracks: "(a+)+$" takes twice as long
 	// for each letter more. Its clock ticks every 0.1 s.
 	maxMatch   = 250 * time.Millisecond
@@ -41,11 +42,11 @@ type pattern struct {
 }
 
 func newPattern(says string, w *work) (*pattern, error) {
-	if len(says) > maxPattern {
-		return nil, fmt.Errorf("it has more than %d bytes", maxPattern)
+	if len(says) > MaxPattern {
+		return nil, fmt.Errorf("it has more than %d bytes", MaxPattern)
 	}
-	if groups(says) > maxGroups {
-		return nil, fmt.Errorf("its groups are nested deeper than %d", maxGroups)
+	if groups(says) > MaxGroups {
+		return nil, fmt.Errorf("its groups are nested deeper than %d", MaxGroups)
 	}
 	engine, err := regexp2.Compile(says, regexp2.ECMAScript|regexp2.Unicode,
 		regexp2.OptionMaxBacktrackingStackSize(maxBacktracks))

@@ -28,9 +28,9 @@ const (
 	Draft7    = "http://json-schema.org/draft-07/schema"
 )
 
-// maxSchemaDepth is how deep a schema may be nested. It takes about two levels to describe one of
+// MaxSchemaDepth is how deep a schema may be nested. It takes about two levels to describe one of
 // the document's.
-const maxSchemaDepth = 128
+const MaxSchemaDepth = 128
 
 // Schema is a compiled JSON Schema. It never changes and may be used by several goroutines at once.
 // A nil one allows every document and has no defaults.
@@ -95,7 +95,7 @@ func compile(text []byte, l settings.Limits, m matchLimits) (made *Schema, err e
 }
 
 func checkText(text []byte, l settings.Limits) error {
-	l.Depth = maxSchemaDepth
+	l.Depth = MaxSchemaDepth
 	err := l.Check(text)
 	if errors.Is(err, settings.ErrInvalid) { // no object, too many keys, or a number
 		return fmt.Errorf("%w: %s", settings.ErrSchema, trimmed(err, settings.ErrInvalid))
@@ -120,7 +120,7 @@ var errValidator = errors.New("the validator of schemas failed")
 func validatorFailed(err error) error { return fmt.Errorf("%w: %s", errValidator, err.Error()) }
 
 // Check returns nil if the document is valid, else a *[ViolationError], or an error that wraps
-// ErrMalformed if it isn't even JSON. It also refuses a document that takes more than maxWork, or
+// ErrMalformed if it isn't even JSON. It also refuses a document that takes more than MaxWork, or
 // too long to match a regular expression. Check doesn't panic: a fault of its own is another error.
 func (s *Schema) Check(document []byte) (err error) {
 	defer settings.Survive(&err)

@@ -16,12 +16,12 @@ import (
 // ten objects, each inside the one before and with 50 properties, is 510 schemas and 40 KB of
 // pointers; one with 290 properties in each just fits.
 const (
-	maxSchemas = 3_000
+	MaxSchemas = 3_000
 	// patternBytes is how much of a regular expression counts as one schema, and so does each by
 	// itself. So all that a schema has took 0.2 s to compile at most, on two busy cores.
 	patternBytes    = 10
-	maxPointerBytes = 512 << 10 // of the JSON pointers to all of them, escaped as in an address
-	maxValues       = 90_000
+	MaxPointerBytes = 512 << 10 // of the JSON pointers to all of them, escaped as in an address
+	MaxValues       = 90_000
 )
 
 // The keywords that contain schemas: one as the value, a list, or an object with names of the
@@ -52,8 +52,8 @@ type source struct {
 // readSource reads the text of a schema.
 func readSource(root *jsontree.Node) (*source, error) {
 	s := &source{schemas: map[string]*declaration{}, resources: map[string]*resource{}}
-	if values(root) > maxValues {
-		return nil, fmt.Errorf("%w: it has more than %d values", settings.ErrSchema, maxValues)
+	if values(root) > MaxValues {
+		return nil, fmt.Errorf("%w: it has more than %d values", settings.ErrSchema, MaxValues)
 	}
 	whole := &resource{
 		url: &url.URL{Scheme: "outset", Path: "/schema"}, anchors: map[string]*declaration{},
@@ -88,10 +88,10 @@ func under(pointer, token string) string { return pointer + jsontree.Pointer(tok
 // read reads a schema and those in it.
 func (s *source) read(at string, n *jsontree.Node, in *resource) (*declaration, error) {
 	s.pointerBytes += len((&url.URL{Fragment: at}).EscapedFragment())
-	if len(s.schemas)+s.patterns >= maxSchemas || s.pointerBytes > maxPointerBytes {
+	if len(s.schemas)+s.patterns >= MaxSchemas || s.pointerBytes > MaxPointerBytes {
 		return nil, refused(at, fmt.Sprintf("is one too many: "+
 			"at most %d schemas are allowed, %d bytes of a pattern count as one, "+
-			"and %d bytes of JSON pointers to them", maxSchemas, patternBytes, maxPointerBytes))
+			"and %d bytes of JSON pointers to them", MaxSchemas, patternBytes, MaxPointerBytes))
 	}
 	one := &declaration{}
 	s.schemas[at] = one

@@ -13,11 +13,11 @@ import (
 	"github.com/outset-settings/outset/internal/settings"
 )
 
-// maxWork is what one document may cost, in evaluations. The library keeps everything that it finds
+// MaxWork is what one document may cost, in evaluations. The library keeps everything that it finds
 // wrong, at 0.7 KB and 1.5 µs each, so this is 150 MB and 0.3 s at worst. Common documents take 20
 // to 200; one of 64 KiB that is nothing but digits has 32,768 values and may have each checked
 // against four schemas.
-const maxWork = 200_000
+const MaxWork = 200_000
 
 // home is the address of the schema inside the library. Nothing is ever loaded from it.
 const home = "outset:///schema"
@@ -104,7 +104,7 @@ type work struct {
 
 type tooMuchWork struct{}
 
-func (w *work) start() { w.left, w.matching = maxWork, w.limits.all }
+func (w *work) start() { w.left, w.matching = MaxWork, w.limits.all }
 
 func (w *work) spend(evaluations int) {
 	if w.left -= evaluations; w.left < 0 {

@@ -7,11 +7,6 @@ import (
 	"github.com/outset-settings/outset/internal/jsontree"
 )
 
-// maxCopies bounds the weight of all copies of one patch, as a multiple of the largest document.
-// Without it a few dozen operations that copy the document into itself would fill the memory. It is
-// enough for all copies that fit into a document, see Weight in package jsontree.
-const maxCopies = 4
-
 // patching is a document to which a JSON patch is being applied.
 type patching struct {
 	*jsontree.Document
@@ -119,8 +114,8 @@ func (p *patching) copy(o *patchOperation) error {
 		return err
 	}
 	if p.copies -= n.Weight(); p.copies < 0 {
-		return fmt.Errorf("%w: all that the patch copies is more than %d documents may have",
-			ErrTooLarge, maxCopies)
+		return fmt.Errorf("%w: all that the patch copies is more than %d bytes, of which each value "+
+			"counts 6 beside its own", ErrTooLarge, p.limits.CopyBytes())
 	}
 	return p.add(o.path, n.Clone())
 }

@@ -22,8 +22,7 @@ type patchOperation struct {
 // applied or none. What they don't touch keeps its bytes: spelling, order and white space. From
 // then on nobody may write to patch.
 func (l Limits) JSONPatch(patch []byte) (Change, error) {
-	const own = 2 // levels of the patch itself, around the values that it carries
-	if _, err := l.survey(patch, l.Depth+own); err != nil {
+	if _, err := l.survey(patch, l.PatchDepth()); err != nil {
 		return nil, err
 	}
 	if _, err := readOperations(patch); err != nil {
@@ -38,7 +37,7 @@ func (l Limits) JSONPatch(patch []byte) (Change, error) {
 		if err != nil {
 			return Next{}, err
 		}
-		p := patching{Document: &d, limits: l, copies: maxCopies * l.Bytes}
+		p := patching{Document: &d, limits: l, copies: l.CopyBytes()}
 		for i := range operations {
 			if err := p.apply(&operations[i]); err != nil {
 				o := &operations[i]

@@ -21,6 +21,14 @@ type Limits struct {
 // DefaultLimits are those of a deployment that chooses none.
 var DefaultLimits = Limits{Bytes: 64 << 10, Depth: 32, Keys: 10_000}
 
+// PatchDepth is how many levels a JSON patch may have: two of its own, and those of a value.
+func (l Limits) PatchDepth() int { return l.Depth + 2 }
+
+// CopyBytes bounds all copies that one JSON patch makes: their bytes, and 6 for each value in them.
+// Without it a few dozen operations that copy the document into itself would fill the memory. Four
+// documents are enough for all copies that fit into one, see Weight in package jsontree.
+func (l Limits) CopyBytes() int { return 4 * l.Bytes }
+
 // The limits that can't be configured.
 const (
 	MaxKey    = 256 // bytes of one key, as it is spelt

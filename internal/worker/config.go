@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/internal/settings"
 	"github.com/outset-settings/outset/internal/tracing"
 	"github.com/outset-settings/outset/pkg/messages"
@@ -127,6 +128,15 @@ func (c Config) limitsJSON() ([]byte, error) {
 		Document: messages.DocumentLimits{
 			Bytes: c.MaxDocument, Depth: c.MaxDepth, Keys: c.MaxKeys,
 			KeyBytes: settings.MaxKey, NumberDigits: settings.MaxDigits,
+		},
+		Patch: messages.PatchLimits{
+			Depth: c.limits().PatchDepth(), CopyBytes: c.limits().CopyBytes(),
+		},
+		Schema: messages.SchemaLimits{
+			Depth: schema.MaxSchemaDepth, Values: schema.MaxValues, Schemas: schema.MaxSchemas,
+			PointerBytes: schema.MaxPointerBytes, PatternBytes: schema.MaxPattern,
+			PatternGroups: schema.MaxGroups, Evaluations: schema.MaxEvaluations,
+			Chain: schema.MaxChain, Work: schema.MaxWork,
 		},
 		History: messages.HistoryLimits{
 			Versions: c.HistoryVersions, Hours: int(c.HistoryAge.Hours()),

@@ -67,7 +67,9 @@ func TestReads(t *testing.T) {
 		{
 			"limits", limits,
 			messages.Result{
-				Document: []byte(`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},"history":{"versions":100,"hours":24,"bytes":16777216}}`),
+				Document: []byte(`{"document":{"bytes":65536,"depth":32,"keys":10000,"keyBytes":256,"numberDigits":40},` +
+					`"patch":{"depth":34,"copyBytes":262144},"schema":{"depth":128,"values":90000,"schemas":3000,"pointerBytes":524288,"patternBytes":4000,"patternGroups":10,"evaluations":10000,"chain":64,"work":200000},` +
+					`"history":{"versions":100,"hours":24,"bytes":16777216}}`),
 			},
 		},
 	}
