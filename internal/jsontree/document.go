@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -31,12 +32,22 @@ type Document struct {
 
 // Parse takes a text apart, of which it keeps a copy. Keys may be repeated. Its errors wrap
 // [ErrMalformed].
-func Parse(text []byte) (Document, error) {
-	p := &parser{spelt: string(text), decoder: NewDecoder(text, jsontext.AllowDuplicateNames(true))}
-	before, root, err := p.next()
-	if err == nil {
-		err = p.end()
+func Parse(text []byte) (Document, error) { return ParseTo(text, math.MaxInt) }
+
+// ParseTo is Parse down to so many levels of objects and arrays, for those who know how deep they
+// step: what is deeper is checked, but kept as [Raw]. Of a text with thousands of small values that
+// is most of the work.
+func ParseTo(text []byte, levels int) (Document, error) { return parse(text, levels, true) }
+
+// ParseObjects is ParseTo for those who step into no array.
+func ParseObjects(text []byte, levels int) (Document, error) { return parse(text, levels, false) }
+
+func parse(text []byte, levels int, arrays bool) (Document, error) {
+	p := &parser{
+		spelt: string(text), decoder: NewDecoder(text, jsontext.AllowDuplicateNames(true)),
+		levels: levels, arrays: arrays,
 	}
+	before, root, err := p.parse()
 	if err != nil {
 		return Document{}, Malformed(text, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -14,9 +15,29 @@ type parser struct {
 	spelt   string
 	at      int // up to where it has been read
 	decoder *jsontext.Decoder
+	levels  int  // of objects and arrays that are taken apart
+	arrays  bool // are taken apart, too
 
 	// members of the objects that are open. An object gets its own when it is known how many.
 	members []Member
+}
+
+// stacks are empty, for parsers to put members on. A new one that grows to thousands of members
+// takes four times the memory of the object that they end in.
+var stacks = sync.Pool{New: func() any { return new([]Member) }}
+
+// parse reads a text.
+func (p *parser) parse() (before string, root Node, err error) {
+	stack, _ := stacks.Get().(*[]Member)
+	p.members = *stack
+	before, root, err = p.next()
+	if err == nil {
+		err = p.end()
+	}
+	clear(p.members) // those of an object that was not read to its end
+	*stack = p.members[:0]
+	stacks.Put(stack)
+	return before, root, err
 }
 
 func (p *parser) end() error {
@@ -31,7 +52,12 @@ func (p *parser) end() error {
 // next reads a value, or a name, or the bracket at the end, for which the node has no spelling.
 // What stands between it and the one before is the gap: white space with a comma or colon.
 func (p *parser) next() (gap string, n Node, err error) {
-	switch p.decoder.PeekKind() {
+	kind := p.decoder.PeekKind()
+	deep := p.decoder.StackDepth() >= p.levels
+	if kind == '{' && deep || kind == '[' && (deep || !p.arrays) {
+		kind = '"' // read whole, as a string is
+	}
+	switch kind {
 	case '{':
 		start, gap, err := p.bracket()
 		if err == nil {
@@ -83,6 +109,7 @@ func (p *parser) object() (*Object, error) {
 		}
 		if name.spelt == "" {
 			o := newObject(slices.Clone(p.members[outer:]), gap)
+			clear(p.members[outer:])
 			p.members = p.members[:outer]
 			return o, nil
 		}

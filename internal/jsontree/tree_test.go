@@ -1,6 +1,7 @@
 package jsontree
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -94,6 +95,52 @@ func TestBytesAreKept(t *testing.T) {
 		}
 		if got := string(clone.write(nil)); got != strings.TrimSpace(text) {
 			t.Errorf("the clone is %q, want %q", got, text)
+		}
+	}
+}
+
+// TestParseTo: down to its last level a text is taken apart as by Parse; what is deeper is one
+// value with all of its bytes, and checked.
+func TestParseTo(t *testing.T) {
+	t.Parallel()
+	const text = " {\"a\": {\"b\" :[ {\"c\":{} }, [ ] ],\"d\":\"x\"} , \"e\":[]}\n"
+	paths := [][]string{{}, {"a"}, {"a", "b"}, {"a", "b", "0"}, {"a", "b", "0", "c"}, {"a", "d"}, {"e"}}
+	whole, err := Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for levels := range 7 {
+		d, err := ParseTo([]byte(text), levels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(d.Bytes()); got != text {
+			t.Errorf("%d levels: %q", levels, got)
+		}
+		for _, path := range paths {
+			n := d.Root.Find(path)
+			if (n != nil) != (len(path) <= levels) {
+				t.Errorf("%d levels: %q is found: %v", levels, path, n != nil)
+			} else if want := whole.Root.Find(path); n != nil && n.Spelling() != want.Spelling() {
+				t.Errorf("%d levels: %q at %q, want %q", levels, n.Spelling(), path, want.Spelling())
+			}
+		}
+		objects, err := ParseObjects([]byte(text), levels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(objects.Bytes()); got != text {
+			t.Errorf("%d levels of objects: %q", levels, got)
+		}
+		for i, want := range []bool{true, levels >= 1, levels >= 2, false, false} {
+			if got := objects.Root.Find(paths[i]) != nil; got != want {
+				t.Errorf("%d levels of objects: %q is found: %v", levels, paths[i], got)
+			}
+		}
+		for _, read := range []func([]byte, int) (Document, error){ParseTo, ParseObjects} {
+			if _, err := read([]byte(`{"a":[{"b":tru}]}`), levels); !errors.Is(err, ErrMalformed) {
+				t.Errorf("%d levels, malformed below: %v", levels, err)
+			}
 		}
 	}
 }

@@ -12,25 +12,48 @@ type patching struct {
 	*jsontree.Document
 	limits Limits
 	copies int // weight that may yet be copied
+	levels int // that operations may step into
 }
 
 // apply takes the operation's value for the document.
 func (p *patching) apply(o *patchOperation) error {
 	switch o.name {
 	case "add":
-		return p.add(o.path, *o.value)
+		value, err := p.value(o)
+		if err != nil {
+			return err
+		}
+		return p.add(o.path, value)
 	case "remove":
 		_, err := p.remove(o.path)
 		return err
 	case "replace":
-		return p.replace(o.path, *o.value)
+		value, err := p.value(o)
+		if err != nil {
+			return err
+		}
+		return p.replace(o.path, value)
 	case "move":
 		return p.move(o)
 	case "copy":
 		return p.copy(o)
 	default:
-		return p.test(o.path, o.value)
+		value, err := p.value(o)
+		if err != nil {
+			return err
+		}
+		return p.test(o.path, &value)
 	}
+}
+
+// value is what the operation carries, taken apart as far as others may step into it.
+func (p *patching) value(o *patchOperation) (jsontree.Node, error) {
+	levels := p.levels - len(o.path)
+	if first := o.value[0]; levels <= 0 || first != '{' && first != '[' {
+		return jsontree.Raw(o.value), nil
+	}
+	d, err := jsontree.ParseTo([]byte(o.value), levels)
+	return d.Root, err
 }
 
 // find fails if there is no value at the path.

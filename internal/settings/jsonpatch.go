@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,7 +16,7 @@ type patchOperation struct {
 	name       string // "add" …
 	at, fromAt string // JSON pointers, for error messages
 	path, from []string
-	value      *jsontree.Node
+	value      string // as it is spelt
 }
 
 // JSONPatch returns the change that a JSON patch describes (RFC 6902). All of its operations are
@@ -29,15 +30,16 @@ func (l Limits) JSONPatch(patch []byte) (Change, error) {
 		return nil, err
 	}
 	return func(current []byte) (Next, error) {
-		d, err := jsontree.Parse(current)
-		if err != nil {
-			return Next{}, err
-		}
 		operations, err := readOperations(patch)
 		if err != nil {
 			return Next{}, err
 		}
-		p := patching{Document: &d, limits: l, copies: l.CopyBytes()}
+		levels := reach(operations)
+		d, err := jsontree.ParseTo(current, levels)
+		if err != nil {
+			return Next{}, err
+		}
+		p := patching{Document: &d, limits: l, copies: l.CopyBytes(), levels: levels}
 		for i := range operations {
 			if err := p.apply(&operations[i]); err != nil {
 				o := &operations[i]
@@ -49,8 +51,24 @@ func (l Limits) JSONPatch(patch []byte) (Change, error) {
 	}, nil
 }
 
+// reach returns how many levels of a document, and of the values that are added to it, the
+// operations may step into. Copies are weighed and tests compare to the last level, and what is
+// moved may come to lie closer to the root.
+func reach(operations []patchOperation) (levels int) {
+	for i := range operations {
+		switch o := &operations[i]; o.name {
+		case "add", "replace", "remove":
+			levels = max(levels, len(o.path))
+		default:
+			return math.MaxInt
+		}
+	}
+	return levels
+}
+
 func readOperations(patch []byte) ([]patchOperation, error) {
-	parsed, err := jsontree.Parse(patch)
+	const own = 2 // levels of the operations; their values are left as they are
+	parsed, err := jsontree.ParseTo(patch, own)
 	if err != nil {
 		return nil, err
 	}
@@ -92,12 +110,12 @@ func readOperation(n *jsontree.Node) (o patchOperation, err error) {
 	return o, err
 }
 
-func valueMember(n *jsontree.Node) (*jsontree.Node, error) {
+func valueMember(n *jsontree.Node) (spelt string, err error) {
 	value := n.Object.Get("value")
 	if value == nil {
-		return nil, errors.New(`has no "value"`)
+		return "", errors.New(`has no "value"`)
 	}
-	return value, nil
+	return value.Spelling(), nil
 }
 
 func stringMember(n *jsontree.Node, key string) (string, error) {

@@ -16,11 +16,11 @@ func (l Limits) MergePatch(patch []byte) (Change, error) {
 		return nil, err
 	}
 	return func(current []byte) (Next, error) {
-		d, err := jsontree.Parse(current)
+		d, err := jsontree.ParseObjects(current, found.depth) // no deeper than the patch
 		if err != nil {
 			return Next{}, err
 		}
-		parsed, err := jsontree.Parse(patch)
+		parsed, err := jsontree.ParseObjects(patch, found.depth)
 		if err != nil {
 			return Next{}, err
 		}

@@ -21,7 +21,7 @@ func (l Limits) SetValue(path []string, value []byte) (Change, error) {
 	}
 	path, spelt := slices.Clone(path), string(jsontree.Trim(value))
 	return func(current []byte) (Next, error) {
-		d, err := jsontree.Parse(current)
+		d, err := jsontree.ParseTo(current, len(path))
 		if err != nil {
 			return Next{}, err
 		}
@@ -92,7 +92,7 @@ func DeleteValue(path []string) Change {
 	path = slices.Clone(path)
 	parent, last := path[:len(path)-1], path[len(path)-1]
 	return func(current []byte) (Next, error) {
-		d, err := jsontree.Parse(current)
+		d, err := jsontree.ParseTo(current, len(path))
 		if err != nil {
 			return Next{}, err
 		}
@@ -121,7 +121,7 @@ func Value(document []byte, path []string) ([]byte, error) {
 // with the index of the last element in place of each "-" that appended to an array.
 func Placed(document []byte, path []string) []string {
 	placed := slices.Clone(path)
-	d, err := jsontree.Parse(document)
+	d, err := jsontree.ParseTo(document, len(path))
 	if err != nil {
 		return placed
 	}
