@@ -3,10 +3,13 @@
 package api_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/outset-settings/outset/internal/api"
 )
 
 // openAnn opens the console at a user's settings, with hold and release for its requests.
@@ -161,8 +164,101 @@ func TestBrowserConsoleChooses(t *testing.T) {
 	s.has("ann", 3, "{\n  \"theme\": \"theirs\",\n  \"more\": 1\n}")
 }
 
+// TestBrowserConsoleReplaces: restoring and deleting tell what of the editing is lost by that, don't
+// replace what somebody else has saved meanwhile, and ask no longer where the user is left.
+func TestBrowserConsoleReplaces(t *testing.T) {
+	t.Parallel()
+	s, b := openAnn(t)
+	s.put("ann", `{"theme":"second"}`)
+	b.waitFor("two versions", `document.querySelector("[aria-label='Restore version 1']")`)
+	b.types(`{"theme":"mine"}`)
+	ask := func() {
+		t.Helper()
+		value[int](b, `(document.querySelector("[aria-label='Restore version 1']").click(), 1)`)
+		b.waitFor("the question", in("dialog")+`.includes("will be lost")`)
+	}
+	ask()
+	value[string](b, `location.hash = "schema"`)
+	b.waitFor("that it isn't asked any more", in("h1")+` === "Schema" && !document.querySelector("dialog")`)
+	value[string](b, `location.hash = "users/ann"`)
+	b.waitFor("the text", `document.querySelector("textarea")?.value === '{"theme":"mine"}'`)
+	b.waitFor("the history", `document.querySelector("[aria-label='Restore version 1']")`)
+	ask()
+	s.put("ann", `{"theme":"theirs"}`)
+	value[int](b, `(document.querySelector("dialog [value=yes]").click(), 1)`)
+	b.waitFor("that nothing was done", in("main")+`.includes("Nothing was done") && `+
+		in("main")+`.includes("Somebody else has changed")`)
+	s.has("ann", 3, `{"theme":"theirs"}`)
+	if text := b.text(); text != `{"theme":"mine"}` {
+		t.Errorf("the text is %s", text)
+	}
+	ask()
+	value[int](b, `(document.querySelector("dialog [value=yes]").click(), 1)`)
+	b.waitFor("that it is restored", in("main")+`.includes("is current again")`)
+	s.has("ann", 4, `{"theme":"light"}`)
+	if text := b.text(); text != `{"theme":"light"}` {
+		t.Errorf("the text is %s", text)
+	}
+	b.do(chromedp.Navigate("about:blank")) // it asks for more while there is a worker
+}
+
+// TestBrowserConsoleUnknown: a user of whom nothing was ever saved doesn't look like one whose
+// settings are empty.
+func TestBrowserConsoleUnknown(t *testing.T) {
+	t.Parallel()
+	s, b := openAnn(t)
+	const unknown = `.includes("Nothing was ever saved for this user")`
+	s.put("ann", `{}`)
+	b.waitFor("an empty document", `document.querySelector("textarea").value === "{}"`)
+	if value[bool](b, in("main")+unknown) {
+		t.Error("ann is unknown")
+	}
+	value[string](b, `location.hash = "users/anne"`)
+	b.waitFor("that nobody knows anne", in("main")+unknown)
+	const removable = `[...document.querySelectorAll("h2")].some(e => e.innerText === "Remove" && e.checkVisibility())`
+	b.waitFor("nothing to remove", `!`+removable)
+	b.types(`{"theme":"first"}`)
+	b.click("Save")
+	b.waitFor("that there is something now", removable)
+	if value[bool](b, in("main")+unknown) {
+		t.Error("anne is still unknown")
+	}
+	b.waitFor("that it is saved", in("main")+`.includes("Saved.")`)
+	s.has("anne", 1, `{"theme":"first"}`)
+	b.do(chromedp.Navigate("about:blank")) // it asks for more while there is a worker
+}
+
+// TestBrowserConsoleSignsInAgain: where a token ends while it is used, another one is asked for, and
+// nothing that was being edited is lost.
+func TestBrowserConsoleSignsInAgain(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t, func(c *api.Config) { c.Console = true })
+	s.startWorker()
+	b := openBrowser(t)
+	b.do(chromedp.Navigate(s.base + "/console#users/ann"))
+	token := strings.TrimPrefix(s.service("admin"), "Authorization: Bearer ")
+	signIn := func() {
+		t.Helper()
+		b.do(chromedp.WaitVisible(chromedp.CSS("#token")),
+			chromedp.SendKeys(chromedp.CSS("#token"), token+kb.Enter))
+		b.waitFor("the user", `document.querySelector("textarea")?.value.startsWith("{")`)
+	}
+	signIn()
+	b.types(`{"theme":"mine"}`)
+	value[int](b, `(sessionStorage.setItem("outset token", "ended"), 1)`)
+	b.click("Save")
+	b.click("Sign in again")
+	signIn()
+	b.click("Save")
+	b.waitFor("that it is saved", in("main")+`.includes("Saved.")`)
+	if text := b.text(); text != `{"theme":"mine"}` {
+		t.Errorf("the text is %s", text)
+	}
+	b.do(chromedp.Navigate("about:blank")) // it asks for more while there is a worker
+}
+
 // TestBrowserConsoleFigures: what two readings come to, if a worker has told nothing in between or
-// if each is of another API.
+// if each is of another API; and what was done lately, also after a pause.
 func TestBrowserConsoleFigures(t *testing.T) {
 	t.Parallel()
 	s, b := openConsole(t, "schema")
@@ -179,10 +275,18 @@ func TestBrowserConsoleFigures(t *testing.T) {
 		history.add(reading("B", 206, ["w", 1030], ["slow", 1e6 + 4]), 6);
 		const sum = id => history.pairs.reduce((n, p) => n + (history.worker(id, p)?.operations ?? 0), 0);
 		const batch = together([between(queue(100, 100).read, {}, 1), between(queue(100, 1).read, {}, 1)]).batch;
-		return JSON.stringify({w: sum("w"), slow: sum("slow"), problems: history.problems,
+		const late = new History();
+		const busy = n => ({api: {id: "A"}, workers: [{id: "w", queues: {read: {operations: n, waiting: 3}}}]});
+		[0, 2, 4, 6, 8, 10, 12, 72, 74, 76].forEach((at, i) => late.add(busy(i * 100), at));
+		const lately = until => {
+			const then = Object.assign(new History(), {readings: late.readings.slice(0, until)});
+			const {rate, waiting} = then.lately("w", then.of(10));
+			return [then.of(10).length, rate, waiting];
+		};
+		return JSON.stringify({lately: [lately(1), lately(7), lately(8), lately(10)], w: sum("w"), slow: sum("slow"), problems: history.problems,
 			waited: history.stations("read", history.pairs)[0].seconds, batch: Math.round(batch * 100)});
 	})`)
-	if want := `{"w":30,"slow":2,"problems":[{"kind":"overloaded","count":10}],"waited":1,"batch":198}`; got != want {
+	if want := `{"lately":[[0,null,3],[5,50,3],[0,null,3],[2,50,3]],"w":30,"slow":2,"problems":[{"kind":"overloaded","count":10}],"waited":1,"batch":198}`; got != want {
 		t.Errorf("the figures are %s, not %s", got, want)
 	}
 }

@@ -107,9 +107,9 @@ func TestBrowserConsolePool(t *testing.T) {
 	b.waitFor("work", `parseFloat(document.querySelectorAll(".tile dd")[1].innerText) > 0`)
 	b.waitFor("where writes wait",
 		`document.querySelectorAll(".bar")[1].getAttribute("aria-label").includes("in Postgres")`)
-	b.pictures("pool")
 	<-more
 	b.waitFor("what was refused", in("main")+`.includes("invalid-document")`)
+	b.pictures("pool")
 	stop()
 	b.waitFor("that one is gone", in("tr.gone")+`.includes("gone since")`)
 	b.screenshot("console-pool-gone")
@@ -176,6 +176,9 @@ func TestBrowserConsoleConflict(t *testing.T) {
 	b.waitFor("that another has changed it", in("main")+`.includes("Somebody else has changed")`)
 	b.click("Save")
 	b.waitFor("the conflict", in(".conflict")+`.includes("solarized")`)
+	b.waitFor("what applies", in("section td code")+`.includes("solarized")`)
+	b.waitFor("one way to save", `[...document.querySelectorAll("button")].filter(e =>
+		e.innerText.startsWith("Save") && e.checkVisibility()).length === 1`)
 	b.pictures("conflict")
 	b.click("Save both changes")
 	b.waitFor("that it is saved", in("main")+`.includes("Saved.")`)

@@ -16,6 +16,8 @@ var (
 	docsHTML []byte
 	//go:embed docs.js
 	docsJS []byte
+	//go:embed console/elements.js
+	elementsJS []byte
 	//go:embed docs.css
 	docsCSS []byte
 )
@@ -48,11 +50,12 @@ func registerDocs(app *fiber.App) {
 // docs are the description, the files of its page and those of the client, by path.
 var docs = sync.OnceValue(func() pages {
 	return pages{
-		"openapi.json":   newPage(fiber.MIMEApplicationJSON, "", openAPI),
-		"client.js":      newPage(mimeJavaScript, "", browser.Client),
-		"client.d.ts":    newPage(fiber.MIMETextPlainCharsetUTF8, "", browser.Types),
-		"docs":           newPage(fiber.MIMETextHTMLCharsetUTF8, docsPolicy, docsHTML),
-		"docs/start.js":  newPage(mimeJavaScript, docsPolicy, docsJS),
-		"docs/style.css": newPage(mimeCSS, docsPolicy, docsCSS),
+		"openapi.json":     newPage(fiber.MIMEApplicationJSON, "", openAPI),
+		"client.js":        newPage(mimeJavaScript, "", browser.Client),
+		"client.d.ts":      newPage(fiber.MIMETextPlainCharsetUTF8, "", browser.Types),
+		"docs":             newPage(fiber.MIMETextHTMLCharsetUTF8, docsPolicy, docsHTML),
+		"docs/start.js":    newPage(mimeJavaScript, docsPolicy, docsJS),
+		"docs/elements.js": newPage(mimeJavaScript, docsPolicy, elementsJS),
+		"docs/style.css":   newPage(mimeCSS, docsPolicy, docsCSS),
 	}
 })

@@ -2,19 +2,10 @@
 // library, and builds elements from text only, so that nothing in the description or in an answer
 // can become markup.
 
+import { el } from "./elements.js";
+
 const shownBytes = 1 << 20; // of an answer
 const tokenKey = "outset token"; // in sessionStorage, which ends with the tab
-
-// el returns an element with attributes and children. A child may be a text.
-function el(name, attributes = {}, ...children) {
-  const e = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) e.addEventListener(key.slice(2), value);
-    else if (value !== undefined && value !== false) e.setAttribute(key, value === true ? "" : value);
-  }
-  e.append(...children.flat(Infinity).filter((c) => c !== undefined));
-  return e;
-}
 
 // rich returns the inline Markdown of a description: `code` and **bold**.
 function rich(text) {

@@ -37,19 +37,25 @@ export function row(columns, cells, attributes = {}) {
   }));
 }
 
-// problem shows what an answer says is wrong.
-export function problem(error) {
+// problem shows what an answer says is wrong. Where a token doesn't count any more another one can be
+// given, unless that is being asked for.
+export function problem(error, asking = false) {
   if (!error.kind) return el("p", { class: "bad", role: "alert" }, error.message);
   return el("div", { class: "bad", role: "alert" },
     el("p", {}, el("strong", {}, `${error.title}.`), error.detail ? ` (${error.detail})` : "", " ",
       el("a", { href: `problems/${error.kind}` }, "What does this mean?")),
+    error.status === 401 && !asking && el("p", {}, el("button", { type: "button", onclick() {
+      dispatchEvent(new Event("signin"));
+    } }, "Sign in again")),
     error.violations?.length > 0 && el("ul", {}, error.violations.map((v) =>
       el("li", {}, el("code", {}, v.pointer || "the document"), ` ${v.reason}`))));
 }
 
-// confirm asks before something that can't be undone, and tells whether to do it.
-export function confirmed(question, action) {
+// confirmed asks before something that can't be undone, and tells whether to do it. It asks no longer
+// once the signal is aborted.
+export function confirmed(question, action, signal) {
   return new Promise((resolve) => {
+    signal.addEventListener("abort", () => dialog.close("no"), { once: true });
     const dialog = el("dialog", { "aria-labelledby": "question", onclose: () => {
       dialog.remove();
       resolve(dialog.returnValue === "yes");

@@ -88,6 +88,22 @@ export class History {
     return together(all);
   }
 
+  // of returns the pairs of the last seconds. There are none after a pause, in which nothing was read.
+  of(seconds) {
+    let left = seconds + 1; // a reading takes its time
+    const after = this.pairs.reverse().findIndex((p) => (left -= p.seconds) < 0);
+    return after < 0 ? this.pairs : this.pairs.slice(this.pairs.length - after);
+  }
+
+  // lately returns what a worker did in several pairs, and what it has waiting now.
+  lately(id, pairs) {
+    const all = pairs.map((p) => ({ seconds: p.seconds, figures: this.worker(id, p) })).filter((p) => p.figures);
+    const { waiting, oldest } = together(queues.map((q) =>
+      between(this.latest.workers.find((w) => w.id === id)?.queues[q], {}, 1)));
+    const sum = together(all.map((p) => p.figures));
+    return { ...sum, rate: sum.operations / all.reduce((s, p) => s + p.seconds, 0), waiting, oldest };
+  }
+
   // errors is how many operations of a worker have failed in the time that is kept.
   errors(id) {
     return this.pairs.reduce((sum, pair) => sum + (this.worker(id, pair)?.errors ?? 0), 0);

@@ -1,4 +1,4 @@
-// JSON documents: their values by JSON pointer (RFC 6901), and how two of them differ.
+// JSON documents: their values by path, and how two of them differ.
 
 // parse keeps numbers as they are spelt, where the browser can: 1.0 stays 1.0.
 export const parse = (text) => JSON.parse(text, (_, value, context) =>
@@ -11,9 +11,6 @@ export const isObject = (value) => typeof value === "object" && value !== null &
 export const spelt = (value) => (value === undefined ? "nothing" : JSON.stringify(value));
 
 const equal = (a, b) => a === b || spelt(a) === spelt(b);
-
-export const pointer = (path) => path.map((key) =>
-  `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 
 // leaves returns the values of a document with their paths. An array is one value, and so is an
 // object without members.

@@ -51,6 +51,8 @@ async function show(identity) {
 
 // signIn asks for a token.
 function signIn(error) {
+  ended.abort();
+  window.onhashchange = null;
   document.querySelector("nav").replaceChildren();
   const input = el("input", { id: "token", type: "password", autocomplete: "off", required: true,
     pattern: "\\s*[!-~]+\\s*", title: "Letters, digits and signs, without spaces" });
@@ -63,7 +65,7 @@ function signIn(error) {
     "outset token create console --scope admin"), " makes one; with fewer scopes the console " +
     "offers less. It is kept in this tab until you close it."),
   el("p", {}, el("label", { for: "token" }, "Token"), " ", input, " ", el("button", {}, "Sign in"))),
-  token.get() ? problem(error) : "");
+  token.get() ? problem(error, true) : "");
   input.focus();
 }
 
@@ -92,6 +94,9 @@ async function begin() {
   };
   await show(identity);
 }
+
+// A part that is left keeps what was being edited.
+addEventListener("signin", begin);
 
 // A fragment names a part here, so this link can't have one.
 document.querySelector(".skip").addEventListener("click", (event) => {

@@ -5,7 +5,7 @@ import { History, together } from "./figures.js";
 import { send } from "./requests.js";
 
 const every = 2000; // milliseconds between readings
-const recent = 5; // readings that the figures of now are of
+const recent = 10; // seconds that the figures of now are of
 const slow = 2; // times the median of all workers
 const history = new History(); // stays while other parts are shown
 
@@ -27,7 +27,7 @@ export async function showPool(main, { signal }) {
       } catch (error) {
         if (signal.aborted) return;
         notice.replaceChildren(problem(error), el("p", {}, history.latest ?
-          "What is below is what was last heard." : ""));
+          `What is below was last heard at ${clock(history.latest.time)}.` : ""));
       }
     }
     await new Promise((resolve) => {
@@ -49,14 +49,11 @@ function replace(view, children) {
 }
 
 function draw() {
-  const pairs = history.pairs.slice(-recent);
+  const pairs = history.of(recent);
   const workers = history.latest.workers;
-  const per = new Map(workers.map((w) =>
-    [w.id, together(pairs.map((p) => history.worker(w.id, p)).filter(Boolean))]));
-  const spans = pairs.reduce((s, p) => s + p.seconds, 0);
-  for (const f of per.values()) f.rate = f.operations / spans;
+  const per = new Map(workers.map((w) => [w.id, history.lately(w.id, pairs)]));
   return [
-    tiles(workers, per),
+    tiles(workers, per, pairs.length > 0),
     el("h2", {}, "Where requests wait"),
     el("p", { class: "hint" }, "The mean time of an operation, in the last ten seconds."),
     ...["read", "write"].map((queue) => stations(queue, history.stations(queue, pairs))),
@@ -69,7 +66,7 @@ function draw() {
 }
 
 // tiles show the pool as a whole.
-function tiles(workers, per) {
+function tiles(workers, per, known) {
   const all = together([...per.values()]);
   const lost = workers.filter((w) => w.database === "unreachable").length;
   const serving = workers.length - lost - workers.filter((w) => w.stopping).length;
@@ -79,7 +76,7 @@ function tiles(workers, per) {
     el("dt", {}, name), el("dd", {}, value, more ? el("small", {}, more) : ""));
   return el("dl", { class: "tiles" },
     tile("Workers serving", count(serving), lost > 0 ? `${lost} without a database` : ""),
-    tile("Operations per second", count(all.rate), line(rates)),
+    tile("Operations per second", count(known ? all.rate : NaN), line(rates)),
     tile("Lanes busy", Number.isNaN(all.busy) ? "–" : `${count(all.busy * 100)} %`),
     tile("Operations in a batch", count(all.batch)),
     tile("Waiting", count(all.waiting + waitingInAPI()), all.oldest > 0 ?

@@ -89,7 +89,7 @@ export async function showSchema(main, { may, signal }) {
   }
 
   async function remove() {
-    if (!await confirmed("Remove the schema? Every document is accepted then.", "Remove")) return;
+    if (!await confirmed("Remove the schema? Every document is accepted then.", "Remove", signal)) return;
     await send("DELETE", "schema", { signal, headers: { "If-Match": etag } });
     await load();
     result.replaceChildren(el("p", { class: "good" }, "There is no schema any more."));

@@ -2,11 +2,12 @@
 
 import { outset } from "../client.js";
 import { confirmed, el, moment, problem, row, table } from "./elements.js";
-import { differences, at, isObject, leaves, merge, parse, pointer, put, spelt } from "./json.js";
+import { differences, at, isObject, leaves, merge, parse, put, spelt } from "./json.js";
 import { send, token, user } from "./requests.js";
 
 const most = 100; // versions in one answer
 const pause = 2000; // milliseconds between attempts to read
+const never = '"0"'; // the entity tag where nothing was ever saved
 const drafts = new Map(); // by user, of those who were left while they were edited
 
 export async function showUser(main, { identity, may, signal }, id) {
@@ -16,13 +17,14 @@ export async function showUser(main, { identity, may, signal }, id) {
   });
   main.append(own ? "" : el("p", {}, el("a", { href: "#users" }, "All users")),
     el("h1", {}, own ? "Settings" : "Settings of ", own ? "" : el("span", { class: "id" }, id)),
-    view.notice, view.effective, view.editor(), view.conflict, view.history, view.removal());
+    view.unknown, view.notice, view.effective, view.editor(), view.conflict, view.history, view.removal());
   view.resume();
   await view.load();
   view.follow();
 }
 
 class User {
+  unknown = el("p", { class: "hint", hidden: true });
   notice = el("div", { role: "status" });
   effective = el("section");
   conflict = el("section", { class: "conflict", hidden: true });
@@ -59,13 +61,27 @@ class User {
   // load reads everything. The text that is being edited stays if it was changed.
   async load() {
     const answer = await this.request("GET", "/settings");
+    this.see(answer);
     if (!this.edited) { // now, and not when it was asked for
       this.base = answer.text;
       this.etag = answer.etag;
       this.text.value = answer.text;
       this.check();
     }
-    await Promise.all([this.showEffective(answer.text), this.showHistory()]);
+    await this.showAround(answer.text);
+  }
+
+  showAround(text) {
+    return Promise.all([this.showEffective(text), this.showHistory()]);
+  }
+
+  // see notes the version that there is, which may be a later one than what is edited was made from.
+  see({ etag }) {
+    this.seen = etag;
+    this.unknown.hidden = etag !== never;
+    this.removing.hidden = etag === never;
+    this.unknown.textContent = this.own ? "You have not saved anything yet." :
+      "Nothing was ever saved for this user. If there should be something, the id may be misspelt.";
   }
 
   async reload() {
@@ -94,9 +110,14 @@ class User {
       const now = await this.request("GET", "/settings");
       if (this.away) this.notice.replaceChildren();
       this.away = false;
+      this.see(now);
       if (now.etag === this.etag) return true;
-      if (this.edited) this.tellOfChange(now);
-      else await this.load();
+      if (this.edited) {
+        this.tellOfChange(now);
+        await this.showAround(now.text);
+      } else {
+        await this.load();
+      }
       return true;
     } catch (error) {
       if (this.signal.aborted) return true;
@@ -121,7 +142,7 @@ class User {
     const columns = ["Value of", "is", "from"];
     this.effective.replaceChildren(el("h2", {}, "What applies"),
       table("Each setting and where it comes from", columns, leaves(all).map(({ path, value }) =>
-        row(columns, [el("code", {}, path.join("/")), el("code", {}, spelt(value)),
+        row(columns, [el("code", {}, nameOf(path)), el("code", {}, spelt(value)),
           at(document, path) === undefined ? "the schema's default" : "the user"])),
       "This user has no settings, and the schema has no defaults."));
   }
@@ -130,7 +151,7 @@ class User {
   editor() {
     this.text = el("textarea", { id: "document", rows: 14, spellcheck: "false",
       readonly: !this.write, "aria-describedby": "valid", oninput: () => {
-        this.conflict.hidden = true; // it was about another text
+        this.forgetConflict(); // it was about another text
         this.check();
       } });
     this.valid = el("p", { id: "valid", role: "status" });
@@ -141,7 +162,7 @@ class User {
     } }, "Format");
     this.undoing = el("button", { type: "button", disabled: true, onclick: () => {
       this.text.value = this.base;
-      this.conflict.hidden = true;
+      this.forgetConflict();
       this.notice.replaceChildren();
       this.check();
       this.reload();
@@ -202,7 +223,7 @@ class User {
       this.base = text;
       this.etag = answer.etag;
       this.text.value = text;
-      this.conflict.hidden = true;
+      this.forgetConflict();
       this.notice.replaceChildren(el("p", { class: "good" }, "Saved."));
       this.check();
       await this.reload();
@@ -227,13 +248,14 @@ class User {
     }), " ", el("code", {}, name));
     this.notice.replaceChildren();
     this.conflict.hidden = false;
+    this.saving.hidden = true; // it would save over what is to be decided
     this.conflict.replaceChildren(el("h2", { tabindex: -1 }, "Somebody else has saved meanwhile"),
       el("p", {}, conflicts.length > 0 ?
         "Choose where both of you changed the same value. All other changes are kept." :
         `Version ${version} has other values than yours were made from, but no value was changed ` +
         "by both of you. Both changes are kept."),
       conflicts.length === 0 ? "" : table("Values that both have changed", columns, conflicts.map((c, i) =>
-        row(columns, [el("code", {}, pointer(c.path) || "the document"), el("code", {}, spelt(c.base)),
+        row(columns, [el("code", {}, nameOf(c.path)), el("code", {}, spelt(c.base)),
           option(i, "mine", spelt(c.mine)), option(i, "theirs", spelt(c.theirs))])), ""),
       el("button", { onclick: () => {
         const whole = conflicts.reduce((m, c, i) => (chosen[i] === "theirs" ? m :
@@ -244,6 +266,11 @@ class User {
         this.save(this.text.value, etag);
       } }, "Save both changes"));
     this.conflict.querySelector("h2").focus();
+  }
+
+  forgetConflict() {
+    this.conflict.hidden = true;
+    this.saving.hidden = false;
   }
 
   async showHistory() {
@@ -283,41 +310,56 @@ class User {
   }
 
   async restore({ version }) {
-    if (!await confirmed(`Make version ${version} current again?`, "Restore")) return;
-    await this.remove("POST", `/history/${version}/restore`, `Version ${version} is current again.`);
+    await this.replace(`Make version ${version} current again?`, "Restore",
+      "POST", `/history/${version}/restore`, `Version ${version} is current again.`);
   }
 
   // removal offers what can't be taken back.
   removal() {
-    return el("section", {}, (this.write || this.erase) && el("h2", {}, "Remove"),
-      this.write && [el("button", { onclick: async () => {
-        if (await confirmed("Delete the document? The history keeps it.", "Delete")) {
-          await this.remove("DELETE", "/settings", "The document is deleted.");
-        }
-      } }, "Delete the document"), " "],
-      this.erase && el("button", { onclick: async () => {
-        if (await confirmed("Erase this user, with all history, for good?", "Erase")) {
-          await this.remove("DELETE", "", "The user is erased.");
-        }
-      } }, "Erase the user"));
+    this.removing = el("section", {}, (this.write || this.erase) && el("h2", {}, "Remove"),
+      this.write && [el("button", { onclick: () => this.replace(
+        "Delete the document? The history keeps it.", "Delete",
+        "DELETE", "/settings", "The document is deleted.") }, "Delete the document"), " "],
+      this.erase && el("button", { onclick: () => this.replace(
+        "Erase this user, with all history, for good?", "Erase",
+        "DELETE", "", "The user is erased.") }, "Erase the user"));
+    return this.removing;
   }
 
-  async remove(method, path, done) {
+  // replace does what puts something else in the place of the version that is shown, if that is
+  // confirmed and nobody has saved another one meanwhile.
+  async replace(question, action, method, path, done) {
+    const etag = this.seen; // now, as another may come while it is asked
+    const lost = this.edited ? " What you were editing isn't saved and will be lost." : "";
+    if (!await confirmed(question + lost, action, this.signal)) return;
     try {
-      await this.request(method, path, { headers: { "Idempotency-Key": `"${crypto.randomUUID()}"` } });
-      this.text.value = this.base; // what was being edited is of another time
+      await this.request(method, path, {
+        headers: { "If-Match": etag, "Idempotency-Key": `"${crypto.randomUUID()}"` },
+      });
+      this.text.value = this.base;
+      this.forgetConflict();
       await this.load();
       this.notice.replaceChildren(el("p", { class: "good" }, done));
     } catch (error) {
-      if (!this.signal.aborted) this.notice.replaceChildren(problem(error));
+      if (this.signal.aborted) return;
+      if (error.status !== 412) {
+        this.notice.replaceChildren(problem(error));
+        return;
+      }
+      this.notice.replaceChildren();
+      await this.look();
+      this.notice.prepend(el("p", { class: "bad", role: "alert" }, "Nothing was done, as somebody else " +
+        "has changed the settings meanwhile. Look at them and try again."));
     }
   }
 }
+
+const nameOf = (path) => path.join("/") || "the document";
 
 // changes is a table of how two documents differ.
 function changes(a, b, before = "was", after = "is") {
   const columns = ["Value of", before, after];
   return table("Differences", columns, differences(a, b).map((d) => row(columns, [
-    el("code", {}, d.path.join("/") || "the document"), el("code", {}, spelt(d.a)),
+    el("code", {}, nameOf(d.path)), el("code", {}, spelt(d.a)),
     el("code", {}, spelt(d.b))])), "They are the same.");
 }
