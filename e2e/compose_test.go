@@ -36,6 +36,7 @@ func TestCompose(t *testing.T) {
 	// One after the other: the classic builder does not share stages that are being built.
 	c.must(ctx, "build", "-q", "api")
 	c.must(ctx, "build", "-q", "worker")
+	t.Setenv("API_PORT", freePort(t)) // not before: others may take it meanwhile
 	c.scale(ctx, 1)
 	base := "http://" + strings.TrimSpace(c.must(ctx, "port", "api", "8080"))
 	c.do(ready(ctx, base))
@@ -76,6 +77,8 @@ func TestCompose(t *testing.T) {
 		c.do(l.settle(ctx, settled))
 	}
 	c.scale(ctx, 2)
+
+	c.faults(ctx, l)
 
 	l.lenientPhase("restart API")
 	c.must(ctx, "restart", "api")
@@ -213,7 +216,6 @@ func newCompose(t *testing.T) *compose {
 	if os.Getenv("COMPOSE_PROJECT_NAME") == "" {
 		t.Setenv("COMPOSE_PROJECT_NAME", fmt.Sprintf("outset-e2e-%d", os.Getpid()))
 	}
-	t.Setenv("API_PORT", freePort(t))
 	// On a busy machine a container takes longer to restart than a client should wait.
 	t.Setenv("REQUEST_TIMEOUT", "30s")
 	t.Setenv("WORKER_GRACE", "30s")
@@ -333,9 +335,7 @@ func (c *compose) kill(ctx context.Context, signal string) string {
 		}
 		exited <- strings.TrimSpace(output)
 	}()
-	if _, complaint, err := execute(ctx, "docker", "kill", "--signal", signal, id); err != nil {
-		c.t.Fatalf("docker kill: %v %s", err, complaint)
-	}
+	c.docker(ctx, "kill", "--signal", signal, id)
 	return <-exited
 }
 
