@@ -129,6 +129,25 @@ func (t topCommand) savedKey() string {
 	return localnats.SavedKey(data, localnats.Operator, t.URL)
 }
 
+// refused tells as whom we were refused, and what to do about it.
+func (t topCommand) refused() string {
+	switch {
+	case t.NKey != "":
+		return "the key in " + visible(t.NKey) + " (NATS_NKEY) isn't that of an operator there"
+	case t.Creds != "":
+		return "the credentials in " + visible(t.Creds) + " (NATS_CREDS) aren't good there"
+	case strings.Contains(t.URL, "@"):
+		return "the password in NATS_URL isn't good there"
+	}
+	const advice = "set NATS_NKEY to the key of an operator, or say with --data where its outset up " +
+		"keeps its data"
+	data, err := dataDir(t.Data)
+	if err != nil {
+		return "no key was found; " + advice
+	}
+	return "in " + visible(data) + " is no key of that server; " + advice
+}
+
 // dialAs connects for as long as the connection lasts. One whose server doesn't answer ends soon.
 func (t topCommand) dialAs() (*nats.Conn, error) {
 	options, err := t.Options()
@@ -141,6 +160,9 @@ func (t topCommand) dialAs() (*nats.Conn, error) {
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 		nats.CustomInboxPrefix(messages.OperatorInbox))...)
 	if err != nil {
+		if errors.Is(err, nats.ErrAuthorization) {
+			return nil, fmt.Errorf("NATS at %s: %w: %s", t.NATS, err, t.refused())
+		}
 		return nil, fmt.Errorf("NATS at %s: %w", t.NATS, err)
 	}
 	return nc, nil

@@ -89,7 +89,7 @@ func TestTopOnTerminal(t *testing.T) {
 	c.press(t, "?")
 	c.sees(t, "LANES    how much")
 	c.press(t, "?ss")
-	c.sees(t, "sort: writes")
+	c.sees(t, "sort: write/s")
 	c.press(t, "p")
 	c.sees(t, "paused at")
 	c.press(t, "p")

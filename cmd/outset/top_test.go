@@ -106,8 +106,8 @@ func TestTopWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	data, url := "OUTSET_DATA="+t.TempDir(), pgtest.ForTest(t)
 	at := start(t, env(data, "DATABASE_URL="+url), upArgs("--workers=1")...).ready(t)
-	for _, state := range []top.State{top.DatabaseLost, top.Serving} {
-		pgtest.KeepOut(t, url, state == top.DatabaseLost)
+	for _, state := range []top.State{top.NoDatabase, top.Serving} {
+		pgtest.KeepOut(t, url, state == top.NoDatabase)
 		eventually(t, "it is "+string(state), func() bool {
 			s := sampleOf(t, env(data, "NATS_URL="+at.nats))
 			return len(s.Workers) == 1 && s.Workers[0].State == state
@@ -195,13 +195,23 @@ func TestKeysOfUp(t *testing.T) {
 			}
 		}
 	}
-	for name, e := range map[string][]string{
-		"no key":        env("NATS_URL="+at.nats, "OUTSET_DATA="+t.TempDir()),
-		"another's key": env("NATS_URL="+at.nats, "NATS_NKEY="+otherKey(t)),
+	elsewhere, other := t.TempDir(), otherKey(t)
+	for name, c := range map[string]struct {
+		env  []string
+		want string
+	}{
+		"no key": {
+			env("NATS_URL="+at.nats, "OUTSET_DATA="+elsewhere),
+			"Authorization Violation: in " + elsewhere + " is no key of that server; set NATS_NKEY",
+		},
+		"another's key": {
+			env("NATS_URL="+at.nats, "NATS_NKEY="+other),
+			"Authorization Violation: the key in " + other + " (NATS_NKEY)",
+		},
 	} {
-		code, stdout, stderr := run(t, e, "top", "--once")
+		code, stdout, stderr := run(t, c.env, "top", "--once")
 		if line := complaint(t, stderr); code != 1 || stdout != "" ||
-			!strings.Contains(line, "Authorization Violation") {
+			!strings.Contains(line, c.want) {
 			t.Errorf("%s: exit code %d: %q, %q", name, code, stdout, line)
 		}
 	}

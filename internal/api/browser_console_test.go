@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ func TestBrowserConsolePool(t *testing.T) {
 	}()
 	b.waitFor("work", `parseFloat(document.querySelectorAll(".tile dd")[1].innerText) > 0`)
 	b.waitFor("where writes wait",
-		`document.querySelectorAll(".bar")[1].getAttribute("aria-label").includes("in Postgres")`)
+		`document.querySelectorAll(".parts")[1]?.innerText.includes("in Postgres")`)
 	<-more
 	b.waitFor("what was refused", in("main")+`.includes("invalid-document")`)
 	b.pictures("pool")
@@ -237,7 +238,8 @@ func TestBrowserConsoleOnAdmin(t *testing.T) {
 	b := openBrowser(t)
 	b.do(chromedp.Navigate(s.base+"/console#pool"), chromedp.WaitVisible(chromedp.CSS("#token")),
 		chromedp.SendKeys(chromedp.CSS("#token"), strings.TrimPrefix(admin, "Authorization: Bearer ")+kb.Enter))
-	b.waitFor("a worker", in("tbody")+`.includes("serving")`)
+	b.waitFor("a worker and its process", in("tbody tr")+`.includes("serving") && `+
+		in("tbody tr")+fmt.Sprintf(`.includes("%d")`, os.Getpid()))
 	b.do(chromedp.Navigate(s.base+"/console#users/ann"), chromedp.WaitVisible(chromedp.CSS("textarea")))
 	edit(b, `{"theme":"dark"}`)
 	b.click("Save")

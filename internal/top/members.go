@@ -14,10 +14,10 @@ type State string
 
 // The states of workers.
 const (
-	Serving      State = "serving"
-	DatabaseLost State = "database_lost" // it can't reach its database, and so takes no requests
-	Draining     State = "draining"      // it was told to stop, and answers what it has taken
-	Gone         State = "gone"          // it doesn't answer any more: it has ended, hangs, or can't be reached
+	Serving    State = "serving"
+	NoDatabase State = "no_database" // it can't reach its database, and so takes no requests
+	Draining   State = "draining"    // it was told to stop, and answers what it has taken
+	Gone       State = "gone"        // it doesn't answer any more: it has ended, hangs, or can't be reached
 )
 
 // shownGone is how long a worker is listed that is gone.
@@ -32,12 +32,12 @@ type Sample struct {
 
 // Totals are how many workers there are in each state, and the figures of all that are not gone.
 type Totals struct {
-	Serving      int     `json:"serving"`
-	DatabaseLost int     `json:"database_lost"`
-	Draining     int     `json:"draining"`
-	Gone         int     `json:"gone"`
-	Read         Figures `json:"read"`
-	Write        Figures `json:"write"`
+	Serving    int     `json:"serving"`
+	NoDatabase int     `json:"no_database"`
+	Draining   int     `json:"draining"`
+	Gone       int     `json:"gone"`
+	Read       Figures `json:"read"`
+	Write      Figures `json:"write"`
 }
 
 // Worker is one worker. The figures of one that is gone are those that it told last.
@@ -185,7 +185,7 @@ func (m *member) state() State {
 	case m.now.Stopping:
 		return Draining
 	case m.now.Lost:
-		return DatabaseLost
+		return NoDatabase
 	default:
 		return Serving
 	}
@@ -195,8 +195,8 @@ func (t *Totals) count(s State) {
 	switch s {
 	case Serving:
 		t.Serving++
-	case DatabaseLost:
-		t.DatabaseLost++
+	case NoDatabase:
+		t.NoDatabase++
 	case Draining:
 		t.Draining++
 	case Gone:

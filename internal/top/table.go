@@ -73,7 +73,7 @@ func (w Worker) busier() Figure {
 }
 
 func (s State) short() string {
-	if s == DatabaseLost {
+	if s == NoDatabase {
 		return "no db"
 	}
 	return string(s)
@@ -146,7 +146,7 @@ func (s Sample) summary() string {
 		n    int
 		what string
 	}{
-		{t.DatabaseLost, "without database"}, {t.Draining, "draining"}, {t.Gone, "gone"},
+		{t.NoDatabase, "without a database"}, {t.Draining, "draining"}, {t.Gone, "gone"},
 	} {
 		if more.n > 0 {
 			text += fmt.Sprintf(", %d %s", more.n, more.what)
@@ -177,16 +177,16 @@ type order struct {
 	less func(a, b Worker) int
 }
 
-// orders are those that the key s goes through.
+// orders are those that the key s goes through, each named as its column.
 var orders = []order{
-	{"age", byAge},
-	{"reads", most(func(w Worker) Figure { return w.Read.Rate })},
-	{"writes", most(func(w Worker) Figure { return w.Write.Rate })},
+	{"up", byAge},
+	{"read/s", most(func(w Worker) Figure { return w.Read.Rate })},
+	{"write/s", most(func(w Worker) Figure { return w.Write.Rate })},
 	{"p50", most(func(w Worker) Figure { return w.Both.P50 })},
 	{"p99", most(func(w Worker) Figure { return w.Both.P99 })},
 	{"lanes", most(Worker.busier)},
 	{"oldest", most(func(w Worker) Figure { return w.Both.Oldest })},
-	{"errors", most(func(w Worker) Figure { return w.Both.ErrorRate })},
+	{"err/s", most(func(w Worker) Figure { return w.Both.ErrorRate })},
 }
 
 // most orders workers by a figure, the largest first, and those without one last.

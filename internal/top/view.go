@@ -136,7 +136,7 @@ func (s *Screen) table() []styled {
 
 func (s State) style() style {
 	switch s {
-	case DatabaseLost:
+	case NoDatabase:
 		return red
 	case Draining:
 		return yellow

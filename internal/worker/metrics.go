@@ -1,6 +1,9 @@
 package worker
 
 import (
+	"os"
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/outset-settings/outset/internal/metrics"
@@ -42,6 +45,9 @@ func (w *Worker) Metrics() []prometheus.Collector {
 	f := w.figures
 	all := append(f.results.Metrics(), f.batches, f.changesPublished, f.changesDropped, f.pruned,
 		f.pruneFailures,
+		metrics.Gauge(subsystem, "info", "1; the labels tell which process the worker is.",
+			prometheus.Labels{"id": w.id, "host": w.host, "pid": strconv.Itoa(os.Getpid())},
+			func() float64 { return 1 }),
 		metrics.Gauge(subsystem, "database_reachable", "Whether the worker reaches its database.",
 			nil, func() float64 { return metrics.Is(w.databaseLost.Load() == nil) }),
 		hops.Clock(subsystem, w.store.Clock()))

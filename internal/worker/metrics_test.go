@@ -2,6 +2,8 @@ package worker_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -23,7 +25,13 @@ func TestMetrics(t *testing.T) {
 		ask(t, nc, messages.WriteSubject, replace("ann", "1", `{}`))
 	}
 	ask(t, nc, messages.WriteSubject, replace("bob", "2", `[]`), messages.Operation{Action: 200})
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
 	testmetrics.Of(t, w.Metrics()).Want(t, testmetrics.Values{
+		fmt.Sprintf(`outset_worker_info{host=%q,id=%q,pid="%d"}`, host, w.ID(), os.Getpid()): 1,
+
 		`outset_worker_operations_total{endpoint="read",kind="ok"}`:                2,
 		`outset_worker_operations_total{endpoint="read",kind="malformed"}`:         1,
 		`outset_worker_operations_total{endpoint="write",kind="ok"}`:               2,

@@ -55,7 +55,8 @@ function draw() {
   return [
     tiles(workers, per, pairs.length > 0),
     el("h2", {}, "Where requests wait"),
-    el("p", { class: "hint" }, "The mean time of an operation, in the last ten seconds."),
+    el("p", { class: "hint" }, "The mean time of an operation, in the last ten seconds. What to do when a part is long: ",
+      el("code", {}, "docs/operations.md#when-requests-wait"), "."),
     ...["read", "write"].map((queue) => stations(queue, history.stations(queue, pairs))),
     legend(),
     el("h2", {}, "Workers"),
@@ -93,14 +94,15 @@ function stations(queue, all) {
   const text = total > 0 ? all.map((s) => `${duration(s.seconds)} ${s.name}`).join(", ") : "none";
   return el("div", { class: "stations" },
     el("span", { class: "label" }, queue === "read" ? "Reads" : "Writes"),
-    el("span", { class: "bar", role: "img", "aria-label": text }, all.map((s, i) => {
+    el("span", { class: "bar", "aria-hidden": "true" }, all.map((s, i) => {
       if (s.seconds === 0) return undefined;
       const part = el("span", { class: `station station${i}`,
         title: `${duration(s.seconds)} ${s.name}` });
       part.style.flexGrow = s.seconds / total; // the page's policy allows no style attributes
       return part;
     })),
-    el("span", { class: "total" }, total > 0 ? duration(total) : "none"));
+    el("span", { class: "total" }, total > 0 ? duration(total) : "none"),
+    total > 0 && el("span", { class: "parts" }, text));
 }
 
 function legend() {
@@ -108,7 +110,7 @@ function legend() {
     el("li", {}, el("span", { class: `station${i} key`, "aria-hidden": "true" }), s.name)));
 }
 
-const columns = ["Worker", "State", "Host", "Version", ["Up", "number"], ["Per second", "number"], "Lately",
+const columns = ["Worker", "State", "Host", ["PID", "number"], "Version", ["Up", "number"], ["Per second", "number"], "Lately",
   ["Mean time", "number"], ["Batch", "number"], ["Lanes busy", "number"], ["Waiting", "number"],
   ["Errors", "number"]];
 
@@ -135,7 +137,8 @@ function workerTable(per) {
       duration(f.waited + f.carried), count(f.batch),
       Number.isNaN(f.busy) ? "–" : `${count(f.busy * 100)} %`, count(f.waiting),
       count(history.errors(id))];
-    return row(columns, [el("span", { title: id }, id.slice(0, 8)), state, worker.host, worker.version, ...figures],
+    return row(columns, [el("span", { title: id }, id.slice(0, 8)), state, worker.host, worker.pid, worker.version,
+      ...figures],
       { class: gone ? "gone" : state === "serving" ? "" : "attention" });
   });
   return el("div", { class: "workers" }, table(
