@@ -48,7 +48,8 @@ func (h history) Run(ctx context.Context, stdout io.Writer) error {
 		if h.json(stdout) {
 			return nil
 		}
-		return t.end("no versions")
+		return t.end("no versions: there are no settings of " + visible(h.User) +
+			", who never had any or was erased")
 	})
 }
 

@@ -26,6 +26,7 @@ func (token) Help() string {
 one with the scope admin.
 
 	outset token create nightly --scope users:export --expires 365d
+	OUTSET_TOKEN=$(outset token create nightly --scope users:export --raw)
 	outset token list
 	outset token revoke 5f0c36e1a09b7d42
 
@@ -38,6 +39,7 @@ type tokenCreate struct {
 	remote
 	Name    string   `arg:"" help:"what the token is for"`
 	Scopes  []string `name:"scope" required:"" placeholder:"SCOPE" help:"what it may do; may be repeated"`
+	Raw     bool     `xor:"format" help:"print the token alone, as on a terminal, and not JSON"`
 	Expires future   `placeholder:"TIME" help:"when it ceases to be valid: 2027-11-24T18:00:00Z, 2027-11-24, 24h or 90d; never by default"`
 }
 
@@ -47,8 +49,7 @@ type createdToken struct {
 	Secret string `json:"token"`
 }
 
-// Run prints the token alone on standard output, so that it can be put into a variable, and all
-// else on standard error.
+// Run prints the token on standard output and all else on standard error, or JSON with all of it.
 func (t tokenCreate) Run(ctx context.Context, stdout io.Writer) error {
 	return t.with(func(c *client.Client) error {
 		made, secret, err := c.CreateToken(ctx, client.NewToken{
@@ -57,7 +58,7 @@ func (t tokenCreate) Run(ctx context.Context, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if t.json(stdout) {
+		if !t.Raw && t.json(stdout) {
 			return printJSON(stdout, createdToken{made, secret})
 		}
 		fmt.Fprintf(os.Stderr, "This is the token %s. It is not shown again.\n", made.ID)

@@ -50,7 +50,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	start := time.Now()
 	log := u.Logger()
 	if u.Workers < 1 {
-		return errors.New("--workers must be at least 1")
+		return program.Usage(errors.New("--workers must be at least 1"))
 	}
 	u.API.Console = true
 	if u.API.Auth == "" {
@@ -92,7 +92,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 	}
 	admin.Export(server.Metrics())
 
-	database := u.DatabaseURL
+	database, about := u.DatabaseURL, "see DATABASE_URL" // which may have a password
 	if database == "" {
 		postgres, err := u.startPostgres(ctx, log)
 		if err != nil {
@@ -104,6 +104,10 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 			fail(postgres.Err())
 		}()
 		database = postgres.URL()
+		about = postgres.URL() + "\n  data      " + postgres.Dir()
+		if postgres.New() {
+			about += " (a new database)"
+		}
 	}
 	if err := queue.saveKeys(u.Data); err != nil {
 		if u.DatabaseURL == "" {
@@ -112,10 +116,18 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 		// With another's database nothing else needs the directory.
 		log.Warn("outset top will need NATS_NKEY", "error", err)
 	}
-	stopWorkers := u.startWorkers(ctx, queue, database, admin, log, fail)
+	ready := make(chan struct{}, u.Workers)
+	stopWorkers := u.startWorkers(ctx, queue, database, admin, log, ready, fail)
 	defer stopWorkers()
 	go func() {
-		if !waitReady(ctx, server) {
+		for range u.Workers {
+			select {
+			case <-ready:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if !waitReady(ctx, server.Ready) {
 			return
 		}
 		token, err := u.firstToken(ctx, database)
@@ -123,7 +135,7 @@ func (u up) Run(ctx context.Context, stdout io.Writer) error {
 			fail(fmt.Errorf("making a first token: %w", err))
 			return
 		}
-		u.announce(stdout, server.URL(), admin.Addr(), queue.String(), database, token,
+		u.announce(stdout, server.URL(), admin.Addr(), queue.String(), about, token,
 			time.Since(start))
 	}()
 	err = admin.Around(ctx, server.Run)
@@ -198,17 +210,18 @@ func stopPostgres(postgres *localpg.Server, log *slog.Logger) {
 }
 
 // startWorkers starts the workers, each with connections of its own as if it were a process of its
-// own. The function that it returns stops them and waits until they have ended.
+// own. Each tells ready when it can serve. The function that it returns stops them and waits until
+// they have ended.
 func (u up) startWorkers(
 	ctx context.Context, queue *queue, database string, admin *program.Admin, log *slog.Logger,
-	fail func(error),
+	ready chan<- struct{}, fail func(error),
 ) (stop func()) {
 	// They outlive ctx, because the API may still have requests for them.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	for i := range u.Workers {
 		running.Go(func() {
-			if err := u.runWorker(ctx, i+1, queue, database, admin, log); err != nil {
+			if err := u.runWorker(ctx, i+1, queue, database, admin, log, ready); err != nil {
 				fail(fmt.Errorf("worker: %w", err))
 			}
 		})
@@ -221,7 +234,7 @@ func (u up) startWorkers(
 
 func (u up) runWorker(
 	ctx context.Context, number int, queue *queue, database string, admin *program.Admin,
-	log *slog.Logger,
+	log *slog.Logger, ready chan<- struct{},
 ) error {
 	ctx, whenClosed := program.UntilClosed(ctx)
 	connect := func(name string, options ...nats.Option) (*nats.Conn, error) {
@@ -233,12 +246,21 @@ func (u up) runWorker(
 	}
 	defer w.Close()
 	admin.ExportWorker(number, w.Metrics())
+	waiting, stopWaiting := context.WithCancel(ctx)
+	var waits sync.WaitGroup
+	waits.Go(func() {
+		if waitReady(waiting, w.Ready) {
+			ready <- struct{}{}
+		}
+	})
+	defer waits.Wait()
+	defer stopWaiting()
 	return errors.Join(w.Run(ctx), program.WhyClosed(ctx))
 }
 
-// waitReady returns true once requests can be served, or false if ctx ends before.
-func waitReady(ctx context.Context, server *api.Server) bool {
-	for server.Ready(ctx) != nil {
+// waitReady returns true once ready returns nil, or false if ctx ends before.
+func waitReady(ctx context.Context, ready func(context.Context) error) bool {
+	for ready(ctx) != nil {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
@@ -251,9 +273,6 @@ func waitReady(ctx context.Context, server *api.Server) bool {
 func (u up) announce(
 	w io.Writer, http, admin, nats, database, token string, took time.Duration,
 ) {
-	if u.DatabaseURL != "" {
-		database = "see DATABASE_URL" // which may have a password
-	}
 	_, _ = fmt.Fprintf(w, `
 Outset is ready after %.1f s, with %s. Stop it with Ctrl-C.
 

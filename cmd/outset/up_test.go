@@ -77,6 +77,9 @@ func TestUp(t *testing.T) {
 	data := filepath.Join(pgtest.TempDir(t), "data")
 	p := start(t, env(), upArgs("--data", data)...)
 	at := p.ready(t)
+	if want := "\n  data      " + data + " (a new database)\n"; !strings.Contains(p.stdout.String(), want) {
+		t.Errorf("it doesn't print %q: %s", want, &p.stdout)
+	}
 	t.Run("session", func(t *testing.T) { session(t, at) })
 	t.Run("second system on the same data", func(t *testing.T) {
 		code, _, stderr := run(t, env(), upArgs("--data", data)...)
@@ -109,6 +112,9 @@ func TestUp(t *testing.T) {
 		expect(t, call(t, at.http+user, ""), answer{200, `"2"`, `{"theme":"light"}`})
 		if !strings.Contains(p.stdout.String(), "with 1 worker") {
 			t.Errorf("asked for one worker: %s", &p.stdout)
+		}
+		if want := "\n  data      " + data + "\n"; !strings.Contains(p.stdout.String(), want) {
+			t.Errorf("it doesn't print %q: %s", want, &p.stdout)
 		}
 	})
 	t.Run("killed", func(t *testing.T) {

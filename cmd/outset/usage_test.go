@@ -33,7 +33,7 @@ func TestUsage(t *testing.T) {
 		"misspelt flag":   {"", []string{"up", "--htp=127.0.0.1:0"}, 2, "--http"},
 		"unknown command": {"", []string{"upp"}, 2, `did you mean one of "up"`},
 		"no number":       {"", []string{"up", "--workers=two"}, 2, "--workers"},
-		"no workers":      {"", []string{"up", "--workers=0"}, 1, "--workers"},
+		"no workers":      {"", []string{"up", "--workers=0"}, 2, "--workers"},
 		"no unit": {
 			"",
 			[]string{"up", "--request-timeout=5"},

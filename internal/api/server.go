@@ -130,9 +130,9 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", config.HTTPAddr)
+	l, err := edge.Listen("HTTP_ADDR", "--http", config.HTTPAddr)
 	if err != nil {
-		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
+		return nil, err
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() &&
 		config.Auth != authNone && !config.required() {

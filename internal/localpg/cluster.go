@@ -77,7 +77,7 @@ const initPrefix = "data.init-"
 
 // initialize makes the data directory unless there is one. It works in a sibling and renames it,
 // so that a data directory is whole or absent whenever the process or the machine dies.
-func (c *cluster) initialize(ctx context.Context) error {
+func (c *cluster) initialize(ctx context.Context) (made bool, err error) {
 	leftovers, _ := filepath.Glob(filepath.Join(escapeGlob(c.dir), initPrefix+"*"))
 	for _, left := range leftovers {
 		c.log.Info("removing what a killed first start left", "dir", left)
@@ -86,34 +86,34 @@ func (c *cluster) initialize(ctx context.Context) error {
 		_ = os.RemoveAll(left)
 	}
 	if _, err := os.Stat(filepath.Join(c.data, "PG_VERSION")); err == nil {
-		return nil
+		return false, nil
 	}
 	began := time.Now()
 	temporary, err := os.MkdirTemp(c.dir, initPrefix)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = os.RemoveAll(temporary) }() // no longer there after the rename
 	if err := c.account.own(temporary); err != nil {
-		return err
+		return false, err
 	}
 	if err := c.initdb(ctx, temporary); err != nil {
-		return err
+		return false, err
 	}
 	if err := os.Remove(c.data); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return false, err
 	}
 	if err := os.Rename(temporary, c.data); err != nil {
-		return err
+		return false, err
 	}
 	if !c.throwaway {
 		if err := syncDir(c.dir); err != nil {
-			return err
+			return false, err
 		}
 	}
 	c.log.Info("made a new database", "dir", c.data, "took",
 		time.Since(began).Round(time.Millisecond))
-	return nil
+	return true, nil
 }
 
 func (c *cluster) initdb(ctx context.Context, data string) error {

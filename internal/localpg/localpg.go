@@ -52,6 +52,8 @@ type Server struct {
 	lock     *dirLock
 	process  *process
 	strategy string
+	dir      string
+	made     bool
 }
 
 // Start returns when the server accepts connections and has the database "outset". ctx bounds
@@ -74,7 +76,7 @@ func start(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	// How CREATE DATABASE copies. Without fsync, copying files takes half the time that logging
 	// each block does; with it, several times as long.
-	s := &Server{strategy: "wal_log"}
+	s := &Server{strategy: "wal_log", dir: dir}
 	if o.Throwaway {
 		s.strategy = "file_copy"
 	}
@@ -93,7 +95,7 @@ func start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := c.stopOrphan(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.initialize(ctx); err != nil {
+	if s.made, err = c.initialize(ctx); err != nil {
 		return nil, err
 	}
 	if s.socket, err = c.newSocketDir(ctx); err != nil {
@@ -129,6 +131,12 @@ func (s *Server) Done() <-chan struct{} { return s.process.done }
 // Err is nil while the server runs and after Stop. If the server ended by itself, it says how, with
 // the last lines of its log.
 func (s *Server) Err() error { return s.process.Err() }
+
+// Dir is the directory that it was started on.
+func (s *Server) Dir() string { return s.dir }
+
+// New tells whether Start has made the database, as there was none in the directory.
+func (s *Server) New() bool { return s.made }
 
 // PID is the process id of the server.
 func (s *Server) PID() int { return s.process.pid }

@@ -50,9 +50,9 @@ func listenAdmin(addr string, hosts []string, ready func(context.Context) error,
 	if err != nil {
 		return nil, fmt.Errorf("HTTP_HOSTS: %w", err)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := edge.Listen("ADMIN_ADDR", "--admin", addr)
 	if err != nil {
-		return nil, fmt.Errorf("ADMIN_ADDR: %w", err)
+		return nil, err
 	}
 	log.Info("admin listening", "addr", l.Addr().String())
 	a := &Admin{listener: l, hosts: allowed, metrics: newRegistry()}

@@ -173,6 +173,9 @@ func TestTakenPort(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), "ADMIN_ADDR: ") {
 			t.Errorf("%s: got %v, want ADMIN_ADDR to be named", addr, err)
 		}
+		if taken := addr == l.Addr().String(); taken != strings.Contains(err.Error(), "with --admin") {
+			t.Errorf("%s: got %v, want --admin to be named where it is taken", addr, err)
+		}
 	}
 }
 

@@ -89,18 +89,18 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPings),
 		nats.ConnectHandler(func(nc *nats.Conn) {
-			log.Info("NATS connected", "url", nc.ConnectedUrlRedacted())
+			log.Info("NATS connected", "connection", name, "url", nc.ConnectedUrlRedacted())
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			log.Info("NATS connected again", "url", nc.ConnectedUrlRedacted())
+			log.Info("NATS connected again", "connection", name, "url", nc.ConnectedUrlRedacted())
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil: closed by us
-				log.Warn("NATS connection lost", "error", err)
+				log.Warn("NATS connection lost", "connection", name, "error", err)
 			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			sometimes.Do(func() { log.Warn("NATS cannot be reached", "error", err) })
+			sometimes.Do(func() { log.Warn("NATS cannot be reached", "connection", name, "error", err) })
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
@@ -191,9 +191,17 @@ func (l Log) Logger() *slog.Logger {
 }
 
 func (l Log) handler(w io.Writer, terminal bool) slog.Handler {
-	options := &slog.HandlerOptions{Level: l.Level}
+	options := &slog.HandlerOptions{Level: l.Level, ReplaceAttr: withUnit}
 	if l.Format == "text" || l.Format == "auto" && terminal {
 		return slog.NewTextHandler(w, options)
 	}
 	return slog.NewJSONHandler(w, options)
+}
+
+// withUnit writes durations as people do. In JSON they would be bare nanoseconds.
+func withUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

@@ -25,7 +25,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 
 func TestLogHandler(t *testing.T) {
 	t.Parallel()
-	const text, json = "level=INFO", `"level":"INFO"`
+	const text, json = "hello n=1 took=1.5ms\n", `"msg":"hello","n":1,"took":"1.5ms"}`
 	for _, c := range []struct {
 		format   string
 		terminal bool
@@ -41,7 +41,7 @@ func TestLogHandler(t *testing.T) {
 		var b bytes.Buffer
 		log := slog.New(Log{Format: c.format}.handler(&b, c.terminal))
 		log.Debug("not at this level")
-		log.Info("hello", "n", 1)
+		log.Info("hello", "n", 1, "took", 1500*time.Microsecond)
 		if got := b.String(); !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 {
 			t.Errorf("format %s, terminal %v: got %q, want a line with %s", c.format, c.terminal,
 				got, c.want)
