@@ -411,7 +411,7 @@ class Settings extends EventTarget {
     let base, queue;
     await transact(this.#db, (b, q) => { base = b.get(0); queue = q.getAll(); });
     if (base.result) [this.#base, this.#known] = [base.result, true];
-    this.#stored = this.#base;
+    this.#stored = base.result && this.#base;
     this.#queue = queue.result;
   }
 

@@ -129,6 +129,23 @@ func (w *window) leave() {
 	w.do(chromedp.Navigate("about:blank"))
 }
 
+// back goes back to the page that was left. The browser may have kept it, or loads it anew. One that
+// was kept doesn't load, which is what chromedp.NavigateBack would wait for, for ever.
+func (w *window) back() {
+	w.t.Helper()
+	value[int](w.browser, `(setTimeout(() => history.back()), 1)`)
+	eventually(w.t, "the page that was left", func() bool {
+		there, err := chromedp.Run(w.ctx, chromedp.Evaluate[bool](
+			`location.href != "about:blank" && document.readyState == "complete"`))
+		return err == nil && there // there is no page while it changes
+	})
+	if kept := value[bool](w.browser, `typeof settings != "undefined"`); !kept {
+		w.start(`{}`)
+	} else {
+		w.t.Log("the page was kept")
+	}
+}
+
 // shows waits until the page shows a document, whatever the order of its members, with nothing left
 // to send.
 func (w *window) shows(document string) {
