@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -100,5 +101,29 @@ func TestSilence(t *testing.T) {
 		if !errors.Is(err, nats.ErrTimeout) {
 			t.Errorf("with %v left: %v", left, err)
 		}
+	}
+}
+
+// TestGraceForTheDatabase: requests wait for a database from the time when a worker says that it
+// has lost it, and not for as long as it says so.
+func TestGraceForTheDatabase(t *testing.T) {
+	t.Parallel()
+	w := newWorkers(nil, time.Hour, slog.New(slog.DiscardHandler))
+	longAgo := func() { w.last = time.Now().Add(-2 * time.Hour) }
+	w.begin()
+	w.counted("a", member{lost: true})
+	if w.comingBack() {
+		t.Error("a worker that never reached its database is waited for")
+	}
+	w.counted("a", member{})
+	longAgo()
+	w.counted("a", member{lost: true})
+	if !w.comingBack() {
+		t.Error("a worker that has just lost its database isn't waited for")
+	}
+	longAgo()
+	w.counted("a", member{lost: true})
+	if w.comingBack() {
+		t.Error("a worker without a database is waited for all the time")
 	}
 }

@@ -354,13 +354,15 @@ func decodePong(data []byte) (id string, told member, err error) {
 }
 
 // counted notes a worker's answer to a count. One that can't reach its database gives no sign of
-// life: while there are only such, requests are refused at once.
+// life, except by telling so for the first time: another may become the primary, and requests wait
+// for that as long as for a worker. Then they are refused at once.
 func (w *workers) counted(id string, told member) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m := w.members[id]
+	justLost := told.lost && !m.lost && m.counted > 0
 	m.seen, m.counted, m.knows, m.lost = time.Now(), w.current, told.knows, told.lost
-	if !m.lost {
+	if !m.lost || justLost {
 		w.last = m.seen
 	}
 	w.note(id, m)

@@ -64,7 +64,7 @@ func (w *Worker) read(ctx context.Context, f *flight) {
 	}
 	found, err := w.store.Read(ctx, reads)
 	if err == nil {
-		w.databaseAnswered()
+		w.silence.end()
 	}
 	for n, i := range indexes {
 		work := f.Calls[i]
@@ -96,7 +96,7 @@ func (w *Worker) write(ctx context.Context, f *flight) {
 	applied := false // some of them were
 	w.store.WriteInParts(ctx, writes, func(part []int, outcomes []store.Written) {
 		if slices.ContainsFunc(part, func(n int) bool { return proves(outcomes[n].Err) }) {
-			w.databaseAnswered()
+			w.silence.end()
 		}
 		w.queueChanges(writes, outcomes, part)
 		settled := make([]int, len(part))

@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outset-settings/outset/pkg/store"
@@ -15,15 +17,62 @@ const (
 	// checkTimeout is short, since a database that has much to do, or no connection to give, still
 	// answers others meanwhile: only after silentFor without any answer is it out of reach.
 	checkTimeout = time.Second
-	silentFor    = 2 * time.Second
+	// silentFor is a pause and the check after it, but for the steps that these share with others.
+	silentFor = checkEvery + checkTimeout - 2*silenceStep
+	// silenceStep is how finely both are measured, see silence.
+	silenceStep = 100 * time.Millisecond
 )
+
+// silence is how long the database hasn't answered. It counts steps, and a time in which this
+// process had no processor, or was stopped, is a single one: what has come meanwhile is unread.
+type silence struct {
+	steps atomic.Int64
+	after func(time.Duration) <-chan time.Time // time.After, except in tests
+}
+
+// end notes that the database has just done something.
+func (s *silence) end() { s.steps.Store(0) }
+
+func (s *silence) lasted() time.Duration { return time.Duration(s.steps.Load()) * silenceStep }
+
+// count goes on counting until ctx ends.
+func (s *silence) count(ctx context.Context) {
+	for s.step(ctx) {
+		s.steps.Add(1)
+	}
+}
+
+// step returns after a step, or false when ctx ends.
+func (s *silence) step(ctx context.Context) bool {
+	select {
+	case <-s.after(silenceStep):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// bound returns a context that ends after d, which is measured in steps, too.
+func (s *silence) bound(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		for range d / silenceStep {
+			if !s.step(ctx) {
+				return
+			}
+		}
+	}()
+	return ctx, cancel
+}
 
 // startWatchingDatabase checks the database again and again until ctx ends.
 func (w *Worker) startWatchingDatabase(ctx context.Context) <-chan struct{} {
 	stopped := make(chan struct{})
-	w.databaseAnswered() // to begin with
-	go func() {
-		defer close(stopped)
+	w.silence.end() // to begin with
+	var watching sync.WaitGroup
+	watching.Go(func() { w.silence.count(ctx) })
+	watching.Go(func() {
 		for ctx.Err() == nil {
 			pause := checkEvery
 			if w.databaseLost.Load() != nil {
@@ -35,28 +84,25 @@ func (w *Worker) startWatchingDatabase(ctx context.Context) <-chan struct{} {
 			case <-ctx.Done():
 			}
 		}
+	})
+	go func() {
+		watching.Wait()
+		close(stopped)
 	}()
 	return stopped
 }
 
-// databaseAnswered notes that the database has just done something.
-func (w *Worker) databaseAnswered() {
-	now := time.Now() // with the monotonic clock, which nobody sets
-	w.lastAnswer.Store(&now)
-}
-
 func (w *Worker) checkDatabase(ctx context.Context) {
-	checking, cancel := context.WithTimeout(ctx, checkTimeout)
+	checking, cancel := w.silence.bound(ctx, checkTimeout)
 	defer cancel()
 	err := w.store.Ping(checking)
 	switch {
 	case ctx.Err() != nil: // the worker stops
 	case err == nil:
-		w.databaseAnswered()
+		w.silence.end()
 		w.foundDatabase()
 		w.store.Clock().Warn(w.log)
-	case checking.Err() == nil && !store.Busy(err),
-		time.Since(*w.lastAnswer.Load()) > silentFor:
+	case checking.Err() == nil && !store.Busy(err), w.silence.lasted() >= silentFor:
 		w.lostDatabase(err)
 	}
 	if err != nil {

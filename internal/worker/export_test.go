@@ -24,11 +24,17 @@ func PruneUntil(ctx context.Context, s Store, config Config, log *slog.Logger) {
 // Lanes is how many batches of writes are under way at once.
 const Lanes = lanes
 
-// LosesDatabase checks the database, which has answered last at that time, and reports whether the
+// CheckSteps is how many steps of time a check of the database may take.
+const CheckSteps = int(checkTimeout / silenceStep)
+
+// SetAfter sets what the steps of the database's silence wait for.
+func (w *Worker) SetAfter(after func(time.Duration) <-chan time.Time) { w.silence.after = after }
+
+// LosesDatabase checks the database, which has been silent for so long, and reports whether the
 // worker, which doesn't run, has then lost it.
-func (w *Worker) LosesDatabase(ctx context.Context, answered time.Time) bool {
+func (w *Worker) LosesDatabase(ctx context.Context, silent time.Duration) bool {
 	w.reads, w.writes = new(endpoint), new(endpoint)
-	w.lastAnswer.Store(&answered)
+	w.silence.steps.Store(int64(silent / silenceStep))
 	w.checkDatabase(ctx)
 	return w.databaseLost.Load() != nil
 }

@@ -74,9 +74,9 @@ type Worker struct {
 	changesConn    *nats.Conn
 	pendingChanges chan []change // of a part of a batch each
 	lastTrial      atomic.Pointer[trial]
-	notReadyReason atomic.Pointer[string]    // nil: it is ready
-	databaseLost   atomic.Pointer[string]    // why it can't be reached; nil: it can
-	lastAnswer     atomic.Pointer[time.Time] // when the database has last answered
+	notReadyReason atomic.Pointer[string] // nil: it is ready
+	databaseLost   atomic.Pointer[string] // why it can't be reached; nil: it can
+	silence        silence                // of the database
 	// failures limits the log: an outage fails thousands of operations a second, all with the same
 	// error.
 	failures rate.Sometimes
@@ -106,11 +106,11 @@ func New(nc, changes *nats.Conn, s Store, config Config, version string, log *sl
 		failures:  rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 		unsent:    rate.Sometimes{First: 10, Interval: time.Second},
 		discovery: rate.NewLimiter(discoveryRate, discoveryBurst),
+		silence:   silence{after: time.After},
 	}
 	w.host, _ = os.Hostname() // for people only
 	w.log = log.With("worker", w.id)
 	w.setNotReady("starting")
-	w.databaseAnswered() // it was opened
 	return w, nil
 }
 

@@ -22,7 +22,7 @@ func (w *Worker) startTellingWorking() (stop func()) {
 			case <-ended:
 				return
 			case now := <-tick.C:
-				if now.Sub(*w.lastAnswer.Load()) < provenFor {
+				if w.silence.lasted() < provenFor {
 					w.tellWorking(now)
 				}
 			}

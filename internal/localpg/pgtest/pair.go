@@ -96,14 +96,10 @@ func (p *Pair) stop(server *localpg.Server) {
 // awaitStandby makes the primary's commits wait for the standby, which follows it by now.
 func (p *Pair) awaitStandby() {
 	p.t.Helper()
-	conn := Connect(p.t, p.Primary())
-	for _, statement := range []string{
-		`alter system set synchronous_standby_names = '*'`, `select pg_reload_conf()`,
-	} {
-		if _, err := conn.Exec(p.t.Context(), statement); err != nil {
-			p.t.Fatal(err)
-		}
-	}
+	primary := p.hosts[p.primary]
+	p.execute(primary, `alter system set synchronous_standby_names = '*'`)
+	p.execute(primary, `select pg_reload_conf()`)
+	conn := Connect(p.t, primary.address)
 	testwait.Until(p.t, timeout, "the standby is synchronous", func() bool {
 		var synchronous bool
 		err := conn.QueryRow(p.t.Context(),
@@ -114,6 +110,13 @@ func (p *Pair) awaitStandby() {
 		}
 		return synchronous
 	})
+}
+
+func (p *Pair) execute(h *host, statement string) {
+	p.t.Helper()
+	if _, err := Connect(p.t, h.address).Exec(p.t.Context(), statement); err != nil {
+		p.t.Fatalf("%s: %v", statement, err)
+	}
 }
 
 // Primary is the address of the primary.
@@ -154,11 +157,11 @@ func Either(t testing.TB, one, other string) string {
 func (p *Pair) Switch(meanwhile func()) {
 	p.t.Helper()
 	old, now := p.hosts[p.primary], p.hosts[1-p.primary]
+	p.execute(now, `alter system set synchronous_standby_names = ''`)
+	p.execute(now, `select pg_reload_conf()`)
 	p.stop(old.server)
 	meanwhile()
-	if _, err := Connect(p.t, now.address).Exec(p.t.Context(), `select pg_promote()`); err != nil {
-		p.t.Fatal(err)
-	}
+	p.execute(now, `select pg_promote()`)
 	p.primary = 1 - p.primary
 	config, err := pgx.ParseConfig(now.address)
 	if err != nil {
