@@ -1,12 +1,15 @@
 // Command shares measures what one client who asks for much costs another. It attacks a running
 // Outset that needs no tokens (AUTH=none) from 127.0.0.2, in one way after the other, while a
-// bystander on 127.0.0.1 reads and writes a document of his own:
+// bystander on 127.0.0.1 writes and reads a document of his own:
 //
-//	bin/outset up --auth none --http 127.0.0.1:8080 &
+//	bin/outset up --auth none --workers 1 --http 127.0.0.1:8080 &
 //	go run ./bench/shares --url http://127.0.0.1:8080
 //
-// The attacker shares the machine with the system, so a part of what the bystander waits for is his
-// processor time.
+// Before each attack it measures the bystander alone: what counts is how many times as long he
+// waits beside the attack, as the machine may be busy with something else. The attacker is a process
+// of its own. It shares the machine with the system, so a part of what the bystander waits for is
+// the attacker's own processor time. Two controls tell how much that may be: processes that do
+// nothing but compute, and requests that the API answers by itself, with 404.
 package main
 
 import (
@@ -19,6 +22,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +34,7 @@ var (
 	base     = flag.String("url", "http://127.0.0.1:8080", "where Outset is")
 	duration = flag.Duration("duration", 5*time.Second, "how long each attack takes")
 	only     = flag.String("only", "", "measure attacks whose name has this in it")
+	role     = flag.String("attack", "", "be the attacker, until the input ends")
 )
 
 // client comes from an address of its own.
@@ -71,14 +76,22 @@ const (
 type attack struct {
 	name        string
 	connections int
-	request     func(connection, n int) (method, path, kind string, body []byte)
+	request     func(connection, n int) (method, path, kind string, body []byte) // nil: it computes
 }
 
 func main() {
 	flag.Parse()
 	ctx := context.Background()
-	attacker, bystander := from("127.0.0.2"), from("127.0.0.1")
 	large := largeDocument()
+	if *role != "" {
+		for _, a := range attacks(large) {
+			if a.name == *role {
+				a.run(ctx)
+			}
+		}
+		return
+	}
+	attacker := from("127.0.0.2")
 	for i := range 512 {
 		status := attacker.do(ctx, "PUT", fmt.Sprintf("/user/attacker%d/settings", i), jsonType, large)
 		if status >= 300 || status == 0 {
@@ -86,51 +99,108 @@ func main() {
 			os.Exit(1)
 		}
 	}
-	fmt.Printf("%-44s %9s %9s %9s %9s %8s %10s\n", "one client does", "read p50", "p99", "write p50",
-		"p99", "refused", "its own/s")
+	fmt.Printf("%-38s %22s %22s %14s %7s %9s %9s\n", "", "reads: alone  attacked", "writes: alone  attacked",
+		"times: r    w", "refused", "answers/s", "refused")
+	fmt.Printf("%-38s %22s %22s\n", "one client does", "p50/p99 ms", "p50/p99 ms")
 	for _, a := range attacks(large) {
-		if strings.Contains(a.name, *only) {
-			measure(ctx, a, attacker, bystander)
+		if !strings.Contains(a.name, *only) {
+			continue
+		}
+		if err := measure(ctx, a); err != nil {
+			fmt.Fprintln(os.Stderr, a.name+":", err)
+			os.Exit(1)
 		}
 	}
 }
 
-// measure runs an attack, and prints what the bystander sees in milliseconds.
-func measure(ctx context.Context, a attack, attacker, bystander *client) {
-	attacking, stop := context.WithTimeout(ctx, *duration+time.Second)
-	defer stop()
-	var done atomic.Int64
+// run is the attacker: it attacks until its input ends, and prints what it got.
+func (a attack) run(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	var accepted, refused atomic.Int64
 	var all sync.WaitGroup
+	attacker := from("127.0.0.2")
 	for c := range a.connections {
 		all.Go(func() {
-			for n := 0; attacking.Err() == nil; n++ {
+			for n := 0; ctx.Err() == nil; n++ {
+				if a.request == nil {
+					continue
+				}
 				method, path, kind, body := a.request(c, n)
-				if attacker.do(attacking, method, path, kind, body) > 0 {
-					done.Add(1)
+				switch status := attacker.do(ctx, method, path, kind, body); {
+				case status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout:
+					refused.Add(1)
+				case status > 0:
+					accepted.Add(1)
 				}
 			}
 		})
 	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	stop()
+	all.Wait()
+	fmt.Println(accepted.Load(), refused.Load())
+}
+
+// measure runs an attack, and prints what the bystander sees before and beside it in milliseconds.
+func measure(ctx context.Context, a attack) error {
+	bystander := from("127.0.0.1")
+	alone := bystander.ask(ctx)
+	c := exec.CommandContext(ctx, os.Args[0], "--url", *base, "--attack", a.name)
+	c.Stderr = os.Stderr
+	var answers bytes.Buffer
+	c.Stdout = &answers
+	input, err := c.StdinPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		return err
+	}
+	began := time.Now()
 	time.Sleep(time.Second) // until the attack is in full swing
-	var reads, writes []time.Duration
-	refused := 0
-	ask := func(took *[]time.Duration, method string, body []byte) {
+	beside := bystander.ask(ctx)
+	took := time.Since(began).Seconds()
+	_ = input.Close()
+	if err := c.Wait(); err != nil {
+		return err
+	}
+	var accepted, refused float64
+	if _, err := fmt.Sscan(answers.String(), &accepted, &refused); err != nil {
+		return err
+	}
+	pair := func(took []time.Duration) string {
+		return fmt.Sprintf("%.1f/%.1f", at(took, 50), at(took, 99))
+	}
+	fmt.Printf("%-38s %10s %11s %10s %11s %7.1f %6.1f %7d %9.0f %9.0f\n", a.name, pair(alone.reads),
+		pair(beside.reads), pair(alone.writes), pair(beside.writes),
+		at(beside.reads, 99)/at(alone.reads, 99), at(beside.writes, 99)/at(alone.writes, 99),
+		alone.refused+beside.refused, accepted/took, refused/took)
+	return nil
+}
+
+// seen is how long a bystander waited, and how often he was refused.
+type seen struct {
+	reads, writes []time.Duration
+	refused       int
+}
+
+// ask writes and reads a document, a millisecond apart.
+func (c *client) ask(ctx context.Context) (s seen) {
+	once := func(took *[]time.Duration, method string, body []byte) {
 		began := time.Now()
-		if status := bystander.do(ctx, method, "/user/bystander/settings", jsonType, body); status >= 300 ||
+		if status := c.do(ctx, method, "/user/bystander/settings", jsonType, body); status >= 300 ||
 			status == 0 {
-			refused++
+			s.refused++
 		}
 		*took = append(*took, time.Since(began))
 		time.Sleep(time.Millisecond)
 	}
-	for until := time.Now().Add(*duration); time.Now().Before(until); {
-		ask(&writes, "PUT", []byte(`{"theme":"dark"}`))
-		ask(&reads, "GET", nil)
+	theme := 0
+	for until := time.Now().Add(*duration); time.Now().Before(until); theme++ {
+		once(&s.writes, "PUT", fmt.Appendf(nil, `{"theme":%d}`, theme))
+		once(&s.reads, "GET", nil)
 	}
-	stop()
-	all.Wait()
-	fmt.Printf("%-44s %9.1f %9.1f %9.1f %9.1f %8d %10.0f\n", a.name, at(reads, 50), at(reads, 99),
-		at(writes, 50), at(writes, 99), refused, float64(done.Load())/(duration.Seconds()+1))
+	return s
 }
 
 // at is a percentile in milliseconds.
@@ -162,7 +232,10 @@ func attacks(large []byte) []attack {
 	}
 	value := always("GET", user(1)+"/key00001", jsonType, nil)
 	return []attack{
-		{"nothing", 0, nil},
+		{"control: nothing", 0, nil},
+		{"control: 1 process computes", 1, nil},
+		{"control: 2 processes compute", 2, nil},
+		{"control: unknown paths, 512", 512, always("GET", "/nothing", jsonType, nil)},
 		{"/batch of 100 reads of a value, 8", 8, always("POST", "/batch", jsonType, reads)},
 		{"/batch of 100 reads of a value, 16", 16, always("POST", "/batch", jsonType, reads)},
 		{"/batch of 100 patches of 64 KB, 4", 4, always("POST", "/batch", jsonType, patches)},
