@@ -21,7 +21,7 @@ func (b *Batcher[C, R]) check() {
 	now := time.Now()
 	b.checking = false
 	b.checkFlights(now)
-	for range b.lanes - b.busy { // a lane may be free now, or what waits be worth one
+	for range b.lanes + b.options.Spare - b.busy { // a lane may be free now, or what waits be worth one
 		b.dispatch()
 	}
 	var expired, lost []*call[C, R]
@@ -62,6 +62,7 @@ func (b *Batcher[C, R]) checkFlights(now time.Time) {
 			stuck += left
 		}
 		f.released = true
+		b.waiting.endBulk(f.bulk)
 		released++
 		b.busy--
 		b.busyTime += now.Sub(f.began)

@@ -14,7 +14,8 @@ type Flight[C, R any] struct {
 
 	batcher *Batcher[C, R]
 	size    Size
-	full    bool // calls were left that it had no room for
+	bulk    *flow[C, R] // whose it mostly is; nil: nobody's (bulk.go)
+	full    bool        // calls were left that it had no room for
 	began   time.Time
 
 	// Guarded by the batcher's lock.
@@ -58,6 +59,7 @@ func newFlight[C, R any](b *Batcher[C, R], calls []*call[C, R]) *Flight[C, R] {
 		}
 		f.size = f.size.plus(c.size)
 	}
+	f.bulk = bulkOf(f.seats)
 	return f
 }
 

@@ -10,10 +10,11 @@ import (
 // A lane carries one batch after the other. This file decides when a lane opens, which batch it
 // takes, and when it closes.
 
-// carried is how much the flights carry whose lanes are expected back soon.
-func (b *Batcher[C, R]) carried() (count int) {
+// carried is how much the flights carry whose lanes are expected back soon. For guests those of
+// bulk don't count, as they don't wait for these.
+func (b *Batcher[C, R]) carried(guests bool) (count int) {
 	for _, f := range b.flights {
-		if !f.slow {
+		if !f.slow && (!guests || f.bulk == nil) {
 			count += f.size.Count
 		}
 	}
@@ -45,11 +46,22 @@ func (b *Batcher[C, R]) queue(c *call[C, R]) error {
 // open opens a lane if there is a free one and what waits is worth it. The lane takes what waits by
 // the time that it runs.
 func (b *Batcher[C, R]) open() bool {
-	if b.busy >= b.lanes || !b.worthLane() {
+	if !b.worth(b.busy + 1) {
 		return false
 	}
 	b.busy++
 	return true
+}
+
+// worth tells whether so many lanes may be open for what waits.
+func (b *Batcher[C, R]) worth(lanes int) bool {
+	return lanes <= b.lanes && b.worthLane() ||
+		lanes <= b.lanes+b.options.Spare && b.fair(b.waiting.guests(), b.carried(true))
+}
+
+// fair tells whether calls that wait make a fair share of them and of those under way.
+func (b *Batcher[C, R]) fair(waiting, carried int) bool {
+	return waiting > 0 && waiting*b.lanes >= waiting+carried
 }
 
 // dispatch opens a lane on a goroutine of its own.
@@ -68,8 +80,7 @@ func (b *Batcher[C, R]) dispatch() {
 func (b *Batcher[C, R]) worthLane() bool {
 	w := &b.waiting
 	twice := w.size.plus(w.size)
-	return w.calls > 0 && (w.size.Count*b.lanes >= w.size.Count+b.carried() ||
-		!w.size.within(b.bound()) || !twice.plus(twice).within(b.options.Queue))
+	return w.calls > 0 && (b.fair(w.size.Count, b.carried(false)) || !w.size.within(b.bound()) || !twice.plus(twice).within(b.options.Queue))
 }
 
 // lane carries one batch after the other, until what waits is not worth it, there are fewer lanes
@@ -129,7 +140,7 @@ func (b *Batcher[C, R]) carry(f *Flight[C, R]) (holdsLane bool) {
 }
 
 // keepsLane tells whether a lane that is open may stay so.
-func (b *Batcher[C, R]) keepsLane() bool { return b.busy <= b.lanes && b.worthLane() }
+func (b *Batcher[C, R]) keepsLane() bool { return b.worth(b.busy) }
 
 // goesOn tells whether a lane takes another batch on this goroutine.
 func (b *Batcher[C, R]) goesOn(own *call[C, R]) bool {
@@ -149,14 +160,16 @@ func (b *Batcher[C, R]) stop() {
 // startBatch makes a flight of the next batch. It returns nil if all that waits has to wait for
 // others of its key.
 func (b *Batcher[C, R]) startBatch() *Flight[C, R] {
-	calls := b.waiting.take(b.bound())
+	guests := b.waiting.guests() > 0
+	calls := b.waiting.take(b.bound(), time.Now())
 	if len(calls) == 0 {
 		return nil
 	}
 	f := newFlight(b, calls)
-	if f.full = b.waiting.calls > 0; !f.full {
-		b.standing = f.began
+	if f.full = b.waiting.calls > 0 && !guests; !f.full && !guests {
+		b.standing = f.began // what guests leave stays where it was
 	}
+	b.waiting.beginBulk(f.bulk)
 	b.lastBatch = len(f.Calls)
 	b.flights = append(b.flights, f)
 	b.scheduleCheck()
@@ -183,6 +196,7 @@ func (b *Batcher[C, R]) endBatch(f *Flight[C, R]) bool {
 	if f.released {
 		b.finishIfIdle()
 	} else {
+		b.waiting.endBulk(f.bulk)
 		b.busyTime += now.Sub(f.began)
 	}
 	return !f.released

@@ -16,6 +16,11 @@ type waiting[C, R any] struct {
 	keys map[string]*keyed[C, R] // that are under way
 	held Size                    // of the calls that wait for these, which are not among the others
 
+	bulky []*flow[C, R] // those who have batches of bulk under way
+
+	latest  uint64    // the principal who came last
+	company time.Time // when somebody came who was not the one before
+
 	arrived uint64 // calls, ever
 	batches uint64 // ever
 }
@@ -50,6 +55,9 @@ func (w *waiting[C, R]) add(c *call[C, R], bound Size, patience time.Duration, l
 		w.hot(c, patience/time.Duration(lanes)) {
 		w.forget(f)
 		return false
+	}
+	if c.principal != w.latest {
+		w.latest, w.company = c.principal, c.arrived
 	}
 	w.arrived++
 	c.flow, c.number = f, w.arrived
@@ -90,24 +98,33 @@ func (w *waiting[C, R]) forget(f *flow[C, R]) {
 }
 
 // take removes the calls of the next batch: as many as fit, one at least if any waits whose key is
-// free. Where all of them are of one principal, and nothing waits of others, nobody waits for what
-// they cost.
-func (w *waiting[C, R]) take(bound Size) (calls []*call[C, R]) {
+// free. Where one principal has been alone for companyLasts nobody waits for what the calls cost.
+// Where guests wait (bulk.go) the batch is theirs.
+func (w *waiting[C, R]) take(bound Size, now time.Time) (calls []*call[C, R]) {
 	var size Size
 	w.batches++
-	if len(w.turns) == 1 {
+	if len(w.turns) == 1 && now.Sub(w.company) > companyLasts {
 		bound.Cost = 0
 	}
-	for w.calls > 0 {
+	guests := w.guests() > 0
+	passed := 0 // principals in a row who had their turn and nothing to take
+	for w.calls > 0 && passed <= len(w.turns) {
 		f := w.turns[0]
+		if guests && f.bulk > 0 {
+			w.turns = append(w.turns[1:], f)
+			passed++
+			continue
+		}
 		if !f.begun {
 			f.begun = true
 			f.credit += turn
 		}
 		if len(f.calls) == 0 {
 			w.endTurn(f)
+			passed++
 			continue
 		}
+		passed = 0
 		c := f.calls[0]
 		if w.hold(c, w.batches) {
 			w.dequeue(f)

@@ -119,6 +119,7 @@ func newBatcher(name string, most int, a asker) *batcher {
 	}
 	b := batch.New(context.Background(), batch.Options[*messages.Operation, messages.Result]{
 		Lanes: minLanes,
+		Spare: 1,
 		Batch: batch.Size{Count: most, Bytes: batchBytes, Cost: batchCost},
 		Queue: batch.Size{Count: queueOperations, Bytes: queueBytes},
 		Of: func(o *messages.Operation) batch.Size {

@@ -58,11 +58,11 @@ const (
 	// maxWait is how long an operation is expected to wait at most: more is refused at once.
 	maxWait = 3 * time.Second
 
-	// Connections is how many database connections a worker uses. All lanes of reads have one, or
-	// all of writes, and two are left for the others, for tokens, for readiness and for pruning.
-	// Nothing holds one while it waits for another, so those beyond that wait for a batch to end.
-	// 16 workers stay below the 100 that Postgres allows by default.
-	Connections = lanes + 2
+	// Connections is how many database connections a worker uses. All lanes of reads have one, the
+	// spare one too, or all of writes, and two are left for the others, for tokens, for readiness and
+	// for pruning. Nothing holds one while it waits for another, so those beyond that wait for a
+	// batch to end. 16 workers stay below the 100 that Postgres allows by default.
+	Connections = lanes + 3
 )
 
 // leastAge is how long an idempotency key is promised to be recognized. The keys live in the

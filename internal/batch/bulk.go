@@ -1,0 +1,77 @@
+package batch
+
+import (
+	"slices"
+	"time"
+)
+
+// A batch is bulk if it is mostly one principal's and costs more than their turn is worth. Others
+// who have something to carry meanwhile are guests. They do not wait until bulk has ended: they may
+// open a spare lane beside it, and their batches have nothing of whose bulk is under way. So a few
+// cheap calls neither wait behind many dear ones nor travel with them. With nobody else there is no
+// guest, and one principal has all lanes.
+const (
+	bulkCost = turn
+	// companyLasts is for how long a principal is not alone after somebody else has come. One who
+	// asks for little is seldom seen waiting, and still waits for the batch before.
+	companyLasts = time.Second
+)
+
+// bulkOf returns the principal whose a batch mostly is, or nil. Whoever has more than half of it is
+// the one who is left where everybody's cost is weighed against that of others (Boyer and Moore,
+// "MJRTY", 1981).
+func bulkOf[C, R any](seats []seat[C, R]) (most *flow[C, R]) {
+	var weight, own, all time.Duration
+	for i := range seats {
+		switch s := &seats[i].fare; {
+		case s.flow == most:
+			weight += s.paid
+		case s.paid > weight:
+			most, weight = s.flow, s.paid-weight
+		default:
+			weight -= s.paid
+		}
+	}
+	for i := range seats {
+		s := &seats[i].fare
+		if all += s.paid; s.flow == most {
+			own += s.paid
+		}
+	}
+	if own <= bulkCost || own <= all/2 {
+		return nil
+	}
+	return most
+}
+
+// guests is how many calls wait of principals who have no bulk under way, while others have.
+func (w *waiting[C, R]) guests() int {
+	if len(w.bulky) == 0 {
+		return 0
+	}
+	calls := w.calls
+	for _, f := range w.bulky {
+		calls -= len(f.calls)
+	}
+	return calls
+}
+
+// beginBulk notes that a batch takes a lane which is mostly this principal's, if any's.
+func (w *waiting[C, R]) beginBulk(f *flow[C, R]) {
+	if f == nil {
+		return
+	}
+	if f.bulk++; f.bulk == 1 {
+		w.bulky = append(w.bulky, f)
+	}
+}
+
+// endBulk notes that it holds its lane no more.
+func (w *waiting[C, R]) endBulk(f *flow[C, R]) {
+	if f == nil {
+		return
+	}
+	if f.bulk--; f.bulk == 0 {
+		w.bulky = slices.DeleteFunc(w.bulky, func(g *flow[C, R]) bool { return g == f })
+	}
+}
