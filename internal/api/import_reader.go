@@ -12,6 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/outset-settings/outset/internal/compute"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -157,7 +158,7 @@ func (r *importReader) lineOf(text []byte, size, number int) (l importLine, ok b
 	if len(bytes.Trim(text, " \t\r\n")) == 0 {
 		return importLine{}, false
 	}
-	l = r.parser.parse(text, number, r.before)
+	compute.Over(len(text), func() { l = r.parser.parse(text, number, r.before) })
 	if r.before++; l.end {
 		r.before = 0
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"github.com/outset-settings/outset/internal/compute"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -99,7 +100,8 @@ func (s *Server) answerMulti(c *fiber.Ctx, taken *room, release func()) error {
 	if err != nil {
 		return err
 	}
-	subrequests, err := parseMulti(body)
+	var subrequests []subrequest
+	compute.Over(len(body), func() { subrequests, err = parseMulti(body) })
 	if err != nil {
 		return problem{
 			kind:   messages.KindMalformed,

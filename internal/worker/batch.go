@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outset-settings/outset/internal/batch"
+	"github.com/outset-settings/outset/internal/compute"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
 )
@@ -72,13 +73,17 @@ func (w *Worker) read(ctx context.Context, f *flight) {
 			work.result = w.failure(work.Operation, err)
 			continue
 		}
-		began := time.Now()
-		if work.Action == messages.ActionTrySchema && found[n].Err == nil {
-			work.result = w.try(work.trial, found[n].Listed)
-		} else {
-			work.result = w.readResult(work.Operation, &found[n])
-		}
-		work.took += time.Since(began)
+		compute.Over(len(found[n].Bytes)+longOf(work.Operation), func() {
+			began := time.Now()
+			if work.Action == messages.ActionTrySchema && found[n].Err == nil {
+				work.result = w.try(work.trial, found[n].Listed)
+			} else {
+				work.result = w.readResult(work.Operation, &found[n])
+			}
+			work.took += time.Since(began)
+		})
+		left := max(len(found[n].Bytes)-len(work.result.Document), 0)
+		work.took += messages.FetchCost(left)
 	}
 	done(f, indexes)
 }
@@ -122,15 +127,25 @@ func proves(err error) bool {
 		!errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrOutcomeUnknown)
 }
 
+// longOf is how many bytes an operation makes the worker go over, for [compute.Over].
+func longOf(o *messages.Operation) int {
+	if o.Action == messages.ActionPutSchema || o.Action == messages.ActionTrySchema {
+		return compute.LongBytes // a schema of 9 KB can take 30 ms
+	}
+	return len(o.Document)
+}
+
 // prepare computes what a write can without the store. It returns true if it has its result by
 // then.
 func (w *Worker) prepare(work *work) (settled bool) {
-	began := time.Now()
 	var err error
 	if work.write.Change == nil && work.write.Wrong == nil { // else a schema was compiled before
-		work.write, err = w.writeOf(work.Operation)
+		compute.Over(longOf(work.Operation), func() {
+			began := time.Now()
+			work.write, err = w.writeOf(work.Operation)
+			work.took += time.Since(began)
+		})
 	}
-	work.took += time.Since(began)
 	if err != nil && (work.Keyed || work.Again) {
 		// It may have been applied under other limits: then it gets its first answer.
 		work.write.Wrong, err = err, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/outset-settings/outset/internal/compute"
 	"github.com/outset-settings/outset/internal/failpoint"
 	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/internal/settings"
@@ -106,8 +107,11 @@ func (w *Worker) changeOf(o *messages.Operation) (change settings.Change, err er
 		return nil, err
 	}
 	return func(current []byte) (next settings.Next, err error) {
-		defer settings.Survive(&err)
-		return unguarded(current)
+		compute.Over(len(current)+len(o.Document), func() {
+			defer settings.Survive(&err)
+			next, err = unguarded(current)
+		})
+		return next, err
 	}, nil
 }
 

@@ -164,3 +164,23 @@ func TestLargestDocument(t *testing.T) {
 		t.Errorf("a byte more: %q %q", r.Kind, r.Detail)
 	}
 }
+
+// TestValueCostsItsDocument: who reads a value pays for the document that is fetched for it.
+func TestValueCostsItsDocument(t *testing.T) {
+	t.Parallel()
+	nc := connect(t)
+	start(t, nc, open(t), config)
+	const size = 60_000
+	do(t, nc, replace("ann", "1", `{"n":1,"long":"`+strings.Repeat("x", size)+`"}`))
+	m, err := nc.Request(messages.ReadSubject, encode(t, readValue("ann", "n")), deadline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := messages.DecodeReply(m.Data, 1)
+	if err != nil || string(reply.Results[0].Document) != "1" {
+		t.Fatalf("%+v, %v", reply, err)
+	}
+	if got := reply.Results[0].Cost(); got < messages.FetchCost(size) {
+		t.Errorf("it costs %v, want %v at least", got, messages.FetchCost(size))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/outset-settings/outset/internal/compute"
 	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/pkg/messages"
 	"github.com/outset-settings/outset/pkg/store"
@@ -59,9 +60,12 @@ func (e *endpoint) goOn(w *work, took time.Duration, err error) {
 
 // prepareTrial compiles a schema on trial. It returns true if the work has its result by then.
 func (w *Worker) prepareTrial(work *work) (settled bool) {
-	began := time.Now()
-	compiled, err := w.compileTrial(work.Document)
-	work.trial, work.took = compiled, time.Since(began)
+	var err error
+	compute.Long(func() {
+		began := time.Now()
+		work.trial, err = w.compileTrial(work.Document)
+		work.took = time.Since(began)
+	})
 	if err != nil {
 		work.result = w.failure(work.Operation, err)
 	}

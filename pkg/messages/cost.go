@@ -14,6 +14,10 @@ const (
 	tellsCost = 200 * time.Microsecond
 )
 
+// FetchCost is about how much it takes to fetch a document of so many bytes, of which the result may
+// have little.
+func FetchCost(bytes int) time.Duration { return time.Duration(bytes) * byteCost }
+
 // Cost is about how much processor time the operation will take.
 func (o *Operation) Cost() time.Duration {
 	perByte := byteCost
