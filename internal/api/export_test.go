@@ -207,3 +207,14 @@ func (s *Server) ReadPage(list messages.Listing, within time.Duration) (string, 
 
 // BegunOnAdmin is Begun of the connections to the admin address.
 func (s *Server) BegunOnAdmin() int { return s.listeners[1].begun() }
+
+// Discard reads what a client sends that nobody wants, as the first of all such clients.
+func Discard(r io.Reader) { discard(r, newLingerPace()) }
+
+// The bounds of Discard.
+const (
+	LingerBytes = lingerBytes
+	LingerRate  = lingerRate
+	LingerRead  = lingerRead
+	LingerTime  = lingerTime
+)
