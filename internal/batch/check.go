@@ -21,7 +21,8 @@ func (b *Batcher[C, R]) check() {
 	now := time.Now()
 	b.checking = false
 	b.checkFlights(now)
-	for range b.lanes + b.options.Spare - b.busy { // a lane may be free now, or what waits be worth one
+	// A lane may be free now, or what waits be worth one.
+	for range b.lanes + b.options.Spare - b.busy {
 		b.dispatch()
 	}
 	var expired, lost []*call[C, R]

@@ -80,7 +80,8 @@ func (b *Batcher[C, R]) dispatch() {
 func (b *Batcher[C, R]) worthLane() bool {
 	w := &b.waiting
 	twice := w.size.plus(w.size)
-	return w.calls > 0 && (b.fair(w.size.Count, b.carried(false)) || !w.size.within(b.bound()) || !twice.plus(twice).within(b.options.Queue))
+	return w.calls > 0 && (b.fair(w.size.Count, b.carried(false)) ||
+		!w.size.within(b.bound()) || !twice.plus(twice).within(b.options.Queue))
 }
 
 // lane carries one batch after the other, until what waits is not worth it, there are fewer lanes
