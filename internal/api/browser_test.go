@@ -135,6 +135,9 @@ func (b *browser) screenshot(name string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600); err != nil {
 		b.t.Fatal(err)
 	}

@@ -77,6 +77,7 @@ export const count = (n) => (n === undefined || Number.isNaN(n) ? "–" :
 
 export function duration(seconds) {
   if (seconds === undefined || Number.isNaN(seconds)) return "–";
+  if (seconds < 0.001) return `${count(seconds * 1e6)} µs`;
   if (seconds < 1) return `${count(seconds * 1000)} ms`;
   if (seconds < 120) return `${count(seconds)} s`;
   if (seconds < 7200) return `${count(Math.floor(seconds / 60))} min`;
