@@ -25,7 +25,7 @@ const (
 // of all of them. Enough for one to send lingerBytes in time; what is more keeps a processor busy:
 // refused imports took 60 % of one.
 const (
-	lingerRead = 64 << 10
+	lingerRead = 8 << 10
 	lingerRate = 12 << 20
 )
 
@@ -181,7 +181,11 @@ func discard(r io.Reader, pace *rate.Limiter) {
 	unwanted := make([]byte, lingerRead)
 	for left := lingerBytes; left > 0; {
 		n, err := r.Read(unwanted)
-		if err != nil || pace.WaitN(ctx, n) != nil {
+		if err != nil {
+			return
+		}
+		if pace.WaitN(ctx, n) != nil {
+			<-ctx.Done() // closed with bytes unread, the client might not get to see its answer
 			return
 		}
 		left -= n

@@ -1,54 +1,77 @@
-package compute_test
+package compute
 
 import (
-	"runtime"
+	"sync/atomic"
 	"testing"
-
-	"github.com/outset-settings/outset/internal/compute"
+	"testing/synctest"
 )
 
-// TestLongLeavesOneProcessor: of many long computations all but one processor's worth wait, what is
-// short doesn't, and in the end all have run.
-func TestLongLeavesOneProcessor(t *testing.T) {
-	const all = 64
-	most := max(runtime.GOMAXPROCS(0)-1, 1)
-	started, release, done := make(chan struct{}, all), make(chan struct{}), make(chan struct{}, all)
-	for range all {
+// TestLongOnesWait: of many long computations all but one processor's worth wait, and in the end all
+// have run. With a single processor one runs.
+func TestLongOnesWait(t *testing.T) {
+	t.Parallel()
+	for processors, most := range map[int]int64{1: 1, 2: 1, 4: 3} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(processors)
+			const all = 64
+			var running, ended atomic.Int64
+			release := make(chan struct{})
+			for range all {
+				go func() {
+					g.run(func() {
+						running.Add(1)
+						<-release
+					})
+					ended.Add(1)
+				}()
+			}
+			synctest.Wait()
+			if n := running.Load(); n != most {
+				t.Errorf("%d processors: %d run, not %d", processors, n, most)
+			}
+			close(release)
+			synctest.Wait()
+			if n := ended.Load(); n != all {
+				t.Errorf("%d processors: %d have run, not %d", processors, n, all)
+			}
+		})
+	}
+}
+
+// TestShortOnesDoNotWait: what is short runs although as many long ones do as may.
+func TestShortOnesDoNotWait(t *testing.T) {
+	release := make(chan struct{})
+	started, ended := make(chan struct{}), make(chan struct{})
+	most := cap(processors())
+	for range most {
 		go func() {
-			compute.Over(1<<20, func() {
+			Over(LongBytes, func() {
 				started <- struct{}{}
 				<-release
 			})
-			done <- struct{}{}
+			ended <- struct{}{}
 		}()
 	}
 	for range most {
 		<-started
 	}
-	short := false
-	compute.Over(100, func() { short = true })
-	if !short {
-		t.Error("what is short did not run")
-	}
-	if n := len(started); n > 0 {
-		t.Errorf("%d more run than %d", n, most)
-	}
-	close(release)
-	for range all {
-		<-done
-	}
-	if n := len(started); n != all-most {
-		t.Errorf("%d have run, not %d", n+most, all)
+	Over(LongBytes-1, func() { close(release) })
+	for range most {
+		<-ended
 	}
 }
 
 // TestPanicGivesItsPlaceBack: one that panics is not there for ever.
 func TestPanicGivesItsPlaceBack(t *testing.T) {
-	for range runtime.GOMAXPROCS(0) + 1 {
-		func() {
-			defer func() { _ = recover() }()
-			compute.Long(func() { panic("planted") })
-		}()
+	t.Parallel()
+	g := newGate(2)
+	func() {
+		defer func() { _ = recover() }()
+		g.run(func() { panic("planted") })
+	}()
+	ran := false
+	g.run(func() { ran = true })
+	if !ran {
+		t.Error("it has kept its place")
 	}
-	compute.Long(func() {})
 }

@@ -43,7 +43,8 @@ type operation struct {
 	asked  bool // it was in a request
 	// full: a worker was, and it was sent to another.
 	full bool
-	// busy is the last answer, if that was a refusal because others were writing the document.
+	// busy is the last answer, if that was a refusal because others were writing the document, or
+	// because the database couldn't be reached.
 	busy *messages.Result
 	// waits: the last answer was such a refusal, whatever became of the attempts before.
 	waits bool
@@ -78,7 +79,7 @@ func (p *pending) next(capacity int) []messages.Operation {
 }
 
 // askedBefore is how many of the open operations were in a request, but for those that only wait
-// for others who write the same document.
+// for others who write the same document, or for the database.
 func (p *pending) askedBefore() (n int) {
 	for _, o := range p.open {
 		if o.askedBefore() {

@@ -73,7 +73,7 @@ func (w *Worker) read(ctx context.Context, f *flight) {
 			work.result = w.failure(work.Operation, err)
 			continue
 		}
-		compute.Over(len(found[n].Bytes)+longOf(work.Operation), func() {
+		compute.Over(searched(work.Operation, &found[n]), func() {
 			began := time.Now()
 			if work.Action == messages.ActionTrySchema && found[n].Err == nil {
 				work.result = w.try(work.trial, found[n].Listed)
@@ -127,12 +127,24 @@ func proves(err error) bool {
 		!errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrOutcomeUnknown)
 }
 
-// longOf is how many bytes an operation makes the worker go over, for [compute.Over].
-func longOf(o *messages.Operation) int {
-	if o.Action == messages.ActionPutSchema || o.Action == messages.ActionTrySchema {
+// parsed is how many bytes a write makes the worker go over before the transaction.
+func parsed(o *messages.Operation) int {
+	if o.Action == messages.ActionPutSchema {
 		return compute.LongBytes // a schema of 9 KB can take 30 ms
 	}
 	return len(o.Document)
+}
+
+// searched is how many bytes a read makes the worker go over once they are there.
+func searched(o *messages.Operation, f *store.Found) int {
+	switch o.Action {
+	case messages.ActionTrySchema:
+		return compute.LongBytes
+	case messages.ActionReadValue, messages.ActionReadEffective, messages.ActionTry:
+		return len(f.Bytes) + len(o.Document)
+	default: // which hands them on
+		return 0
+	}
 }
 
 // prepare computes what a write can without the store. It returns true if it has its result by
@@ -140,7 +152,7 @@ func longOf(o *messages.Operation) int {
 func (w *Worker) prepare(work *work) (settled bool) {
 	var err error
 	if work.write.Change == nil && work.write.Wrong == nil { // else a schema was compiled before
-		compute.Over(longOf(work.Operation), func() {
+		compute.Over(parsed(work.Operation), func() {
 			began := time.Now()
 			work.write, err = w.writeOf(work.Operation)
 			work.took += time.Since(began)

@@ -181,7 +181,8 @@ func (w *Worker) failure(o *messages.Operation, err error) messages.Result {
 		return r
 	}
 	switch {
-	case store.Unreachable(err): // the sender waits for it, or for a worker that reaches it
+	case r.Kind == messages.KindUnavailable && store.Unreachable(err):
+		// The sender waits for it, or for a worker that reaches it.
 		r.Busy, r.Detail = true, "the database can't be reached"
 	case ranOut(err): // the sender may ask another worker, once
 		r.Kind, r.Detail = messages.KindOverloaded, "the database took too long"

@@ -154,8 +154,8 @@ type Result struct {
 	// Detail says in English what is wrong, for the person behind the sender, in at most
 	// [MaxDetail] bytes.
 	Detail string `cbor:"2,keyasint,omitempty"`
-	// Busy, with KindUnavailable or KindOutcomeUnknown: others were writing the same document all
-	// the time, or the database can't be reached. Nothing was done for it, so ask again soon.
+	// Busy, with KindUnavailable: others were writing the same document all the time, or the
+	// database can't be reached. Nothing was done for it, so ask again soon.
 	Busy bool `cbor:"3,keyasint,omitempty"`
 	// Replayed: this write had been applied before, and this is its first answer.
 	Replayed bool `cbor:"4,keyasint,omitempty"`

@@ -107,16 +107,15 @@ func Busy(err error) bool {
 
 // Unreachable reports whether an operation failed because there was no connection to the database,
 // or because that broke: the server has stopped, or starts, or another is to become the primary. It
-// isn't for a server that has too much to do, or doesn't answer in time.
+// isn't for a server that has too much to do, lets nobody in, or doesn't answer in time.
 func Unreachable(err error) bool {
 	code, _ := sqlState(err)
-	if pgconn.Timeout(err) || strings.HasPrefix(code, insufficient) {
-		return false
+	if code != "" || readOnlyNow(err) || pgconn.Timeout(err) {
+		return strings.HasPrefix(code, operatorIntervention) || readOnlyNow(err)
 	}
 	var connecting *pgconn.ConnectError
 	var network *net.OpError
-	return readOnlyNow(err) || strings.HasPrefix(code, operatorIntervention) ||
-		errors.As(err, &connecting) || errors.As(err, &network) ||
+	return errors.As(err, &connecting) || errors.As(err, &network) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
