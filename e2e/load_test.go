@@ -58,6 +58,13 @@ type phase struct {
 	failed   int
 	failures []error
 	slowest  time.Duration
+	served   time.Time     // the last request that was
+	unserved time.Duration // the longest time in which none was
+}
+
+func (p *phase) end(now time.Time) {
+	p.took = now.Sub(p.started)
+	p.unserved = max(p.unserved, now.Sub(p.served))
 }
 
 // startLoad starts the clients, in a first phase. They stop with finish, or with the test.
@@ -181,8 +188,11 @@ func (l *load) start(p *phase) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.started = time.Now()
+	p.served = p.started
 	if n := len(l.phases); n > 0 {
-		l.phases[n-1].took = p.started.Sub(l.phases[n-1].started)
+		before := l.phases[n-1]
+		before.end(p.started)
+		p.served = before.served // where nothing has been served since, that goes on
 	}
 	l.phases = append(l.phases, p)
 }
@@ -223,8 +233,7 @@ func (l *load) finish() {
 	case <-l.stop:
 	default:
 		close(l.stop)
-		p := l.phases[len(l.phases)-1]
-		p.took = time.Since(p.started)
+		l.phases[len(l.phases)-1].end(time.Now())
 	}
 	l.mu.Unlock()
 	l.done.Wait()
@@ -237,12 +246,12 @@ func (l *load) report(t *testing.T) error {
 	defer l.mu.Unlock()
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "phase\ttook\trequests\twrites\tlost\tfailed\tslowest\t")
+	_, _ = fmt.Fprintln(w, "phase\ttook\trequests\twrites\tlost\tfailed\tslowest\tnone served\t")
 	var errs []error
 	for _, p := range l.phases {
-		_, _ = fmt.Fprintf(w, "%s\t%.1fs\t%d\t%d\t%d\t%d\t%dms\t\n",
+		_, _ = fmt.Fprintf(w, "%s\t%.1fs\t%d\t%d\t%d\t%d\t%dms\t%dms\t\n",
 			p.name, p.took.Seconds(), p.requests, p.writes, p.lost, p.failed,
-			p.slowest.Milliseconds())
+			p.slowest.Milliseconds(), p.unserved.Milliseconds())
 		if p.failed > 0 {
 			errs = append(errs, fmt.Errorf("%s: %d of %d requests failed, the first: %w", p.name,
 				p.failed, p.requests, errors.Join(p.failures...)))
@@ -306,6 +315,8 @@ func (l *load) do(g *ledger, request func(*ledger) (wrote bool, err error)) erro
 	)
 	switch {
 	case err == nil:
+		p.unserved = max(p.unserved, time.Since(p.served))
+		p.served = time.Now()
 	// A request may have begun in the phase before or end in the one after.
 	case (p.lenient || began.lenient) && errors.As(err, &broken):
 		p.lost++

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,6 +60,10 @@ func BenchmarkBystander(b *testing.B) {
 		{"imports-beside-bad", (*attack).badImports, imports},
 		{"exports", quiet, exports},
 		{"exports-beside-unread", (*attack).unreadExports, exports},
+		{"reads-beside-many-users", (*attack).manyUsers, reads},
+		{"reads-beside-hot-user", (*attack).hotUser, reads},
+		{"writes-beside-many-users", (*attack).manyUsers, writes},
+		{"writes-beside-hot-user", (*attack).hotUser, writes},
 		{"connections", quiet, connects},
 		{"connections-beside-idle", (*attack).idleConnections, connects},
 	} {
@@ -185,6 +190,29 @@ func (a *attack) slowBodies() {
 		for err == nil && a.goesOn() {
 			time.Sleep(50 * time.Millisecond)
 			_, err = conn.Write([]byte(" "))
+		}
+	})
+}
+
+// manyUsers writes documents of a user for each of 16 clients, hotUser that of a single one.
+func (a *attack) manyUsers() { a.writes(16) }
+
+func (a *attack) hotUser() { a.writes(1) }
+
+// writes has 16 clients write the documents of so many users, one after the other.
+func (a *attack) writes(users int) {
+	var next atomic.Int64
+	a.clients(16, func(conn net.Conn) {
+		user, answers := next.Add(1)%int64(users), make([]byte, 64<<10)
+		var err error
+		for err == nil && a.goesOn() {
+			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+			_, err = fmt.Fprintf(conn, "PUT /user/hot%d/settings HTTP/1.1\r\nHost: %s\r\n"+
+				"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", user,
+				strings.TrimPrefix(a.base, "http://"))
+			if err == nil {
+				_, err = conn.Read(answers)
+			}
 		}
 	})
 }

@@ -32,6 +32,10 @@ func reads(s *system) bool {
 	return s.do("GET", "/user/42/settings", "", bystander).status == http.StatusOK
 }
 
+func writes(s *system) bool {
+	return s.do("PUT", "/user/42/settings", `{}`, isJSON, bystander).status == http.StatusOK
+}
+
 func batches(s *system) bool {
 	return s.do("POST", "/batch", `{"operations":[`+aGet+`]}`, isJSON, bystander).status == http.StatusOK
 }

@@ -30,8 +30,13 @@ func TestNoWorker(t *testing.T) {
 	config := apiConfig
 	config.RequestTimeout, config.WorkerGrace = time.Hour, time.Hour // waiting would be noticed
 	s := newSystem(t, config)
-	failed(t, s.post("42", `{}`), http.StatusServiceUnavailable, "unavailable")
-	failed(t, s.get("42"), http.StatusServiceUnavailable, "unavailable")
+	for _, ask := range []func() answer{
+		func() answer { return s.post("42", `{}`) }, func() answer { return s.get("42") },
+	} {
+		began := time.Now()
+		failed(t, ask(), http.StatusServiceUnavailable, "unavailable")
+		t.Logf("refused after %v", time.Since(began))
+	}
 }
 
 // TestReadiness: the API lives without NATS and workers, and is ready with them.
@@ -239,7 +244,9 @@ func TestNATSRestart(t *testing.T) {
 	failed(t, s.post("42", `{"n":2}`), http.StatusServiceUnavailable, "unavailable")
 
 	s.restartNATS(port)
+	began := time.Now()
 	eventually(t, "requests are served", func() bool { return s.get("42").status == http.StatusOK })
+	t.Logf("served again after %v", time.Since(began))
 	s.has("42", 1, `{"n":1}`)
 }
 
