@@ -166,9 +166,9 @@ func nextUsers(ctx context.Context, tx pgx.Tx, from string, versions int) (pruni
 // removeRows removes old rows of the log, and reports whether these users may have more of them.
 //
 // A user's versions are made one after the other, so if the oldest row is too young to be removed,
-// all are. A row whose document is shared by rows that stay (shared.go) stays with those above it.
-// Rows that an erasure has locked are passed over: since this never waits for a lock, it
-// can't be part of a deadlock.
+// all are. What is removed ends before the first row that is too young, and if that shares a
+// document (shared.go), before the row that has it. Rows that an erasure has locked are passed over:
+// since this never waits for a lock, it can't be part of a deadlock.
 func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 	removed int64, left bool, err error,
 ) {
@@ -183,33 +183,34 @@ func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 				order by version
 				limit 1) oldest
 			cross join lateral (
-				select user_id, version, applied_at
+				select coalesce(min(version) filter (where applied_at >= $3), max(version) + 1) as version
+				from (
+					select version, applied_at
+					from settings_log
+					where user_id = pruned.user_id and version <= pruned.up_to
+					  and oldest.applied_at < $3
+					order by version
+					limit $4) first) staying
+			cross join lateral (
+				select coalesce((
+					select max(own.version)
+					from settings_log own
+					join settings_log sharing on sharing.user_id = own.user_id
+					where sharing.user_id = pruned.user_id and sharing.version = staying.version
+					  and sharing.document is null and sharing.size > 0
+					  and own.version < staying.version and own.version > staying.version - $6
+					  and own.document is not null), staying.version) as version) bound
+			cross join lateral (
+				select user_id, version
 				from settings_log
-				where user_id = pruned.user_id and version <= pruned.up_to
-				  and oldest.applied_at < $3
+				where user_id = pruned.user_id and version < bound.version
 				order by version
 				limit $4) log
-			where log.applied_at < $3
 			limit $5
-		), shared as materialized (
-			select last.user_id, (
-				select own.version
-				from settings_log own
-				where own.user_id = last.user_id and own.version <= last.version
-				  and own.version > last.version - $6 and own.document is not null
-				order by own.version desc
-				limit 1) as version
-			from (select user_id, max(version) as version from old group by user_id) last
-			join settings_log staying on staying.user_id = last.user_id
-			                         and staying.version = last.version + 1
-			where staying.document is null and staying.size > 0
 		), locked as materialized (
 			select user_id, version
 			from settings_log
 			join old using (user_id, version)
-			where not exists (
-				select from shared
-				where shared.user_id = old.user_id and shared.version <= old.version)
 			for update of settings_log skip locked
 		)
 		delete from settings_log

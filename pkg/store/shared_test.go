@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -172,6 +173,35 @@ func TestPruneShared(t *testing.T) {
 		hasDocument(t, s, "ann", 320, document, true)
 		hasDocument(t, s, "ann", 305, document, true)
 	}
+}
+
+// TestPruneBesideShared: rows that stay because others share their document take no place from those
+// that don't, however many they are.
+func TestPruneBesideShared(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	conn := connect(t, url)
+	document := `{"a":"` + strings.Repeat("x", 2<<10) + `"}`
+	for u := range 25 {
+		var batch []store.Write
+		for n := range 60 {
+			batch = append(batch, replaceLarge(t, fmt.Sprintf("user%02d", u), fmt.Sprint(u, "-", n), document))
+		}
+		write(t, s, batch...)
+	}
+	for n := range 60 {
+		write(t, s, replaceLarge(t, "zz", fmt.Sprint("z", n), fmt.Sprintf(`{"n":%d}`, n)))
+	}
+	prune(t, s, conn, store.Retention{Versions: 10})
+	for user, most := range map[string]int{"user00": 60, "zz": 10} {
+		var n int
+		err := conn.QueryRow(t.Context(), `select count(*) from settings_log where user_id = $1`, user).
+			Scan(&n)
+		if err != nil || n != most {
+			t.Errorf("%s has %d versions, want %d; %v", user, n, most, err)
+		}
+	}
+	checkPrunedLog(t, conn)
 }
 
 // TestDropShared: a document that is dropped is dropped for all versions that share it, and neither
