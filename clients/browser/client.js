@@ -81,9 +81,11 @@ function editsOf(patch, path = []) {
 }
 
 // supersedes tells whether a change makes an earlier one void: what that does it undoes, whatever
-// comes in between. A removal voids removals only, as a value also makes the objects on its path.
+// comes in between. A removal voids removals only, as a value also makes the objects on its path. An
+// object voids only the same edit, as it leaves what is in it.
 const supersedes = (later, earlier) => earlier.edits.every((e) => later.edits.some((l) =>
-  begins(e.path, l.path) && ("value" in l ? !isObject(l.value) || isObject(e.value) : !("value" in e))));
+  begins(e.path, l.path) && (!("value" in l) ? !("value" in e) :
+    !isObject(l.value) || (isObject(e.value) && e.path.length === l.path.length))));
 
 // leftBeside are the changes of a queue that a later one doesn't make void. One that was sent stays:
 // it may have been applied.
@@ -449,17 +451,29 @@ class Settings extends EventTarget {
   async #add(edits) {
     this.#mustBeOpen();
     const change = { key: newKey(), edits, size: JSON.stringify(edits).length };
-    const waiting = [...leftBeside(change, [...this.#queue, ...this.#mine]), change];
-    if (waiting.length > mostPending || waiting.reduce((sum, c) => sum + c.size, 0) > longestPending) {
+    const left = leftBeside(change, this.#mine), voided = new Set(this.#mine);
+    for (const c of left) voided.delete(c);
+    const waiting = [...leftBeside(change, this.#queue), ...left, change];
+    const size = (c) => c.size ?? JSON.stringify(c.edits).length; // an earlier client kept none
+    if (waiting.length > mostPending || waiting.reduce((sum, c) => sum + size(c), 0) > longestPending) {
       throw new DOMException("Too many changes wait for the service: this one is not made", "QuotaExceededError");
     }
     this.#mine.push(change);
     this.#keeping.add(change);
     this.#show();
-    const seq = await this.#keep((_, queue) => queue.add(change));
+    const seq = await this.#keep((_, queue) => {
+      const added = queue.add(change);
+      // By now the others have been written, and have their places.
+      added.onsuccess = () => {
+        for (const c of this.#mine) if (c.seq !== undefined && voided.has(c)) queue.delete(c.seq);
+      };
+      return added;
+    });
     this.#keeping.delete(change);
     if (seq !== undefined) change.seq = seq;
-    if (!this.#mine.includes(change)) return; // the leader has found it
+    // What is in the database goes there too, or else it would come back.
+    this.#mine = this.#mine.filter((c) => !voided.has(c) || (c.seq !== undefined && seq === undefined));
+    if (!this.#mine.includes(change)) return; // the leader has found it, or it is void
     if (this.#leading) this.#take(change);
     else this.#post({ change });
     this.#show();
@@ -542,6 +556,8 @@ class Settings extends EventTarget {
 
   #take(change) {
     this.#mine = this.#mine.filter((c) => c !== change);
+    // The database may have had a later change of a tab before this one's message came.
+    if (this.#queue.some((c) => c.seq > change.seq && supersedes(c, change))) this.#done(change);
     if (this.#settled.has(change.key)) {
       this.#post({ done: change.key });
       return;

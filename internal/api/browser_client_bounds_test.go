@@ -14,6 +14,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// kept is the number of changes in the only database of the client.
+const kept = `new Promise((done) => {
+	indexedDB.databases().then(([{name}]) => {
+		const open = indexedDB.open(name);
+		open.onsuccess = () => {
+			const count = open.result.transaction("queue").objectStore("queue").count();
+			count.onsuccess = () => { open.result.close(); done(count.result); };
+		};
+	});
+})`
+
 // TestBrowserClientMerges: what a slider makes without a connection is one version, beside other
 // changes and in two tabs, and no more is kept of it. A change that was sent is left as it is, and
 // made once.
@@ -44,15 +55,7 @@ func TestBrowserClientMerges(t *testing.T) {
 		tab.until(`JSON.stringify(Object.entries(await settings.get()).sort()) ==
 			JSON.stringify(Object.entries(` + document + `).sort())`)
 	}
-	w.until(`await new Promise((done) => {
-		indexedDB.databases().then(([{name}]) => {
-			const open = indexedDB.open(name);
-			open.onsuccess = () => {
-				const count = open.result.transaction("queue").objectStore("queue").count();
-				count.onsuccess = () => { open.result.close(); done(count.result); };
-			};
-		});
-	}) == settings.pending`)
+	w.until(`await ` + kept + ` == settings.pending`)
 	w.leave()
 	second.leave()
 	l.losing.Store(false)
