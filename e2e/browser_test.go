@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -15,8 +16,8 @@ import (
 	"github.com/outset-settings/outset/internal/testwait"
 )
 
-// TestBrowserClientWorkerKill: while a page makes changes, workers are killed. Each change is made
-// once, in its order.
+// TestBrowserClientWorkerKill: while a page makes changes, of a value each so that none replaces
+// another, workers are killed. Each change is made once, in its order.
 func TestBrowserClientWorkerKill(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -44,7 +45,7 @@ func TestBrowserClientWorkerKill(t *testing.T) {
 		window.settings = outset({url: %q, user: "42"});
 		window.made = (async () => {
 			for (let i = 1; i <= %d; i++) {
-				await settings.set("last", i);
+				await settings.set("v" + i, i);
 				while (settings.pending > 10) await new Promise(r => setTimeout(r, 1));
 			}
 			await settings.synced();
@@ -54,18 +55,21 @@ func TestBrowserClientWorkerKill(t *testing.T) {
 	})()`, base, changes))
 	for i := 1; i <= kills; i++ {
 		testwait.Until(t, testTimeout, "some changes are made", func() bool {
-			return number(`settings.get("last").then(n => n - settings.pending)`) > i*changes/(kills+1)
+			return number(`settings.get().then(all => Object.keys(all).length - settings.pending)`) >
+				i*changes/(kills+1)
 		})
 		worker.kill()
 		worker = s.newWorker()
 	}
 	number(`made`)
-	s.do(s.has(base, "42", changes, fmt.Sprintf(`{"last":%d}`, changes)))
+	var values []string
 	for i := int64(1); i <= changes; i++ {
+		values = append(values, fmt.Sprintf(`"v%d":%[1]d`, i))
 		a, err := s.want(base, call{method: http.MethodGet, path: versionOf("42", i)}, http.StatusOK, i)
 		s.do(err)
-		if want := fmt.Sprintf(`{"last":%d}`, i); a.body != want {
+		if want := "{" + strings.Join(values, ",") + "}"; a.body != want {
 			t.Errorf("version %d is %s", i, a.body)
 		}
 	}
+	s.do(s.has(base, "42", changes, "{"+strings.Join(values, ",")+"}"))
 }
