@@ -15,8 +15,8 @@ import (
 // more.
 const (
 	pruneUsers  = 1000 // users in one step: a walk through 1,000,000 takes about 17 minutes
-	pruneRows   = 1000 // rows removed in one step
-	pruneOfUser = 200  // rows of one user among these; as many too young ones may be read
+	pruneRows   = 1000 // rows removed in one step, and the rest of the last user's among them
+	pruneOfUser = 200  // rows of one user among these
 
 	// The pauses between two steps.
 	pruneEvery   = time.Second
@@ -165,9 +165,11 @@ func nextUsers(ctx context.Context, tx pgx.Tx, from string, versions int) (pruni
 
 // removeRows removes old rows of the log, and reports whether these users may have more of them.
 //
-// A user's versions are made one after the other, so if the oldest row is too young to be removed,
-// all are. What is removed ends before the first row that is too young, and if that shares a
-// document (shared.go), before the row that has it. Rows that an erasure has locked are passed over:
+// Of each user, the rows below the first that stays are removed: the first that isn't old, or is
+// too many for one step, or the one whose document that row shares (shared.go). A user's versions
+// are made one after the other, so if the oldest row is too young to be removed, all are. The bound
+// of pruneRows counts only rows to be removed, and ends after all those of a user, so that it
+// doesn't separate rows that share a document. Rows that an erasure has locked are passed over:
 // since this never waits for a lock, it can't be part of a deadlock.
 func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 	removed int64, left bool, err error,
@@ -175,38 +177,38 @@ func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 	rows, err := tx.Query(ctx, `
 		with old as materialized (
 			select log.user_id, log.version
-			from unnest($1::text[], $2::bigint[]) as pruned (user_id, up_to)
+			from (
+				select user_id, up_to
+				from unnest($1::text[], $2::bigint[]) as step (user_id, up_to)
+				order by user_id) pruned -- sorted here, so that reading ends at the limit
 			cross join lateral (
-				select applied_at
+				select applied_at, least(pruned.up_to, version + $4 - 1) as up_to
 				from settings_log
 				where user_id = pruned.user_id and version <= pruned.up_to
 				order by version
 				limit 1) oldest
-			cross join lateral (
-				select coalesce(min(version) filter (where applied_at >= $3), max(version) + 1) as version
-				from (
-					select version, applied_at
-					from settings_log
-					where user_id = pruned.user_id and version <= pruned.up_to
-					  and oldest.applied_at < $3
-					order by version
-					limit $4) first) staying
-			cross join lateral (
-				select coalesce((
-					select max(own.version)
-					from settings_log own
-					join settings_log sharing on sharing.user_id = own.user_id
-					where sharing.user_id = pruned.user_id and sharing.version = staying.version
-					  and sharing.document is null and sharing.size > 0
-					  and own.version < staying.version and own.version > staying.version - $6
-					  and own.document is not null), staying.version) as version) bound
+			left join lateral (
+				select version, document is null and size > 0 as shares
+				from settings_log
+				where user_id = pruned.user_id
+				  and (version > oldest.up_to or applied_at >= $3)
+				order by version
+				limit 1) staying on true
+			left join lateral (
+				select version
+				from settings_log
+				where user_id = pruned.user_id and version < staying.version
+				  and version > staying.version - $6 and document is not null
+				order by version desc
+				limit 1) own on staying.shares
 			cross join lateral (
 				select user_id, version
 				from settings_log
-				where user_id = pruned.user_id and version < bound.version
-				order by version
-				limit $4) log
-			limit $5
+				where user_id = pruned.user_id
+				  and version < coalesce(own.version, staying.version, oldest.up_to + 1)) log
+			where oldest.applied_at < $3
+			order by pruned.user_id
+			fetch first $5 rows with ties
 		), locked as materialized (
 			select user_id, version
 			from settings_log
@@ -229,7 +231,7 @@ func removeRows(ctx context.Context, tx pgx.Tx, p pruning, before time.Time) (
 		left = left || count[user] > pruneOfUser-sharedVersions
 		return nil
 	})
-	return tag.RowsAffected(), left || tag.RowsAffected() == pruneRows, err
+	return tag.RowsAffected(), left || tag.RowsAffected() >= pruneRows, err
 }
 
 // forgetChanges removes old rows of settings_changes, and reports whether there may be more.

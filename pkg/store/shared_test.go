@@ -204,6 +204,34 @@ func TestPruneBesideShared(t *testing.T) {
 	checkPrunedLog(t, conn)
 }
 
+// TestPruneStepSeparatesNone: a step that ends before the last user's rows do leaves no version
+// without the document that it shares.
+func TestPruneStepSeparatesNone(t *testing.T) {
+	t.Parallel()
+	s, url := open(t)
+	conn := connect(t, url)
+	document := `{"a":"` + strings.Repeat("x", 2<<10) + `"}`
+	const users, each = 25, 60 // more than a step removes, which is no multiple of each
+	for u := range users {
+		user := fmt.Sprintf("user%02d", u)
+		var batch []store.Write
+		for n := range each {
+			batch = append(batch, replaceLarge(t, user, fmt.Sprint(u, "-", n), document))
+		}
+		write(t, s, append(batch, replaceLarge(t, user, fmt.Sprint(u, "-last"), `{}`))...)
+	}
+	exec(t, conn, `update settings_pruning set due = clock_timestamp() where id = 1`)
+	keep := store.Retention{Versions: 1}
+	removed, _, err := s.Prune(t.Context(), keep)
+	if err != nil || removed == 0 || removed == users*each {
+		t.Fatalf("a step has removed %d versions, want some of them; %v", removed, err)
+	}
+	checkPrunedLog(t, conn)
+	if _, rest := prune(t, s, conn, keep); removed+rest != users*each {
+		t.Errorf("the walk has removed %d versions, want %d", removed+rest, users*each)
+	}
+}
+
 // TestDropShared: a document that is dropped is dropped for all versions that share it, and neither
 // those of an earlier life nor the current one are mistaken for it.
 func TestDropShared(t *testing.T) {
