@@ -29,6 +29,12 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// An operation is answered before its batch ends and is counted.
+	eventually(t, "all batches are counted", func() bool {
+		got := testmetrics.Of(t, w.Metrics())
+		return got[`outset_worker_queue_wait_seconds_count{queue="read"}`] == 2 &&
+			got[`outset_worker_queue_wait_seconds_count{queue="write"}`] == 3
+	})
 	testmetrics.Of(t, w.Metrics()).Want(t, testmetrics.Values{
 		fmt.Sprintf(`outset_worker_info{host=%q,id=%q,pid="%d"}`, host, w.ID(), os.Getpid()): 1,
 
