@@ -36,7 +36,7 @@ const merging = `(async (base, seed) => {
 		set(to, [key], inner === null ? undefined : patch(to[key], inner)), isObject(v) ? v : {});
 
 	const connected = window.fetch;
-	for (let round = 0; round < 40; round++) {
+	for (let round = 0; round < 12; round++) {
 		const user = "merging" + round;
 		let goOn;
 		if (round % 2) {
@@ -112,14 +112,14 @@ func TestBrowserClientMergesUnled(t *testing.T) {
 	w.start(`{}`)
 	w.run(`
 		const moves = [];
-		for (let n = 1; n <= 1500; n++) moves.push(settings.set("size", n));
+		for (let n = 1; n <= 1100; n++) moves.push(settings.set("size", n));
 		await Promise.all(moves);`)
 	w.until(`settings.pending == 1`)
 	if n := value[int](w.browser, kept); n != 1 {
 		t.Errorf("%d changes are kept", n)
 	}
 	w.run(`lead(); await settings.synced()`)
-	w.shows(`{size: 1500}`)
+	w.shows(`{size: 1100}`)
 	if n := s.versions("42"); n != 1 {
 		t.Errorf("they made %d versions", n)
 	}
