@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/outset-settings/outset/internal/localpg"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
 	"github.com/outset-settings/outset/internal/testwait"
 	"github.com/outset-settings/outset/pkg/store"
@@ -38,26 +37,7 @@ func startPair(t *testing.T) *pgtest.Pair {
 
 func startServer(t *testing.T, dir string, settings map[string]string) (address string) {
 	t.Helper()
-	return startStoppable(t, dir, settings).URL()
-}
-
-// startStoppable starts a server that the test may also stop before its end.
-func startStoppable(t *testing.T, dir string, settings map[string]string) *localpg.Server {
-	t.Helper()
-	s, err := localpg.Start(t.Context(), localpg.Options{
-		Dir: dir, Throwaway: true, Settings: settings,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), store.Patient)
-		defer cancel()
-		if err := s.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return pgtest.StartServer(t, dir, settings).URL()
 }
 
 // execute runs a statement on a connection of its own.

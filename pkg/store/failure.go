@@ -110,8 +110,11 @@ func Busy(err error) bool {
 // isn't for a server that has too much to do, lets nobody in, or doesn't answer in time.
 func Unreachable(err error) bool {
 	code, _ := sqlState(err)
-	if code != "" || readOnlyNow(err) || pgconn.Timeout(err) {
-		return strings.HasPrefix(code, operatorIntervention) || readOnlyNow(err)
+	if readOnlyNow(err) || strings.HasPrefix(code, operatorIntervention) {
+		return true
+	}
+	if code != "" || pgconn.Timeout(err) {
+		return false
 	}
 	var connecting *pgconn.ConnectError
 	var network *net.OpError

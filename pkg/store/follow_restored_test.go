@@ -21,7 +21,7 @@ func TestFollowRolledBackStorage(t *testing.T) {
 	}
 	dir := pgtest.TempDir(t)
 	data := filepath.Join(dir, "data")
-	server := startStoppable(t, dir, nil)
+	server := pgtest.StartServer(t, dir, nil)
 	address := server.URL()
 	stop := func() {
 		t.Helper()
@@ -40,7 +40,7 @@ func TestFollowRolledBackStorage(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 
-	server = startStoppable(t, dir, nil)
+	server = pgtest.StartServer(t, dir, nil)
 	persist(t, s, []store.Write{replace(t, "changes", "2", `{"n":2}`)})
 	for n := range 9 { // a transaction each: more than follow below
 		write(t, s, replace(t, fmt.Sprint("goes ", n), "1", `{}`))
@@ -55,7 +55,7 @@ func TestFollowRolledBackStorage(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	startStoppable(t, dir, nil)
+	pgtest.StartServer(t, dir, nil)
 	persist(t, s, []store.Write{replace(t, "comes", "1", `{}`)})
 	m.follow()
 	m.equals()

@@ -60,7 +60,7 @@ func TestRecoveryToTime(t *testing.T) {
 	archive := filepath.Join(dir, "archive")
 	archiving := settingsOf(documented(t, "postgresql", "/srv/archive", archive))
 	archiving["max_wal_senders"] = "4" // Postgres's default is 10, localpg's none
-	server := startStoppable(t, dir, archiving)
+	server := pgtest.StartServer(t, dir, archiving)
 	address := server.URL()
 	if err := os.Mkdir(archive, 0o700); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestRecoveryToTime(t *testing.T) {
 	shell(t, documented(t, "sh-recovery", "/var/lib/postgresql/15/main", data, "/srv/backup", backup,
 		"/srv/archive", archive, "2026-11-27 14:30:00+00", target))
 	pgtest.GiveTo(t, data, backup)
-	startStoppable(t, dir, archiving)
+	pgtest.StartServer(t, dir, archiving)
 	becomes(t, connect(t, address), `select not pg_is_in_recovery()`)
 	got := persist(t, s, []store.Write{
 		replace(t, "ann", "other 4", `{"other":4}`), replace(t, "late", "other 1", `{"other":1}`),

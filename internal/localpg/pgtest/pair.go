@@ -72,24 +72,29 @@ func (p *Pair) start(h *host, more map[string]string) {
 	p.t.Helper()
 	settings := maps.Clone(Replicated)
 	maps.Copy(settings, more)
-	var err error
-	h.server, err = localpg.Start(p.t.Context(), localpg.Options{
-		Dir: h.dir, Throwaway: true, Settings: settings,
-	})
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	h.server = StartServer(p.t, h.dir, settings)
 	h.address = h.server.URL()
-	server := h.server
-	p.t.Cleanup(func() { p.stop(server) })
 }
 
-func (p *Pair) stop(server *localpg.Server) {
-	p.t.Helper()
+// StartServer starts a server of the test's own, which stops at its end at the latest.
+func StartServer(t testing.TB, dir string, settings map[string]string) *localpg.Server {
+	t.Helper()
+	s, err := localpg.Start(t.Context(), localpg.Options{
+		Dir: dir, Throwaway: true, Settings: settings,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stopServer(t, s) })
+	return s
+}
+
+func stopServer(t testing.TB, s *localpg.Server) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	if err := server.Stop(ctx); err != nil {
-		p.t.Error(err)
+	if err := s.Stop(ctx); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -159,7 +164,7 @@ func (p *Pair) Switch(meanwhile func()) {
 	old, now := p.hosts[p.primary], p.hosts[1-p.primary]
 	p.execute(now, `alter system set synchronous_standby_names = ''`)
 	p.execute(now, `select pg_reload_conf()`)
-	p.stop(old.server)
+	stopServer(p.t, old.server)
 	meanwhile()
 	p.execute(now, `select pg_promote()`)
 	p.primary = 1 - p.primary
