@@ -123,12 +123,6 @@ func (w *window) wrongClock(days int) {
 		}`, days))
 }
 
-// leave has the tab leave the page.
-func (w *window) leave() {
-	w.t.Helper()
-	w.do(chromedp.Navigate("about:blank"))
-}
-
 // back goes back to the page that was left. The browser may have kept it, or loads it anew. One that
 // was kept doesn't load, which is what chromedp.NavigateBack would wait for, for ever.
 func (w *window) back() {

@@ -142,7 +142,7 @@ func TestBrowserConsoleDraft(t *testing.T) {
 	b.click("Save")
 	b.waitFor("that it is saved", in("main")+`.includes("Saved.")`)
 	s.has("ann", 2, `{"theme":"mine"}`)
-	b.do(chromedp.Navigate("about:blank")) // it asks for more while there is a worker
+	b.leave()
 }
 
 // TestBrowserConsoleChooses: what counts is what is chosen when it is saved, also if that had to be
@@ -199,7 +199,7 @@ func TestBrowserConsoleReplaces(t *testing.T) {
 	if text := b.text(); text != `{"theme":"light"}` {
 		t.Errorf("the text is %s", text)
 	}
-	b.do(chromedp.Navigate("about:blank")) // it asks for more while there is a worker
+	b.leave()
 }
 
 // TestBrowserConsoleUnknown: a user of whom nothing was ever saved doesn't look like one whose
@@ -225,7 +225,7 @@ func TestBrowserConsoleUnknown(t *testing.T) {
 	}
 	b.waitFor("that it is saved", in("main")+`.includes("Saved.")`)
 	s.has("anne", 1, `{"theme":"first"}`)
-	b.do(chromedp.Navigate("about:blank")) // it asks for more while there is a worker
+	b.leave()
 }
 
 // TestBrowserConsoleSignsInAgain: where a token ends while it is used, another one is asked for, and
@@ -254,7 +254,7 @@ func TestBrowserConsoleSignsInAgain(t *testing.T) {
 	if text := b.text(); text != `{"theme":"mine"}` {
 		t.Errorf("the text is %s", text)
 	}
-	b.do(chromedp.Navigate("about:blank")) // it asks for more while there is a worker
+	b.leave()
 }
 
 // TestBrowserConsoleFigures: what two readings come to, if a worker has told nothing in between or

@@ -313,7 +313,7 @@ func TestBrowserConsoleKeyboard(t *testing.T) {
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.waitFor("that it is saved", in("main")+`.includes("Saved.")`)
 	s.has("ann", 2, `{"theme":"dark"}`)
-	b.do(chromedp.Navigate("about:blank")) // it asks for more while there is a worker
+	b.leave()
 }
 
 // faintTexts names the texts whose contrast is less than 4.5 (WCAG 2.2, 1.4.3).

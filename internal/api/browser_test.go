@@ -124,6 +124,12 @@ func (b *browser) quiet(base string) {
 	}
 }
 
+// leave has the tab leave the page, which asks for more for as long as it is there.
+func (b *browser) leave() {
+	b.t.Helper()
+	b.do(chromedp.Navigate("about:blank"))
+}
+
 // screenshot keeps a picture of the page in $SCREENSHOTS, if that is set.
 func (b *browser) screenshot(name string) {
 	b.t.Helper()
