@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -119,7 +119,7 @@ func (t topCommand) dial() (*nats.Conn, error) {
 }
 
 func (t topCommand) savedKey() string {
-	if t.NKey != "" || t.Creds != "" || strings.Contains(t.URL, "@") {
+	if t.Refused() != "" { // so the settings say who we are
 		return ""
 	}
 	data, err := dataDir(t.Data)
@@ -131,19 +131,17 @@ func (t topCommand) savedKey() string {
 
 // refused tells as whom we were refused, and what to do about it.
 func (t topCommand) refused() string {
-	switch {
-	case t.NKey != "":
-		return "the key in " + visible(t.NKey) + " (NATS_NKEY) isn't that of an operator there"
-	case t.Creds != "":
-		return "the credentials in " + visible(t.Creds) + " (NATS_CREDS) aren't good there"
-	case strings.Contains(t.URL, "@"):
-		return "the password in NATS_URL isn't good there"
+	if why := t.Refused(); why != "" {
+		return visible(why)
 	}
 	const advice = "set NATS_NKEY to the key of an operator, or say with --data where its outset up " +
 		"keeps its data"
 	data, err := dataDir(t.Data)
 	if err != nil {
 		return "no key was found; " + advice
+	}
+	if _, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) {
+		return "there is no directory " + visible(data) + "; " + advice
 	}
 	return "in " + visible(data) + " is no key of that server; " + advice
 }

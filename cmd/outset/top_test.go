@@ -204,6 +204,10 @@ func TestKeysOfUp(t *testing.T) {
 			env("NATS_URL="+at.nats, "OUTSET_DATA="+elsewhere),
 			"Authorization Violation: in " + elsewhere + " is no key of that server; set NATS_NKEY",
 		},
+		"no directory": {
+			env("NATS_URL="+at.nats, "OUTSET_DATA="+elsewhere+"/misspelt"),
+			"Authorization Violation: there is no directory " + elsewhere + "/misspelt; set NATS_NKEY",
+		},
 		"another's key": {
 			env("NATS_URL="+at.nats, "NATS_NKEY="+other),
 			"Authorization Violation: the key in " + other + " (NATS_NKEY)",

@@ -19,7 +19,8 @@ func Connect(connect func(name string, options ...nats.Option) (*nats.Conn, erro
 	if c.Requests, err = connect("outset api", nats.CustomInboxPrefix(messages.APIInbox)); err != nil {
 		return c, err
 	}
-	if c.Changes, err = connect("outset api, changes"); err != nil {
+	quiet := nats.ConnectHandler(nil) // one line in the log is enough
+	if c.Changes, err = connect("outset api, changes", quiet); err != nil {
 		c.Requests.Close()
 	}
 	return c, err

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -55,8 +57,7 @@ const (
 	reconnectWait = 100 * time.Millisecond
 	reconnectVary = 100 * time.Millisecond
 	dialTimeout   = 2 * time.Second
-	writeTimeout  = 2 * time.Second  // how long a frozen server can hold up a request
-	logEvery      = 30 * time.Second // while the server cannot be reached
+	writeTimeout  = 2 * time.Second // how long a frozen server can hold up a request
 )
 
 // Connect returns a connection that lasts until it is closed: a server that cannot be reached is
@@ -71,15 +72,21 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 	if err != nil {
 		return nil, err
 	}
-	sometimes := rate.Sometimes{First: 1, Interval: logEvery}
+	attempts := n.attempts(log.With("connection", name))
 	errs := rate.Sometimes{First: 10, Interval: time.Second} // a flood has one for every message
+	var made atomic.Pointer[nats.Conn]
 	options := []nats.Option{
 		nats.Name(name),
 		nats.Timeout(dialTimeout),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
-		nats.ReconnectWait(reconnectWait),
-		nats.ReconnectJitter(reconnectVary, reconnectVary),
+		nats.CustomReconnectDelay(func(int) time.Duration {
+			// The handlers aren't told of a server that refuses a first connection.
+			if nc := made.Load(); nc != nil {
+				attempts.failed(nc.LastError())
+			}
+			return reconnectWait + rand.N(reconnectVary)
+		}),
 		nats.ReconnectBufSize(-1),
 		// Each message is a batch, so it is sent at once by the goroutine that publishes it. By
 		// default another goroutine collects messages, and is woken for each.
@@ -100,9 +107,13 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			sometimes.Do(func() { log.Warn("NATS cannot be reached", "connection", name, "error", err) })
+			attempts.failed(err)
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		nats.ErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
+			if sub == nil && !nc.IsConnected() {
+				attempts.failed(err)
+				return
+			}
 			subject := ""
 			if sub != nil {
 				subject = sub.Subject
@@ -110,17 +121,14 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 			errs.Do(func() { log.Error("NATS", "error", err, "subject", subject) })
 		}),
 	}
+	if n.NKey != "" {
+		identity = append(identity, n.newKey(&made))
+	}
 	nc, err := nats.Connect(n.URL, slices.Concat(options, identity, more)...)
 	if err != nil {
 		return nil, fmt.Errorf("NATS_URL: %w", err)
 	}
-	if !nc.IsConnected() {
-		why := []any{"url", n.String()}
-		if err := nc.LastError(); err != nil {
-			why = append(why, "error", err)
-		}
-		log.Warn("NATS is not there yet; connecting goes on", why...)
-	}
+	made.Store(nc)
 	return nc, nil
 }
 

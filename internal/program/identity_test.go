@@ -18,9 +18,7 @@ func TestImpossibleIdentity(t *testing.T) {
 	t.Parallel()
 	const secret = "SUAhushhush"
 	junk := filepath.Join(t.TempDir(), "junk")
-	if err := os.WriteFile(junk, []byte(secret+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, junk, secret)
 	for name, c := range map[string]struct {
 		identity NATSIdentity
 		want     string
@@ -46,26 +44,12 @@ func TestImpossibleIdentity(t *testing.T) {
 }
 
 // TestNKey: with the seed of a key that the server knows a program connects, and again after the
-// server was away.
+// server was away, with the key that the file has by then.
 func TestNKey(t *testing.T) {
 	t.Parallel()
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := pair.PublicKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := pair.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
 	file := filepath.Join(t.TempDir(), "seed.nk")
-	if err := os.WriteFile(file, append(seed, '\n'), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	known := func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }
+	seed, known := makeKey(t)
+	write(t, file, seed)
 	addr := freeAddr(t)
 	s := startServer(t, addr, known)
 	var log testlog.Buffer
@@ -76,11 +60,52 @@ func TestNKey(t *testing.T) {
 	}
 	t.Cleanup(nc.Close)
 	eventually(t, "it is connected", nc.IsConnected)
-	stopServer(s)
-	eventually(t, "the loss is noticed", func() bool { return !nc.IsConnected() })
-	startServer(t, addr, known)
+	again := func(known func(*server.Options)) *server.Server {
+		stopServer(s)
+		eventually(t, "the loss is noticed", func() bool { return !nc.IsConnected() })
+		return startServer(t, addr, known)
+	}
+	s = again(known)
 	eventually(t, "it is connected again", nc.IsConnected)
-	if strings.Contains(log.String(), string(seed)) {
-		t.Errorf("the seed is in the log: %s", &log)
+
+	if err := os.Remove(file); err != nil { // as outset up does
+		t.Fatal(err)
+	}
+	newSeed, newKnown := makeKey(t)
+	s = again(newKnown)
+	eventually(t, "the missing file is named", func() bool {
+		return strings.Contains(log.String(), file)
+	})
+	write(t, file, newSeed)
+	eventually(t, "it is connected with the new key", nc.IsConnected)
+	for _, secret := range []string{seed, newSeed} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("a seed is in the log: %s", &log)
+		}
+	}
+}
+
+// makeKey returns the seed of an nkey, and an option by which a server knows it.
+func makeKey(t *testing.T) (seed string, known func(*server.Options)) {
+	t.Helper()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := pair.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(secret), func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content+"\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -3,6 +3,7 @@ package program
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 )
@@ -65,6 +66,32 @@ func (i NATSIdentity) creds() (nats.Option, error) {
 		return nil, err
 	}
 	return option, nil
+}
+
+var errNewKey = errors.New("NATS_NKEY: the file has another key by now, which comes next")
+
+// newKey is an option that follows the nkey's file. NATS itself reads the seed at each connection,
+// and the public key only once.
+func (i NATSIdentity) newKey(made *atomic.Pointer[nats.Conn]) nats.Option {
+	return func(o *nats.Options) error {
+		o.SignatureCB = func(nonce []byte) ([]byte, error) {
+			var now nats.Options
+			option, err := nats.NkeyOptionFromSeed(i.NKey)
+			if err == nil {
+				err = option(&now)
+			}
+			if err != nil {
+				return nil, err
+			}
+			// Whoever asks for a signature holds the lock under which the key is read.
+			if nc := made.Load(); nc != nil && nc.Opts.Nkey != now.Nkey {
+				nc.Opts.Nkey = now.Nkey
+				return nil, errNewKey
+			}
+			return now.SignatureCB(nonce)
+		}
+		return nil
+	}
 }
 
 func (i NATSIdentity) certificate() (nats.Option, error) {

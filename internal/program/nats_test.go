@@ -104,9 +104,9 @@ func TestServerComesLater(t *testing.T) {
 	addr := freeAddr(t)
 	var log testlog.Buffer
 	nc := connect(t, addr, &log)
-	if nc.IsConnected() || !strings.Contains(log.String(), "NATS is not there yet") {
-		t.Errorf("connected %v, log %s", nc.IsConnected(), &log)
-	}
+	eventually(t, "its absence is logged", func() bool {
+		return strings.Contains(log.String(), "no connection to NATS")
+	})
 	sub, err := nc.SubscribeSync("news") // who subscribes before isn't forgotten
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func TestLossIsNoticedSoon(t *testing.T) {
 	t.Parallel()
 	var log testlog.Buffer
 	o := connect(t, freeAddr(t), &log).Opts
-	if wait := o.ReconnectWait + o.ReconnectJitter; wait > 500*time.Millisecond {
+	if wait := o.CustomReconnectDelayCB(1); wait > 500*time.Millisecond {
 		t.Errorf("%v between two attempts", wait)
 	}
 	if silence := o.PingInterval * time.Duration(o.MaxPingsOut+1); silence > 15*time.Second {
@@ -192,6 +192,50 @@ func TestPasswordComesLater(t *testing.T) {
 	eventually(t, "it is connected", nc.IsConnected)
 }
 
+// TestRefusalsAreLogged: the log names the setting at once, whatever was wrong before, and not at
+// each attempt.
+func TestRefusalsAreLogged(t *testing.T) {
+	t.Parallel()
+	const reason = "neither NATS_NKEY nor NATS_CREDS is set"
+	refusing := func(o *server.Options) { o.Username, o.Password = "worker", "secret" }
+	type begin func(t *testing.T, addr string, log *testlog.Buffer) *nats.Conn
+	for name, before := range map[string]begin{
+		"from the beginning": func(t *testing.T, addr string, log *testlog.Buffer) *nats.Conn {
+			startServer(t, addr, refusing)
+			return connect(t, addr, log)
+		},
+		"once it is there": func(t *testing.T, addr string, log *testlog.Buffer) *nats.Conn {
+			nc := connect(t, addr, log)
+			eventually(t, "its absence is logged", func() bool {
+				return strings.Contains(log.String(), "no connection to NATS")
+			})
+			startServer(t, addr, refusing)
+			return nc
+		},
+		"once it is there again": func(t *testing.T, addr string, log *testlog.Buffer) *nats.Conn {
+			s := startServer(t, addr)
+			nc := connect(t, addr, log)
+			stopServer(s)
+			startServer(t, addr, refusing)
+			return nc
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log testlog.Buffer
+			nc := before(t, freeAddr(t), &log)
+			eventually(t, "it is logged", func() bool { return strings.Contains(log.String(), reason) })
+			refused := nc.Stats().Reconnects
+			eventually(t, "it is refused ten times more", func() bool {
+				return nc.Stats().Reconnects > refused+10
+			})
+			if n := strings.Count(log.String(), "uthorization"); n != 1 {
+				t.Errorf("%d lines: %s", n, &log)
+			}
+		})
+	}
+}
+
 // TestSecretsStayOutOfTheLog: a URL may have a password in it.
 func TestSecretsStayOutOfTheLog(t *testing.T) {
 	t.Parallel()
@@ -204,7 +248,7 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 	eventually(t, "it is connected", nc.IsConnected)
 	stopServer(s)
 	eventually(t, "an attempt is logged", func() bool {
-		return strings.Contains(log.String(), "NATS cannot be reached")
+		return strings.Contains(log.String(), "no connection to NATS")
 	})
 	startServer(t, addr, password)
 	eventually(t, "it is connected again", nc.IsConnected)

@@ -50,7 +50,8 @@ func (s *Service) open(ctx context.Context, connect Connect, config Config, vers
 		return err
 	}
 	s.close = append(s.close, nc.Close)
-	changes, err := connect("outset worker, changes", ChangesBuffer)
+	quiet := nats.ConnectHandler(nil) // one line in the log is enough
+	changes, err := connect("outset worker, changes", ChangesBuffer, quiet)
 	if err != nil {
 		return err
 	}
