@@ -20,6 +20,7 @@ import (
 
 	"github.com/outset-settings/outset/internal/localnats"
 	"github.com/outset-settings/outset/internal/localpg/pgtest"
+	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/internal/program"
 	"github.com/outset-settings/outset/internal/top"
 )
@@ -71,7 +72,7 @@ func TestTop(t *testing.T) {
 	for i, w := range s.Workers {
 		ids[w.ID] = true
 		if w.Host != host || w.PID != strconv.Itoa(p.cmd.Process.Pid) ||
-			w.Version != program.Version() || w.State != top.Serving || w.Uptime <= 0 ||
+			w.Version != program.Version() || w.State != pool.Serving || w.Uptime <= 0 ||
 			w.Started.Before(before) || w.Started.After(time.Now().Add(time.Minute)) ||
 			w.Read.Rate != 0 || w.Read.Lanes == 0 || w.Write.Utilisation != 0 ||
 			w.Write.InFlight != 0 || w.Read.P99.Known() || w.Write.Batch.Known() {
@@ -106,8 +107,8 @@ func TestTopWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	data, url := "OUTSET_DATA="+t.TempDir(), pgtest.ForTest(t)
 	at := start(t, env(data, "DATABASE_URL="+url), upArgs("--workers=1")...).ready(t)
-	for _, state := range []top.State{top.NoDatabase, top.Serving} {
-		pgtest.KeepOut(t, url, state == top.NoDatabase)
+	for _, state := range []pool.State{pool.NoDatabase, pool.Serving} {
+		pgtest.KeepOut(t, url, state == pool.NoDatabase)
 		eventually(t, "it is "+string(state), func() bool {
 			s := sampleOf(t, env(data, "NATS_URL="+at.nats))
 			return len(s.Workers) == 1 && s.Workers[0].State == state

@@ -36,14 +36,13 @@ type poolAPIJSON struct {
 
 // poolWorkJSON has the figures of a worker.
 type poolWorkJSON struct {
-	ID       string                  `json:"id"`
-	Host     string                  `json:"host"`
-	PID      string                  `json:"pid"`
-	Version  string                  `json:"version"`
-	Started  time.Time               `json:"started"`  // by the worker's clock
-	Database string                  `json:"database"` // reachable, or unreachable
-	Stopping bool                    `json:"stopping"` // it takes no more requests
-	Queues   map[string]endpointJSON `json:"queues"`
+	ID      string                  `json:"id"`
+	Host    string                  `json:"host"`
+	PID     string                  `json:"pid"`
+	Version string                  `json:"version"`
+	Started time.Time               `json:"started"` // by the worker's clock
+	State   pool.State              `json:"state"`
+	Queues  map[string]endpointJSON `json:"queues"`
 }
 
 // queueJSON has the figures of a queue, as [pool.Queue] has them.
@@ -108,10 +107,7 @@ func (s *Server) getPool(c *fiber.Ctx) error {
 func poolWorkerFor(w *pool.Worker) poolWorkJSON {
 	shown := poolWorkJSON{
 		ID: w.ID, Host: w.Host, PID: w.PID, Version: w.Version, Started: w.Started.UTC(),
-		Database: "reachable", Stopping: w.Stopping, Queues: make(map[string]endpointJSON),
-	}
-	if w.Lost {
-		shown.Database = messages.DatabaseLost
+		State: w.State, Queues: make(map[string]endpointJSON),
 	}
 	for _, e := range w.Endpoints {
 		shown.Queues[e.Name] = endpointJSON{

@@ -18,8 +18,8 @@ type poolAnswer struct {
 		Queues   map[string]poolQueue
 	}
 	Workers []struct {
-		ID, Host, Version, Database string
-		Queues                      map[string]poolQueue
+		ID, Host, Version, State string
+		Queues                   map[string]poolQueue
 	}
 }
 
@@ -85,7 +85,7 @@ func TestPool(t *testing.T) {
 	}
 	for _, w := range p.Workers {
 		if q := w.Queues["read"]; w.ID == "" || w.Host == "" || w.Version != "0.0.0" ||
-			w.Database != "reachable" || q.Lanes == 0 || q.Batches > q.Operations ||
+			w.State != "serving" || q.Lanes == 0 || q.Batches > q.Operations ||
 			q.Operations > 0 && q.CarriedSeconds <= 0 {
 			t.Errorf("%+v", w)
 		}

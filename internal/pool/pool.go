@@ -27,12 +27,21 @@ const (
 // Subject is where every worker answers with its figures (NATS micro protocol, ADR-32).
 const Subject = "$SRV.STATS." + messages.ServiceName
 
+// State is what a worker does.
+type State string
+
+// The states of workers that answer.
+const (
+	Serving    State = "serving"
+	NoDatabase State = "no_database" // it can't reach its database, and so takes no requests
+	Draining   State = "draining"    // it was told to stop, and answers what it has taken
+)
+
 // Worker is one live worker, as it describes itself. Started is by its own clock.
 type Worker struct {
 	ID, Host, PID, Version string
 	Started                time.Time
-	Lost                   bool // it can't reach its database, and takes no requests
-	Stopping               bool // it was told to stop, and answers what it has taken
+	State                  State
 	Endpoints              []Endpoint
 }
 
@@ -117,8 +126,7 @@ func decode(data []byte) (w Worker, err error) {
 	w = Worker{
 		ID: s.ID, Host: short(s.Metadata["host"]), PID: short(s.Metadata["pid"]),
 		Version: short(s.Version), Started: s.Started,
-		Lost:     s.Metadata[messages.DatabaseKey] == messages.DatabaseLost,
-		Stopping: s.Metadata[messages.StoppingKey] != "",
+		State: stateIn(s.Metadata),
 	}
 	for _, e := range s.Endpoints {
 		if e == nil {
@@ -134,6 +142,16 @@ func decode(data []byte) (w Worker, err error) {
 		w.Endpoints = append(w.Endpoints, endpoint)
 	}
 	return w, nil
+}
+
+func stateIn(metadata map[string]string) State {
+	switch {
+	case metadata[messages.StoppingKey] != "":
+		return Draining
+	case metadata[messages.DatabaseKey] == messages.DatabaseLost:
+		return NoDatabase
+	}
+	return Serving
 }
 
 func short(text string) string { return text[:min(len(text), maxText)] }

@@ -122,7 +122,8 @@ func TestAsk(t *testing.T) {
 		t.Fatalf("found %v", ids)
 	}
 	a, b := found[0], found[1]
-	if !a.Lost || len(a.Host) != 128 || b.Lost || b.Host != "h" || b.PID != "7" || b.Version != "1.2.3" {
+	if a.State != pool.NoDatabase || len(a.Host) != 128 || b.State != pool.Serving ||
+		b.Host != "h" || b.PID != "7" || b.Version != "1.2.3" {
 		t.Errorf("%+v, %+v", a, b)
 	}
 	want := pool.Endpoint{

@@ -9,16 +9,8 @@ import (
 	"github.com/outset-settings/outset/internal/pool"
 )
 
-// State is what a worker does.
-type State string
-
-// The states of workers.
-const (
-	Serving    State = "serving"
-	NoDatabase State = "no_database" // it can't reach its database, and so takes no requests
-	Draining   State = "draining"    // it was told to stop, and answers what it has taken
-	Gone       State = "gone"        // it doesn't answer any more: it has ended, hangs, or can't be reached
-)
+// Gone is a worker that doesn't answer any more: it has ended, hangs, or can't be reached.
+const Gone pool.State = "gone"
 
 // shownGone is how long a worker is listed that is gone.
 const shownGone = 10 * time.Second
@@ -42,16 +34,16 @@ type Totals struct {
 
 // Worker is one worker. The figures of one that is gone are those that it told last.
 type Worker struct {
-	ID      string    `json:"id"`
-	Host    string    `json:"host"`
-	PID     string    `json:"pid"`
-	Version string    `json:"version"`
-	State   State     `json:"state"`
-	Started time.Time `json:"started"` // by its own clock
-	Uptime  Figure    `json:"uptime_seconds"`
-	Read    Figures   `json:"read"`
-	Write   Figures   `json:"write"`
-	Both    Figures   `json:"-"` // of reads and writes together
+	ID      string     `json:"id"`
+	Host    string     `json:"host"`
+	PID     string     `json:"pid"`
+	Version string     `json:"version"`
+	State   pool.State `json:"state"`
+	Started time.Time  `json:"started"` // by its own clock
+	Uptime  Figure     `json:"uptime_seconds"`
+	Read    Figures    `json:"read"`
+	Write   Figures    `json:"write"`
+	Both    Figures    `json:"-"` // of reads and writes together
 }
 
 // members are the workers that are known.
@@ -86,7 +78,7 @@ func (m *members) take(heard []pool.Worker, at time.Time) {
 		}
 	}
 	for id, known := range m.all {
-		missed := known.missed > 1 || known.missed > 0 && (!m.patient || known.now.Stopping)
+		missed := known.missed > 1 || known.missed > 0 && (!m.patient || known.now.State == pool.Draining)
 		if missed && known.gone.IsZero() {
 			known.gone = at
 		}
@@ -178,26 +170,20 @@ func (m *member) part(name string) part {
 	return p
 }
 
-func (m *member) state() State {
-	switch {
-	case !m.gone.IsZero():
+func (m *member) state() pool.State {
+	if !m.gone.IsZero() {
 		return Gone
-	case m.now.Stopping:
-		return Draining
-	case m.now.Lost:
-		return NoDatabase
-	default:
-		return Serving
 	}
+	return m.now.State
 }
 
-func (t *Totals) count(s State) {
+func (t *Totals) count(s pool.State) {
 	switch s {
-	case Serving:
+	case pool.Serving:
 		t.Serving++
-	case NoDatabase:
+	case pool.NoDatabase:
 		t.NoDatabase++
-	case Draining:
+	case pool.Draining:
 		t.Draining++
 	case Gone:
 		t.Gone++

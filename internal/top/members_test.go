@@ -45,7 +45,7 @@ func TestRates(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, f[0], f[1])
 		}
 	}
-	if w := s.Workers[2]; w.Read.Rate.Known() || w.State != Serving {
+	if w := s.Workers[2]; w.Read.Rate.Known() || w.State != pool.Serving {
 		t.Errorf("the third: %+v", w)
 	}
 	if r := s.Workers[0].Read; r.P50 < .0004 || r.P50 > .0005 || r.P99 < r.P50 {
@@ -57,19 +57,19 @@ func TestRates(t *testing.T) {
 func TestGone(t *testing.T) {
 	t.Parallel()
 	m := members{patient: true}
-	states := func() (s [4]State) {
+	states := func() (s [4]pool.State) {
 		for _, w := range m.sample(noon).Workers {
 			s[int(w.ID[3]-'0')] = w.State
 		}
 		return s
 	}
 	heard := heardOf(time.Hour, 1, 2, 3)
-	heard[2].Stopping = true
+	heard[2].State = pool.Draining
 	m.take(heard, noon)
-	for i, want := range [][4]State{
-		{"", Serving, Serving, Gone},
-		{"", Serving, Gone, Gone},
-		{"", Serving, Gone, Gone},
+	for i, want := range [][4]pool.State{
+		{"", pool.Serving, pool.Serving, Gone},
+		{"", pool.Serving, Gone, Gone},
+		{"", pool.Serving, Gone, Gone},
 	} {
 		m.take(heardOf(time.Hour+time.Duration(i+1)*time.Second, 1), noon.Add(time.Duration(i)*time.Second))
 		if got := states(); got != want {
@@ -80,7 +80,7 @@ func TestGone(t *testing.T) {
 		t.Errorf("those that are gone count: %+v", all)
 	}
 	m.take(heardOf(time.Hour+4*time.Second, 1, 2), noon.Add(shownGone))
-	if got, want := states(), ([4]State{"", Serving, Serving}); got != want {
+	if got, want := states(), ([4]pool.State{"", pool.Serving, pool.Serving}); got != want {
 		t.Errorf("later: %v, want %v", got, want)
 	}
 }

@@ -29,6 +29,7 @@ func tells(number int, up time.Duration) pool.Worker {
 	return pool.Worker{
 		ID: fmt.Sprintf("W%03dABCDEFGHIJKLMNOP", number), Host: fmt.Sprintf("host-%d", number),
 		PID: "4242", Version: "1.2.3", Started: noon.Add(time.Duration(number) * time.Second),
+		State: pool.Serving,
 		Endpoints: []pool.Endpoint{{
 			Name: "read", Requests: 100 * number * seconds,
 			EndpointData: pool.EndpointData{
@@ -95,7 +96,7 @@ func upTo(n int) (numbers []int) {
 // inEveryState has one worker in each state.
 func inEveryState(s *Screen) *Screen {
 	heard := heardOf(time.Hour+4*time.Second, 1, 2, 3)
-	heard[0].Stopping, heard[1].Lost = true, true
+	heard[0].State, heard[1].State = pool.Draining, pool.NoDatabase
 	s.Update(reading{heard: heard, at: noon})
 	s.Update(reading{heard: heard, at: noon})
 	return s

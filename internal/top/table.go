@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/outset-settings/outset/internal/pool"
 )
 
 // column is a column of a table of Ts. Numbers are at the right.
@@ -22,7 +24,7 @@ var workerColumns = []column[Worker]{
 	{"HOST", 20, true, func(w Worker) string { return w.Host }},
 	{"PID", 7, false, func(w Worker) string { return w.PID }},
 	{"VERSION", 24, true, func(w Worker) string { return w.Version }},
-	{"STATE", 8, true, func(w Worker) string { return w.State.short() }},
+	{"STATE", 8, true, func(w Worker) string { return short(w.State) }},
 	{"UP", 4, false, func(w Worker) string { return age(w.Uptime) }},
 	{"READ/S", 6, false, func(w Worker) string { return count(w.Read.Rate) }},
 	{"R P50", 5, false, func(w Worker) string { return took(w.Read.P50) }},
@@ -72,8 +74,8 @@ func (w Worker) busier() Figure {
 	return w.Read.Utilisation
 }
 
-func (s State) short() string {
-	if s == NoDatabase {
+func short(s pool.State) string {
+	if s == pool.NoDatabase {
 		return "no db"
 	}
 	return string(s)

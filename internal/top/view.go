@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/outset-settings/outset/internal/pool"
 )
 
 // style is how a terminal shows a line: the parameter of the escape sequence SGR.
@@ -129,16 +131,16 @@ func (s *Screen) table() []styled {
 		return append(lines, styled{text: "no worker answers"})
 	}
 	for _, w := range workers[s.first:min(s.first+max(s.rows(), 0), len(workers))] {
-		lines = append(lines, styled{row(columns, w), w.State.style()})
+		lines = append(lines, styled{row(columns, w), styleOf(w.State)})
 	}
 	return lines
 }
 
-func (s State) style() style {
+func styleOf(s pool.State) style {
 	switch s {
-	case NoDatabase:
+	case pool.NoDatabase:
 		return red
-	case Draining:
+	case pool.Draining:
 		return yellow
 	case Gone:
 		return faint

@@ -69,8 +69,8 @@ function draw() {
 // tiles show the pool as a whole.
 function tiles(workers, per, known) {
   const all = together([...per.values()]);
-  const lost = workers.filter((w) => w.database === "unreachable").length;
-  const serving = workers.length - lost - workers.filter((w) => w.stopping).length;
+  const [serving, lost] = ["serving", "no_database"]
+    .map((state) => workers.filter((w) => w.state === state).length);
   const rates = history.pairs.map((p) => together(workers.map((w) => history.worker(w.id, p))
     .filter(Boolean)).rate);
   const tile = (name, value, more) => el("div", { class: "tile" },
@@ -120,8 +120,7 @@ function workerTable(per) {
   const median = times[Math.floor((times.length - 1) / 2)];
   const stateOf = (id, w) => {
     if (w.gone) return `gone since ${clock(w.gone)}`;
-    if (w.worker.stopping) return "draining";
-    if (w.worker.database === "unreachable") return "no database";
+    if (w.worker.state !== "serving") return w.worker.state.replace("_", " ");
     return per.get(id).waited + per.get(id).carried > slow * median ? "slow" : "serving";
   };
   const rank = (w) => (w.gone ? 2 : w.state === "serving" ? 1 : 0); // what needs attention is first
