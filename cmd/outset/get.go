@@ -28,6 +28,8 @@ func (get) Help() string {
 	return `A path is a JSON pointer, whose first slash may be left out: keys and indexes, separated
 by slashes. A slash inside a key is written ~1, a tilde ~0.
 
+A user who has no settings, or never was, has an empty object, {}; a missing value is an error.
+
 	outset get 42
 	outset get 42 editor/font/size
 	outset get 42 --at 7 > settings.json
