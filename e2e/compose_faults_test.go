@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// faults pauses a container of each part, and cuts it off from the others. Without one of the
-// workers no request fails. Without NATS or Postgres nothing can be done, until it is there again.
+// faults pauses a container of each part, and cuts it off from the others; NATS and Postgres are
+// killed, too, and started again. Without one of the workers no request fails. Without NATS or
+// Postgres nothing can be done, until it is there again.
 func (c *compose) faults(ctx context.Context, l *load) {
 	c.t.Helper()
 	worker := c.workers(ctx)[0]
@@ -38,6 +39,11 @@ func (c *compose) faults(ctx context.Context, l *load) {
 		c.becomes(ctx, "unhealthy")
 		reconnect()
 		c.becomes(ctx, "healthy")
+		c.do(l.recovers(ctx))
+
+		l.outagePhase("kill " + service)
+		c.docker(ctx, "kill", id)
+		c.must(ctx, "start", service) // Docker starts nothing again that it was told to kill
 		c.do(l.recovers(ctx))
 	}
 }
