@@ -55,6 +55,7 @@ type phase struct {
 	requests int
 	writes   int
 	lost     int // connections that failed in a lenient phase, and refusals in an outage
+	unknown  int // those of them of which it isn't known whether they were done
 	failed   int
 	failures []error
 	slowest  time.Duration
@@ -246,11 +247,11 @@ func (l *load) report(t *testing.T) error {
 	defer l.mu.Unlock()
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "phase\ttook\trequests\twrites\tlost\tfailed\tslowest\tnone served\t")
+	_, _ = fmt.Fprintln(w, "phase\ttook\trequests\twrites\tlost\tunknown\tfailed\tslowest\tnone served\t")
 	var errs []error
 	for _, p := range l.phases {
-		_, _ = fmt.Fprintf(w, "%s\t%.1fs\t%d\t%d\t%d\t%d\t%dms\t%dms\t\n",
-			p.name, p.took.Seconds(), p.requests, p.writes, p.lost, p.failed,
+		_, _ = fmt.Fprintf(w, "%s\t%.1fs\t%d\t%d\t%d\t%d\t%d\t%dms\t%dms\t\n",
+			p.name, p.took.Seconds(), p.requests, p.writes, p.lost, p.unknown, p.failed,
 			p.slowest.Milliseconds(), p.unserved.Milliseconds())
 		if p.failed > 0 {
 			errs = append(errs, fmt.Errorf("%s: %d of %d requests failed, the first: %w", p.name,
@@ -320,8 +321,12 @@ func (l *load) do(g *ledger, request func(*ledger) (wrote bool, err error)) erro
 	// A request may have begun in the phase before or end in the one after.
 	case (p.lenient || began.lenient) && errors.As(err, &broken):
 		p.lost++
+		p.unknown++
 	case (p.outage || began.outage) && errors.As(err, &away):
 		p.lost++
+		if away.status == http.StatusGatewayTimeout {
+			p.unknown++
+		}
 	default:
 		p.failed++
 		if len(p.failures) < maxFailures {

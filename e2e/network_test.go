@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/outset-settings/outset/internal/localpg/pgtest"
 )
 
 // wireToPostgres puts a wire between the workers and Postgres.
@@ -81,6 +83,19 @@ func TestFrozenNATS(t *testing.T) {
 	w := newWire(t, "tcp", strings.TrimPrefix(s.queue, "nats://"))
 	_, base := s.api(s.bin, "REQUEST_TIMEOUT=5s", "NATS_URL=nats://"+w.addr)
 	s.isFrozen(base, w.freeze, w.thaw)
+}
+
+// TestNoConnectionLeft: the same while Postgres has no connection to give.
+func TestNoConnectionLeft(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	defer cancel()
+	s := newSystem(ctx, t)
+	s.newWorker()
+	s.newWorker()
+	_, base := s.api(s.bin, "REQUEST_TIMEOUT=5s")
+	s.isFrozen(base, func() { pgtest.Exhaust(t, s.database, true) },
+		func() { pgtest.Exhaust(t, s.database, false) })
 }
 
 // TestFrozenNATSServer: an API whose server of a cluster is frozen goes to another by itself, and no

@@ -23,7 +23,7 @@ func TestBusyDatabase(t *testing.T) {
 	if w.LosesDatabase(t.Context(), 0) {
 		t.Fatal("lost while it answers")
 	}
-	pgtest.Exhaust(t, url)
+	pgtest.Exhaust(t, url, true)
 	eventually(t, "there is no connection left", func() bool {
 		return store.Busy(s.Ping(t.Context()))
 	})

@@ -21,10 +21,14 @@ func KeepOut(t testing.TB, database string, out bool) {
 }
 
 // Exhaust ends all connections to the database, and from then on whoever is no superuser is told
-// that there are too many.
-func Exhaust(t testing.TB, database string) {
+// that there are too many; or there are enough again.
+func Exhaust(t testing.TB, database string, exhausted bool) {
 	t.Helper()
-	alter(t, database, "connection limit 0", true)
+	limit := "-1"
+	if exhausted {
+		limit = "0"
+	}
+	alter(t, database, "connection limit "+limit, exhausted)
 }
 
 // alter changes the database from another one, and ends all connections to it if end says so.
