@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -53,6 +54,7 @@ func TestBrowserClientWorkerKill(t *testing.T) {
 		})();
 		return 1;
 	})()`, base, changes))
+	began := time.Now()
 	for i := 1; i <= kills; i++ {
 		testwait.Until(t, testTimeout, "some changes are made", func() bool {
 			return number(`settings.get().then(all => Object.keys(all).length - settings.pending)`) >
@@ -62,6 +64,7 @@ func TestBrowserClientWorkerKill(t *testing.T) {
 		worker = s.newWorker()
 	}
 	number(`made`)
+	t.Logf("%d changes beside %d killed workers took %v", changes, kills, time.Since(began))
 	var values []string
 	for i := int64(1); i <= changes; i++ {
 		values = append(values, fmt.Sprintf(`"v%d":%[1]d`, i))

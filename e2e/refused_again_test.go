@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 )
 
 // TestRefusalAfterLostAnswer: the answer to a conditional write is lost, and it is refused when the
@@ -20,8 +21,10 @@ func TestRefusalAfterLostAnswer(t *testing.T) {
 		method: http.MethodPut, path: settingsOf("ann"), body: `{}`,
 		header: []string{isJSON, `If-Match: "7"`, "Idempotency-Key: stale"},
 	}
+	began := time.Now()
 	a, err := s.send(base, stale)
 	s.do(err)
+	t.Logf("refused after %v", time.Since(began))
 	if a.status != http.StatusPreconditionFailed {
 		t.Errorf("refused when it was sent again: %v", a)
 	}

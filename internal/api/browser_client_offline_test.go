@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
@@ -39,10 +40,12 @@ func TestBrowserClientOffline(t *testing.T) {
 	a.run(`await settings.set("last", null)`)
 	b.until(`settings.pending == 3`)
 	s.startWorker()
+	back := time.Now()
 	const document = `{theme: "solarized", font: {size: 13, family: "mono"}, last: null}`
 	b.until(`settings.pending == 0`)
 	a.shows(document)
 	b.shows(document)
+	t.Logf("both show all changes %v after the worker is back", time.Since(back))
 	if n := s.versions("42"); n != 1+2+3+1 {
 		t.Errorf("7 changes made %d versions", n)
 	}
@@ -103,9 +106,11 @@ func TestBrowserClientStorageFull(t *testing.T) {
 		tab.until(`!settings.state.persistent`)
 	}
 	s.startWorker()
+	back := time.Now()
 	for _, tab := range []*window{w, second} {
 		tab.until(`settings.pending == 0 && (({a, b0, b1}) => a && b0 && b1)(await settings.get())`)
 	}
+	t.Logf("%d changes are made %v after the worker is back", changes, time.Since(back))
 	quota(nil)
 	w.run(`await settings.set("c", 1); await settings.synced()`)
 	w.until(`settings.state.persistent`)
@@ -153,9 +158,12 @@ func TestBrowserClientConverges(t *testing.T) {
 		w.run(fmt.Sprintf(`await settings.set("own/%d", %d)`, n, last[n]))
 		w.network(true)
 	}
+	back := time.Now()
 	for _, w := range windows {
 		w.until(`settings.pending == 0 && settings.state.online`)
 	}
+	t.Logf("after %d steps all changes are made %v after both have a network", steps,
+		time.Since(back))
 	document := s.do(http.MethodGet, "/user/42/settings", "").body
 	for n, w := range windows {
 		w.shows(document)

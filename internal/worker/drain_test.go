@@ -58,6 +58,7 @@ func TestOverloaded(t *testing.T) {
 		t.Errorf("%d of %d were refused, want at most %d with a queue of %d", refused, sent, most,
 			queue)
 	}
+	t.Logf("%d of %d were refused with a queue of %d", refused, sent, queue)
 }
 
 // TestDrain: a worker that is stopped answers what it has taken, gets no further requests, and then

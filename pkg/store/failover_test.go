@@ -134,6 +134,9 @@ func TestFailover(t *testing.T) {
 	execute(t, p.Primary(), `alter system set default_transaction_read_only = on`)
 	execute(t, p.Primary(), `select pg_reload_conf()`)
 	execute(t, p.Standby(), `select pg_promote()`)
+	promoted := time.Now()
+	goOn("afterwards", 1)
+	t.Logf("all were written %v after the promotion", time.Since(promoted))
 	goOn("afterwards", 20)
 
 	// What is read now is what the new primary has, whichever connection it comes from.
@@ -187,10 +190,15 @@ func TestReadOnlyConnections(t *testing.T) {
 	execute(t, address, `alter system set default_transaction_read_only = on`)
 	execute(t, address, `select pg_reload_conf()`)
 	// The reload reaches each session by itself, so the first reads may come before it.
+	var took time.Duration
+	reads := 0
 	testwait.Until(t, store.Patient, "reads are refused", func() bool {
+		asked := time.Now()
 		_, err := s.Read(t.Context(), current("ann"))
+		reads, took = reads+1, time.Since(asked)
 		return errors.Is(err, store.ErrUnavailable)
 	})
+	t.Logf("read %d was the first that was refused, after %v", reads, took)
 	if got := s.Write(t.Context(), []store.Write{replace(t, "ann", "2", `{}`)})[0]; !errors.Is(
 		got.Err, store.ErrUnavailable) || errors.Is(got.Err, store.ErrOutcomeUnknown) {
 		t.Errorf("a write: %v", got.Err)
@@ -200,10 +208,12 @@ func TestReadOnlyConnections(t *testing.T) {
 	}
 	execute(t, address, `alter system reset default_transaction_read_only`)
 	execute(t, address, `select pg_reload_conf()`)
+	reloaded := time.Now()
 	testwait.Until(t, store.Patient, "it serves again", func() bool {
 		_, err := s.Read(t.Context(), current("ann"))
 		return err == nil && s.Ping(t.Context()) == nil
 	})
+	t.Logf("it serves again %v after it was told to take writes", time.Since(reloaded))
 	write(t, s, replace(t, "ann", "3", `{"n":2}`))
 	check(t, s, "ann", 2, `{"n":2}`)
 }
