@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/outset-settings/outset/internal/compute"
 	"github.com/outset-settings/outset/internal/failpoint"
 	"github.com/outset-settings/outset/internal/schema"
 	"github.com/outset-settings/outset/internal/settings"
@@ -107,7 +108,8 @@ func (w *Worker) changeOf(o *messages.Operation) (change settings.Change, err er
 	}
 	return func(current []byte) (next settings.Next, err error) {
 		defer settings.Survive(&err)
-		return unguarded(current) // not by compute.Over: rows are locked meanwhile
+		compute.AtOnce(len(current)+len(o.Document), func() { next, err = unguarded(current) })
+		return next, err
 	}, nil
 }
 
