@@ -31,7 +31,8 @@ func (s *Server) App() *fiber.App { return s.app }
 type Timing struct {
 	Farewell, Write, Persistence, PersistencePause, Attempt, Leftover time.Duration
 
-	Now func() time.Time // nil: time.Now
+	Now   func() time.Time    // nil: time.Now
+	Sleep func(time.Duration) // nil: time.Sleep
 }
 
 // ListenWith is Listen with other times, and so many bytes for bodies.
@@ -39,10 +40,13 @@ func ListenWith(nc Connections, c Config, t Timing, bodyBytes int64, log *slog.L
 	if t.Now == nil {
 		t.Now = time.Now
 	}
+	if t.Sleep == nil {
+		t.Sleep = time.Sleep
+	}
 	s, err := listen(nc, c, timing{
 		t.Farewell, t.Write, t.Persistence, t.PersistencePause, t.Attempt, t.Leftover,
 		0, // /readyz is not kept
-		t.Now,
+		t.Now, t.Sleep,
 	}, log)
 	if err == nil && bodyBytes > 0 {
 		s.bodies = access.NewShares(bodyBytes)

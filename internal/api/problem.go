@@ -158,6 +158,9 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		}
 	}
 	p = p.known()
+	if isRefusal(p.kind, err) {
+		s.countRefusal(c)
+	}
 	s.metrics.problems[p.kind].Inc()
 	entry := statuses[p.kind]
 	if entry.status >= fiber.StatusInternalServerError {

@@ -93,6 +93,7 @@ func (s *Server) routes() (*fiber.App, error) {
 
 // serve answers a request.
 func (s *Server) serve(c *fasthttp.RequestCtx) {
+	defer s.delayRefusal(c)
 	occupy(c)
 	beginHead(c)
 	if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {

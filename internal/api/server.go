@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -58,14 +59,16 @@ type timing struct {
 	leftover time.Duration
 	// How long the answer of /readyz is kept, unless the API stops.
 	readyFor time.Duration
-	// By which clock the rates count.
-	now func() time.Time
+	// By which clock the rates count, and how an answer waits for its time.
+	now   func() time.Time
+	sleep func(time.Duration)
 }
 
 var defaultTiming = timing{
 	farewell: 500 * time.Millisecond, write: 10 * time.Second,
 	persistence: 30 * time.Second, persistencePause: 200 * time.Millisecond,
 	leftover: stopTimeout, readyFor: time.Second, now: time.Now,
+	sleep: time.Sleep,
 }
 
 // Server is an API.
@@ -99,6 +102,7 @@ type Server struct {
 
 	auth      *access.Authenticator // nil: no tokens are asked for
 	limiter   *access.Limiter
+	refusals  *access.Pace   // in bytes
 	watching  *access.Places // of streams of events
 	batching  *access.Places // of multi-requests
 	following *access.Places // of streams of all users' changes
@@ -156,6 +160,7 @@ func listen(nc Connections, config Config, timing timing, log *slog.Logger) (*Se
 		bodies:    access.NewShares(bodyBudget),
 		sometimes: rate.Sometimes{First: 100, Interval: 100 * time.Millisecond},
 		limiter:   access.NewLimiter(config.UserRate, config.TokenRate),
+		refusals:  access.NewPace(refusalRate*runtime.GOMAXPROCS(0), longestRefusal),
 		watching:  access.NewPlaces(maxUserStreams),
 		batching:  access.NewPlaces(maxUserMultis),
 		following: access.NewPlaces(maxTokenFollows),
