@@ -8,8 +8,9 @@ import (
 // A batch is bulk if it is mostly one principal's and costs more than their turn is worth. Others
 // who have something to carry meanwhile are guests. They do not wait until bulk has ended: they may
 // open a spare lane beside it, and their batches have nothing of whose bulk is under way. So a few
-// cheap calls neither wait behind many dear ones nor travel with them. With nobody else there is no
-// guest, and one principal has all lanes.
+// cheap calls neither wait behind many dear ones nor travel with them. Bulk may also have fewer lanes
+// while others are there: what runs beside a guest's batch takes from it what both need, such as
+// processors. With nobody else there is no guest, and one principal has all lanes.
 const (
 	bulkCost = turn
 	// companyLasts is for how long a principal is not alone after somebody else has come. One who
@@ -44,6 +45,9 @@ func bulkOf[C, R any](seats []seat[C, R]) (most *flow[C, R]) {
 	return most
 }
 
+// alone tells whether nobody has come lately but one principal.
+func (w *waiting[C, R]) alone(now time.Time) bool { return now.Sub(w.company) > companyLasts }
+
 // guests is how many calls wait of principals who have no bulk under way, while others have.
 func (w *waiting[C, R]) guests() int {
 	if len(w.bulky) == 0 {
@@ -74,4 +78,18 @@ func (w *waiting[C, R]) endBulk(f *flow[C, R]) {
 	if f.bulk--; f.bulk == 0 {
 		w.bulky = slices.DeleteFunc(w.bulky, func(g *flow[C, R]) bool { return g == f })
 	}
+}
+
+// crowded tells whether bulk has all lanes that it may have while others are there, and nothing else
+// waits.
+func (b *Batcher[C, R]) crowded() bool {
+	w := &b.waiting
+	if b.options.BulkLanes == 0 || len(w.bulky) == 0 || w.guests() > 0 {
+		return false
+	}
+	taken := 0
+	for _, f := range w.bulky {
+		taken += f.bulk
+	}
+	return taken >= b.options.BulkLanes && !w.alone(time.Now())
 }

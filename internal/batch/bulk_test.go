@@ -101,6 +101,43 @@ func TestGuestsLeaveAtOnce(t *testing.T) {
 	})
 }
 
+// TestBulkHasFewerLanesInCompany: one who has been alone for long has all lanes. When somebody else
+// comes, bulk gets no lane but the ones that it may have then, and in the end all is carried.
+func TestBulkHasFewerLanesInCompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := bulkOptions()
+		o.BulkLanes = 1
+		s := stop(t, o)
+		alone := func() {
+			t.Helper()
+			s.offers(1, dear)
+			time.Sleep(2 * time.Second)
+			s.offers(1000, dear)
+			if n := s.Stats().Busy; n != lanesOfBulk {
+				t.Errorf("%d batches of one who is alone are under way, want %d", n, lanesOfBulk)
+			}
+		}
+		alone()
+		if n := len(s.offers(1, cheap)); n != 1 {
+			t.Errorf("%d batches left for a guest", n)
+		}
+		for range lanesOfBulk + 1 {
+			s.release <- struct{}{}
+		}
+		synctest.Wait()
+		if n := s.Stats().Busy; n != 1 {
+			t.Errorf("%d batches are under way in company, want 1", n)
+		}
+		if left := s.offers(1, cheap); len(left) != 1 || left[0][0] != cheap {
+			t.Errorf("beside it left %v", left)
+		}
+		s.release <- struct{}{}
+		s.release <- struct{}{}
+		alone()
+		s.end()
+	})
+}
+
 // TestGuestsAreNoBulk: with many principals who ask for little there are no more batches than
 // lanes, so that these are as large as before.
 func TestGuestsAreNoBulk(t *testing.T) {

@@ -103,7 +103,7 @@ func (w *waiting[C, R]) forget(f *flow[C, R]) {
 func (w *waiting[C, R]) take(bound Size, now time.Time) (calls []*call[C, R]) {
 	var size Size
 	w.batches++
-	if len(w.turns) == 1 && now.Sub(w.company) > companyLasts {
+	if len(w.turns) == 1 && w.alone(now) {
 		bound.Cost = 0
 	}
 	guests := w.guests() > 0
