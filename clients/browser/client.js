@@ -259,7 +259,7 @@ class Settings extends EventTarget {
   #news; // {document, tag} of an event that came meanwhile
   #settled = new Set(); // keys of the last changes that are done
   #stored; // the base that the database has
-  #gone = new Set(); // places in the database's queue of changes that are to be deleted there
+  #gone = new Set(); // places in the database's queue of changes that are still to be deleted there
   #work = new Bell(); // there is something to do
   #back = new Bell(); // the connection is back
   #silent; // aborted when the stream is dead, though nobody has said so
@@ -460,7 +460,7 @@ class Settings extends EventTarget {
     }
     this.#mine.push(change);
     this.#keeping.add(change);
-    this.#show();
+    this.#show(change);
     const seq = await this.#keep((_, queue) => {
       const added = queue.add(change);
       // By now the others have been written, and have their places.
@@ -473,10 +473,12 @@ class Settings extends EventTarget {
     if (seq !== undefined) change.seq = seq;
     // What is in the database goes there too, or else it would come back.
     this.#mine = this.#mine.filter((c) => !voided.has(c) || (c.seq !== undefined && seq === undefined));
-    if (!this.#mine.includes(change)) return; // the leader has found it, or it is void
-    if (this.#leading) this.#take(change);
-    else this.#post({ change });
-    this.#show();
+    if (this.#mine.includes(change)) { // else the leader has found it, or it is void
+      if (this.#leading) this.#take(change);
+      else this.#post({ change });
+    }
+    // Once for all that were made together: it is as much work as there are changes.
+    if (this.#keeping.size === 0) this.#tell();
   }
 
   #waiting() { return this.#mine.filter((c) => !this.#keeping.has(c)); }
@@ -505,7 +507,7 @@ class Settings extends EventTarget {
     if (refused) this.#dispatch("refused", refused);
     if (this.#leading) {
       if (change) this.#take(change);
-      if (who) this.#tell(true);
+      if (change || who) this.#tell(who);
       return;
     }
     if (done) {
@@ -520,9 +522,10 @@ class Settings extends EventTarget {
     this.#show();
   }
 
-  // show brings up to date what the page sees.
-  #show() {
-    this.#view = apply([...this.#queue, ...this.#mine], this.#base.document);
+  // show brings up to date what the page sees, or adds to it a change that comes after all others.
+  #show(change) {
+    this.#view = change ? apply([change], this.#view) :
+      apply([...this.#queue, ...this.#mine], this.#base.document);
     this.#ready ||= this.#known || this.#error !== undefined;
     this.#changed.ring();
     const state = this.state, text = JSON.stringify({ ...state, error: String(state.error) });
@@ -563,11 +566,10 @@ class Settings extends EventTarget {
       return;
     }
     if (this.#queue.some((c) => c.key === change.key)) return;
-    const left = leftBeside(change, this.#queue), voided = this.#queue.filter((c) => !left.includes(c));
+    const left = new Set(leftBeside(change, this.#queue)), voided = this.#queue.filter((c) => !left.has(c));
     this.#queue = [...left, change];
     for (const c of voided) this.#done(c);
     if (voided.length > 0) this.#save();
-    this.#tell();
     this.#work.ring();
   }
 
@@ -591,15 +593,15 @@ class Settings extends EventTarget {
   // nothing. Where that fails the database is behind, but what it has is right.
   async #save(...changes) {
     if (!this.#leading) return; // another tab may lead by now
-    const current = this.#base, gone = [...this.#gone];
+    const current = this.#base, gone = this.#gone;
+    this.#gone = new Set(); // transactions take place one after the other: later ones needn't repeat it
     const saved = await this.#keep((base, queue) => {
       for (const seq of gone) queue.delete(seq);
       for (const c of changes) if (c.seq !== undefined && this.#queue.includes(c)) queue.put(c);
       return current === this.#stored ? base.count() : base.put(current, 0);
     });
-    if (saved === undefined) return;
-    this.#stored = current;
-    for (const seq of gone) this.#gone.delete(seq);
+    if (saved !== undefined) this.#stored = current;
+    else for (const seq of gone) this.#gone.add(seq);
   }
 
   // sync does one thing after the other until there is nothing to do.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -90,6 +91,41 @@ func TestBrowserClientQueueFull(t *testing.T) {
 			t.Errorf("%s: %s instead of %s", name, is, want)
 		}
 		w.run(`settings.close()`)
+	}
+}
+
+// TestBrowserClientBurst: many changes that are made together are applied, told to other tabs and
+// deleted from the database a few times each, however many there are.
+func TestBrowserClientBurst(t *testing.T) {
+	t.Parallel()
+	const changes, each = 500, 30 // an attempt to reach the service shows and tells all of them
+	s := newSystem(t, apiConfig)
+	b := openBrowser(t)
+	for _, values := range []int{1, changes} {
+		w := b.use(s.base, strconv.Itoa(values), `{}`)
+		w.until(`settings.state.error`) // so this tab leads
+		w.run(`
+			window.applied = window.told = window.deleted = 0;
+			const {defineProperty} = Object, {postMessage} = BroadcastChannel.prototype;
+			const remove = IDBObjectStore.prototype.delete;
+			IDBObjectStore.prototype.delete = function (key) {
+				deleted++;
+				return remove.call(this, key);
+			};
+			Object.defineProperty = (...all) => { applied++; return defineProperty(...all); };
+			BroadcastChannel.prototype.postMessage = function (message) {
+				told += message.queue?.length ?? 0;
+				return postMessage.call(this, message);
+			};
+			await Promise.all(Array.from({length: ` + strconv.Itoa(changes) + `}, (_, n) =>
+				settings.set("setting" + n % ` + strconv.Itoa(values) + `, n)))`)
+		for _, count := range []string{"applied", "told", "deleted"} {
+			if n := value[int](b, count); n > changes*each {
+				t.Errorf("of %d changes of %d values %d were %s", changes, values, n, count)
+			}
+		}
+		w.until(`settings.pending == ` + strconv.Itoa(values))
+		w.until(`Object.values(await settings.get()).includes(` + strconv.Itoa(changes-1) + `)`)
 	}
 }
 
