@@ -16,6 +16,8 @@ type Revision struct {
 	// Action is what made the version: "replace", "merge-patch", "json-patch", "set-value",
 	// "delete-value", "delete", "restore" or "erase".
 	Action string `json:"operation"`
+	// Restored is the version that a restore made current again; 0: it was none.
+	Restored int64 `json:"restored,omitempty"`
 	// Size is that of the document in bytes; 0 after a deletion.
 	Size int64 `json:"size"`
 	// Dropped: the history has a budget of bytes, and doesn't have the document any more. It can be

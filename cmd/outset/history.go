@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
 	"strconv"
@@ -38,7 +39,11 @@ func (h history) Run(ctx context.Context, stdout io.Writer) error {
 				if r.Dropped {
 					size += " (dropped)"
 				}
-				err = t.row("%d\t%s\t%s\t%s\t%s", r.Version, clock(r.Time), r.Action, size,
+				change := r.Action
+				if r.Restored > 0 {
+					change += fmt.Sprintf(" of %d", r.Restored)
+				}
+				err = t.row("%d\t%s\t%s\t%s\t%s", r.Version, clock(r.Time), change, size,
 					by(r.By))
 			}
 			if err != nil {

@@ -195,6 +195,7 @@ func TestBrowserConsoleReplaces(t *testing.T) {
 	ask()
 	value[int](b, `(document.querySelector("dialog [value=yes]").click(), 1)`)
 	b.waitFor("that it is restored", in("main")+`.includes("is current again")`)
+	b.waitFor("that the history tells so", in("main")+`.includes("restore of 1")`)
 	s.has("ann", 4, `{"theme":"light"}`)
 	if text := b.text(); text != `{"theme":"light"}` {
 		t.Errorf("the text is %s", text)

@@ -23,6 +23,7 @@ type historyVersion struct {
 	ETag      string     `json:"etag"`
 	Time      time.Time  `json:"time"`
 	Operation string     `json:"operation"`
+	Restored  int64      `json:"restored,omitempty"`
 	Size      int64      `json:"size"` // bytes of the document; 0: it was deleted
 	By        *actorJSON `json:"by,omitempty"`
 	Dropped   bool       `json:"dropped,omitempty"` // the document can't be read any more
@@ -61,7 +62,7 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 		}
 		answer.Versions = append(answer.Versions, historyVersion{
 			e.Version, quoted(messages.Tag{Version: e.Version, Modified: e.Time}),
-			time.UnixMicro(e.Time).UTC(), e.Action, e.Size,
+			time.UnixMicro(e.Time).UTC(), e.Action, e.Restored, e.Size,
 			actorFor(identityOf(c), e.Actor), e.Dropped,
 		})
 	}

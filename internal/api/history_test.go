@@ -15,6 +15,7 @@ type page struct {
 		Version   int64
 		Time      time.Time
 		Operation string
+		Restored  int64
 		Size      int
 		Dropped   bool
 	}
@@ -53,6 +54,10 @@ func TestHistory(t *testing.T) {
 		t.Errorf("got %s, next %q\nwant %s", got, all.Next, want)
 	}
 	for _, v := range all.Versions {
+		if v.Operation == "restore" && v.Restored != 5 ||
+			v.Operation != "restore" && v.Restored != 0 {
+			t.Errorf("version %d: %s of %d", v.Version, v.Operation, v.Restored)
+		}
 		if v.Time.Before(began) || v.Time.After(time.Now().Add(time.Second)) {
 			t.Errorf("version %d is of %v", v.Version, v.Time)
 		}

@@ -83,7 +83,7 @@ func entriesOf(user string, found []store.Entry) []messages.Entry {
 	for i, e := range found {
 		entries[i] = messages.Entry{
 			Version: e.Version, Time: micros(e.Time), Action: e.Operation, Size: e.Size,
-			Actor: actorFor(user, e.Actor), Dropped: e.Dropped,
+			Actor: actorFor(user, e.Actor), Dropped: e.Dropped, Restored: e.Restored,
 		}
 	}
 	return entries

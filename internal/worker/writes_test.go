@@ -180,7 +180,8 @@ func history(t *testing.T, nc *nats.Conn, names []string, first []messages.Resul
 		r := do(t, nc, messages.Operation{
 			Action: messages.ActionReadVersion, User: "ann", Version: int64(i) + 1,
 		})
-		doc := life()[i].now
+		c := life()[i]
+		doc := c.now
 		if r.Kind != "" || r.Version != int64(i)+1 || r.Modified != first[i].Modified ||
 			r.Absent != (doc == "") ||
 			doc != "" && same(r.Document, []byte(doc)) == nil {
@@ -192,6 +193,9 @@ func history(t *testing.T, nc *nats.Conn, names []string, first []messages.Resul
 		}
 		if r.Absent {
 			e.Size = 0
+		}
+		if c.action == messages.ActionRestore {
+			e.Restored = write(i+1, c.action, c.change).Version
 		}
 		want = slices.Insert(want, 0, e)
 	}

@@ -67,7 +67,7 @@ var (
 		},
 		{Version: 5, Entries: []messages.Entry{
 			{Version: 5, Time: 1764000000000, Action: "delete"},
-			{Version: 4, Time: 1764000000000, Action: "replace", Size: 16, Dropped: true},
+			{Version: 4, Time: 1764000000000, Action: "restore", Size: 16, Dropped: true, Restored: 2},
 		}},
 		{Kind: messages.KindUnavailable, Busy: true},
 	}}
@@ -98,12 +98,13 @@ var (
 		          01 05                           #           1, version: 5
 		          02 1b 0000019ab697e800          #           2, time: 1764000000000
 		          03 66 64656c657465              #           3, action: "delete"
-		        a5                                #         5 fields
+		        a6                                #         6 fields
 		          01 04                           #           1, version: 4
 		          02 1b 0000019ab697e800          #           2, time: 1764000000000
-		          03 67 7265706c616365            #           3, action: "replace"
+		          03 67 726573746f7265            #           3, action: "restore"
 		          04 10                           #           4, size: 16
 		          06 f5                           #           6, dropped: true
+		          07 02                           #           7, restored: 2
 		    a2                                    #     2 fields: others were writing all the time
 		      01 6b 756e617661696c61626c65        #       1, kind: "unavailable"
 		      03 f5                               #       3, busy: true`

@@ -246,6 +246,8 @@ type Entry struct {
 	Size    int64  `cbor:"4,keyasint,omitempty"` // bytes of the document; zero: there is none
 	Actor   *Actor `cbor:"5,keyasint,omitempty"` // who made it; nil: not known
 	Dropped bool   `cbor:"6,keyasint,omitempty"` // the history doesn't have the document any more
+	// Restored is the version that this one made current again; 0: none.
+	Restored int64 `cbor:"7,keyasint,omitempty"`
 }
 
 // Reply answers a [Request], or a part of it.

@@ -41,8 +41,8 @@ func (t *transaction) apply(w *Write) Written {
 	r.written += added
 	e := logEntry{
 		operationKey: k, Document: r.Document, fingerprint: w.Fingerprint,
-		operation: w.Operation, actor: w.Actor, created: next.Created, written: r.written,
-		shared: shared,
+		operation: w.Operation, restored: w.Restore, actor: w.Actor, created: next.Created,
+		written: r.written, shared: shared,
 	}
 	t.applied[k] = e
 	t.log = append(t.log, e)

@@ -141,12 +141,14 @@ func (t *transaction) queueLog(b *pgx.Batch) {
 	users, ids, operations := make([]string, n), make([]string, n), make([]string, n)
 	versions, fingerprints, documents := make([]int64, n), make([][]byte, n), make([][]byte, n)
 	created, written, sizes := make([]bool, n), make([]int64, n), make([]int64, n)
+	restored := make([]int64, n)
 	actors := newActors(n)
 	for i := range t.log {
 		e := &t.log[i]
 		actors.set(i, &e.actor)
 		users[i], versions[i], ids[i], fingerprints[i] = e.user, e.Version, e.id, e.fingerprint
 		operations[i], created[i], written[i] = e.operation, e.created, e.written
+		restored[i] = e.restored
 		if sizes[i] = int64(len(e.orNull())); !e.shared {
 			documents[i] = e.orNull()
 		}
@@ -154,17 +156,17 @@ func (t *transaction) queueLog(b *pgx.Batch) {
 	b.Queue(`
 		insert into settings_log (user_id, version, operation_id, fingerprint, operation, created,
 		                          document, size, written, applied_at, actor_kind,
-		                          actor_subject, actor_token)
+		                          actor_subject, actor_token, restored)
 		select user_id, version, operation_id, fingerprint, operation, created,
 		       document::json, size, written, $8::timestamptz,
-		       actor_kind, actor_subject, actor_token
+		       actor_kind, actor_subject, actor_token, nullif(restored, 0)
 		from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[],
 		            $6::boolean[], $7::text[], $9::smallint[], $10::text[], $11::text[],
-		            $12::bigint[], $13::bigint[])
+		            $12::bigint[], $13::bigint[], $14::bigint[])
 			as new (user_id, version, operation_id, fingerprint, operation, created, document,
-			        actor_kind, actor_subject, actor_token, written, size)`,
+			        actor_kind, actor_subject, actor_token, written, size, restored)`,
 		users, versions, ids, fingerprints, operations, created, documents, t.now, actors.kinds,
-		actors.subjects, actors.tokens, written, sizes)
+		actors.subjects, actors.tokens, written, sizes, restored)
 }
 
 // actors are the arguments of a statement that appends to the log.

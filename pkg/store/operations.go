@@ -81,6 +81,7 @@ type Entry struct {
 	Version   int64
 	Time      time.Time // when it was applied
 	Operation string    // what made it: Write.Operation
+	Restored  int64     // the version that it made current again; 0: none
 	Size      int64     // bytes of the document, 0: there is none
 	Dropped   bool      // the history doesn't have the document any more
 	Actor     Actor     // who made it

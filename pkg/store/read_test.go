@@ -105,7 +105,7 @@ func TestMixedReads(t *testing.T) {
 	}
 }
 
-// TestHistory: an entry has version, time, action and size.
+// TestHistory: an entry has version, time, action and size, and that of a restore what it restored.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	s, url := open(t)
@@ -114,7 +114,7 @@ func TestHistory(t *testing.T) {
 	conn := connect(t, url)
 	want := []store.Entry{
 		{Version: 4, Time: written[3].Modified, Operation: "replace", Size: 2},
-		{Version: 3, Time: written[2].Modified, Operation: "restore", Size: 11},
+		{Version: 3, Time: written[2].Modified, Operation: "restore", Restored: 1, Size: 11},
 		{Version: 2, Time: written[1].Modified, Operation: "delete", Size: 0},
 		{Version: 1, Time: written[0].Modified, Operation: "replace", Size: 11},
 	}

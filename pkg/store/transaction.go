@@ -58,6 +58,7 @@ type logEntry struct {
 	Document
 	fingerprint []byte
 	operation   string
+	restored    int64 // see Entry
 	actor       Actor
 	created     bool
 	written     int64 // see row

@@ -280,7 +280,8 @@ class User {
     const shown = el("div", { role: "status" });
     this.history.replaceChildren(el("h2", {}, "History"), table("Versions, the latest first", columns,
       answer.versions.map((v) => row(columns, [String(v.version), moment(v.time),
-        v.by ? `${v.by.kind} ${v.by.subject ?? ""}` : "–", v.operation,
+        v.by ? `${v.by.kind} ${v.by.subject ?? ""}` : "–",
+        v.operation + (v.restored ? ` of ${v.restored}` : ""),
         v.size > 0 ? v.size.toLocaleString("en") : "none", [
           !v.dropped && v.size > 0 && el("button", {
             onclick: () => this.compare(v.version, shown), "aria-label": `Show version ${v.version}`,

@@ -29,6 +29,7 @@ create table settings_log (
     operation_id text collate "C" not null,
     fingerprint  bytea            not null, -- of what was asked
     operation    text             not null, -- what made the version
+    restored     bigint,                    -- the version that a restore made current again
     created      boolean          not null, -- a value came to be where none was
     document     json,                      -- null: none, dropped, or that of the row below
     size         integer          not null check (size >= 0), -- bytes of the document; 0: none
