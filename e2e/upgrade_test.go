@@ -17,7 +17,7 @@ import (
 // the commit that ends a change of the messages or the tables, and after the first release to the
 // last release. While it is empty this tree's own programs take both parts: that tests the
 // procedure, but not that two formats understand each other.
-const baseCommit = ""
+const baseCommit = "da02d7336605a8ce250fcf2c7c795b1ca8384d91"
 
 const (
 	// residents are users who were last written before the upgrade, residentVersions times.
