@@ -46,12 +46,13 @@ func (s Size) within(l Size) bool {
 	return s.Count <= l.Count && s.Bytes <= l.Bytes && (l.Cost == 0 || s.Cost <= l.Cost)
 }
 
-// Options are the bounds of a [Batcher]. Spare, BulkLanes and those after SlowAfter may be left out.
+// Options are the bounds of a [Batcher]. Spare, DearLanes and those after SlowAfter may be left out.
 type Options[C, R any] struct {
 	Lanes int // batches under way at once
 	Spare int // beside them, for guests of one who has most of what is under way
-	// BulkLanes is how many of the lanes bulk may have while others are there (bulk.go). Zero: all.
-	BulkLanes int
+	// DearLanes is how many of the lanes dear bulk may have while others are there (bulk.go). Zero:
+	// all.
+	DearLanes int
 
 	Batch Size         // bound of one batch; a call that is larger travels alone
 	Queue Size         // bound of all calls that wait; one principal may have half of it

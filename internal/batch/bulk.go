@@ -8,9 +8,12 @@ import (
 // A batch is bulk if it is mostly one principal's and costs more than their turn is worth. Others
 // who have something to carry meanwhile are guests. They do not wait until bulk has ended: they may
 // open a spare lane beside it, and their batches have nothing of whose bulk is under way. So a few
-// cheap calls neither wait behind many dear ones nor travel with them. Bulk may also have fewer lanes
-// while others are there: what runs beside a guest's batch takes from it what both need, such as
-// processors. With nobody else there is no guest, and one principal has all lanes.
+// cheap calls neither wait behind many dear ones nor travel with them. With nobody else there is no
+// guest, and one principal has all lanes.
+//
+// Bulk is dear if its calls cost more than a turn each. It may have fewer lanes while others are
+// there: a guest's batch shares the processors with all that runs beside it. What consists of cheap
+// calls has all lanes, since it mostly waits for the disk and the network.
 const (
 	bulkCost = turn
 	// companyLasts is for how long a principal is not alone after somebody else has come. One who
@@ -18,10 +21,10 @@ const (
 	companyLasts = time.Second
 )
 
-// bulkOf returns the principal whose a batch mostly is, or nil. Whoever has more than half of it is
+// bulkOf returns the principal whose a batch mostly is, or nil, and whether it is dear. Whoever has more than half of it is
 // the one who is left where everybody's cost is weighed against that of others (Boyer and Moore,
 // "MJRTY", 1981).
-func bulkOf[C, R any](seats []seat[C, R]) (most *flow[C, R]) {
+func bulkOf[C, R any](seats []seat[C, R]) (most *flow[C, R], dear bool) {
 	var weight, own, all time.Duration
 	for i := range seats {
 		switch s := &seats[i].fare; {
@@ -33,16 +36,18 @@ func bulkOf[C, R any](seats []seat[C, R]) (most *flow[C, R]) {
 			weight -= s.paid
 		}
 	}
+	calls := 0
 	for i := range seats {
 		s := &seats[i].fare
 		if all += s.paid; s.flow == most {
 			own += s.paid
+			calls++
 		}
 	}
 	if own <= bulkCost || own <= all/2 {
-		return nil
+		return nil, false
 	}
-	return most
+	return most, own > time.Duration(calls)*turn
 }
 
 // alone tells whether nobody has come lately but one principal.
@@ -61,9 +66,12 @@ func (w *waiting[C, R]) guests() int {
 }
 
 // beginBulk notes that a batch takes a lane which is mostly this principal's, if any's.
-func (w *waiting[C, R]) beginBulk(f *flow[C, R]) {
+func (w *waiting[C, R]) beginBulk(f *flow[C, R], dear bool) {
 	if f == nil {
 		return
+	}
+	if dear {
+		w.dear++
 	}
 	if f.bulk++; f.bulk == 1 {
 		w.bulky = append(w.bulky, f)
@@ -71,25 +79,21 @@ func (w *waiting[C, R]) beginBulk(f *flow[C, R]) {
 }
 
 // endBulk notes that it holds its lane no more.
-func (w *waiting[C, R]) endBulk(f *flow[C, R]) {
+func (w *waiting[C, R]) endBulk(f *flow[C, R], dear bool) {
 	if f == nil {
 		return
+	}
+	if dear {
+		w.dear--
 	}
 	if f.bulk--; f.bulk == 0 {
 		w.bulky = slices.DeleteFunc(w.bulky, func(g *flow[C, R]) bool { return g == f })
 	}
 }
 
-// crowded tells whether bulk has all lanes that it may have while others are there, and nothing else
-// waits.
+// crowded tells whether dear bulk has all lanes that it may have while others are there, and nothing
+// else waits.
 func (b *Batcher[C, R]) crowded() bool {
-	w := &b.waiting
-	if b.options.BulkLanes == 0 || len(w.bulky) == 0 || w.guests() > 0 {
-		return false
-	}
-	taken := 0
-	for _, f := range w.bulky {
-		taken += f.bulk
-	}
-	return taken >= b.options.BulkLanes && !w.alone(time.Now())
+	most, w := b.options.DearLanes, &b.waiting
+	return most > 0 && w.dear >= most && w.guests() == 0 && !w.alone(time.Now())
 }

@@ -101,12 +101,13 @@ func TestGuestsLeaveAtOnce(t *testing.T) {
 	})
 }
 
-// TestBulkHasFewerLanesInCompany: one who has been alone for long has all lanes. When somebody else
-// comes, bulk gets no lane but the ones that it may have then, and in the end all is carried.
-func TestBulkHasFewerLanesInCompany(t *testing.T) {
+// TestDearBulkHasFewerLanesInCompany: one who has been alone for long has all lanes. When somebody
+// else comes, dear bulk gets no lane but the ones that it may have then; bulk of cheap calls has all
+// of them still; and in the end all is carried.
+func TestDearBulkHasFewerLanesInCompany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := bulkOptions()
-		o.BulkLanes = 1
+		o.DearLanes = 1
 		s := stop(t, o)
 		alone := func() {
 			t.Helper()
@@ -134,6 +135,14 @@ func TestBulkHasFewerLanesInCompany(t *testing.T) {
 		s.release <- struct{}{}
 		s.release <- struct{}{}
 		alone()
+		s.end()
+
+		s = stop(t, o)
+		s.offers(1, cheap)
+		s.offers(1000, job{count: 1, cost: cheap.cost, principal: 3})
+		if n := s.Stats().Busy; n != lanesOfBulk {
+			t.Errorf("%d batches of cheap calls are under way in company, want %d", n, lanesOfBulk)
+		}
 		s.end()
 	})
 }

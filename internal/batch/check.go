@@ -63,7 +63,7 @@ func (b *Batcher[C, R]) checkFlights(now time.Time) {
 			stuck += left
 		}
 		f.released = true
-		b.waiting.endBulk(f.bulk)
+		b.waiting.endBulk(f.bulk, f.dear)
 		released++
 		b.busy--
 		b.busyTime += now.Sub(f.began)

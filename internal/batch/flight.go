@@ -15,6 +15,7 @@ type Flight[C, R any] struct {
 	batcher *Batcher[C, R]
 	size    Size
 	bulk    *flow[C, R] // whose it mostly is; nil: nobody's (bulk.go)
+	dear    bool        // it is bulk of dear calls
 	full    bool        // calls were left that it had no room for
 	began   time.Time
 
@@ -59,7 +60,7 @@ func newFlight[C, R any](b *Batcher[C, R], calls []*call[C, R]) *Flight[C, R] {
 		}
 		f.size = f.size.plus(c.size)
 	}
-	f.bulk = bulkOf(f.seats)
+	f.bulk, f.dear = bulkOf(f.seats)
 	return f
 }
 

@@ -170,7 +170,7 @@ func (b *Batcher[C, R]) startBatch() *Flight[C, R] {
 	if f.full = b.waiting.calls > 0 && !guests; !f.full && !guests {
 		b.standing = f.began // what guests leave stays where it was
 	}
-	b.waiting.beginBulk(f.bulk)
+	b.waiting.beginBulk(f.bulk, f.dear)
 	b.lastBatch = len(f.Calls)
 	b.flights = append(b.flights, f)
 	b.scheduleCheck()
@@ -197,7 +197,7 @@ func (b *Batcher[C, R]) endBatch(f *Flight[C, R]) bool {
 	if f.released {
 		b.finishIfIdle()
 	} else {
-		b.waiting.endBulk(f.bulk)
+		b.waiting.endBulk(f.bulk, f.dear)
 		b.busyTime += now.Sub(f.began)
 	}
 	return !f.released

@@ -17,6 +17,7 @@ type waiting[C, R any] struct {
 	held Size                    // of the calls that wait for these, which are not among the others
 
 	bulky []*flow[C, R] // those who have batches of bulk under way
+	dear  int           // lanes that have such batches of dear calls
 
 	latest  uint64    // the principal who came last
 	company time.Time // when somebody came who was not the one before

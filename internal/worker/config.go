@@ -41,9 +41,9 @@ const (
 	// ratio to the monolith from 1.65 to 1.67 (reads) and from 1.64 to 1.74 (replacements) with 256
 	// connections, and from 1.02 to 1.25 (reads) with 64; see docs/performance.md.
 	lanes = 3
-	// bulkLanes is how many of these have batches that are mostly one principal's and cost much, while
-	// others are there. Each takes a processor here, one in Postgres, or both.
-	bulkLanes = 1
+	// dearLanes is how many of these may have batches of one principal's dear operations, such as
+	// patches of 64 KB, while others are there. Each takes a processor here, one in Postgres, or both.
+	dearLanes = 1
 	// batchOperations is the most operations of one batch, which bounds the time of a transaction.
 	// It is seldom reached: the batches measured with 256 connections are of 70 reads and of 83
 	// replacements.

@@ -54,7 +54,7 @@ func (w *Worker) newEndpoint(ctx context.Context, name, subject string,
 		tasks: make(map[*task]struct{}), counted: w.figures.results.Of(name),
 	}
 	o := w.options()
-	o.Lanes, o.Spare, o.BulkLanes = lanes, 1, bulkLanes
+	o.Lanes, o.Spare, o.DearLanes = lanes, 1, dearLanes
 	o.Batch = batch.Size{Count: batchOperations, Bytes: batchBytes, Cost: batchCost}
 	if subject == messages.WriteSubject {
 		// One transaction at a time can have a user's row.
