@@ -85,7 +85,7 @@ func (n NATS) Connect(name string, log *slog.Logger, more ...nats.Option) (*nats
 			if nc := made.Load(); nc != nil {
 				attempts.failed(nc.LastError())
 			}
-			return reconnectWait + rand.N(reconnectVary)
+			return reconnectWait + rand.N(reconnectVary) //nolint:gosec // no secret
 		}),
 		nats.ReconnectBufSize(-1),
 		// Each message is a batch, so it is sent at once by the goroutine that publishes it. By
