@@ -19,13 +19,13 @@ func NewPace(perSecond int, longest time.Duration) *Pace {
 	return &Pace{perSecond, longest, newBounded[string, *rate.Limiter](maxLimited)}
 }
 
-// Delay takes n for a principal, and returns how long they have to wait for that. The longest wait
-// takes nothing more: so nobody owes what they would have to make up for later.
+// Delay takes n for a principal, and returns how long they have to wait for that. Who has to wait
+// for longest takes nothing, so that no debt grows.
 func (p *Pace) Delay(who string, n int, now time.Time) time.Duration {
 	bucket := p.buckets.getOrPut(who, func() *rate.Limiter {
 		return rate.NewLimiter(rate.Limit(p.perSecond), p.perSecond)
 	})
-	reserved := bucket.ReserveN(now, min(n, p.perSecond))
+	reserved := bucket.ReserveN(now, min(max(n, 0), p.perSecond))
 	delay := reserved.DelayFrom(now)
 	if delay > p.longest {
 		reserved.CancelAt(now)

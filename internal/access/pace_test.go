@@ -25,6 +25,7 @@ func TestPace(t *testing.T) {
 		}
 	}
 	for range 1000 {
+		p.Delay("ann", -1_000_000, now) // gives nothing back
 		if d := p.Delay("ann", 100, now); d != longest {
 			t.Fatalf("one of many waits %v", d)
 		}

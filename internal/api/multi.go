@@ -111,7 +111,9 @@ func (s *Server) answerMulti(c *fiber.Ctx, taken *room, release func()) error {
 	if !taken.take(len(subrequests) * s.config.MaxDocument) { // for the answers
 		return errNoRoom
 	}
-	return sendResults(c, subrequests, s.carryOutAll(c, subrequests), release)
+	results := s.carryOutAll(c, subrequests)
+	delayLike(c, results)
+	return sendResults(c, subrequests, results, release)
 }
 
 // carryOutAll carries out the subrequests, and returns the request of each with its answer.

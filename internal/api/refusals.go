@@ -14,8 +14,9 @@ import (
 // A refusal costs a client nothing, and the API the reading of the request. Who was refused and asks
 // again at once, as often as a connection carries, kept it from others: beside 8,000 refused patches
 // of 64 KB a second another client waited 107 ms for a read, and beside 700 waits 10 (p99, 2 cores).
-// So each principal's refusals have a pace, and what is beyond it is answered later. Nobody's answer
-// is later for it whose request a worker has judged.
+// So each principal's refusals have a pace, and what is beyond it is answered later. What a worker
+// says of somebody's settings, such as that a value isn't there or a precondition doesn't hold, is
+// no refusal.
 
 const (
 	// refusalRate is how many bytes a second of refused requests a principal may send for each
@@ -32,7 +33,7 @@ const (
 // refusalKey is the key of how long the answer to a request waits, in fiber's Locals.
 const refusalKey = "refusal"
 
-// isRefusal tells whether the API refuses a request by itself, or since too much waits.
+// isRefusal tells whether a request is refused for what it is, or since too much waits.
 func isRefusal(kind messages.Kind, err error) bool {
 	switch kind {
 	case messages.KindOverloaded, messages.KindMalformed, messages.KindTooLarge:
@@ -57,9 +58,19 @@ func (s *Server) countRefusal(c *fiber.Ctx) {
 	if length := c.Request().Header.ContentLength(); length == -1 { // it comes in chunks
 		cost += unknownLength
 	} else if length > 0 {
-		cost += length
+		cost += min(length, refusalRate)
 	}
 	c.Locals(refusalKey, s.refusals.Delay(who, cost, s.timing.now()))
+}
+
+// delayLike has the answer to a multi-request wait for as long as that to one of its subrequests.
+func delayLike(c *fiber.Ctx, subrequests []fasthttp.RequestCtx) {
+	var longest time.Duration
+	for i := range subrequests {
+		delay, _ := subrequests[i].UserValue(refusalKey).(time.Duration)
+		longest = max(longest, delay)
+	}
+	c.Locals(refusalKey, longest)
 }
 
 // delayRefusal waits until the answer may be sent, if it is a refusal.

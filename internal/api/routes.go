@@ -93,7 +93,14 @@ func (s *Server) routes() (*fiber.App, error) {
 
 // serve answers a request.
 func (s *Server) serve(c *fasthttp.RequestCtx) {
-	defer s.delayRefusal(c)
+	s.answer(c)
+	s.delayRefusal(c)
+	if s.stopping.Load() {
+		c.SetConnectionClose()
+	}
+}
+
+func (s *Server) answer(c *fasthttp.RequestCtx) {
 	occupy(c)
 	beginHead(c)
 	if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
@@ -110,8 +117,5 @@ func (s *Server) serve(c *fasthttp.RequestCtx) {
 	if !answeredByAdmin(c) {
 		s.handle(c)
 		compress(c)
-	}
-	if s.stopping.Load() {
-		c.SetConnectionClose()
 	}
 }

@@ -50,8 +50,8 @@ func (s Size) within(l Size) bool {
 type Options[C, R any] struct {
 	Lanes int // batches under way at once
 	Spare int // beside them, for guests of one who has most of what is under way
-	// DearLanes is how many of the lanes dear bulk may have while others are there (bulk.go). Zero:
-	// all.
+	// DearLanes is how many of the lanes one principal's dear bulk may have while others are there
+	// (bulk.go). Zero: all.
 	DearLanes int
 
 	Batch Size         // bound of one batch; a call that is larger travels alone
@@ -132,7 +132,8 @@ func New[C, R any](ctx context.Context, options Options[C, R],
 	return &Batcher[C, R]{
 		run: run, options: options, ctx: ctx, cancel: cancel,
 		lanes: max(options.Lanes, 1), most: options.Batch.Count, idle: make(chan struct{}),
-		calls: sync.Pool{New: func() any { return &call[C, R]{ready: make(chan struct{}, 1)} }},
+		waiting: waiting[C, R]{mostDear: options.DearLanes},
+		calls:   sync.Pool{New: func() any { return &call[C, R]{ready: make(chan struct{}, 1)} }},
 	}
 }
 

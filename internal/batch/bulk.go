@@ -11,9 +11,9 @@ import (
 // cheap calls neither wait behind many dear ones nor travel with them. With nobody else there is no
 // guest, and one principal has all lanes.
 //
-// Bulk is dear if its calls cost more than a turn each. It may have fewer lanes while others are
-// there: a guest's batch shares the processors with all that runs beside it. What consists of cheap
-// calls has all lanes, since it mostly waits for the disk and the network.
+// Bulk is dear if its calls cost more than a turn each, in the mean. One principal's may have fewer
+// lanes while others are there, whose batches share the processors with all that runs beside them.
+// What consists of cheap calls has all lanes, since it mostly waits for the disk and the network.
 const (
 	bulkCost = turn
 	// companyLasts is for how long a principal is not alone after somebody else has come. One who
@@ -21,9 +21,9 @@ const (
 	companyLasts = time.Second
 )
 
-// bulkOf returns the principal whose a batch mostly is, or nil, and whether it is dear. Whoever has more than half of it is
-// the one who is left where everybody's cost is weighed against that of others (Boyer and Moore,
-// "MJRTY", 1981).
+// bulkOf returns the principal whose a batch mostly is, or nil, and whether it is dear. Whoever has
+// more than half of it is the one who is left where everybody's cost is weighed against that of
+// others (Boyer and Moore, "MJRTY", 1981).
 func bulkOf[C, R any](seats []seat[C, R]) (most *flow[C, R], dear bool) {
 	var weight, own, all time.Duration
 	for i := range seats {
@@ -71,7 +71,7 @@ func (w *waiting[C, R]) beginBulk(f *flow[C, R], dear bool) {
 		return
 	}
 	if dear {
-		w.dear++
+		f.dear++
 	}
 	if f.bulk++; f.bulk == 1 {
 		w.bulky = append(w.bulky, f)
@@ -84,16 +84,25 @@ func (w *waiting[C, R]) endBulk(f *flow[C, R], dear bool) {
 		return
 	}
 	if dear {
-		w.dear--
+		f.dear--
 	}
 	if f.bulk--; f.bulk == 0 {
 		w.bulky = slices.DeleteFunc(w.bulky, func(g *flow[C, R]) bool { return g == f })
 	}
 }
 
-// crowded tells whether dear bulk has all lanes that it may have while others are there, and nothing
-// else waits.
-func (b *Batcher[C, R]) crowded() bool {
-	most, w := b.options.DearLanes, &b.waiting
-	return most > 0 && w.dear >= most && w.guests() == 0 && !w.alone(time.Now())
+// full tells whether a principal's dear bulk has all lanes that it may have while others are there.
+func (w *waiting[C, R]) full(f *flow[C, R], now time.Time) bool {
+	return w.mostDear > 0 && f.dear >= w.mostDear && !w.alone(now)
+}
+
+// blocked tells whether all that waits is of principals who have all lanes that they may have.
+func (w *waiting[C, R]) blocked(now time.Time) bool {
+	calls := w.calls
+	for _, f := range w.bulky {
+		if w.full(f, now) {
+			calls -= len(f.calls)
+		}
+	}
+	return calls == 0
 }

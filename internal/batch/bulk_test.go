@@ -144,6 +144,16 @@ func TestDearBulkHasFewerLanesInCompany(t *testing.T) {
 			t.Errorf("%d batches of cheap calls are under way in company, want %d", n, lanesOfBulk)
 		}
 		s.end()
+
+		s = stop(t, o)
+		if n := len(s.offers(1000, dear)); n != 1 {
+			t.Errorf("%d batches of dear calls are under way in company, want 1", n)
+		}
+		s.offers(1000, job{count: 1, cost: cheap.cost, principal: 3})
+		if n := s.Stats().Busy; n < lanesOfBulk {
+			t.Errorf("%d batches are under way of dear and cheap calls, want %d", n, lanesOfBulk)
+		}
+		s.end()
 	})
 }
 

@@ -25,6 +25,7 @@ type flow[C, R any] struct {
 	inTurns   bool          // it is among waiting.turns
 	begun     bool          // it has got what its present turn is worth
 	bulk      int           // batches that hold a lane and are mostly theirs (bulk.go)
+	dear      int           // those of them that are dear
 	credit    time.Duration // what it may use; negative: what it owes
 	// excess is by how much its calls cost more than Options.Of said, lately and in the median.
 	excess time.Duration

@@ -16,8 +16,8 @@ type waiting[C, R any] struct {
 	keys map[string]*keyed[C, R] // that are under way
 	held Size                    // of the calls that wait for these, which are not among the others
 
-	bulky []*flow[C, R] // those who have batches of bulk under way
-	dear  int           // lanes that have such batches of dear calls
+	bulky    []*flow[C, R] // those who have batches of bulk under way
+	mostDear int           // Options.DearLanes
 
 	latest  uint64    // the principal who came last
 	company time.Time // when somebody came who was not the one before
@@ -100,7 +100,8 @@ func (w *waiting[C, R]) forget(f *flow[C, R]) {
 
 // take removes the calls of the next batch: as many as fit, one at least if any waits whose key is
 // free. Where one principal has been alone for companyLasts nobody waits for what the calls cost.
-// Where guests wait (bulk.go) the batch is theirs.
+// Where guests wait (bulk.go) the batch is theirs, and nothing is taken of principals who have all
+// lanes that they may have.
 func (w *waiting[C, R]) take(bound Size, now time.Time) (calls []*call[C, R]) {
 	var size Size
 	w.batches++
@@ -111,7 +112,7 @@ func (w *waiting[C, R]) take(bound Size, now time.Time) (calls []*call[C, R]) {
 	passed := 0 // principals in a row who had their turn and nothing to take
 	for w.calls > 0 && passed <= len(w.turns) {
 		f := w.turns[0]
-		if guests && f.bulk > 0 {
+		if guests && f.bulk > 0 || w.full(f, now) {
 			w.turns = append(w.turns[1:], f)
 			passed++
 			continue

@@ -59,8 +59,8 @@ const (
 	// patches another one waited 40 ms for a write without these, 29 with one, and 14 with four
 	// (p99, 2 cores).
 	moreProcessors = 4
-	// lentFor is how long they stay after the last long computation: changing GOMAXPROCS stops the
-	// program for some 10 µs. Without long computations a worker is faster on one processor
+	// lentFor is how long they stay after the last long computation: a change stops the program for a
+	// moment. Without long computations a worker is faster on one processor
 	// (internal/program/runtime.go).
 	lentFor = time.Second
 )
@@ -74,8 +74,10 @@ type loan struct {
 
 	mu    sync.Mutex
 	going int  // long computations
-	more  bool // the program has more processors than its own
+	more  bool // the program is to have more processors than its own
 	last  time.Time
+
+	setting sync.Mutex // held while set runs
 }
 
 func (l *loan) run(f func()) {
@@ -90,7 +92,7 @@ func (l *loan) begin() {
 	l.going++
 	if !l.more {
 		l.more = true
-		l.set(l.own() + moreProcessors)
+		go l.apply()
 		time.AfterFunc(lentFor, l.giveBack)
 	}
 }
@@ -111,5 +113,19 @@ func (l *loan) giveBack() {
 		return
 	}
 	l.more = false
-	l.set(l.own())
+	go l.apply()
+}
+
+// apply sets the number of processors. It may take long, since Go changes it between two cycles of
+// the garbage collector: 80 ms beside 100 MB.
+func (l *loan) apply() {
+	l.setting.Lock()
+	defer l.setting.Unlock()
+	l.mu.Lock()
+	processors := l.own()
+	if l.more {
+		processors += moreProcessors
+	}
+	l.mu.Unlock()
+	l.set(processors)
 }
