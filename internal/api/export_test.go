@@ -16,6 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/outset-settings/outset/internal/access"
+	"github.com/outset-settings/outset/internal/pool"
 	"github.com/outset-settings/outset/pkg/messages"
 )
 
@@ -222,3 +223,6 @@ const (
 	LingerRead  = lingerRead
 	LingerTime  = lingerTime
 )
+
+// Queues are the figures of the queues "read", "write" and "part".
+func (s *Server) Queues() map[string]pool.Queue { return s.queue.Figures() }
