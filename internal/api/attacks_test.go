@@ -117,7 +117,7 @@ func TestNobodyWaitsForAttackers(t *testing.T) {
 					if queue != c.queue {
 						continue
 					}
-					done := int(s.api.Queues()[queue].Operations - before.Operations) //nolint:gosec // few
+					done := int(s.api.Queues()[queue].Operations - before.Operations)
 					if 2*done > before.Waiting {
 						behind++
 					}
