@@ -10,8 +10,8 @@ import (
 )
 
 // TestRefusalsHaveAPace: what a client is refused beyond a second's worth is answered later, also
-// where the request came with a large body; nobody else's answer is, and no answer that a worker
-// gave.
+// where the request came with a large body; nobody else's answer is, and none that tells of the
+// settings.
 func TestRefusalsHaveAPace(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, apiConfig)

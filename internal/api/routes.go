@@ -91,7 +91,7 @@ func (s *Server) routes() (*fiber.App, error) {
 	return app, s.guardRoutes(app, middlewares)
 }
 
-// serve answers a request.
+// serve answers a request, later if it is one refusal too many.
 func (s *Server) serve(c *fasthttp.RequestCtx) {
 	s.answer(c)
 	s.delayRefusal(c)
@@ -100,6 +100,7 @@ func (s *Server) serve(c *fasthttp.RequestCtx) {
 	}
 }
 
+// answer makes the answer to a request.
 func (s *Server) answer(c *fasthttp.RequestCtx) {
 	occupy(c)
 	beginHead(c)

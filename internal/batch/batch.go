@@ -46,7 +46,8 @@ func (s Size) within(l Size) bool {
 	return s.Count <= l.Count && s.Bytes <= l.Bytes && (l.Cost == 0 || s.Cost <= l.Cost)
 }
 
-// Options are the bounds of a [Batcher]. Spare, DearLanes and those after SlowAfter may be left out.
+// Options are the bounds of a [Batcher]. Spare, DearLanes, and SlowAfter and those after it, may be
+// left out.
 type Options[C, R any] struct {
 	Lanes int // batches under way at once
 	Spare int // beside them, for guests of one who has most of what is under way

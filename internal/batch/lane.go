@@ -55,7 +55,7 @@ func (b *Batcher[C, R]) open() bool {
 
 // worth tells whether so many lanes may be open for what waits.
 func (b *Batcher[C, R]) worth(lanes int) bool {
-	return lanes <= b.lanes && b.worthLane() && !b.waiting.blocked(time.Now()) ||
+	return lanes <= b.lanes && b.worthLane() && !b.waiting.blocked() ||
 		lanes <= b.lanes+b.options.Spare && b.fair(b.waiting.guests(), b.carried(true))
 }
 
